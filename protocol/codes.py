@@ -46,6 +46,8 @@ class Refusal(IntEnum):
     BAD_BUDGET = 233
     CAMPAIGN_OVER = 234
 
+    BAD_RECEIVERS = 220
+
     BAD_AMOUNT = 300
     BAD_SHARES = 301
     BAD_GREETING = 302
@@ -132,6 +134,9 @@ REFUSALS: dict[Refusal, RefusalRow] = {
         False, 0, "the budget does not fit the amounts; the detail names the one that fits"
     ),
     Refusal.CAMPAIGN_OVER: RefusalRow(False, 0, "the campaign has ended: it cannot be paused or resumed"),
+    Refusal.BAD_RECEIVERS: RefusalRow(
+        False, 0, "an exclusive packet names 1 to 500 members of its group, each once, not its sender"
+    ),
     Refusal.BAD_SCENE: RefusalRow(False, 0, "the scene of a bill is none of those in the config"),
     Refusal.BAD_AMOUNT: RefusalRow(False, 0, "an amount under or over its limit; the detail names the limit"),
     Refusal.BAD_SHARES: RefusalRow(

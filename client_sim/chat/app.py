@@ -59,6 +59,7 @@ class ChatApp(App[int]):
         Binding("f2", "command('/send')", show=False),
         Binding("f3", "command('/records')", show=False),
         Binding("f4", "command('/wallet')", show=False),
+        Binding("f5", "command('/shake')", show=False),
         Binding("ctrl+n", "next(1)", show=False),
         Binding("ctrl+p", "next(-1)", show=False),
     ]
@@ -126,7 +127,7 @@ class ChatApp(App[int]):
         main.query_one(Talk).show(self.session, redraw)
         topup_command = toasts.topup_command(self.session, self._topup_options)
         main.query_one(Talk).display = not main.query_one(FirstRun).show(self.session, topup_command)
-        main.query_one(Keys).show([(key, text(language, name)) for key, name in KEYS])
+        main.query_one(Keys).show([(key, text(language, name)) for key, name in shown_keys(self.session)])
         main.query_one(Line).placeholder = usage(language, hint_key(self.session.model), self.session.money)
 
     def toast(self, toast: Toast) -> None:
@@ -209,6 +210,14 @@ class ChatApp(App[int]):
         stream_ids = list(self.session.model.conversations)
         place = stream_ids.index(self.session.model.current_id) + step
         self.do(go(self.session, stream_ids[place % len(stream_ids)]))
+
+
+def shown_keys(session: Session) -> list[tuple[str, str]]:
+    """Which keys do something, with the names of their texts: where there is a campaign, F5 shakes."""
+    if not session.campaigns:
+        return KEYS
+    is_highlighted = any(one.highlighted for one in session.campaigns)
+    return [("F5", "key_highlighted" if is_highlighted else "key_shake"), *KEYS]
 
 
 def hint_key(model: Model) -> str:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 
 from client_sim.chat import group_requests, packet_requests, pushed
+from client_sim.chat.campaigns import shake_actions
 from client_sim.chat.session import Session
 from client_sim.sdk.errors import BackendDecides, ClientError, NameTaken
 
@@ -45,6 +46,8 @@ async def _enter(session: Session) -> None:
     with contextlib.suppress(ClientError):  # only a hint depends on it
         received = await packet_requests.records(session, "received")
         session.has_received = received.count > 0 or any(year != received.year for year in received.years)
+    with contextlib.suppress(ClientError):  # a server of an older version has no campaigns
+        await shake_actions.campaigns(session)
     session.emit("welcome", user=model.user_id, name=model.names[model.user_id], balance_fen=model.balance_fen)
     session.is_ready.set()
 

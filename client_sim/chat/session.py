@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Final, NamedTuple, TypeVar
 
+from client_sim.chat.campaigns.shaking import Shaking
 from client_sim.chat.clean import clean_unit
 from client_sim.chat.model import CLAIMED, EXPIRED, GONE, OPEN, Model, Notice, Packet
 from client_sim.chat.money.checkout import Desk
@@ -54,6 +55,8 @@ class Session:
         self.client = client
         self.model = Model(client.user_id)
         self.desk = Desk()
+        self.campaigns: list[messages.CampaignLine] = []  # that the user may shake in, as they were told last
+        self.shaking: Shaking | None = None  # the one that was shaken in last
         self.money: MoneyUnit = YUAN  # until the login names that of the server
         self.language = self.start.language
         self.name = self.start.name

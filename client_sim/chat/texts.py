@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from client_sim.chat.campaigns.texts import SHAKE_TEXTS
 from client_sim.chat.money.texts import MONEY_TEXTS
+from client_sim.chat.packet_texts import PACKET_TEXTS
 from client_sim.languages import Text
 from client_sim.sdk.money import MoneyUnit
 
@@ -225,6 +227,8 @@ TEXTS: dict[str, Text] = {
     "use_quit": Text("/quit", "/quit"),
     "about_quit": Text("退出", "leave the program"),
     **MONEY_TEXTS,
+    **PACKET_TEXTS,
+    **SHAKE_TEXTS,
 }
 
 

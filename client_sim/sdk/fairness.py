@@ -67,13 +67,15 @@ def _prefixed(text: bytes) -> bytes:
     return bytes([len(text)]) + text
 
 
-def lucky_shares(seed: bytes, total_fen: int, shares: int, share_fen_min: int, share_fen_max: int) -> list[int]:
-    """All shares of a lucky packet in fen, in the order of opening."""
+def lucky_shares(
+    seed: bytes, total_fen: int, shares: int, share_fen_min: int, share_fen_max: int, first: int = 0
+) -> list[int]:
+    """All shares of a lucky packet in fen, in the order of opening; `first`: the number of the first one."""
     drawn: list[int] = []
     left = total_fen
     for index in range(shares - 1):
         unopened = shares - index
-        digest = hmac.digest(seed, _INDEX.pack(index), "sha256")
+        digest = hmac.digest(seed, _INDEX.pack(first + index), "sha256")
         n, r = (int.from_bytes(half, "big") for half in (digest[:_HALF_BYTES], digest[_HALF_BYTES:]))
         m = (2 * left + r % unopened) // unopened
         low, high = max(share_fen_min, m - share_fen_max), min(share_fen_max, m - share_fen_min)
@@ -93,7 +95,7 @@ def shares_of(revealed: messages.Revealed) -> list[int]:
 
 def faults(revealed: messages.Revealed) -> list[str]:
     """Everything that is wrong with a revealed packet; empty if it was fair."""
-    found = list(_seed_faults(revealed))
+    found = list(seed_faults(revealed))
     if [line.index for line in revealed.claims] != list(range(len(revealed.claims))):
         found.append("the claims are not numbered 0, 1, 2, …")
     for line, amount_fen in zip(revealed.claims, shares_of(revealed), strict=False):
@@ -109,7 +111,8 @@ def faults(revealed: messages.Revealed) -> list[str]:
     return found
 
 
-def _seed_faults(revealed: messages.Revealed) -> Iterator[str]:
+def seed_faults(revealed: messages.Revealed) -> Iterator[str]:
+    """What is wrong with where the seed comes from."""
     if revealed.seed_index < 0:
         if (
             commitment(revealed.seed, revealed.packet_id, revealed.total_fen, revealed.shares)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from client_sim.sdk import fairness
+from client_sim.sdk.methods import campaign_proofs
 from protocol import messages
 
 SEEDS_PER_TREE: Final = 64
@@ -50,7 +51,7 @@ class KeptSeeds:
 
     def check(self, revealed: messages.Revealed) -> Verdict:
         """Check a proof by itself and against what was kept."""
-        found, unproven = [*fairness.faults(revealed), *self._changed], []
+        found, unproven = [*_faults(revealed), *self._changed], []
         kept = self._sent.get(revealed.packet_id)
         if kept is not None:
             found += _contradictions(kept, revealed)
@@ -68,6 +69,13 @@ class KeptSeeds:
                     "the client seed is not this client's: its key may have been used by an earlier run"
                 )
         return Verdict(found, unproven)
+
+
+def _faults(revealed: messages.Revealed) -> list[str]:
+    """What is wrong with a proof by itself, of a packet or of a campaign."""
+    if not revealed.packet_kind.startswith(campaign_proofs.KIND):
+        return fairness.faults(revealed)
+    return [*fairness.seed_faults(revealed), *campaign_proofs.win_faults(revealed)]
 
 
 def _contradictions(kept: Kept, revealed: messages.Revealed) -> list[str]:

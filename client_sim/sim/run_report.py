@@ -14,10 +14,11 @@ from rich.text import Text
 from client_sim.sdk.money import MoneyUnit
 from client_sim.sim.books import PacketBook
 from client_sim.sim.crowd import Crowd
+from client_sim.sim.shakes.book import ShakeBook
 from client_sim.sim.sim_context import name_of
 from client_sim.sim.summary import Expectation, Summary
 from client_sim.sim.witness import Witness
-from client_sim.sim.words import ANSWERS, KINDS, OTHER_REFUSAL, PACKETS, REFUSALS, words
+from client_sim.sim.words import ANSWERS, KINDS, OTHER_REFUSAL, PACKETS, REFUSALS, SHAKEN, words
 
 CLAIMS_SHOWN = 12
 BAR_WIDTH = 24
@@ -27,6 +28,11 @@ RED, GOLD, DIM = "red", "bold yellow", "dim"
 def report(crowd: Crowd, summary: Summary) -> RenderableType:
     """The whole report."""
     language, money, witness = crowd.context.language, crowd.context.money, crowd.witness
+    book = crowd.context.shakes
+    if book.campaign_id:
+        expected = expectations_table(summary.expectations, language)
+        told = shakes_table(book, language), Text(), expected, Text(), shakes_verdict(book, summary, language)
+        return Group(Text(), *told)
     tables = kinds_table(witness, language, money), answers_table(witness, language)
     parts: list[RenderableType] = [Text(), tables[0], Text(), tables[1], Text()]
     best = crowd.best_packet()
@@ -71,6 +77,25 @@ def answers_table(witness: Witness, language: str) -> Table:
     for name, times in sorted(witness.refusals.items()):
         table.add_row(name, f"{times:,}", Text(REFUSALS.get(name, OTHER_REFUSAL).in_language(language), DIM))
     return table
+
+
+def shakes_table(book: ShakeBook, language: str) -> Table:
+    """How many shakes had which result."""
+    table = _table(words(language, "shakes"), words(language, "shake_result"))
+    table.add_column(words(language, "times"), justify="right")
+    table.add_column("")
+    for result, meaning in SHAKEN.items():
+        if book.results[result]:
+            table.add_row(result, f"{book.results[result]:,}", Text(meaning.in_language(language), DIM))
+    return table
+
+
+def shakes_verdict(book: ShakeBook, summary: Summary, language: str) -> RenderableType:
+    """Whether everything that users were told can be true, and if not, why."""
+    wrong = [*book.contradictions, *summary.contradictions, *summary.failures]
+    if not wrong:
+        return Text.assemble(("✔ ", "bold green"), words(language, "shakes_checked", won=book.won))
+    return Group(*(Text.assemble(("✘ ", f"bold {RED}"), one) for one in wrong))
 
 
 def _table(title: str, first: str) -> Table:

@@ -12,6 +12,8 @@ from client_sim.sim import expectations, steps
 from client_sim.sim.characters import Reaction
 from client_sim.sim.crowd import EVERYDAY, Crowd, Habits
 from client_sim.sim.expectations import Check
+from client_sim.sim.shakes import course
+from client_sim.sim.shakes import expectations as shake_expectations
 from client_sim.sim.summary import Summary
 
 RUSH_FEN_PER_SHARE = 100
@@ -122,6 +124,22 @@ SCENARIOS: dict[str, Scenario] = {
         {"bot": 1, "fast": 3, "talker": 4, "sleeper": 4},
         (expectations.one_sender_for_many, expectations.bots_come_first),
         owners="sponsor",
+    ),
+    "shake": Scenario(
+        Text(
+            "摇一摇：赞助商的红包，其中有机器人在狂摇",
+            "all shake for a sponsor's money, bots as fast as they can",
+        ),
+        *(60, 1, 20),
+        {"onlooker": 1},
+        (
+            shake_expectations.every_number_once,
+            shake_expectations.every_proof_holds,
+            shake_expectations.bands_at_their_odds,
+            shake_expectations.counters_fall,
+            shake_expectations.bots_gain_nothing,
+        ),
+        course=course.shake,
     ),
 }
 

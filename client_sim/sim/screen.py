@@ -87,6 +87,10 @@ class Picture:
             "pushes": {"rate": pushes, "all": witness.pushes.total()},
             "money": {"sent": amount(total_fen), "left": amount(self.in_flight_fen())},
         }
+        book = crowd.context.shakes
+        if book.campaign_id:
+            left = book.at_most_left[-1] if book.at_most_left else book.shares
+            figures["shakes"] = {"shakes": book.shakes.total(), "won": book.won, "left": left}
         if crowd.context.bank is not None:
             figures["cards"] = {one: crowd.context.payments[one] for one in PAYMENTS}
         say = crowd.context.words
@@ -97,6 +101,10 @@ class Picture:
         crowd, open_ms = self.crowd, self.crowd.witness.open_ms
         opens, pushes = self.rates()
         last = crowd.context.ticker[-1] if crowd.context.ticker else ""
+        if crowd.context.shakes.campaign_id:
+            said = dict(self.facts())[crowd.context.words("shakes")]
+            about = {"passed": self.elapsed_s, "phase": self._phase(), "online": crowd.connected}
+            return crowd.context.words("shake_line", **about, said=said, last=last)
         return crowd.context.words(
             "line",
             passed=self.elapsed_s,

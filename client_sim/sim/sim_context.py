@@ -13,6 +13,7 @@ from client_sim.bank.desk import BankDesk
 from client_sim.sdk.client import Client
 from client_sim.sdk.money import YUAN, MoneyUnit
 from client_sim.sim.books import Order
+from client_sim.sim.shakes.book import ShakeBook
 from client_sim.sim.witness import Witness
 from client_sim.sim.words import PACKETS, words
 from protocol import messages
@@ -83,6 +84,7 @@ class SimContext:
     witness: Witness = field(default_factory=Witness)
     bank: BankDesk | None = None  # where users bind their cards
     payments: Counter[str] = field(default_factory=Counter)  # by card, as users were answered
+    shakes: ShakeBook = field(default_factory=ShakeBook)
     recent: deque[SeenPacket] = field(default_factory=lambda: deque(maxlen=RECENT_PACKETS))
     ticker: deque[str] = field(default_factory=lambda: deque(maxlen=TICKER_LINES))
 

@@ -37,18 +37,21 @@ KINDS: Final = {
     "equal": Text("equal 普通红包", "equal"),
     "personal": Text("personal 个人红包", "personal"),
     "fission": Text("fission 裂变红包", "fission"),
+    "exclusive": Text("exclusive 专属红包", "exclusive"),
 }
 PACKETS: Final = {
     "lucky": Text("拼手气红包", "lucky packet"),
     "equal": Text("普通红包", "equal packet"),
     "personal": Text("个人红包", "personal packet"),
     "fission": Text("裂变红包", "fission packet"),
+    "exclusive": Text("专属红包", "exclusive packet"),
 }
 PHASES: Final = {
     "waiting": Text("等待", "waiting"),
     "gathering": Text("集合", "gathering"),
     "chatting": Text("聊天", "chatting"),
     "rushing": Text("抢红包", "rushing"),
+    "shaking": Text("摇一摇", "shaking"),
     "winding down": Text("收尾", "winding down"),
     "checking": Text("核对", "checking"),
     "over": Text("结束", "over"),
@@ -73,6 +76,14 @@ REFUSALS: Final = {
     "bank_away": Text("银行没有响应", "the bank did not respond"),
     "limit": Text("超过限额", "over a limit of payments"),
 }
+SHAKEN: Final = {  # the results of shakes
+    "nothing": Text("没摇到", "nothing won"),
+    "won": Text("摇到一个", "won a share"),
+    "rest": Text("休息一下", "told to rest"),
+    "limit": Text("已经摇够了", "had won all that a user may"),
+    "ended": Text("摇完了", "it was over"),
+    "rate_limited": Text("每秒请求太多", "too many requests per second"),
+}
 OTHER_REFUSAL: Final = Text("暂时被拒", "refused for now")
 
 WORDS: Final[Mapping[str, Text]] = {
@@ -92,6 +103,10 @@ WORDS: Final[Mapping[str, Text]] = {
     "paid_by_card": Text("{name} 用银行卡付了{amount}", "{name} paid {amount} by card"),
     "topped_up": Text("{name} 用银行卡充值{amount}", "{name} topped up {amount} by card"),
     "withdrew": Text("{name} 提现{amount}", "{name} withdrew {amount}"),
+    "shook": Text("{name} 摇到{amount}", "{name} shook and won {amount}"),
+    "at_most_left": Text("至多还剩 {left:,} 个", "at most {left:,} left"),
+    "sponsor": Text("招财银行", "Fortune Bank"),
+    "festival": Text("除夕摇红包", "New Year's Eve"),
     # the picture
     "title": Text("红包 ", "hongbao "),
     "users": Text("用户", "users"),
@@ -117,6 +132,10 @@ WORDS: Final[Mapping[str, Text]] = {
         "p99 {p99:.1f} ms，推送 {pushes:.0f} 条/秒，还没拆 {left}  {last}",
         "{passed:5.1f} s  {phase}: {online} online, {packets} packets, {opens:.0f} opens/s, p50 {p50:.1f} ms, "
         "p99 {p99:.1f} ms, {pushes:.0f} pushes/s, {left} in flight  {last}",
+    ),
+    "shake_line": Text(
+        "{passed:5.1f} s  {phase}：{online} 人在线，{said}  {last}",
+        "{passed:5.1f} s  {phase}: {online} online, {said}  {last}",
     ),
     # the report
     "kind": Text("种类", "kind"),
@@ -166,6 +185,29 @@ WORDS: Final[Mapping[str, Text]] = {
     "one_sender_seen": Text("{groups:,} 群 {senders:,} 人，≥ {least:,}", "{senders:,} in {groups:,}, ≥ {least:,}"),
     "bots_first": Text(
         "的首份归 {users:,} 人中的 {bots:,} 个机器人", "of first shares go to {bots:,} bots of {users:,} users"
+    ),
+    "once": Text("{of:,} 个号，没有一个被摇到两次", "of {of:,} numbers none is won twice"),
+    "once_seen": Text("{n:,} 个，共{won}，退回{back}", "{n:,} won, {won}; {back} returned"),
+    "proofs": Text("每个人都验算了自己的金额", "all have recomputed their wins"),
+    "proofs_seen": Text("{n:,} 人", "{n:,} users"),
+    "odds": Text("各档次数符合概率，χ² < {most:.1f}", "odds of the bands, χ² < {most:.1f}"),
+    "odds_seen": Text("χ² = {chi:.2f}", "χ² = {chi:.2f}"),
+    "fall": Text("剩余数只减不增", "the number left only falls"),
+    "fall_seen": Text("从 {first:,} 到 {last:,}，{n} 步", "from {first:,} to {last:,} in {n} steps"),
+    "bots_nothing": Text("狂摇的机器人不占便宜", "bots gain nothing over people"),
+    "bots_seen": Text(
+        "机器人 {bot:.1f} 个（摇 {bot_shakes:,.0f} 次），人 {person:.1f} 个（摇 {person_shakes:,.0f} 次）",
+        "bots {bot:.1f} wins of {bot_shakes:,.0f} shakes, people {person:.1f} of {person_shakes:,.0f}",
+    ),
+    "shakes": Text("摇一摇", "shakes"),
+    "shakes_now": Text(
+        "摇了 {shakes:,} 次，摇到 {won:,} 个，至多还剩 {left:,} 个",
+        "{shakes:,} shakes, {won:,} won, at most {left:,} left",
+    ),
+    "shake_result": Text("摇的结果", "result"),
+    "shakes_checked": Text(
+        "摇到的 {won:,} 个红包都按公开的种子重新算过；没有互相矛盾的回应",
+        "all {won:,} wins were recomputed from the revealed seed; no answer contradicts another",
     ),
     # the demo
     "demo": Text(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from protocol.messages.base import Int64, Message, Person
 
 __all__ = [
+    "ENTERPRISE",
     "BillFound",
     "BillSent",
     "EventRangeSet",
@@ -14,6 +17,7 @@ __all__ = [
     "SendBill",
     "SetEventRange",
 ]
+ENTERPRISE: Final = "enterprise"  # a feature: the client knows packets of this kind, which others get as texts
 
 
 class SendBill(Message, tag=92):

@@ -9,13 +9,14 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from server.cli.shared.audit_report import print_audit, print_classes, print_proof
-from server.cli.shared.numbers import Id
 from server.cli.shared.options import DATA, ConfigOption, DataOption, PostgresOption
+from server.cli.shared.pool_report import print_pool, read_place, recorded_proof
 from server.cli.shared.resources import CommandFailed, with_records
 from server.cli.shared.streams import console
-from server.cli.shared.words import FilePath
+from server.cli.shared.words import FilePath, PacketOrProof
 from server.clock import Clock
 from server.config import Config, found_seed_keys, load
+from server.core.campaigns.proof import BadProof, CampaignProof, of_json
 from server.core.reconciliation.statement_file import BadStatement
 from server.instance import unit_of
 from server.services.money import audit as money_audit
@@ -70,6 +71,14 @@ def audit(
     return with_records(settings, data, work)
 
 
+def _proof(place: str) -> CampaignProof:
+    """Raises CommandFailed if there is no proof of a campaign."""
+    try:
+        return of_json(read_place(place))
+    except (BadProof, OSError, UnicodeDecodeError) as error:
+        raise CommandFailed(f"{place}: {error}") from None
+
+
 def _verified(path: Path, settings: Config) -> SignedStatement:
     """Raises CommandFailed if a file is not a statement of the bank."""
     try:
@@ -79,28 +88,37 @@ def _verified(path: Path, settings: Config) -> SignedStatement:
 
 
 def verify(
-    packet: Id, *, data: DataOption = DATA, config: ConfigOption = None, postgres: PostgresOption = None
+    packet: PacketOrProof,
+    *,
+    data: DataOption = DATA,
+    config: ConfigOption = None,
+    postgres: PostgresOption = None,
 ) -> int:
-    """Recompute every amount of a packet from its revealed seed; exit 1 if one differs.
+    """Recompute every amount of a packet or a campaign from its revealed seed; exit 1 if one differs.
 
     Also where its seed comes from: the server seed, the client's, and the root that was told before the send.
+    A campaign is checked by its id, or from its published proof alone, without records (docs/verify_pool.py too).
 
     Example: hongbao verify 251234567890123456
+
+    Example: hongbao verify https://example.com/proof.json
 
     Parameters
     ----------
     packet
-        the packet's id
+        the id of a packet or of a campaign; or the proof of a campaign, a file or an address on the web
     """
 
+    if isinstance(packet, str):
+        return 0 if print_pool(console(), _proof(packet), unit_of(data, load(config, {}))) else 1
     settings = load(config, {"stores.postgres": postgres})
 
     async def work(database: Database) -> int:
         rows, claims = await PacketStore(database).load([packet])
+        keys, money = found_seed_keys(settings, data), unit_of(data, settings)
         if packet not in rows:
-            raise CommandFailed(f"there is no packet {packet}")
-        proof = await proof_of(database, rows[packet], found_seed_keys(settings, data))
-        money = unit_of(data, settings)
+            return 0 if print_pool(console(), await recorded_proof(database, packet, keys), money) else 1
+        proof = await proof_of(database, rows[packet], keys)
         return 0 if print_proof(console(), rows[packet], claims[packet], Clock().now_ms(), money, proof) else 1
 
     return with_records(settings, data, work)

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import ExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
 
@@ -24,13 +25,15 @@ from client_sim.sim.crowd import Crowd
 from client_sim.sim.sim_context import now_ms
 from client_sim.sim.summary import Summary
 from client_sim.sim.words import words
+from protocol.money_unit import MoneyUnit
 from server import embedded
 from server.cli.shared.audit_report import print_audit, print_proof
 from server.cli.shared.demo_bank import DemoBank, may_have_bank, print_books, settled
 from server.cli.shared.demo_http import ended, http_words, offer
 from server.cli.shared.numbers import Count, Seconds, Seed
 from server.cli.shared.options import DATA, DataOption, LanguageOption
-from server.cli.shared.resources import mint, opened
+from server.cli.shared.pool_report import print_pool, recorded_proof
+from server.cli.shared.resources import WrongOptions, mint, opened
 from server.cli.shared.simulated_books import AnyBooks, check_books, dsn_of_server
 from server.cli.shared.streams import console as output
 from server.cli.shared.users import UserName
@@ -46,6 +49,8 @@ from storage.postgres.database import Database
 from storage.postgres.packets.packets import PacketStore
 
 SCENARIO: Final = "crowd"
+FESTIVAL: Final = "shake"
+GROUP_MOST: Final = 500  # users in a group
 CHECK_S: Final = 0.5  # how often the demo checks that its server still runs
 TIMEOUT_S: Final = 10.0
 A_DAY_S: Final = 24 * 3600.0
@@ -73,6 +78,7 @@ def demo(
     seed: Seed = 1,
     join: bool = False,
     http: bool = False,
+    festival: bool = False,
     name: Annotated[UserName, Parameter(name="--as")] = "me",
     lang: LanguageOption = None,
     any_books: AnyBooks = False,
@@ -86,6 +92,9 @@ def demo(
 
     With --join you are a member of one of the groups, with money in the wallet, until you quit: in a terminal
     as with `hongbao chat`, in a pipe as with `hongbao chat --plain`.
+
+    With --festival a sponsor gives money to users who shake (摇一摇): the number of shares left falls, and then all
+    wins are recomputed from the revealed seed, and their odds are compared with the table.
 
     The users and their money stay in the books, so it refuses a data folder with other users or money.
 
@@ -105,15 +114,44 @@ def demo(
         take part yourself
     http
         start the HTTP API on this machine, and print a curl line that sends a packet which the crowd opens
+    festival
+        let all users shake for a sponsor's money, some of them bots
     name
         your name or user id with --join
     """
+    if festival and (join or http):
+        raise WrongOptions("give --festival without --join and --http")
     guest = name if join else ""
     if guest:
         user_id_of(guest)  # an invalid name is an error before anything starts
     size = joined_size(users, groups, seed) if guest else CrowdSize(users, groups, seconds, seed)
     size = size._replace(language=lang or language_of_environment())
+    if festival:
+        size = size._replace(groups=-(-users // GROUP_MOST))
+        return 0 if _celebrate(data, size, any_books=any_books) else 1
     return 0 if _demonstrate(data, size, guest, http=http, any_books=any_books) else 1
+
+
+def _celebrate(data: Path, size: CrowdSize, *, any_books: bool) -> bool:
+    """Run server and crowd in a campaign, then prove it; true if every check holds."""
+    console, settings = output(), load(None, {})
+    console.print(words(size.language, "demo", data=data), highlight=False)
+    with ServerProcess(data) as server:
+        if not any_books:
+            run(check_books(dsn_of_server(settings, data, None), data))
+        return run(_festival(server, data, size, console))
+
+
+async def _festival(server: ServerProcess, data: Path, size: CrowdSize, console: Console) -> bool:
+    settings = load(None, {})
+    crowd = scenarios.prepare(FESTIVAL, server.url, partial(mint, settings, data), **size._asdict())
+    summary = await _checked(screen.present(FESTIVAL, crowd, console), server)
+    async with records_of(data) as database:
+        keys, money = found_seed_keys(settings, data), money_unit(settings)
+        console.print()
+        proof = await recorded_proof(database, crowd.context.shakes.campaign_id, keys)
+        is_fair = print_pool(console, proof, money)
+        return await _audit(console, database, keys, money) and is_fair and summary.ok
 
 
 def _demonstrate(data: Path, size: CrowdSize, guest: str, *, http: bool, any_books: bool) -> bool:
@@ -219,19 +257,32 @@ async def _chat_in(crowd: Crowd, guest: str) -> None:
 
 async def _prove(console: Console, data: Path, crowd: Crowd, bank: DemoBank | None) -> bool:
     """Verify the finished packet that was shown, compare both books, audit the records; true if all hold."""
-    stores = embedded.running(data)
-    if stores is None:
-        raise embedded.EmbeddedError(f"the stores under {data} have stopped")
-    async with opened(stores.postgres_dsn, TIMEOUT_S) as database:
+    async with records_of(data) as database:
         best = crowd.best_packet()
         is_fair = best is not None and await _verify(console, database, data, best.packet_id)
         settings = load(None, {})
         money = money_unit(settings)
         agrees = bank is None or print_books(console, await settled(database), bank.journal(), money)
-        found = await audit(database, found_seed_keys(settings, data), money.smallest)
-        console.print()
-        print_audit(console, found, money)
-        return is_fair and agrees and found.ok
+        keys = found_seed_keys(settings, data)
+        return await _audit(console, database, keys, money) and is_fair and agrees
+
+
+async def _audit(console: Console, database: Database, keys: Mapping[str, bytes], money: MoneyUnit) -> bool:
+    """Audit the records and print it; true if all is accounted for."""
+    found = await audit(database, keys, money.smallest)
+    console.print()
+    print_audit(console, found, money)
+    return found.ok
+
+
+@asynccontextmanager
+async def records_of(data: Path) -> AsyncIterator[Database]:
+    """The records of the server of the demo. Raises EmbeddedError if its stores have stopped."""
+    stores = embedded.running(data)
+    if stores is None:
+        raise embedded.EmbeddedError(f"the stores under {data} have stopped")
+    async with opened(stores.postgres_dsn, TIMEOUT_S) as database:
+        yield database
 
 
 async def _verify(console: Console, database: Database, data: Path, packet_id: int) -> bool:

@@ -16,7 +16,7 @@ from server.cli.shared.streams import console
 from server.config import Config, load
 from server.loop import run
 
-Scenario = Literal["crowd", "rush", "greedy", "offline", "new_year", "office", "family", "campaign"]
+Scenario = Literal["crowd", "rush", "greedy", "offline", "new_year", "office", "family", "campaign", "shake"]
 
 
 class Size(TypedDict):
@@ -51,7 +51,7 @@ def sim(
     Scenarios: crowd (a few groups of users with mixed habits), rush (one packet, all members open it at once),
     greedy (users who open twice and try packets of others), offline (users who disconnect and come back), new_year
     (all send at midnight), office (bosses send equal packets to all), family (the best luck sends the next packet),
-    campaign (one sender gives to many, some of them bots).
+    campaign (one sender gives to many, some of them bots), shake (all shake in a campaign, bots very fast).
 
     Example: hongbao sim rush --users 400 --seconds 10
 

@@ -94,6 +94,7 @@ class HttpApi:
 
     def _make_serving(self) -> Serving:
         from server.http_api.handlers.call import Gate
+        from server.http_api.handlers.campaigns import CampaignRequests
         from server.http_api.handlers.cards import CardRequests
         from server.http_api.handlers.groups import GroupRequests
         from server.http_api.handlers.packets import PacketRequests
@@ -117,6 +118,7 @@ class HttpApi:
             PacketRequests(services, gate, clock.now_ms),
             WalletRequests(services),
             CardRequests(services),
+            CampaignRequests(services, gate),
             RecordRequests(services),
             SponsorRequests(services, gate),
             WebhookRequests(services),

@@ -9,6 +9,7 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
+from server.http_api.handlers.campaigns import CampaignRequests
 from server.http_api.handlers.cards import CardRequests
 from server.http_api.handlers.groups import GroupRequests
 from server.http_api.handlers.packets import PacketRequests
@@ -19,7 +20,7 @@ from server.http_api.handlers.users import UserRequests
 from server.http_api.handlers.wallets import WalletRequests
 from server.http_api.handlers.webhooks import WebhookRequests
 from server.http_api.numbers import Id, UserId
-from server.http_api.shapes import cards, groups, money, packets, pages, sponsors, users, webhooks
+from server.http_api.shapes import campaigns, cards, groups, money, packets, pages, sponsors, users, webhooks
 from server.http_api.shapes.base import PageQuery
 
 BODY_BYTES_MAX: Final = 64 << 10
@@ -35,6 +36,7 @@ PARAMETERS: Final[dict[str, type]] = {
     "event_kind": str,
     "card_id": Id,
     "payment_id": Id,
+    "campaign_id": Id,
     "group": str,
     "endpoint": str,
 }
@@ -135,6 +137,18 @@ def _sponsors() -> Iterator[Route]:
     yield Route("PUT", f"{sponsor}/events/{{event_kind}}", on.set_event_range, given, wanted)
 
 
+def _campaigns() -> Iterator[Route]:
+    on, campaign, shown = CampaignRequests, "/v1/campaigns/{campaign_id}", campaigns.CampaignReply
+    yield Route("PUT", "/v1/sponsors/{sponsor_id}", on.put_sponsor, campaigns.SponsorReply, campaigns.SponsorBody)
+    yield Route("POST", "/v1/campaigns", on.create, shown, campaigns.CampaignBody, needs_key=True)
+    yield Route("GET", "/v1/campaigns", on.all, campaigns.CampaignPageReply, query=PageQuery)
+    yield Route("GET", campaign, on.get, shown)
+    yield Route("POST", f"{campaign}/pause", on.pause, shown)
+    yield Route("POST", f"{campaign}/resume", on.resume, shown)
+    yield Route("POST", f"{campaign}/end", on.end, shown)
+    yield Route("GET", f"{campaign}/report", on.report, campaigns.CampaignReportReply)
+
+
 def _webhooks() -> Iterator[Route]:
     on, endpoint, shown = WebhookRequests, "/v1/webhooks/{endpoint}", webhooks.EndpointReply
     page, query = webhooks.DeliveryPageReply, webhooks.DeliveriesQuery
@@ -147,7 +161,17 @@ def _webhooks() -> Iterator[Route]:
     yield Route("POST", f"{endpoint}/test", on.test, webhooks.TestReply)
 
 
-ROUTES: Final = (*_users(), *_groups(), *_packets(), *_pages(), *_wallets(), *_cards(), *_sponsors(), *_webhooks())
+ROUTES: Final = (
+    *_users(),
+    *_groups(),
+    *_packets(),
+    *_pages(),
+    *_wallets(),
+    *_cards(),
+    *_sponsors(),
+    *_campaigns(),
+    *_webhooks(),
+)
 
 
 @dataclass(slots=True)

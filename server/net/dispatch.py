@@ -95,8 +95,8 @@ class Dispatch:
         )
         chat, money = ChatHandlers(services, unit), MoneyHandlers(services, self._hub)
         cards, groups = CardHandlers(services), GroupHandlers(services)
-        backend, people = BackendHandlers(services), PeopleHandlers(services)
-        others = backend.served() | people.served() | campaigns.served() | EnterpriseHandlers(services).served()
+        others = BackendHandlers(services).served() | PeopleHandlers(services).served() | campaigns.served()
+        others |= EnterpriseHandlers(services).served()
         return {
             messages.Grab: Row("user", now=self._replying.grab),
             messages.Open: Row("user", now=self._replying.open),

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from server.core.amounts import Caps
 from server.core.campaigns.deck import (
     PPM,
     Band,
@@ -16,13 +17,13 @@ from server.core.campaigns.deck import (
     Deck,
     DeckRefused,
     DrawDeck,
-    Drawing,
     band_deck,
     fitting_budget,
     parsed,
     quotas_of,
 )
 
+CAPS, EGG = Caps(200, 20_000), Band(61_800, 61_800, 1)
 FESTIVAL = [Band(200, 499, 850_000), Band(500, 1999, 100_000), Band(2000, 5000, 49_900), Band(61800, 61800, 100)]
 
 
@@ -92,11 +93,11 @@ def test_amounts_of_a_band_are_spread_evenly(width: int, quota: int) -> None:
 # --- draws ----------------------------------------------------------------------------------------------------
 
 
-def test_draw_deck_sets_eggs_apart() -> None:
-    deck = DrawDeck(2_500_000, 1_500_000_000, Drawing())
-    assert (deck.eggs, deck.plain, deck.plain_fen) == (2, 2_499_998, 1_500_000_000 - 2 * 61_800)
+def test_draw_deck_sets_planted_numbers_apart() -> None:
+    deck = DrawDeck(2_500_000, 1_500_000_000, CAPS, [EGG])
+    assert (deck.planted.size, deck.plain, deck.plain_fen) == (2, 2_499_998, 1_500_000_000 - 2 * 61_800)
     assert (deck.smallest_fen, deck.largest_fen) == (200, 61_800)
-    assert DrawDeck(10, 5000, Drawing(egg_ppm=0)).largest_fen == 20_000
+    assert DrawDeck(10, 5000, CAPS, []).largest_fen == 20_000
 
 
 # --- the canonical text ---------------------------------------------------------------------------------------
@@ -107,13 +108,13 @@ def test_canonical_text_is_the_documented_one() -> None:
     deck = BandDeck(10_000, FESTIVAL)
     assert deck.canonical() == text
     assert deck.kind == f"pool:{hashlib.sha256(text).hexdigest()}"
-    assert DrawDeck(10, 5000, Drawing(200, 900, 0, 0)).canonical() == (
-        b"hongbao deck 1\ndraws 10 5000\n200 900 0 0\n"
-    )
+    planted = DrawDeck(1_000_000, 400_000_000, Caps(200, 900), [EGG])
+    assert planted.canonical() == b"hongbao deck 1\ndraws 1000000 400000000 200 900\n61800 61800 1\n"
+    assert DrawDeck(10, 5000, Caps(200, 900), []).canonical() == b"hongbao deck 1\ndraws 10 5000 200 900\n"
 
 
 @pytest.mark.parametrize(
-    "deck", [BandDeck(10_000, FESTIVAL), DrawDeck(1_000_000, 400_000_000, Drawing())], ids=["bands", "draws"]
+    "deck", [BandDeck(10_000, FESTIVAL), DrawDeck(1_000_000, 400_000_000, CAPS, [EGG])], ids=["bands", "draws"]
 )
 def test_parsed_canonical_text_is_the_deck(deck: Deck) -> None:
     again = parsed(deck.canonical())
@@ -132,8 +133,8 @@ def test_parsed_canonical_text_is_the_deck(deck: Deck) -> None:
         b"hongbao deck 1\nbands 1 2\n1 1 1000000\n",
         b"hongbao deck 1\nbands 1\n1 1\n",
         b"hongbao deck 1\nbands x\n1 1 1000000\n",
-        b"hongbao deck 1\nrandom 10 5000\n200 900 0 0\n",
-        b"hongbao deck 1\ndraws 10 5000\n200 900 0 0\n200 900 0 0\n",
+        b"hongbao deck 1\nrandom 10 5000 200 900\n",
+        b"hongbao deck 1\ndraws 10 5000\n200 900\n",
         "hongbao deck 1\nbands １\n1 1 1000000\n".encode(),
     ],
 )
@@ -157,8 +158,8 @@ WHOLE = [Band(1, 2, PPM)]
 REFUSED_BANDS: dict[str, tuple[int, list[Band], str]] = {
     "no numbers": (0, WHOLE, "numbers: a pool has 1 to 1000000000, got 0"),
     "too many numbers": (1_000_000_001, WHOLE, "numbers: a pool has 1 to 1000000000, got 1000000001"),
-    "no band": (5, [], "bands: 1 to 64, got 0"),
-    "too many bands": (5, [Band(n, n, 1) for n in range(1, 66)], "bands: 1 to 64, got 65"),
+    "no band": (5, [], "bands: 1 to 32, got 0"),
+    "too many bands": (5, [Band(n, n, 1) for n in range(1, 34)], "bands: at most 32, got 33"),
     "nothing to win": (5, [Band(0, 2, PPM)], "bands: band 1 goes from 0 to 2; from 1, upward"),
     "downward": (5, [Band(3, 2, PPM)], "bands: band 1 goes from 3 to 2; from 1, upward"),
     "no probability": (
@@ -196,39 +197,59 @@ def test_table_that_makes_no_deck_is_refused(numbers: int, bands: list[Band], te
     assert str(refused.value) == text
 
 
-REFUSED_DRAWS: dict[str, tuple[int, int, Drawing, str]] = {
+REFUSED_DRAWS: dict[str, tuple[int, int, Caps, list[Band], str]] = {
     "too little": (
         10,
         1_999,
-        Drawing(egg_ppm=0),
-        "budget_fen: 2000 to 200000 (10 numbers of 200 to 20000, 0 eggs of 61800), got 1999",
+        CAPS,
+        [],
+        "budget_fen: 2000 to 200000 (10 numbers of 200 to 20000, 0 planted with 0), got 1999",
     ),
     "too much": (
         1_000_000,
         20_000_041_801,
-        Drawing(),
-        "budget_fen: 200061600 to 20000041800 (999999 numbers of 200 to 20000, 1 eggs of 61800), got 20000041801",
+        CAPS,
+        [EGG],
+        "budget_fen: 200061600 to 20000041800 (999999 numbers of 200 to 20000, 1 planted with 61800), "
+        "got 20000041801",
     ),
-    "no egg": (
+    "a planted band without a number": (
         999_999,
         10**9,
-        Drawing(),
-        "egg_ppm: 1 ppm of 999999 numbers is no egg; 1000000 numbers are enough",
+        CAPS,
+        [EGG],
+        "bands: band 1 (61800 to 61800, 1 ppm) has no number of 999999; 1000000 numbers are enough",
     ),
-    "too many eggs": (10**9, 10**12, Drawing(egg_ppm=101), "egg_ppm: at most 100000 eggs, got 101000"),
-    "eggs of nothing": (
-        10**6,
+    "too many planted": (
         10**9,
-        Drawing(egg_fen=0),
-        "egg_ppm: 0 to 1000000, of 1 or more each, got 1 of 0",
+        10**12,
+        CAPS,
+        [Band(500, 500, 101)],
+        "bands: at most 100000 planted numbers, got 101000",
     ),
-    "downward": (10, 5_000, Drawing(300, 200), "min_fen, max_fen: 1 ≤ min ≤ max, got 300 and 200"),
-    "no numbers": (0, 5_000, Drawing(egg_ppm=0), "numbers: a pool has 1 to 1000000000, got 0"),
+    "planted only": (
+        10,
+        100,
+        CAPS,
+        [Band(10, 10, PPM)],
+        "bands: the planted ones are less than 1000000 ppm together, got 1000000",
+    ),
+    "planted twice": (
+        10,
+        5_000,
+        CAPS,
+        [Band(10, 20, 300_000), Band(20, 30, 300_000)],
+        "bands: 10 to 20 and 20 to 30 overlap; both ends of a band belong to it",
+    ),
+    "downward": (10, 5_000, Caps(300, 200), [], "share_fen_min, share_fen_max: from 1, upward, got 300 and 200"),
+    "no numbers": (0, 5_000, CAPS, [], "numbers: a pool has 1 to 1000000000, got 0"),
 }
 
 
-@pytest.mark.parametrize(("numbers", "total", "drawing", "text"), REFUSED_DRAWS.values(), ids=REFUSED_DRAWS)
-def test_draws_that_make_no_deck_are_refused(numbers: int, total: int, drawing: Drawing, text: str) -> None:
+@pytest.mark.parametrize(("numbers", "total", "caps", "planted", "text"), REFUSED_DRAWS.values(), ids=REFUSED_DRAWS)
+def test_draws_that_make_no_deck_are_refused(
+    numbers: int, total: int, caps: Caps, planted: list[Band], text: str
+) -> None:
     with pytest.raises(DeckRefused) as refused:
-        DrawDeck(numbers, total, drawing)
+        DrawDeck(numbers, total, caps, planted)
     assert str(refused.value) == text

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.core.amounts import Caps, Draws
-from server.core.campaigns.deck import PPM, Band, BandDeck, Deck, DrawDeck, Drawing
+from server.core.campaigns.deck import PPM, Band, BandDeck, Deck, DrawDeck
 from server.core.campaigns.permutation import Permutation
 from server.core.campaigns.pool import Pool, content_of
 from tests.core.test_campaign_decks import FESTIVAL
@@ -110,21 +110,22 @@ def test_bands_come_at_their_odds_in_every_part_of_a_pool() -> None:
 # --- draws ----------------------------------------------------------------------------------------------------
 
 
-def test_pool_of_draws_has_its_eggs_its_limits_and_its_sum() -> None:
-    deck = DrawDeck(10_000, 5_000_000, Drawing(200, 2_000, 61_800, 500))
+def test_pool_of_draws_has_its_planted_amounts_its_limits_and_its_sum() -> None:
+    planted = [Band(61_800, 61_800, 500), Band(50_000, 50_002, 300)]
+    deck = DrawDeck(10_000, 5_000_000, Caps(200, 2_000), planted)
     pool = Pool(deck, SEED)
     amounts = pool.amounts(0, 10_000)
-    eggs = [number for number, amount in enumerate(amounts) if amount == 61_800]
-    assert eggs == sorted(number for number in range(10_000) if documented_place(SEED, 10_000, number) < 5)
-    assert len(eggs) == 5
-    plain = [amount for amount in amounts if amount != 61_800]
+    at_place = {documented_place(SEED, 10_000, number): number for number in range(10_000)}
+    assert [amounts[at_place[place]] for place in range(8)] == [61_800] * 5 + [50_000, 50_001, 50_002]
+    plain = [amount for amount in amounts if amount < 50_000]
+    assert len(plain) == 9_992
     assert min(plain) >= 200
     assert max(plain) <= 2_000
     assert sum(amounts) == 5_000_000
 
 
 def test_blocks_of_draws_are_drawn_as_the_shares_of_a_lucky_packet() -> None:
-    deck = DrawDeck(600, 300_001, Drawing(egg_ppm=0))
+    deck = DrawDeck(600, 300_001, Caps(200, 20_000), [])
     expected, draws, caps = [], Draws(SEED), Caps(200, 20_000)
     for low, high in ((0, 256), (256, 512), (512, 600)):
         left = 300_001 * high // 600 - 300_001 * low // 600
@@ -140,20 +141,16 @@ def test_any_total_between_the_limits_is_given_out_whole(
     numbers: int, spread: int, data: st.DataObject, seed: bytes
 ) -> None:
     total = data.draw(st.integers(200 * numbers, (200 + spread) * numbers))
-    amounts = Pool(DrawDeck(numbers, total, Drawing(200, 200 + spread, egg_ppm=0)), seed).amounts(0, numbers)
+    amounts = Pool(DrawDeck(numbers, total, Caps(200, 200 + spread), []), seed).amounts(0, numbers)
     assert sum(amounts) == total
     assert 200 <= min(amounts) <= max(amounts) <= 200 + spread
-
-
-def test_pool_of_eggs_only() -> None:
-    assert Pool(DrawDeck(3, 30, Drawing(1, 1, 10, PPM)), SEED).amounts(0, 3) == [10, 10, 10]
 
 
 # --- ranges ---------------------------------------------------------------------------------------------------
 
 DECKS = [
     BandDeck(1_500, [Band(200, 499, 900_000), Band(500, 900, 100_000)]),
-    DrawDeck(1_500, 700_000, Drawing(egg_ppm=10_000, egg_fen=5_000)),
+    DrawDeck(1_500, 700_000, Caps(200, 20_000), [Band(5_000, 5_100, 10_000)]),
 ]
 
 

@@ -77,6 +77,7 @@ def test_document_has_every_route_and_an_idempotency_key_where_money_moves() -> 
         ("POST", "/v1/wallets/{user_id}/transfer"),
         ("POST", "/v1/wallets/{user_id}/pay"),
         ("POST", "/v1/wallets/{user_id}/withdraw-to-card"),
+        ("POST", "/v1/campaigns"),
     }
     assert all(operation["summary"] for operation in told.values())
     assert len({operation["operationId"] for operation in told.values()}) == len(told)
@@ -105,6 +106,7 @@ def test_amounts_shares_and_reasons_have_their_true_bounds() -> None:
         assert schemas[shape]["properties"]["reason"]["enum"] == [
             *("top_up", "withdraw", "send", "claim", "refund", "pending", "posted", "voided"),
             *("charge", "payout", "payout_returned", "transfer", "pay", "correction"),
+            *("campaign", "campaign_returned"),
         ]
     seed = schemas["PacketSendBody"]["properties"]["client_seed"]["pattern"]
     assert [bool(re.fullmatch(seed, "00" * size)) for size in (0, 15, 16, 32, 33)] == [

@@ -26,6 +26,11 @@ MEMBERSHIPS, MEMBERSHIPS_SQL = "storage/postgres/chat/memberships.py", "storage/
 BACKEND_GROUPS = "storage/postgres/chat/backend_groups.py"
 BACKEND_GROUPS_SQL = "storage/postgres/chat/backend_groups.sql"
 
+DECK, PERMUTATION = "server/core/campaigns/deck.py", "server/core/campaigns/permutation.py"
+POOL, POOL_PROOF = "server/core/campaigns/pool.py", "server/core/campaigns/proof.py"
+
+T_DECKS, T_POOLS = "tests/core/test_campaign_decks.py::test_", "tests/core/test_campaign_pools.py::test_"
+T_POOL_PROOFS = "tests/core/test_campaign_proofs.py::test_"
 T_TICKETS, T_HOARDING = "tests/core/test_tickets.py::test_", "tests/services/test_hoarding.py::test_"
 T_PACKET, T_AMOUNTS = "tests/core/test_packet.py::test_", "tests/core/test_amounts.py::test_"
 T_COMMIT, T_FAULTS = "tests/services/test_commit.py::test_", "tests/services/test_faults.py::test_"
@@ -43,6 +48,8 @@ T_REVEAL = "tests/services/test_reveal.py::test_"
 T_CORE_SEEDS, T_SEEDS = "tests/core/test_seeds.py::test_", "tests/services/test_seeds.py::test_"
 T_SEED_TREES, T_SEALING = "tests/contract/test_seed_trees.py::test_", "tests/services/test_sealing.py::test_"
 T_KEPT_SEEDS = "tests/client_sim/test_kept_seeds.py::test_"
+T_PACKET_REQUEST = "tests/core/test_packet_request.py::test_"
+T_EXCLUSIVE = "tests/services/test_exclusive.py::test_"
 T_RECORDS = "tests/services/test_records.py::test_"
 T_OUTAGES, T_REMINDERS = "tests/outages/test_", "tests/services/test_reminders.py::test_"
 T_HEALTH, T_SOCKET = "tests/storage/test_health_probe.py::test_", "tests/ops/test_socket.py::test_"
@@ -406,6 +413,94 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_CORE_SEEDS + "server_computes_the_vector",),
     ),
     Mutation(
+        "quotas of a deck leave out the remainders",
+        "I1",
+        DECK,
+        "quotas[place] += 1",
+        "quotas[place] += 0",
+        (T_DECKS + "quotas_are_the_exact_shares_rounded_to_a_neighbour",),
+    ),
+    Mutation(
+        "remainders of a deck go to the first bands",
+        "I10",
+        DECK,
+        "key=lambda place: -exact[place][1])",
+        "key=lambda place: 0)",
+        (T_DECKS + "quotas_are_the_exact_shares_rounded_to_a_neighbour",),
+    ),
+    Mutation(
+        "the sum of a deck is not that of its places",
+        "I1",
+        DECK,
+        "(width - 1) + gcd(quota, width) - 1) // 2",
+        "(width - 1)) // 2",
+        (T_DECKS + "closed_form_is_the_sum_and_amounts_stay_in_their_band",),
+    ),
+    Mutation(
+        "a budget that does not fit the bands is taken",
+        "I1",
+        DECK,
+        "if deck.total_fen != budget_fen:",
+        "if deck.total_fen > budget_fen:",
+        (T_DECKS + "budget_that_does_not_fit_is_refused_with_the_one_that_does",),
+    ),
+    Mutation(
+        "planted amounts are not taken off the money that is drawn",
+        "I1",
+        DECK,
+        "total_fen - self.planted.total_fen",
+        "total_fen",
+        (T_POOLS + "pool_of_draws_has_its_planted_amounts_its_limits_and_its_sum",),
+    ),
+    Mutation(
+        "two numbers of a pool have one place",
+        "I2",
+        PERMUTATION,
+        "            if value < self.size:\n                return value\n\n    def number_of",
+        "            return value % self.size\n\n    def number_of",
+        (T_POOLS + "every_number_has_one_place_and_the_inverse_leads_back",),
+    ),
+    Mutation(
+        "the order of a pool does not depend on its seed",
+        "I10",
+        PERMUTATION,
+        "self._drawn = Draws(seed)",
+        "self._drawn = Draws(bytes(32))",
+        (T_POOLS + "another_seed_is_another_order",),
+    ),
+    Mutation(
+        "a block of draws gives out the money of another",
+        "I1",
+        POOL,
+        "left = self._before(high) - self._before(low)",
+        "left = self._before(high - low)",
+        (T_POOLS + "any_total_between_the_limits_is_given_out_whole",),
+    ),
+    Mutation(
+        "a lease decides what its numbers are worth",
+        "I10",
+        POOL,
+        "start, drawn = first // BLOCK * BLOCK, []",
+        "start, drawn = first, []",
+        (T_POOLS + "any_range_is_a_part_of_the_whole",),
+    ),
+    Mutation(
+        "a number that was won twice passes for proven",
+        "I3",
+        POOL_PROOF,
+        "elif number in won:",
+        "elif False:",
+        (T_POOL_PROOFS + "forged_proof_is_refused",),
+    ),
+    Mutation(
+        "a pool with another deck passes for proven",
+        "I10",
+        POOL_PROOF,
+        "if seeds.commitment(proof.seed, proof.campaign_id, content) != proof.commitment:",
+        "if False:",
+        (T_POOL_PROOFS + "forged_proof_is_refused",),
+    ),
+    Mutation(
         "a client seed of any length",
         "I10",
         PACKET_REQUEST,
@@ -570,7 +665,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "any user opens a personal packet",
         "I7",
-        PACKET,
+        PACKET_REQUEST,
         "return user_id == terms.target_id",
         "return user_id > 0",
         (T_PACKET + "only_the_receiver_may_open_a_personal_packet",),
@@ -578,10 +673,98 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "non-members open the packets of a group",
         "I7",
-        PACKET,
-        "    return is_member\n",
-        "    return True\n",
+        PACKET_REQUEST,
+        "return is_member and (audience",
+        "return (audience",
         (T_PACKET + "members_and_sender_may_open_a_group_packet",),
+    ),
+    Mutation(
+        "any member opens an exclusive packet",
+        "I7",
+        PACKET_REQUEST,
+        "(audience is not LISTED or user_id in terms.only_for)",
+        "(audience is not LISTED or user_id > 0)",
+        (T_PACKET + "only_members_who_are_named_may_open_an_exclusive_packet",),
+    ),
+    Mutation(
+        "the users of an exclusive packet are forgotten when it is loaded",
+        "I7",
+        "server/services/packets/stored_state.py",
+        "only_for=frozenset(row.only_for or ()),",
+        "only_for=frozenset(),",
+        (T_EXCLUSIVE + "named_users_are_known_after_a_restart",),
+    ),
+    Mutation(
+        "an exclusive packet names its sender",
+        "I7",
+        PACKET_REQUEST,
+        "    if request.sender_id in named:\n",
+        "    if request.sender_id in ():\n",
+        (T_PACKET_REQUEST + "exclusive_packet_names_each_receiver_once",),
+    ),
+    Mutation(
+        "an exclusive packet names a user twice",
+        "I7",
+        PACKET_REQUEST,
+        "if len(set(named)) < len(named):",
+        "if len(set(named)) < 1:",
+        (T_PACKET_REQUEST + "exclusive_packet_names_each_receiver_once",),
+    ),
+    Mutation(
+        "an exclusive packet has more shares than users",
+        "I2",
+        PACKET_REQUEST,
+        'check_number("shares", request.shares, named, named,',
+        'check_number("shares", request.shares, named, named + 1,',
+        (T_PACKET_REQUEST + "exclusive_packet_names_each_receiver_once",),
+    ),
+    Mutation(
+        "an exclusive packet names users outside the group",
+        "I7",
+        SENDS,
+        "        if user_id not in members:\n",
+        "        if user_id in ():\n",
+        (T_EXCLUSIVE + "wrong_list_is_refused_and_costs_nothing",),
+    ),
+    Mutation(
+        "an exclusive packet is sent again to another group",
+        "I7",
+        "server/services/packets/resend.py",
+        "is Audience.LISTED and posted_in != terms.target_id:",
+        "is Audience.LISTED and posted_in == 0:",
+        (T_EXCLUSIVE + "packet_is_sent_again_to_its_own_group_only",),
+    ),
+    Mutation(
+        "a key that was used for other users answers their packet",
+        "I6",
+        SENDS,
+        "    only_for = tuple(sorted(row.only_for or ()))\n",
+        "    only_for = ()\n",
+        (T_EXCLUSIVE + "same_key_for_other_users_is_refused",),
+    ),
+    Mutation(
+        "strangers see for whom an exclusive packet is",
+        "I7",
+        "server/core/pages.py",
+        "View.FOR_OTHERS if terms.only_for and viewer.sees_it else None",
+        "View.FOR_OTHERS if terms.only_for else None",
+        (T_EXCLUSIVE + "page_of_a_stranger_is_that_of_a_packet_that_does_not_exist",),
+    ),
+    Mutation(
+        "clients meet a kind of packet that they do not know",
+        "features",
+        HUB,
+        "made = self.messages if is_known or self.instead is None else self.instead",
+        "made = self.messages if is_known or self.instead is not None else self.instead",
+        (T_EXCLUSIVE + "client_without_the_feature_gets_a_text_in_its_place",),
+    ),
+    Mutation(
+        "audit: claims of users who are not named are not seen",
+        "audit",
+        AUDIT_SQL,
+        "WHERE user_id <> ALL(only_for)",
+        "WHERE index < 0 AND user_id <> ALL(only_for)",
+        (T_EXCLUSIVE + "audit_names_a_claim_of_a_user_who_is_not_named",),
     ),
     Mutation(
         "any ticket number is accepted",
@@ -4068,6 +4251,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_HOST + "packet_that_cannot_be_prepared_now_is_sent_later_and_its_payment_stays_open",),
     ),
     Mutation(
+        "payments: a server without its lease sends the packet of a charge",
+        "I7",
+        EVIDENCE,
+        "        if not self._is_current():\n",
+        "        if False:\n",
+        (T_HOST + "packet_is_not_sent_while_another_server_may_have_removed_its_sender",),
+    ),
+    Mutation(
         "payments: a break is not recorded",
         "payments",
         PAYMENTS_STORE,
@@ -5305,8 +5496,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "a friend sees the list of claims",
         "pages",
         "server/core/pages.py",
-        "return seen_by is SeenBy.SENDER_AND_TARGET and user_id == terms.target_id",
-        "return seen_by is SeenBy.SENDER_AND_TARGET",
+        "SeenBy.SENDER_AND_TARGET: lambda terms, user_id: user_id in (terms.sender_id, terms.target_id),",
+        "SeenBy.SENDER_AND_TARGET: lambda terms, user_id: True,",
         (T_PASS_ON + "viewers_see_their_own_share_and_the_sender_and_the_seed_user_all",),
     ),
     Mutation(
@@ -5316,14 +5507,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         "if terms.kind.row.goes_to_user:",
         "if False:",
         (T_PASS_ON + "finish_is_told_to_sender_and_receiver_alone",),
-    ),
-    Mutation(
-        "a client that does not know the kind is sent the packet",
-        "pages",
-        "server/net/reminder_encoding.py",
-        "return not event.terms.kind.row.is_known_to_all",
-        "return False",
-        (T_PASS_ON + "client_that_knows_no_other_kinds_is_told_by_a_text",),
     ),
     Mutation(
         "HTTP: a link opens another packet",
@@ -5482,8 +5665,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "users send packets in a sponsor's name",
         "I7",
         PACKET_REQUEST,
-        "if one == kind and one.row.can_be_sent), None)",
-        "if one == kind), None)",
+        "if known.row.sent_by is not SentBy.USERS:",
+        "if False:",
         (T_BILL_RULES + "only_the_chat_backend_sends_the_kind",),
     ),
     Mutation(

@@ -59,3 +59,10 @@ def test_example_of_a_committed_seed_in_the_document_is_a_vector() -> None:
     parts = ("tree_secret", "server_seed", "root", "client_seed", "seed", "packet_id", "commitment", "amounts_fen")
     for value in (*(packet[part] for part in parts), *packet["path"]):
         assert str(value) in DOCUMENT, value
+
+
+def test_example_of_a_pool_in_the_document_is_a_vector() -> None:
+    pool = json.loads((ROOT / "tests" / "vectors" / "pools.json").read_text())[0]
+    values = [pool[part] for part in ("kind", "seed", "campaign_id", "commitment")]
+    for value in (*values, [amount for _, amount in pool["wins"]], *pool["deck"].splitlines()):
+        assert str(value) in DOCUMENT, value

@@ -28,6 +28,7 @@ from storage.redis import mirror
 from storage.redis.mirror import Extension, Log
 from storage.redis.settings import DURABLE, NO_EVICTION, RedisSettings
 from storage.stores import Stores
+from tests.sim.bank import stores as of_payments
 from tests.sim.change_feed import SimChangeFeed
 
 # One set of these a server, all on the same tables and logs.
@@ -382,12 +383,12 @@ def stores(world: Any) -> Stores:
         "wallets": SimWallets(world),
         "settlement": SimSettlement(world, WITH_BEST_LUCK),
         "records": SimpleNamespace(sent=None, received=None),
-        "payments": None,
-        "wallet_orders": SimpleNamespace(find_outcome=None),
-        "cards": None,
-        "challenges": None,
-        "payers": None,
-        "card_payments": None,
+        "payments": of_payments.SimPayments(world),
+        "wallet_orders": of_payments.SimWalletOrders(world),
+        "cards": of_payments.SimCards(world),
+        "challenges": of_payments.SimChallenges(world),
+        "payers": of_payments.SimPayers(world),
+        "card_payments": of_payments.SimCardPayments(world),
         "bank_statements": None,
         "matching": None,
         "breaks": None,

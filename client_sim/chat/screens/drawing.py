@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 
 from rich.cells import cell_len, set_cell_size
 from textual.content import Content
@@ -19,6 +20,7 @@ NAME_COLOURS = ("#e8a87c", "#8fbcbb", "#a3be8c", "#b48ead", "#88c0d0", "#ebcb8b"
 CARD_WIDTH = 34
 FOR_ONE_ALONE = ("personal", "enterprise")  # kinds with one share
 COIN_ROWS = 7
+PHONE_SWING = 3  # columns
 COIN_SIZE = 2 * COIN_ROWS  # dots; a column is half as wide as a row is high
 _DOTS = {  # the character for each pair of upper and lower half, gold or not
     (True, True): (" ", f"on {GOLD}"),
@@ -67,13 +69,24 @@ def state_text(card: Card, user_id: int, language: str, money: MoneyUnit) -> str
     return text(language, f"state_{packet.state}")
 
 
-def card(card: Card, user_id: int, language: str, money: MoneyUnit) -> Content:
-    """A red packet in the conversation; one that is not open any more has faded colours."""
+def for_whom(language: str, names: Sequence[str], count: int) -> str:
+    """Whom an exclusive packet is for, in words: the names that are known, and how many there are."""
+    key = "card_for" if len(names) >= count else "card_for_more"
+    return text(language, key, names=text(language, "names_between").join(names), count=count)
+
+
+def card(card: Card, user_id: int, language: str, money: MoneyUnit, names: Sequence[str] = ()) -> Content:
+    """A red packet in the conversation; one that is not open any more has faded colours.
+
+    `names`: of the users whom it names, if it is for them alone.
+    """
     packet = card.packet
     is_open = packet.state == OPEN
     upper, lower, gold = (RED, DARK, GOLD) if is_open else (FADED, FADED_DARK, FADED_GOLD)
     kind = kind_text(language, packet.kind)
-    if packet.kind not in FOR_ONE_ALONE:
+    if names:
+        kind += f" · {for_whom(language, names, packet.shares)}"
+    elif packet.kind not in FOR_ONE_ALONE:
         kind += f" · {text(language, 'shares', shares=packet.shares)}"
     rows = (
         (" ", f"on {upper}"),
@@ -91,6 +104,22 @@ def coin(turn: float, face: str = "開") -> Content:
     """A gold coin; `turn` counts turns: at 0 it shows its face, at 0.25 its edge."""
     width = max(abs(math.cos(2 * math.pi * turn)), 1 / COIN_SIZE)
     return Content("\n").join(_coin_row(row, width, face) for row in range(COIN_ROWS))
+
+
+def phone(swing: float) -> Content:
+    """A phone with 福 on it; `swing` from -1 to 1: how far it is to the left or to the right."""
+    offset = round(PHONE_SWING * swing)
+    left, right = (("((" if offset < 0 else "  "), ("))" if offset > 0 else "  "))
+    pad = " " * (PHONE_SWING + offset), " " * (PHONE_SWING - offset)
+    rows = ("╭──────╮", "│      │", "│  福  │", "│      │", "╰──────╯")
+    return Content("\n").join(
+        Content.assemble(
+            (f"{pad[0]}{left if middle else '  '} ", CREAM),
+            (row, f"bold {GOLD}"),
+            (f" {right if middle else '  '}{pad[1]}", CREAM),
+        )
+        for row, middle in zip(rows, (False, True, True, True, False), strict=True)
+    )
 
 
 def _coin_row(row: int, width: float, face: str) -> Content:

@@ -1,4 +1,4 @@
-"""Pages of plain lines: members, grab statistics, help."""
+"""Pages of plain lines: members, grab statistics, campaigns, help."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 
 from client_sim.chat import group_requests
+from client_sim.chat.campaigns import shake_requests
 from client_sim.chat.commands import VERBS
 from client_sim.chat.screens import drawing
 from client_sim.chat.screens.dialog import Dialog, Navigator
@@ -73,6 +74,21 @@ async def grab_stats(session: Session, navigator: Navigator) -> Listing:
         name = drawing.fit(f" {one.name or one.user_id}", 18)
         lines.append(Content.assemble((name, drawing.name_colour(one.user_id)), columns))
     return Listing(session, navigator, text(session.language, "who_title"), lines)
+
+
+async def campaigns(session: Session, navigator: Navigator) -> Listing:
+    """The campaigns that the user may shake in, with the line that shakes in each."""
+    lines = []
+    for one in await shake_requests.campaigns(session):
+        left = text(
+            session.language, "shake_left", count=f"{one.at_most_left:,}", clock=drawing.clock(one.left_at_ms)
+        )
+        name = drawing.fit(f" {one.name}", 24), f"bold {GOLD}" if one.highlighted else ""
+        lines.append(Content.assemble(name, drawing.fit(one.sponsor_name, 18), left))
+        lines.append(Content.styled(f"   /shake {one.campaign_id}", DIM))
+    if not lines:
+        lines.append(Content.styled(text(session.language, "no_campaign"), DIM))
+    return Listing(session, navigator, text(session.language, "campaigns_title"), lines)
 
 
 def commands(session: Session, navigator: Navigator) -> Listing:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from client_sim.chat import packet_requests, targets
+from client_sim.chat import packet_actions, packet_requests, targets
+from client_sim.chat.campaigns import shake_requests
 from client_sim.chat.commands import BadCommand
 from client_sim.chat.money import card_requests
 from client_sim.chat.money.checkout import TRANSFER
 from client_sim.chat.screens import listing
 from client_sim.chat.screens.bind_sheet import BindSheet, OnBound
+from client_sim.chat.screens.campaigns.shake_page import ShakePage
 from client_sim.chat.screens.cards_page import CardsPage
 from client_sim.chat.screens.dialog import Dialog
 from client_sim.chat.screens.money_form import MoneyForm
@@ -39,7 +41,7 @@ class PageNavigator:
         toast: Callable[[Toast], None],
         do: Callable[[Work], None],
     ) -> None:
-        self._session = session
+        self.session = session
         self._push = push
         self._toast = toast
         self._do = do
@@ -53,12 +55,13 @@ class PageNavigator:
         """The page that the server shows for a tap. While one tap waits for its page, others are ignored."""
         if self._is_tapping:
             return
-        await self._show_tapped(packet_requests.tap(self._session, targets.find_packet(self._session, packet_id)))
+        packet_id = packet_actions.find_packet(self.session, packet_id)
+        await self._show_tapped(packet_requests.tap(self.session, packet_id))
 
     async def tap_link(self, link: str = "") -> None:
         """The same for the packet of a friend's link: one that was typed, or the newest on the screen."""
         if not self._is_tapping:
-            await self._show_tapped(packet_requests.tap_link(self._session, targets.find_link(self._session, link)))
+            await self._show_tapped(packet_requests.tap_link(self.session, targets.find_link(self.session, link)))
 
     async def _show_tapped(self, tapped: Coroutine[Any, Any, OpenPageShown]) -> None:
         self._is_tapping = True
@@ -69,78 +72,90 @@ class PageNavigator:
         if page.result is not None:
             await self.show_result(page.packet_id)
         elif page.view:
-            self._push(OpenPage(self._session, self, page))
+            self._push(OpenPage(self.session, self, page))
         else:
-            self._toast(Toast(text(self._session.language, page.answer), is_error=True))
+            self._toast(Toast(text(self.session.language, page.answer), is_error=True))
 
     async def show_result(self, packet_id: int = 0) -> None:
         """The claims of a packet; later claims are added while the page is open."""
-        packet_id = targets.find_packet(self._session, packet_id)
-        page = await packet_requests.result(self._session, packet_id, subscribe=True)
-        self._push(ResultPage(self._session, self, packet_id, page))
+        packet_id = packet_actions.find_packet(self.session, packet_id)
+        page = await packet_requests.result(self.session, packet_id, subscribe=True)
+        self._push(ResultPage(self.session, self, packet_id, page))
 
     async def show_records(self, direction: str = "received", year: int = 0) -> None:
         """What the user received or sent."""
-        shown = await packet_requests.records(self._session, direction, year)
-        self._push(Records(self._session, self, shown))
+        shown = await packet_requests.records(self.session, direction, year)
+        self._push(Records(self.session, self, shown))
 
     async def show_statement(self) -> None:
         """The changes of the wallet."""
-        self._push(Statement(self._session, self, await packet_requests.statement(self._session)))
+        self._push(Statement(self.session, self, await packet_requests.statement(self.session)))
 
     async def show_form(self, *, asks_receiver: bool = False) -> None:
         """The form to send a packet: here, or to a receiver that it asks for."""
-        await card_requests.learn(self._session)
-        self._push(SendForm(self._session, self, asks_receiver=asks_receiver))
+        await card_requests.learn(self.session)
+        self._push(SendForm(self.session, self, asks_receiver=asks_receiver))
 
     async def show_wallet(self) -> None:
         """The wallet, and what can be done with it."""
-        await card_requests.learn(self._session)
-        wallet = await self._session.client.wallet()
-        self._session.take_wallet(wallet.balance_fen, wallet.arriving_fen, 0, "wallet")
-        self._push(WalletScreen(self._session, self))
+        await card_requests.learn(self.session)
+        wallet = await self.session.client.wallet()
+        self.session.take_wallet(wallet.balance_fen, wallet.arriving_fen, 0, "wallet")
+        self._push(WalletScreen(self.session, self))
 
     async def show_money_form(self, what: str) -> None:
         """The form to top up, to withdraw or to transfer."""
         if what != TRANSFER:
             await self._check_cards(what)
-        self._push(MoneyForm(self._session, self, what))
+        self._push(MoneyForm(self.session, self, what))
 
     async def show_cards(self) -> None:
         """The cards of the user."""
         await self._check_cards("cards")
-        self._push(CardsPage(self._session, self))
+        self._push(CardsPage(self.session, self))
 
     async def show_bind(self, on_bound: OnBound | None = None, pays: str = "") -> None:
         """The sheet that binds a card."""
         await self._check_cards("bind")
-        self._push(BindSheet(self._session, self, on_bound, pays))
+        self._push(BindSheet(self.session, self, on_bound, pays))
 
     async def _check_cards(self, verb: str) -> None:
-        payer = await card_requests.learn(self._session)
+        payer = await card_requests.learn(self.session)
         if not (payer.takes_cards or payer.cards):
             raise BadCommand("no_cards_here", verb)
 
     def show_checkout(self) -> None:
         """The sheet for a payment that asks for a way to pay."""
-        if (payment := self._session.desk.payment) is not None:
-            self._push(PaySheet(self._session, self, payment))
+        if (payment := self.session.desk.payment) is not None:
+            self._push(PaySheet(self.session, self, payment))
+
+    def show(self, page: Dialog) -> None:
+        """Open a page."""
+        self._push(page)
 
     async def show_members(self) -> None:
         """The members of the group on the screen."""
-        self._push(await listing.members(self._session, self))
+        self._push(await listing.members(self.session, self))
 
     async def show_invite(self, renew: str = "") -> None:
         """The invite code of the group on the screen."""
-        self._push(await listing.invite(self._session, self, bool(renew)))
+        self._push(await listing.invite(self.session, self, bool(renew)))
 
     async def show_grab_stats(self) -> None:
         """How fast the members of the group on the screen grab."""
-        self._push(await listing.grab_stats(self._session, self))
+        self._push(await listing.grab_stats(self.session, self))
 
     async def show_help(self) -> None:
         """All commands."""
-        self._push(listing.commands(self._session, self))
+        self._push(listing.commands(self.session, self))
+
+
+async def _shake(pages: PageNavigator, campaign_id: int) -> None:
+    pages.show(ShakePage(pages.session, pages, await shake_requests.find(pages.session, campaign_id)))
+
+
+async def _campaigns(pages: PageNavigator) -> None:
+    pages.show(await listing.campaigns(pages.session, pages))
 
 
 async def _bind(pages: PageNavigator, number: str, phone: str, holder: str) -> None:
@@ -159,6 +174,8 @@ PAGES: dict[str, Callable[..., Work]] = {  # by command; other commands have no 
     "money_form": PageNavigator.show_money_form,
     "cards": PageNavigator.show_cards,
     "bind": _bind,
+    "shake": _shake,
+    "campaigns": _campaigns,
     "members": PageNavigator.show_members,
     "invite": PageNavigator.show_invite,
     "who": PageNavigator.show_grab_stats,

@@ -71,7 +71,7 @@ COMMANDS: Final = (
     CommandRow(
         "verify",
         "server.cli.audit:verify",
-        "Recompute every amount of a packet from its revealed seed; exit 1 if one differs.",
+        "Recompute every amount of a packet or a campaign from its revealed seed; exit 1 if one differs.",
     ),
     CommandRow("status", "server.cli.operators:status", "Show the state of a running server."),
     CommandRow(
@@ -83,6 +83,11 @@ COMMANDS: Final = (
     CommandRow("user", "server.cli.operators:user", "Show a user's balance, groups and connections."),
     CommandRow(
         "group", "server.cli.group:group_cli", "Show groups, and make and change them as a chat backend does."
+    ),
+    CommandRow(
+        "campaign",
+        "server.cli.campaigns.commands:campaign_cli",
+        "Make sponsors and campaigns, change them, and show what they spend.",
     ),
     CommandRow("payments", "server.cli.payments:payments_cli", "List the newest payments, or export them."),
     CommandRow("payment", "server.cli.operators:payment", "Show a payment with all evidence about it."),

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
 from cyclopts import Parameter, Token
+
+from server.core.beijing_year import BEIJING
 
 
 def filled(_: Any, tokens: Sequence[Token]) -> str:
@@ -48,8 +50,25 @@ def a_day(_: Any, tokens: Sequence[Token]) -> date:
         raise ValueError(f"{tokens[0].value!r} is not a day such as 2026-11-28") from None
 
 
+def packet_or_proof(kind: Any, tokens: Sequence[Token]) -> int | str:
+    """An id if it is one, else the place of a proof. Raises ValueError, one line."""
+    word = filled(kind, tokens)
+    return int(word) if word.isascii() and word.isdecimal() and len(word) < 20 else word
+
+
+def a_moment(_: Any, tokens: Sequence[Token]) -> datetime:
+    """A moment such as 2027-02-16T20:00, in Beijing unless it says where. Raises ValueError, one line."""
+    try:
+        moment = datetime.fromisoformat(tokens[0].value)
+    except ValueError:
+        raise ValueError(f"{tokens[0].value!r} is not a time such as 2027-02-16T20:00") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=BEIJING)
+
+
 FILLED: Final = Parameter(converter=filled)
 PATH: Final = Parameter(converter=path)
 Text = Annotated[str, FILLED]
 FilePath = Annotated[Path, PATH]
+PacketOrProof = Annotated[int | str, Parameter(converter=packet_or_proof)]
+Moment = Annotated[datetime, Parameter(converter=a_moment)]
 Day = Annotated[date, Parameter(converter=a_day)]

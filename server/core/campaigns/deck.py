@@ -9,8 +9,9 @@ amounts are spread evenly: low + ⌊j·(high − low + 1) / q⌋ for j = 0 … q
 not depend on the seed. A budget is the deck's sum to the last fen or it is refused (`fitting_budget` says which
 fits). Independent draws would miss it, and with bad luck exceed it.
 
-**Draws.** A total that is drawn like the shares of a lucky packet with a minimum and a maximum, after places for
-"eggs" of one fixed amount were set apart. The pool says where each number's money comes from.
+**Draws.** A total that is drawn like the shares of a lucky packet with a minimum and a maximum. Bands may be
+planted among them: the first E places of the deck are set apart for these, as many for each band as its probability
+says, rounded down. The pool says where each number's money comes from.
 
 The deck's canonical text goes, hashed, into the pool's seed and its commitment: no amount can be changed later.
 """
@@ -23,11 +24,13 @@ from itertools import accumulate, pairwise
 from math import gcd
 from typing import Final, NamedTuple
 
+from server.core.amounts import Caps
+
 PPM: Final = 1_000_000  # parts of a probability
 NUMBERS_MAX: Final = 1_000_000_000
 TOTAL_FEN_MAX: Final = 2**53 - 1  # integers that JSON of every client keeps
-BANDS_MAX: Final = 64
-EGGS_MAX: Final = 100_000  # their numbers are kept in a sorted list
+BANDS_MAX: Final = 32
+PLANTED_MAX: Final = 100_000  # their numbers are kept in a sorted list
 _TITLE: Final = "hongbao deck 1"
 
 
@@ -41,18 +44,6 @@ class Band(NamedTuple):
     low_fen: int
     high_fen: int
     ppm: int
-
-
-class Drawing(NamedTuple):
-    """Smallest and largest amount in fen, and the eggs: their amount and their share in parts per million.
-
-    `egg_ppm` 0: there are no eggs.
-    """
-
-    min_fen: int = 200
-    max_fen: int = 20_000
-    egg_fen: int = 61_800
-    egg_ppm: int = 1
 
 
 class Deck:
@@ -92,78 +83,93 @@ class Deck:
 class BandDeck(Deck):
     """A deck of bands. `quotas` has the places of each band, in the order of the bands."""
 
-    __slots__ = ("_starts", "bands", "quotas")
+    __slots__ = ("amount_at", "band_of", "bands", "quotas")
 
     def __init__(self, numbers: int, bands: list[Band]) -> None:
         """Raises DeckRefused if the table is none, or if a band would get no number."""
         _check_numbers(numbers)
+        if not bands:
+            raise DeckRefused(f"bands: 1 to {BANDS_MAX}, got 0")
         _check_bands(bands)
+        if (parts := sum(band.ppm for band in bands)) != PPM:
+            raise DeckRefused(f"bands: the probabilities are {PPM} ppm together, got {parts}")
         self.bands = tuple(bands)
         self.quotas = tuple(quotas_of(numbers, bands))
-        for place, (band, quota) in enumerate(zip(bands, self.quotas, strict=True), 1):
+        places = _Places(numbers, bands, list(self.quotas))
+        self.band_of, self.amount_at = places.band_of, places.amount_at
+        super().__init__(numbers, places.total_fen, places.smallest_fen, places.largest_fen)
+
+    def words(self) -> list[tuple[str | int, ...]]:
+        """Scheme and numbers, then each band."""
+        return [("bands", self.numbers), *self.bands]
+
+
+class DrawDeck(Deck):
+    """A deck of draws. `planted` places come first; `plain` numbers share `plain_fen`, each within the caps."""
+
+    __slots__ = ("bands", "caps", "plain", "plain_fen", "planted")
+
+    def __init__(self, numbers: int, total_fen: int, caps: Caps, bands: list[Band]) -> None:
+        """`bands` are planted. Raises DeckRefused if the total does not fit, or if a band would get no number."""
+        _check_numbers(numbers)
+        least, most = caps
+        if not 1 <= least <= most <= TOTAL_FEN_MAX:
+            raise DeckRefused(f"share_fen_min, share_fen_max: from 1, upward, got {least} and {most}")
+        _check_bands(bands)
+        if (parts := sum(band.ppm for band in bands)) >= PPM:
+            raise DeckRefused(f"bands: the planted ones are less than {PPM} ppm together, got {parts}")
+        quotas = [numbers * band.ppm // PPM for band in bands]
+        self.caps = caps
+        self.bands = tuple(bands)
+        self.planted = _Places(numbers, bands, quotas)
+        if self.planted.size > PLANTED_MAX:
+            raise DeckRefused(f"bands: at most {PLANTED_MAX} planted numbers, got {self.planted.size}")
+        self.plain = numbers - self.planted.size
+        self.plain_fen = total_fen - self.planted.total_fen
+        low, high = (self.planted.total_fen + self.plain * each for each in caps)
+        if not low <= total_fen <= high:
+            raise DeckRefused(
+                f"budget_fen: {low} to {high} ({self.plain} numbers of {least} to {most}, "
+                f"{self.planted.size} planted with {self.planted.total_fen}), got {total_fen}"
+            )
+        ends = [least, most, *([self.planted.smallest_fen, self.planted.largest_fen] if bands else [])]
+        super().__init__(numbers, total_fen, min(ends), max(ends))
+
+    def words(self) -> list[tuple[str | int, ...]]:
+        """Scheme, numbers, total, smallest and largest, then each planted band."""
+        return [("draws", self.numbers, self.total_fen, *self.caps), *self.bands]
+
+
+class _Places:
+    """Places 0 … size−1 of bands with so many each, in the order of the bands."""
+
+    __slots__ = ("_bands", "_quotas", "_starts", "largest_fen", "size", "smallest_fen", "total_fen")
+
+    def __init__(self, numbers: int, bands: list[Band], quotas: list[int]) -> None:
+        """Raises DeckRefused if a band has no place."""
+        for place, (band, quota) in enumerate(zip(bands, quotas, strict=True), 1):
             if quota == 0:
                 enough = -(-PPM // band.ppm)
                 raise DeckRefused(
                     f"bands: band {place} ({band.low_fen} to {band.high_fen}, {band.ppm} ppm) has no number of "
                     f"{numbers}; {enough} numbers are enough"
                 )
-        self._starts = tuple(accumulate(self.quotas, initial=0))
-        pairs = list(zip(bands, self.quotas, strict=True))
-        super().__init__(
-            numbers,
-            sum(_band_sum(band, quota) for band, quota in pairs),
-            min(band.low_fen for band in bands),
-            max(_amount_in(band, quota, quota - 1) for band, quota in pairs),
-        )
-
-    def words(self) -> list[tuple[str | int, ...]]:
-        """Scheme and numbers, then each band."""
-        return [("bands", self.numbers), *self.bands]
+        pairs = list(zip(bands, quotas, strict=True))
+        self._bands, self._quotas = bands, quotas
+        self._starts = list(accumulate(quotas, initial=0))
+        self.size = self._starts[-1]
+        self.total_fen = sum(_band_sum(band, quota) for band, quota in pairs)
+        self.smallest_fen = min((band.low_fen for band in bands), default=0)
+        self.largest_fen = max((_amount_in(band, quota, quota - 1) for band, quota in pairs), default=0)
 
     def band_of(self, place: int) -> int:
-        """Which band, from 0, the place belongs to."""
+        """Which band, from 0, a place belongs to."""
         return bisect_right(self._starts, place) - 1
 
     def amount_at(self, place: int) -> int:
-        """The amount in fen at a place 0 … numbers−1."""
+        """The amount in fen at a place."""
         band = bisect_right(self._starts, place) - 1
-        return _amount_in(self.bands[band], self.quotas[band], place - self._starts[band])
-
-
-class DrawDeck(Deck):
-    """A deck of draws. `eggs` places of `drawing.egg_fen` each; the rest of the money goes to the other numbers."""
-
-    __slots__ = ("drawing", "eggs", "plain", "plain_fen")
-
-    def __init__(self, numbers: int, total_fen: int, drawing: Drawing) -> None:
-        """Raises DeckRefused if the total is too small or too large for the numbers, or there would be no egg."""
-        _check_numbers(numbers)
-        least, most, egg_fen, egg_ppm = drawing
-        if not 1 <= least <= most <= TOTAL_FEN_MAX:
-            raise DeckRefused(f"min_fen, max_fen: 1 ≤ min ≤ max, got {least} and {most}")
-        if not 0 <= egg_ppm <= PPM or (egg_ppm and not 1 <= egg_fen <= TOTAL_FEN_MAX):
-            raise DeckRefused(f"egg_ppm: 0 to {PPM}, of 1 or more each, got {egg_ppm} of {egg_fen}")
-        self.drawing = drawing
-        self.eggs = numbers * egg_ppm // PPM
-        if egg_ppm and not self.eggs:
-            enough = -(-PPM // egg_ppm)
-            raise DeckRefused(f"egg_ppm: {egg_ppm} ppm of {numbers} numbers is no egg; {enough} numbers are enough")
-        if self.eggs > EGGS_MAX:
-            raise DeckRefused(f"egg_ppm: at most {EGGS_MAX} eggs, got {self.eggs}")
-        self.plain = numbers - self.eggs
-        self.plain_fen = total_fen - self.eggs * egg_fen
-        low, high = (self.eggs * egg_fen + self.plain * each for each in (least, most))
-        if not low <= total_fen <= high:
-            raise DeckRefused(
-                f"budget_fen: {low} to {high} ({self.plain} numbers of {least} to {most}, "
-                f"{self.eggs} eggs of {egg_fen}), got {total_fen}"
-            )
-        ends = [*([least, most] if self.plain else []), *([egg_fen] if self.eggs else [])]
-        super().__init__(numbers, total_fen, min(ends), max(ends))
-
-    def words(self) -> list[tuple[str | int, ...]]:
-        """Scheme, numbers and total, then smallest, largest, egg and its parts per million."""
-        return [("draws", self.numbers, self.total_fen), self.drawing]
+        return _amount_in(self._bands[band], self._quotas[band], place - self._starts[band])
 
 
 def quotas_of(numbers: int, bands: list[Band]) -> list[int]:
@@ -201,9 +207,8 @@ def parsed(canonical: bytes) -> Deck:
         if scheme == "bands":
             deck = BandDeck(int(*counts), [Band(*row) for row in rows])
         else:
-            (row,) = rows
-            numbers, total_fen = map(int, counts)
-            deck = DrawDeck(numbers, total_fen, Drawing(*row))
+            numbers, total_fen, least, most = map(int, counts)
+            deck = DrawDeck(numbers, total_fen, Caps(least, most), [Band(*row) for row in rows])
     except DeckRefused:
         raise
     except (ValueError, TypeError):
@@ -219,9 +224,9 @@ def _check_numbers(numbers: int) -> None:
 
 
 def _check_bands(bands: list[Band]) -> None:
-    """A table: ranges that do not overlap, so that an amount tells its band, and probabilities of 1 together."""
-    if not 1 <= len(bands) <= BANDS_MAX:
-        raise DeckRefused(f"bands: 1 to {BANDS_MAX}, got {len(bands)}")
+    """Ranges of amounts that do not overlap, so that an amount tells its band, each with a probability."""
+    if len(bands) > BANDS_MAX:
+        raise DeckRefused(f"bands: at most {BANDS_MAX}, got {len(bands)}")
     for place, band in enumerate(bands, 1):
         if not 1 <= band.low_fen <= band.high_fen <= TOTAL_FEN_MAX:
             raise DeckRefused(f"bands: band {place} goes from {band.low_fen} to {band.high_fen}; from 1, upward")
@@ -234,8 +239,6 @@ def _check_bands(bands: list[Band]) -> None:
                 f"bands: {below.low_fen} to {below.high_fen} and {above.low_fen} to {above.high_fen} overlap; "
                 "both ends of a band belong to it"
             )
-    if (total := sum(band.ppm for band in bands)) != PPM:
-        raise DeckRefused(f"bands: the probabilities are {PPM} ppm together, got {total}")
 
 
 def _amount_in(band: Band, quota: int, j: int) -> int:

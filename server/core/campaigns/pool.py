@@ -2,8 +2,9 @@
 
 **Bands.** The number's place in the permutation is its place in the deck.
 
-**Draws.** The numbers of the places 0 … E−1 are the E eggs. The other K numbers, in ascending order, are ranked
-k = 0 … K−1, and ranks are drawn in blocks of 256: the block from rank `low` to before `high` shares
+**Draws.** The numbers of the places 0 … E−1 have the amounts that are planted there. The other K numbers, in
+ascending order, are ranked k = 0 … K−1, and ranks are drawn in blocks of 256: the block from rank `low` to before
+`high` shares
 
     ⌊R·high / K⌋ − ⌊R·low / K⌋
 
@@ -18,7 +19,7 @@ from bisect import bisect_left
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from server.core.amounts import Caps, Draws
+from server.core.amounts import Draws
 from server.core.campaigns.deck import BandDeck, Deck, DrawDeck
 from server.core.campaigns.permutation import Permutation
 from server.core.seeds import Content
@@ -69,21 +70,22 @@ class _Dealt(NamedTuple):
 
 
 class _Drawn:
-    """Draws: eggs at their numbers, the others from their block."""
+    """Draws: planted amounts at their numbers, the others from their block."""
 
-    __slots__ = ("_caps", "_deck", "_draws", "_eggs")
+    __slots__ = ("_deck", "_draws", "_planted", "_planted_fen")
 
     def __init__(self, deck: DrawDeck, seed: bytes, order: Permutation) -> None:
         self._deck = deck
-        self._caps = Caps(deck.drawing.min_fen, deck.drawing.max_fen)
         self._draws = Draws(seed)
-        self._eggs = sorted(order.number_of(place) for place in range(deck.eggs))
+        places = sorted((order.number_of(place), place) for place in range(deck.planted.size))
+        self._planted = [number for number, _ in places]
+        self._planted_fen = [deck.planted.amount_at(place) for _, place in places]
 
     def amounts(self, first: int, count: int) -> list[int]:
-        low, high = bisect_left(self._eggs, first), bisect_left(self._eggs, first + count)
+        low, high = bisect_left(self._planted, first), bisect_left(self._planted, first + count)
         amounts = self._plain(first - low, first + count - high)
-        for number in self._eggs[low:high]:
-            amounts.insert(number - first, self._deck.drawing.egg_fen)
+        for at in range(low, high):
+            amounts.insert(self._planted[at] - first, self._planted_fen[at])
         return amounts
 
     def _plain(self, first: int, end: int) -> list[int]:
@@ -93,7 +95,7 @@ class _Drawn:
             high = min(low + BLOCK, self._deck.plain)
             left = self._before(high) - self._before(low)
             for rank in range(low, min(high, end)):
-                amount = self._draws.share(rank, left, high - rank, self._caps)
+                amount = self._draws.share(rank, left, high - rank, self._deck.caps)
                 left -= amount
                 drawn.append(amount)
         return drawn[first - start :]

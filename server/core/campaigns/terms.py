@@ -7,7 +7,8 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from server.core import seeds
-from server.core.campaigns.deck import Band, BandDeck, Deck, DeckRefused, DrawDeck, Drawing
+from server.core.amounts import Caps
+from server.core.campaigns.deck import Band, BandDeck, Deck, DeckRefused, DrawDeck
 from server.core.limits import Limits, check_bytes, check_number, check_text
 from server.core.refusals import Reason, RequestRefused
 
@@ -17,7 +18,7 @@ COVER_BYTES_MAX: Final = 64
 SHARE_FEN_MAX: Final = 2**32 - 1  # 4 bytes in the mirror
 LASTS_MS_MAX: Final = 366 * 86_400_000
 # The fields of a deck as the chat backend calls them.
-_FIELDS: Final = {"numbers": "shares", "min_fen, max_fen": "share_fen_min", "egg_ppm": "bands", "deck": "bands"}
+_FIELDS: Final = {"numbers": "shares", "share_fen_min, share_fen_max": "share_fen_min"}
 _BUDGET: Final = "budget_fen"
 
 
@@ -129,7 +130,4 @@ def _made(one: CampaignRequest) -> Deck:
         return BandDeck(one.shares, list(one.bands))
     if one.scheme != Scheme.DRAWS:
         raise RequestRefused(Reason.BAD_CAMPAIGN, f"scheme: bands or draws, not {one.scheme[:20]!r}")
-    if len(one.bands) > 1 or any(band.low_fen != band.high_fen for band in one.bands):
-        raise RequestRefused(Reason.BAD_CAMPAIGN, "bands: with draws at most one, of one amount")
-    egg = (one.bands[0].low_fen, one.bands[0].ppm) if one.bands else (0, 0)
-    return DrawDeck(one.shares, one.budget_fen, Drawing(one.share_fen_min, one.share_fen_max, *egg))
+    return DrawDeck(one.shares, one.budget_fen, Caps(one.share_fen_min, one.share_fen_max), list(one.bands))

@@ -20,7 +20,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from server.core.packet import Terms
+from server.core.packet_request import Terms
 from server.core.refusals import Reason, RequestRefused
 
 DEPTH_OF_TARGET: Final = 0

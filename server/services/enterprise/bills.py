@@ -14,8 +14,7 @@ from server.core.enterprise import bills as rules
 from server.core.enterprise.bills import BillRequest, BillRules, BillStatus, SentPacket
 from server.core.kinds import PacketKind
 from server.core.limits import Limits, check_bytes
-from server.core.packet import Terms
-from server.core.packet_request import PacketRequest
+from server.core.packet_request import PacketRequest, Terms
 from server.core.refusals import Reason, RequestRefused
 from storage.postgres.enterprise.bills import BillDay, BillRow, BillStore, NewBill, OverBillDay
 

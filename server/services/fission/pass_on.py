@@ -13,7 +13,7 @@ from server.core.fission import links
 from server.core.fission.links import Link
 from server.core.kinds import TO_INVITED, Audience
 from server.core.limits import Limits
-from server.core.packet import Terms
+from server.core.packet_request import Terms
 from server.core.pages import State, state_of
 from server.core.refusals import Reason, RequestRefused
 from server.services.chat.login import LoginService

@@ -132,6 +132,11 @@ class LeaseStore:
             rows = await connection.fetch(_SQL["wins_of_user"], campaign_id, user_id)
         return [ClaimRow(campaign_id, *row) for row in rows]
 
+    async def won_numbers(self, campaign_id: int) -> list[tuple[int, int]]:
+        """The numbers of a pool that were won, in order, each with its amount in fen."""
+        async with self._database.reading() as connection:
+            return [tuple(row) for row in await connection.fetch(_SQL["won_numbers"], campaign_id)]
+
     async def won_share(self, packet_id: int, user_id: int) -> ClaimRow | None:
         """The share of a lease that a user has won."""
         async with self._database.reading() as connection:

@@ -66,3 +66,8 @@ WHERE w.campaign_id = $1 AND w.user_id = $2 ORDER BY n
 
 -- name: won_share
 SELECT index, amount_fen, at_ms FROM claims WHERE packet_id = $1 AND user_id = $2
+
+-- name: won_numbers
+-- All numbers of a pool that were won, in order.
+SELECT l.first_number + c.index AS number, c.amount_fen
+FROM leases l JOIN claims c USING (packet_id) WHERE l.campaign_id = $1 ORDER BY 1

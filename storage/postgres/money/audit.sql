@@ -102,6 +102,9 @@ WHERE p.kind <> 'shake' AND p.kind <> ALL($2::text[])
   AND NOT EXISTS (SELECT FROM groups s WHERE s.kind = 'signed' AND s.group_id = p.target_id)
   AND NOT EXISTS (SELECT FROM packet_groups g JOIN groups s ON s.group_id = g.group_id AND s.kind = 'signed'
                   WHERE g.packet_id = c.packet_id)
+UNION ALL
+SELECT format('packet %s: user %s opened it, it was for %s other users', packet_id, user_id, cardinality(only_for))
+FROM claims JOIN packets USING (packet_id) WHERE user_id <> ALL(only_for)
 
 -- name: chains
 -- $1: the kinds that friends pass on. The user who received the packet opens first; each other opener, and each other user who was

@@ -33,6 +33,7 @@ class PacketRecord(NamedTuple):
     closed_at_ms: int | None
     best_luck_user_id: int | None
     best_luck_fen: int | None
+    only_for: list[int] | None
 
 
 class EntryRecord(NamedTuple):

@@ -1,0 +1,1 @@
+"""Pages on campaigns: the shake page."""

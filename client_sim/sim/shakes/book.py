@@ -1,0 +1,100 @@
+"""What the users of a crowd were told when they shook, and what of it cannot all be true."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from protocol import messages
+
+Share = tuple[int, int]  # packet and index: names a share that was won
+
+
+@dataclass(slots=True)
+class ShakeBook:
+    """One campaign. Figures are split by whether the user is a bot."""
+
+    campaign_id: int = 0
+    bands: list[tuple[int, int, int]] = field(default_factory=list)
+    shares: int = 0
+    budget_fen: int = 0
+    bots: frozenset[int] = frozenset()
+    results: Counter[str] = field(default_factory=Counter)
+    shakes: Counter[bool] = field(default_factory=Counter)
+    wins: dict[int, list[messages.WinLine]] = field(default_factory=dict)  # by user
+    numbers: dict[int, int] = field(default_factory=dict)  # of the pool, with amounts, as the proofs say
+    verified: int = 0  # users whose proof was checked
+    at_most_left: list[int] = field(default_factory=list)  # as it was told, in order
+    returned_fen: int = 0
+    report: messages.CampaignReportShown | None = None
+    contradictions: list[str] = field(default_factory=list)
+    _shares: set[Share] = field(default_factory=set)
+
+    def take(self, user_id: int, shaken: messages.Shaken) -> bool:
+        """A shake was answered; whether it has won."""
+        self.results[shaken.result] += 1
+        self.shakes[user_id in self.bots] += 1
+        if shaken.result != "won":
+            return False
+        if shaken.win is None:
+            self.contradictions.append(f"user {user_id} has won, and was not told what")
+            return False
+        share = shaken.win.packet_id, shaken.win.index
+        if share in self._shares:
+            self.contradictions.append(f"share {share} was won twice, the second time by user {user_id}")
+        self._shares.add(share)
+        self.wins.setdefault(user_id, []).append(shaken.win)
+        return True
+
+    def take_left(self, campaign: messages.CampaignLine) -> bool:
+        """The number of shares left was told; whether it is another one."""
+        left, told = campaign.at_most_left, self.at_most_left
+        if told and left > told[-1]:
+            self.contradictions.append(f"at most {left} shares are left, and before at most {told[-1]}")
+        if not left and self.won < self.shares:
+            won = self.won
+            if self.report is not None:
+                self.contradictions.append(f"none of {self.shares} shares is left, and {won} were won")
+        if told and left == told[-1]:
+            return False
+        told.append(left)
+        return True
+
+    def take_proof(self, user_id: int, revealed: messages.Revealed, faults: Iterable[str]) -> None:
+        """The proof of what a user has won."""
+        self.verified += 1
+        self.contradictions += [f"proof of user {user_id}: {fault}" for fault in faults]
+        amounts = sorted(line.amount_fen for line in revealed.claims)
+        if amounts != sorted(win.amount_fen for win in self.wins.get(user_id, [])):
+            self.contradictions.append(f"user {user_id} was told other wins than the proof has: {amounts}")
+        for line in revealed.claims:
+            if line.index in self.numbers:
+                self.contradictions.append(f"number {line.index} was won twice")
+            self.numbers[line.index] = line.amount_fen
+
+    @property
+    def won(self) -> int:
+        """How many shares were won."""
+        return sum(map(len, self.wins.values()))
+
+    @property
+    def won_fen(self) -> int:
+        """What they are worth."""
+        return sum(win.amount_fen for wins in self.wins.values() for win in wins)
+
+    def wins_of(self, user_ids: Iterable[int]) -> float:
+        """How many shares each of these users has won, on average."""
+        found = [len(self.wins.get(user_id, ())) for user_id in user_ids]
+        return sum(found) / len(found) if found else 0.0
+
+    def chi_square(self, quotas: list[int]) -> float:
+        """χ² of the numbers won by band, as so many drawn from the pool without replacement; 0 if all were won."""
+        won = len(self.numbers)
+        if won in (0, self.shares):
+            return 0.0
+        total = 0.0
+        for (low, high, _), quota in zip(self.bands, quotas, strict=True):
+            due = won * quota / self.shares
+            total += (sum(low <= amount <= high for amount in self.numbers.values()) - due) ** 2 / due
+        return total * (self.shares - 1) / (self.shares - won)
