@@ -209,10 +209,8 @@ class Services:
         )
         self.cards, self.orders = self.payments.cards, self.payments.orders
         self.forgetting = ForgetService(self.people, self.cards.service)
-        send, check_known = self.payments.sender.send, self.people.check_known
-        self.enterprise = EnterpriseServices(
-            self._stores.bills, send, check_known, self._config, self._limits, self._clock, seed_keys
-        )
+        bills, send = self._stores.bills, self.payments.sender.send
+        self.enterprise = EnterpriseServices(bills, send, self._config, self._limits, self._clock, seed_keys)
         self.reconciliation = ReconciliationServices(
             self._config, self._stores, self.payments, self._clock, self._bus, self._money_words.smallest
         )

@@ -5496,8 +5496,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "a friend sees the list of claims",
         "pages",
         "server/core/pages.py",
-        "return seen_by is SeenBy.SENDER_AND_TARGET and user_id == terms.target_id",
-        "return seen_by is SeenBy.SENDER_AND_TARGET",
+        "SeenBy.SENDER_AND_TARGET: lambda terms, user_id: user_id in (terms.sender_id, terms.target_id),",
+        "SeenBy.SENDER_AND_TARGET: lambda terms, user_id: True,",
         (T_PASS_ON + "viewers_see_their_own_share_and_the_sender_and_the_seed_user_all",),
     ),
     Mutation(

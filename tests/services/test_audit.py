@@ -55,6 +55,7 @@ PLANTED: dict[str, list[str]] = {
         "DELETE FROM memberships WHERE user_id = 2",
         "UPDATE packets SET kind = 'personal', target_id = 55 WHERE packet_id = {p}",
     ],
+    "bills": ["INSERT INTO bills VALUES (1, 'event.follow.3', 2, 5, '', '', 0)"],
     "directions": [
         "INSERT INTO transfers VALUES (1, 2, 4, '', 1, 0)",
         "INSERT INTO transfers VALUES (1, -3, 2, 'k', 1, 0)",

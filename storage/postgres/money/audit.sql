@@ -153,6 +153,9 @@ SELECT format('bill %s of sponsor %s names packet %s, which is %s', number, spon
 FROM bills b JOIN packets p ON p.sender_id = b.sponsor_id AND p.key = 'bill:' || b.number
 WHERE p.kind <> ALL($1)
 UNION ALL
+SELECT format('bill %s is of user %s, who is no sponsor', number, sponsor_id)
+FROM bills WHERE sponsor_id NOT IN (SELECT user_id FROM sponsors)
+UNION ALL
 SELECT format('bill %s of sponsor %s is for user %s', number, sponsor_id, user_id)
 FROM bills WHERE number LIKE 'event.%' AND split_part(number, '.', 3) <> user_id::text
 
