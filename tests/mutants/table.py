@@ -68,6 +68,7 @@ T_STORE_HEALTH, T_REDIS_SETTINGS = T_OUTAGES + "health.py::test_", T_OUTAGES + "
 IDLE = "idle_server_says_on_every_screen_which_store_is_sick_and_why"
 T_WALLETS, T_HUB = "tests/services/test_wallets.py::test_", "tests/net/test_hub.py::test_"
 T_CLIENT = "tests/client_sim/test_client.py::test_"
+CHAT_PAYMENTS, T_CHAT_PAYS = "client_sim/chat/money/payments.py", "tests/bank/test_chat_transcripts.py::test_"
 T_CHAT_LOOKS = "tests/server/test_chat_looks.py::test_"
 T_FEED, T_FEED_RULES = "tests/services/test_change_feed.py::test_", "tests/sim/test_change_feed.py::test_"
 FEED = "server/services/runtime/change_feed.py"
@@ -2769,6 +2770,46 @@ MUTATIONS: tuple[Mutation, ...] = (
         "elif other is not None and (other.postings, other.posted_fen) != _posted(one):",
         "elif False:",
         ("tests/server/test_demo_bank.py::test_each_difference_is_named",),
+    ),
+    Mutation(
+        "chat: a payment whose outcome is unknown is asked about with another key",
+        "keys of the chat client",
+        CHAT_PAYMENTS,
+        '            password = ""  # the payment is recorded: it was allowed\n',
+        '            password = ""\n            payment.renew()\n',
+        (T_CHAT_PAYS + "payment_whose_outcome_is_unknown_is_asked_about_with_the_same_key",),
+    ),
+    Mutation(
+        "chat: each repetition has a client seed of its own",
+        "keys of the chat client",
+        CHAT_PAYMENTS,
+        "payment.key, payment.client_seed\n",
+        "payment.key, Payment(one).client_seed\n",
+        (T_CHAT_PAYS + "payment_whose_outcome_is_unknown_is_asked_about_with_the_same_key",),
+    ),
+    Mutation(
+        "chat: the card that is bound for a packet pays another one",
+        "keys of the chat client",
+        CHAT_PAYMENTS,
+        "    session.desk.payment = payment\n    _emit_checkout",
+        "    session.desk.payment = Payment(order, waits_for_card=payment.waits_for_card)\n    _emit_checkout",
+        (T_CHAT_PAYS + "send_with_a_short_wallet_binds_a_card_and_pays_the_same_packet",),
+    ),
+    Mutation(
+        "chat: an order that is typed again has another key while its outcome is unknown",
+        "keys of the chat client",
+        "client_sim/chat/money/checkout.py",
+        "return self._unfinished.get(order) or Payment(order)",
+        "return Payment(order)",
+        ("tests/client_sim/chat/test_checkout.py::test_payment_keeps_its_key_while_its_outcome_is_unknown",),
+    ),
+    Mutation(
+        "chat: what the bank has declined is tried again with the same key",
+        "keys of the chat client",
+        CHAT_PAYMENTS,
+        "                payment.renew()\n",
+        "                pass\n",
+        (T_CHAT_PAYS + "card_without_money_is_declined_and_another_try_is_another_payment",),
     ),
     Mutation(
         "the auditor of payments trusts wallets without counting",
