@@ -38,12 +38,15 @@ class Refusal(IntEnum):
     BANNED = 215
     BAD_LINK = 216
     TOO_DEEP = 240
+    BAD_SCENE = 241
 
     NO_SUCH_CAMPAIGN = 230
     NOT_A_SPONSOR = 231
     BAD_CAMPAIGN = 232
     BAD_BUDGET = 233
     CAMPAIGN_OVER = 234
+
+    BAD_RECEIVERS = 220
 
     BAD_AMOUNT = 300
     BAD_SHARES = 301
@@ -131,6 +134,10 @@ REFUSALS: dict[Refusal, RefusalRow] = {
         False, 0, "the budget does not fit the amounts; the detail names the one that fits"
     ),
     Refusal.CAMPAIGN_OVER: RefusalRow(False, 0, "the campaign has ended: it cannot be paused or resumed"),
+    Refusal.BAD_RECEIVERS: RefusalRow(
+        False, 0, "an exclusive packet names 1 to 500 members of its group, each once, not its sender"
+    ),
+    Refusal.BAD_SCENE: RefusalRow(False, 0, "the scene of a bill is none of those in the config"),
     Refusal.BAD_AMOUNT: RefusalRow(False, 0, "an amount under or over its limit; the detail names the limit"),
     Refusal.BAD_SHARES: RefusalRow(
         False, 0, "a number of shares under or over its limit; the detail names the limit"

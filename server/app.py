@@ -194,10 +194,12 @@ class App:
         self.services.login.use(reading.credentials.keys, reading.config.auth.v1_tokens_end_ms)
         self.services.seeds.use_keys(reading.credentials.seed_keys)
         self.services.webhook_secrets.use_keys(reading.credentials.seed_keys)
+        self.services.enterprise.use_keys(reading.credentials.seed_keys)
         self.services.cards.secrets.use_keys(reading.credentials.seed_keys)
         self.services.passes.use(reading.credentials.keys)
         self.listener.reload(reading.credentials.tls)
         self.services.payments.use_config(reading.config)
+        self.services.enterprise.use_config(reading.config)
         self.services.reconciliation.statements.use_sources(sources_of(reading.config))
         self.http_api.apply(reading.config, reading.credentials.api_keys, reading.credentials.tls)
         if self.websocket is not None:

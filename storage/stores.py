@@ -22,6 +22,7 @@ from storage.postgres.chat.outbox import OutboxStore
 from storage.postgres.chat.users import UserStore
 from storage.postgres.database import Database
 from storage.postgres.database_time import DatabaseTimeStore
+from storage.postgres.enterprise.bills import BillStore
 from storage.postgres.money.payments import PaymentStore
 from storage.postgres.money.records import RecordStore
 from storage.postgres.money.settlement import SettlementQueue
@@ -52,6 +53,7 @@ class Stores(NamedTuple):
     sends: SendStore
     resends: ResendStore
     admissions: AdmissionStore
+    bills: BillStore
     seed_trees: SeedTreeStore
     wallets: WalletStore
     settlement: SettlementQueue
@@ -100,6 +102,7 @@ class Stores(NamedTuple):
             sends=SendStore(database),
             resends=ResendStore(database),
             admissions=AdmissionStore(database),
+            bills=BillStore(database),
             seed_trees=SeedTreeStore(database),
             wallets=WalletStore(database),
             settlement=SettlementQueue(database, with_best_luck),

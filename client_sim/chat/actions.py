@@ -4,25 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from client_sim.chat import group_requests, packet_requests
+from client_sim.chat import group_requests, packet_actions
 from client_sim.chat.campaigns import shake_actions
 from client_sim.chat.commands import VERBS, BadCommand, Command
-from client_sim.chat.money import card_actions, money_actions, payments
-from client_sim.chat.money.checkout import packet_order
+from client_sim.chat.money import card_actions, money_actions
 from client_sim.chat.session import Fields, Session
-from client_sim.chat.targets import (
-    find_group,
-    find_link,
-    find_own_packet,
-    find_packet,
-    find_to_pass_on,
-    place_to_pass_on,
-)
 from client_sim.chat.texts import text, usage
-from client_sim.chat.users import find_user
-from protocol import messages
+from client_sim.chat.users import find_group, find_user
 
-IN_A_GROUP = frozenset({"say", "send", "equal", "form", "invite", "leave", "members", "kick", "who"})
+IN_A_GROUP = frozenset({"say", "send", "equal", "for", "form", "invite", "leave", "members", "kick", "who"})
 
 
 async def run(session: Session, command: Command) -> None:
@@ -35,101 +25,6 @@ def check(session: Session, command: Command) -> None:
     """Raises BadCommand for a command that needs a group while the inbox is on the screen."""
     if command.verb in IN_A_GROUP and session.model.current_id == session.model.user_id:
         raise BadCommand("only_in_a_group", command.verb)
-
-
-# --- packets ----------------------------------------------------------------------------------------------------
-
-
-async def _send(session: Session, amount_fen: int, shares: int, greeting: str) -> None:
-    await _send_here(session, "lucky", amount_fen, shares, greeting)
-
-
-async def _equal(session: Session, amount_fen: int, shares: int, greeting: str) -> None:
-    await _send_here(session, "equal", amount_fen, shares, greeting)
-
-
-async def _send_here(session: Session, kind: str, amount_fen: int, shares: int, greeting: str) -> None:
-    """A packet for the conversation on the screen; in a one-to-one chat it is a personal one."""
-    here = session.model.current
-    kind = "personal" if here.is_one_to_one else kind
-    await payments.begin(session, packet_order(kind, here.stream_id, amount_fen, shares, greeting))
-
-
-async def _to(session: Session, user: str, amount_fen: int, greeting: str) -> None:
-    user_id = await find_user(session, user)
-    await payments.begin(session, packet_order("personal", user_id, amount_fen, 1, greeting))
-
-
-async def _form(session: Session) -> None:
-    raise BadCommand("missing", "send", "amount_fen")  # there is no form in a pipe
-
-
-async def _tap(session: Session, packet_id: int) -> None:
-    packet_id = find_packet(session, packet_id)
-    page = await packet_requests.tap(session, packet_id)
-    texts: Fields = {"greeting": page.greeting, "line": page.line, "button": page.button, "link": page.link}
-    sender: Fields = {"user": page.sender_id, "from": page.sender_name}
-    session.emit("page", packet=packet_id, answer=page.answer, view=page.view, **sender, **texts)
-    if page.result is not None:
-        _emit_result(session, packet_id, page.result)
-
-
-async def _open(session: Session, packet_id: int) -> None:
-    packet_id = find_packet(session, packet_id)
-    opened = await packet_requests.open_share(session, packet_id)
-    share: Fields = {"amount_fen": opened.amount_fen, "index": opened.index, "left": opened.left_shares}
-    session.emit("opened", packet=packet_id, answer=opened.answer, **share)
-
-
-async def _result(session: Session, packet_id: int) -> None:
-    """All pages of it."""
-    packet_id = find_packet(session, packet_id)
-    page = await packet_requests.result(session, packet_id)
-    _emit_result(session, packet_id, page)
-    while page.more and page.claims:
-        page = await packet_requests.result(session, packet_id, page.claims[-1].index)
-        _emit_claims(session, packet_id, page)
-
-
-def _emit_result(session: Session, packet_id: int, page: messages.ResultPageBody) -> None:
-    """A result page as events: the page, then its claims, newest first."""
-    count: Fields = {"opened": page.opened, "shares": page.shares}
-    sender: Fields = {"user": page.sender_id, "from": page.sender_name, "greeting": page.greeting}
-    texts: Fields = {"note": page.note, "summary": page.summary, "button": page.button, "link": page.link}
-    newer: Fields = {"amount": page.amount, "ending": page.ending, "best_mark": page.best_mark}
-    about: Fields = {"kind": page.packet_kind, "state": page.state, **count, **sender}
-    session.emit("result", packet=packet_id, **about, amount_fen=page.amount_fen, **texts, **newer)
-    _emit_claims(session, packet_id, page)
-
-
-def _emit_claims(session: Session, packet_id: int, page: messages.ResultPageBody) -> None:
-    for one in page.claims if page.shows_list else ():
-        claim: Fields = {"user": one.user_id, "name": one.name, "amount_fen": one.amount_fen}
-        best = one.index == page.best_index
-        session.emit("share", packet=packet_id, index=one.index, **claim, at_ms=one.at_ms, when=one.when, best=best)
-
-
-async def _fission(session: Session, user: str, amount_fen: int, shares: int, greeting: str) -> None:
-    user_id = await find_user(session, user)
-    await payments.begin(session, packet_order("fission", user_id, amount_fen, shares, greeting))
-
-
-async def _pass_on(session: Session, packet_id: int, group: str) -> None:
-    packet_id = find_to_pass_on(session, packet_id)
-    await packet_requests.pass_on(session, packet_id, place_to_pass_on(session, group))
-
-
-async def _open_link(session: Session, link: str) -> None:
-    page = await packet_requests.tap_link(session, find_link(session, link))
-    if page.answer == "ticket":
-        await _open(session, page.packet_id)
-        return
-    session.emit("page", packet=page.packet_id, answer=page.answer, view=page.view, line=page.line)
-
-
-async def _again(session: Session, group: str) -> None:
-    group_id = find_group(session, group) if group else 0
-    await packet_requests.send_again(session, find_own_packet(session), group_id)
 
 
 # --- groups -----------------------------------------------------------------------------------------------------
@@ -225,17 +120,18 @@ async def _wait(session: Session, what: str, seconds: float) -> None:
 
 ACTIONS: dict[str, Callable[..., Awaitable[None]]] = {
     "say": _say,
-    "send": _send,
-    "equal": _equal,
-    "to": _to,
-    "form": _form,
-    "tap": _tap,
-    "open": _open,
-    "result": _result,
-    "fission": _fission,
-    "pass-on": _pass_on,
-    "open-link": _open_link,
-    "again": _again,
+    "send": packet_actions.send,
+    "equal": packet_actions.equal,
+    "for": packet_actions.for_users,
+    "to": packet_actions.send_to,
+    "form": packet_actions.form,
+    "tap": packet_actions.tap,
+    "open": packet_actions.open_packet,
+    "result": packet_actions.result,
+    "fission": packet_actions.fission,
+    "pass-on": packet_actions.pass_on,
+    "open-link": packet_actions.open_link,
+    "again": packet_actions.again,
     "records": money_actions.records,
     "statement": money_actions.statement,
     "wallet": money_actions.wallet,

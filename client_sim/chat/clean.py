@@ -43,8 +43,10 @@ def cleaned(shown: Shown) -> Shown:
     for name in BY_USERS:
         if hasattr(shown, name):
             setattr(shown, name, line(getattr(shown, name)))
-    if isinstance(shown, messages.OpenPageShown) and shown.result is not None:
-        cleaned(shown.result)
+    if isinstance(shown, messages.OpenPageShown):
+        shown.for_names = [line(one) for one in shown.for_names]
+        if shown.result is not None:
+            cleaned(shown.result)
     if isinstance(shown, messages.ResultPageBody):
         shown.claims = [cleaned(one) for one in shown.claims]
     return shown

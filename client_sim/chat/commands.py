@@ -90,6 +90,7 @@ DIRECTION = Argument("direction", _one_of("sent", "received"), "received")
 VERBS: dict[str, tuple[Argument, ...]] = {
     "send": (AMOUNT, SHARES, GREETING),
     "equal": (AMOUNT, SHARES, GREETING),
+    "for": (Argument("users", str), AMOUNT, GREETING),
     "to": (Argument("user", str), AMOUNT, GREETING),
     "fission": (Argument("user", str), AMOUNT, SHARES, GREETING),
     "tap": (PACKET,),

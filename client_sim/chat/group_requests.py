@@ -9,7 +9,7 @@ from client_sim.chat.clean import cleaned
 from client_sim.chat.model import OPEN, Conversation
 from client_sim.chat.session import Session
 from client_sim.sdk.errors import ClientError
-from client_sim.sdk.pushes import Reloaded
+from client_sim.sdk.pushes import Post, Reloaded
 from protocol import messages
 
 HISTORY = 50  # posts that are fetched when a conversation is first shown
@@ -33,12 +33,17 @@ async def load(session: Session, conversation: Conversation) -> None:
     after = max(0, conversation.last_message - HISTORY)
     found = await session.patiently(lambda: session.client.catch_up(conversation.stream_id, after))
     posts = [] if isinstance(found, Reloaded) else found
-    await session.learn_names([post.sender_id for post in posts])
+    await session.learn_names([user_id for post in posts for user_id in named_in(post)])
     conversation.add_history([session.model.entry(post, session.now_ms()) for post in posts])
     for card in [card for card in conversation.cards() if card.packet.state == OPEN][-STATES_ASKED:]:
         with contextlib.suppress(ClientError):  # not_allowed: the user may still open it and has no result page yet
             await packet_requests.result(session, card.packet.packet_id)
     session.emit("loaded", group=conversation.stream_id, posts=len(posts))
+
+
+def named_in(post: Post) -> list[int]:
+    """The users whom a post names: its sender, and those whom an exclusive packet is for."""
+    return [post.sender_id, *(post.for_user_ids if isinstance(post, messages.PacketPosted) else ())]
 
 
 async def say(session: Session, text: str) -> None:

@@ -27,6 +27,7 @@ class Packet:
     expires_at_ms: int
     state: str = OPEN
     amount_fen: int = 0
+    for_user_ids: tuple[int, ...] = ()  # whom an exclusive packet is for, the first of them
 
     def move(self, state: str, amount_fen: int = 0) -> bool:
         """Change the state; whether it has changed. A claimed packet stays claimed."""
@@ -208,6 +209,7 @@ class Model:
                 line(post.greeting),
                 post.expires_at_ms,
                 state,
+                for_user_ids=tuple(post.for_user_ids),
             )
         return Card(post.message, post.sender_id, post.at_ms, packet)
 

@@ -23,7 +23,8 @@ async def take(session: Session, push: Push) -> None:
 
 
 async def _posted(session: Session, post: messages.TextPosted | messages.PacketPosted) -> None:
-    name = await session.name_of(post.sender_id)
+    await session.learn_names(group_requests.named_in(post))
+    name = session.model.names[post.sender_id]
     if post.stream_id not in session.model.conversations:
         session.add_conversation(messages.StreamPosition(post.stream_id, str(post.stream_id), 0, post.message - 1))
     entry = session.model.posted(post, session.now_ms())
@@ -33,7 +34,8 @@ async def _posted(session: Session, post: messages.TextPosted | messages.PacketP
     if isinstance(entry, Card):
         packet = entry.packet
         about: Fields = {"packet": packet.packet_id, "kind": packet.kind, "shares": packet.shares}
-        session.emit("packet", **where, **about, state=packet.state, greeting=packet.greeting)
+        named: Fields = {"for": ",".join(map(str, packet.for_user_ids))} if packet.for_user_ids else {}
+        session.emit("packet", **where, **about, state=packet.state, greeting=packet.greeting, **named)
     else:
         session.emit("text", **where, text=entry.text)
 

@@ -1,4 +1,4 @@
-"""From words to ids: the packet, the conversation, the link that a command means."""
+"""Passing on: the packet, the conversation, the link that a command means."""
 
 from __future__ import annotations
 
@@ -6,32 +6,11 @@ import re
 from typing import Final
 
 from client_sim.chat.commands import BadCommand
-from client_sim.chat.model import OPEN, Card, Said
+from client_sim.chat.model import Said
 from client_sim.chat.session import Session
+from client_sim.chat.users import find_group
 
 LINK: Final = re.compile(r"hbl_[A-Za-z0-9_-]{55}")
-
-
-def find_packet(session: Session, packet_id: int = 0) -> int:
-    """For 0 a packet on the screen: the newest that is open, otherwise the newest."""
-    if packet_id:
-        return packet_id
-    cards = session.model.current.cards()
-    still_open = [card for card in cards if card.packet.state == OPEN]
-    if not cards:
-        raise BadCommand("no_packet", "tap")
-    return (still_open or cards)[-1].packet.packet_id
-
-
-def find_group(session: Session, group: str) -> int:
-    """A conversation by its id or name; "inbox" is the user's own."""
-    conversations = session.model.conversations
-    if group == "inbox":
-        return session.model.user_id
-    found = [one for one, known in conversations.items() if group in (str(one), known.name)]
-    if len(found) != 1:
-        raise BadCommand("no_such_group" if not found else "ambiguous_group", "go", group)
-    return found[0]
 
 
 def find_to_pass_on(session: Session, packet_id: int = 0) -> int:
@@ -60,16 +39,3 @@ def find_link(session: Session, link: str = "") -> str:
     if not found:
         raise BadCommand("no_link", "open-link")
     return found[-1]
-
-
-def find_own_packet(session: Session) -> int:
-    """The user's newest packet on the screen that can be sent again."""
-    own = [card for card in session.model.current.cards() if _is_own_and_open(session, card)]
-    if not own:
-        raise BadCommand("nothing_to_send_again", "again")
-    return own[-1].packet.packet_id
-
-
-def _is_own_and_open(session: Session, card: Card) -> bool:
-    packet = card.packet
-    return packet.sender_id == session.model.user_id and packet.state not in ("gone", "expired")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from client_sim.chat.campaigns.texts import SHAKE_TEXTS
 from client_sim.chat.money.texts import MONEY_TEXTS
+from client_sim.chat.packet_texts import PACKET_TEXTS
 from client_sim.languages import Text
 from client_sim.sdk.money import MoneyUnit
 
+KINDS = frozenset({"lucky", "equal", "personal", "fission", "enterprise"})
 TEXTS: dict[str, Text] = {
     # around the conversation
     "connecting": Text("正在连接…", "connecting…"),
@@ -53,6 +55,8 @@ TEXTS: dict[str, Text] = {
     "equal": Text("普通红包", "equal packet"),
     "personal": Text("个人红包", "personal packet"),
     "fission": Text("裂变红包", "fission packet"),
+    "enterprise": Text("企业红包", "packet of a sponsor"),
+    "packet": Text("红包", "red packet"),  # of a kind that this client does not know
     "state_open": Text("未领取", "not opened yet"),
     "state_claimed": Text("已领取{amount}", "opened, {amount}"),
     "state_gone": Text("已被领完", "all gone"),
@@ -223,6 +227,7 @@ TEXTS: dict[str, Text] = {
     "use_quit": Text("/quit", "/quit"),
     "about_quit": Text("退出", "leave the program"),
     **MONEY_TEXTS,
+    **PACKET_TEXTS,
     **SHAKE_TEXTS,
 }
 
@@ -230,6 +235,11 @@ TEXTS: dict[str, Text] = {
 def text(language: str, key: str, **fields: object) -> str:
     """A text with its fields filled in."""
     return TEXTS[key].in_language(language, **fields)
+
+
+def kind_text(language: str, kind: str) -> str:
+    """The name of a kind of packet, also of one that this client does not know."""
+    return text(language, kind if kind in KINDS else "packet")
 
 
 def usage(language: str, key: str, money: MoneyUnit) -> str:

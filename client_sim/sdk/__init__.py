@@ -22,6 +22,7 @@ from client_sim.sdk.errors import (
     BadInvite,
     BadLink,
     BadPass,
+    BadReceivers,
     BadSeed,
     BadShares,
     BankAway,
@@ -69,6 +70,7 @@ from client_sim.sdk.methods.card_errors import (
     PasswordNeeded,
     PasswordWrong,
 )
+from client_sim.sdk.methods.enterprise import BadScene
 from client_sim.sdk.methods.links import TooDeep
 from client_sim.sdk.money import fen, yuan
 from client_sim.sdk.names import user_id_of
@@ -84,6 +86,8 @@ __all__ = [
     "BadInvite",
     "BadLink",
     "BadPass",
+    "BadReceivers",
+    "BadScene",
     "BadSeed",
     "BadShares",
     "BankAway",

@@ -11,6 +11,8 @@ from client_sim.sdk import fairness
 from client_sim.sdk.pushes import Numbered, Reloaded
 from protocol import messages
 
+PER_SHARE = frozenset({"equal", "exclusive"})  # the kinds of which all shares are what the sender typed
+
 
 @dataclass(frozen=True, slots=True)
 class Share:
@@ -28,11 +30,12 @@ class Order(NamedTuple):
     target_id: int
     amount_fen: int
     shares: int
+    for_user_ids: tuple[int, ...] = ()  # whom an exclusive one is for
 
     @property
     def total_fen(self) -> int:
         """What the packet must cost."""
-        return self.amount_fen * self.shares if self.kind == "equal" else self.amount_fen
+        return self.amount_fen * self.shares if self.kind in PER_SHARE else self.amount_fen
 
 
 @dataclass(slots=True)
@@ -100,8 +103,8 @@ def _shares_fit_the_order(book: PacketBook) -> Iterator[str]:
     for user_id, share in book.shares.items():
         if not (0 <= share.index < book.order.shares and share.amount_fen > 0):
             yield f"user {user_id} got the invalid {share}"
-        if book.order.kind == "equal" and share.amount_fen != book.order.amount_fen:
-            yield f"user {user_id} got {share} of an equal packet with {book.order.amount_fen} fen for each"
+        if book.order.kind in PER_SHARE and share.amount_fen != book.order.amount_fen:
+            yield f"user {user_id} got {share} of a packet with {book.order.amount_fen} fen for each"
 
 
 def _sent_as_ordered(book: PacketBook) -> Iterator[str]:

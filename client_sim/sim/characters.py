@@ -79,7 +79,16 @@ CHARACTERS: dict[str, Character] = {
     "fast": Character((1.5, 4.0), {"say": 1}, Reaction(0.25, 1.3), taps=1.0, looks=0.0),
     "sleeper": Character((3.0, 6.0), {"say": 1}, DROWSY, opens=0.3),
     "talker": Character((0.5, 1.5), {"say": 1}, AWAKE, reads=0.5),
-    "giver": Character((1.0, 2.0), {"send": 1}, AWAKE, taps=0.5, reads=0.5, card=1.0, pays_by_card=0.8),
+    "giver": Character(
+        (1.0, 2.0),
+        {"send": 1},
+        AWAKE,
+        taps=0.5,
+        reads=0.5,
+        giving=Giving({"lucky": 6, "equal": 2, "personal": 2, "exclusive": 2}),
+        card=1.0,
+        pays_by_card=0.8,
+    ),
     "chain": Character(
         (10.0, 24.0),
         {"say": 4, "send": 1},
@@ -98,7 +107,7 @@ CHARACTERS: dict[str, Character] = {
         (6.0, 16.0),
         {"send": 3, "say": 1},
         DROWSY,
-        giving=Giving({"personal": 3, "fission": 2, "lucky": 1}),
+        giving=Giving({"personal": 4, "fission": 1, "lucky": 1}),
         card=0.5,
     ),
     "colleague": Character(

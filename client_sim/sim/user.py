@@ -71,7 +71,7 @@ class User:
             case messages.PacketPosted(packet_kind="fission"):
                 self.tasks.start(friends.receive(self, push.packet_id, self.respond()))
             case messages.PacketPosted():
-                self._meet(push.packet_id)
+                self._meet(push)
             case messages.TextPosted(text=text) if push.sender_id != self.user_id and friends.link_in(text):
                 self.tasks.start(friends.come_by(self, friends.link_in(text), self.respond()))
             case messages.PacketFinished(best_user_id=self.user_id):
@@ -79,10 +79,22 @@ class User:
                 if self._rng.random() < self.character.continues_chain and not self.stopped.is_set():
                     self.tasks.start(self._continue_chain(push, Random(self._rng.randrange(SEEDS))))
 
-    def _meet(self, packet_id: int) -> None:
+    def _meet(self, push: messages.PacketPosted) -> None:
         response = self.respond()
-        if response.taps:
-            self.tasks.start(self._tap(packet_id, response))
+        is_for_others = push.packet_kind == "exclusive" and self.user_id not in push.for_user_ids
+        if response.taps and is_for_others:
+            self.tasks.start(self._tap_foreign(push.packet_id, response))
+        elif response.taps:
+            self.tasks.start(self._tap(push.packet_id, response))
+
+    async def _tap_foreign(self, packet_id: int, response: Response) -> None:
+        """A packet in the chat that is for others, who are named: it can be looked at."""
+        await asyncio.sleep(response.after_s)
+        if response.looks:
+            await self._sees_button(packet_id)
+        elif response.opens:
+            opened = await self.client.open(packet_id)
+            self.context.witness.record_foreign_open(self.user_id, opened)
 
     def respond(self) -> Response:
         """The reaction to the next packet that this user receives."""
@@ -162,7 +174,9 @@ def _draw_order(giving: Giving, sender_id: int, groups: list[Group], rng: Random
         return _draw_lucky(giving, sender_id, group, rng)
     if kind == "fission" and others:
         return Order(sender_id, kind, rng.choice(others), rng.choice(giving.amounts_fen), rng.randint(3, 5))
-    if kind == "equal" or not others:
+    if kind == "exclusive" and others:
+        return _draw_exclusive(giving, sender_id, group, others, rng)
+    if kind in ("equal", "exclusive") or not others:
         each_fen = rng.choice(giving.share_amounts_fen)
         return Order(sender_id, "equal", group.group_id, each_fen, _draw_shares(giving, group, rng))
     return Order(sender_id, kind, rng.choice(others), rng.choice(giving.amounts_fen), 1)
@@ -172,6 +186,14 @@ def _draw_lucky(giving: Giving, sender_id: int, group: Group, rng: Random) -> Or
     """A lucky packet to this group."""
     amount_fen = rng.choice(giving.amounts_fen)
     return Order(sender_id, "lucky", group.group_id, amount_fen, _draw_shares(giving, group, rng))
+
+
+def _draw_exclusive(giving: Giving, sender_id: int, group: Group, others: list[int], rng: Random) -> Order:
+    """A packet for some of the other members of this group."""
+    named = rng.sample(others, rng.randint(1, min(3, len(others))))
+    return Order(
+        sender_id, "exclusive", group.group_id, rng.choice(giving.share_amounts_fen), len(named), tuple(named)
+    )
 
 
 def _draw_shares(giving: Giving, group: Group, rng: Random) -> int:

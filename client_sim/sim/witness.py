@@ -18,7 +18,7 @@ from client_sim.sim.histogram import Histogram
 from protocol import messages
 
 FAILURES_KEPT = 50
-KINDS = ("lucky", "equal", "personal", "fission")
+KINDS = ("lucky", "equal", "personal", "fission", "exclusive")
 
 
 class KindRow(NamedTuple):
@@ -153,6 +153,8 @@ class Witness:
         for user_id in book.shares:
             if book.order.kind in ("personal", "fission"):
                 is_entitled = user_id == book.order.target_id or user_id in book.friends
+            elif book.order.kind == "exclusive" and user_id not in book.order.for_user_ids:
+                is_entitled = False
             else:
                 is_entitled = self.streams.may_read(user_id, book.order.target_id)
             if not is_entitled:

@@ -37,12 +37,14 @@ KINDS: Final = {
     "equal": Text("equal 普通红包", "equal"),
     "personal": Text("personal 个人红包", "personal"),
     "fission": Text("fission 裂变红包", "fission"),
+    "exclusive": Text("exclusive 专属红包", "exclusive"),
 }
 PACKETS: Final = {
     "lucky": Text("拼手气红包", "lucky packet"),
     "equal": Text("普通红包", "equal packet"),
     "personal": Text("个人红包", "personal packet"),
     "fission": Text("裂变红包", "fission packet"),
+    "exclusive": Text("专属红包", "exclusive packet"),
 }
 PHASES: Final = {
     "waiting": Text("等待", "waiting"),

@@ -13,12 +13,24 @@ from typing import Final
 
 import msgspec
 
-from protocol.messages import campaigns, cards, chat, connection, links, money, packets, pages, people
+from protocol.messages import (
+    campaigns,
+    cards,
+    chat,
+    connection,
+    enterprise,
+    everyday,
+    links,
+    money,
+    packets,
+    pages,
+    people,
+    reminders,
+)
 from protocol.messages.base import (
     AVATARS,
     FEATURES_MAX,
     ID_MAX,
-    KINDS,
     MEMBERS_MAX,
     NAMES_MAX,
     REMINDERS,
@@ -82,6 +94,8 @@ from protocol.messages.codec import (
     naming_field,
 )
 from protocol.messages.connection import Goodbye, Hello, Login, Ping, Pong, Refused, StreamPosition, Welcome
+from protocol.messages.enterprise import *  # noqa: F403 - it has a list of its own
+from protocol.messages.everyday import *  # noqa: F403 - it has a list of its own
 from protocol.messages.links import *  # noqa: F403 - it has a list of its own
 from protocol.messages.money import *  # noqa: F403 - it has a list of its own
 from protocol.messages.packets import (
@@ -118,7 +132,7 @@ from protocol.messages.pages import (
     WatchingStopped,
 )
 from protocol.messages.people import *  # noqa: F403 - it has a list of its own
-from protocol.messages.reminders import ClaimsReminder, FinishReminder, RefundReminder
+from protocol.messages.reminders import *  # noqa: F403 - it has a list of its own
 
 __all__ = [
     "AVATARS",
@@ -126,7 +140,6 @@ __all__ = [
     "FROM_CLIENT",
     "FROM_SERVER",
     "ID_MAX",
-    "KINDS",
     "KINDS_FROM_CLIENT",
     "KINDS_FROM_SERVER",
     "MEMBERS_MAX",
@@ -143,10 +156,8 @@ __all__ = [
     "ChatOpened",
     "ClaimLine",
     "ClaimNotice",
-    "ClaimsReminder",
     "CreateGroup",
     "Envelope",
-    "FinishReminder",
     "GetInvite",
     "GetNames",
     "GetSeedTrees",
@@ -188,7 +199,6 @@ __all__ = [
     "RecordLine",
     "Records",
     "RecordsShown",
-    "RefundReminder",
     "Refused",
     "RemovedFromGroup",
     "ResultLine",
@@ -221,7 +231,8 @@ __all__ = [
     "kind_of",
     "naming_field",
 ]
-__all__ += campaigns.__all__ + cards.__all__ + links.__all__ + money.__all__ + people.__all__
+__all__ += campaigns.__all__ + cards.__all__ + enterprise.__all__ + everyday.__all__ + links.__all__
+__all__ += money.__all__ + people.__all__ + reminders.__all__
 
 # Names of classes until version 0.1; they work for one version more. The numbers on the wire never change.
 _OLD_NAMES: Final[dict[str, type[msgspec.Struct]]] = {

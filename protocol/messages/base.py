@@ -14,9 +14,6 @@ INT64_MAX: Final = 2**63 - 1
 REPLY_OFFSET: Final = 100
 FEATURES_MAX: Final = 16
 REMINDERS: Final = "reminders"  # a feature: the client reads ClaimsReminder, FinishReminder and RefundReminder
-KINDS: Final = (
-    "kinds"  # a feature: the client draws packets of any kind by their pages, also of kinds it does not know
-)
 AVATARS: Final = "avatars"  # a feature: Members and Names tell the pictures of users, too
 MEMBERS_MAX: Final = 1_000  # members told, put or changed in one message
 NAMES_MAX: Final = 100  # as many as there are lines on a page

@@ -214,7 +214,10 @@ class TextPosted(Message, tag=60):
 
 
 class PacketPosted(Message, tag=61):
-    """Push: a packet in a group or, for a personal one, in the receiver's and the sender's inbox."""
+    """Push: a packet in a group or, for a personal one, in the receiver's and the sender's inbox.
+
+    `for_user_ids`: whom an exclusive one is for, the first 10 of them.
+    """
 
     stream_id: int
     message: int
@@ -226,6 +229,7 @@ class PacketPosted(Message, tag=61):
     greeting: str
     commitment: bytes
     expires_at_ms: int
+    for_user_ids: list[int] = msgspec.field(default_factory=list)
 
 
 class CaughtUp(Message, tag=116):

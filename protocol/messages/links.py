@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from protocol.messages.base import Id, Message
 from protocol.messages.pages import OpenPageShown
 
-__all__ = ["LinkTapped", "PassOn", "PassedOn", "TapLink"]
+__all__ = ["FISSION", "LinkTapped", "PassOn", "PassedOn", "TapLink"]
+
+FISSION: Final = "fission"  # a feature: the client knows packets of this kind, which others get as texts
 
 
 class PassOn(Message, tag=90):

@@ -61,7 +61,9 @@ class OpenPageShown(Message, tag=127):
     """`answer` is that of a grab. `view` is open, gone, expired or result, and "" for busy and not_allowed.
 
     `button` (拆) opens with the ticket; `link` leads to the result page. view result: `result` is that page. Who
-    sent a packet that they may not open is answered not_allowed and sees the result.
+    sent a packet that they may not open is answered not_allowed and sees the result. An exclusive packet says whom
+    it is for, the first 10 of them; view is for_others for a member whom it does not name, with the feature
+    EXCLUSIVE.
     """
 
     packet_id: int
@@ -77,6 +79,8 @@ class OpenPageShown(Message, tag=127):
     lapses_at_ms: int = 0
     retry_after_ms: int = 0
     result: ResultPageBody | None = None
+    for_user_ids: list[int] = msgspec.field(default_factory=list)
+    for_names: list[str] = msgspec.field(default_factory=list)
 
 
 class ResultPage(Message, tag=28):

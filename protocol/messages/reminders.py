@@ -5,6 +5,8 @@ from __future__ import annotations
 from protocol.messages.base import Message
 from protocol.messages.packets import ClaimLine
 
+__all__ = ["ClaimsReminder", "FinishReminder", "RefundReminder"]
+
 
 class ClaimsReminder(Message, tag=68):
     """In the sender's inbox: claims on your packet, also those that ClaimNotice has told. See Login.features."""

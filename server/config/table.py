@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from server.config.config_key import HUP, ConfigKey
+from server.config.enterprise_keys import ENTERPRISE_KEYS
 from server.config.gateway_keys import GATEWAY_KEYS
 from server.config.masking import hide_keys, hide_password
 from server.config.rules import (
@@ -260,12 +261,17 @@ KEYS: Final = {
     # More than the three days for which a delivery is tried.
     "webhooks.keep_days": ConfigKey("days for which events and their deliveries are kept", whole(4, 365)),
     **GATEWAY_KEYS,
+    **ENTERPRISE_KEYS,
 }
 
 # The first of each pair must not exceed the second.
 ORDER: Final = (
     ("limits.share_fen_min", "limits.share_fen_max"),
     ("limits.share_fen_max", "limits.total_fen_max"),
+    ("enterprise.fen_min", "enterprise.fen_max"),
+    ("enterprise.fen_max", "enterprise.scene_fen_max"),
+    ("enterprise.scene_fen_max", "limits.total_fen_max"),
+    ("enterprise.event_fen_min", "enterprise.fen_max"),
     ("limits.pong_timeout_s", "limits.ping_interval_s"),
     ("limits.requests_per_s", "limits.requests_burst"),
     ("limits.read_bytes_per_s", "limits.read_bytes_burst"),

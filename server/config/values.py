@@ -187,6 +187,18 @@ class PaymentsSection(Section, frozen=True):
     day_limit_fen: int = 5_000_000
 
 
+class EnterpriseSection(Section, frozen=True):
+    """Packets that the chat backend sends in a sponsor's name."""
+
+    fen_min: int = 100
+    fen_max: int = 20_000
+    scenes: tuple[str, ...] = ()
+    scene_fen_max: int = 100_000
+    event_fen_min: int = 200
+    user_packets_a_day: int = 10
+    user_fen_a_day: int = 0
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings. `load` returns a checked one."""
 
@@ -209,6 +221,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bank: BankSection = BankSection()
     manual: ManualSection = ManualSection()
     payments: PaymentsSection = PaymentsSection()
+    enterprise: EnterpriseSection = EnterpriseSection()
 
 
 SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {

@@ -22,6 +22,7 @@ class Audience(Enum):
     """Which accounts a packet's target names: those may open it."""
 
     GROUP = auto()  # its members, the sender too
+    LISTED = auto()  # those of its members whom the sender has named, not the sender
     RECEIVER = auto()  # the one user, not the sender
     CAMPAIGN = auto()  # its users, who win by shaking: it cannot be tapped
     INVITED = auto()  # the one user, and who was admitted by a link of an opener; not the sender
@@ -51,6 +52,14 @@ class SeenBy(Enum):
     SENDER_AND_TARGET = auto()  # other openers are not told who else opened, by the proof neither
 
 
+class SentBy(Enum):
+    """Whose requests make packets of a kind."""
+
+    USERS = auto()  # and the chat backend on behalf of users
+    BILLS = auto()  # of the chat backend, in a sponsor's name, under rules of their own for the amount
+    CAMPAIGNS = auto()  # by themselves
+
+
 class KindRow(NamedTuple):
     """What differs between the kinds."""
 
@@ -63,10 +72,10 @@ class KindRow(NamedTuple):
     lifetime_s: Callable[[Limits], float]
     posted_to_sender: bool  # in the sender's inbox, besides its target
     claims_are_told: bool = True  # to the sender, the finish to all concerned; not only to the user of a claim
-    can_be_sent: bool = True  # by a request
+    sent_by: SentBy = SentBy.USERS
     shares_min: int = 1
     target_opens_first: bool = False  # before that no other user can
-    is_known_to_all: bool = True  # every client knows it; of others only those that say so (see Login.features)
+    feature: str = ""  # of clients that know the kind, as their login says; others get a text in its place
 
     @property
     def goes_to_user(self) -> bool:
@@ -84,6 +93,8 @@ class PacketKind(StrEnum):
     PERSONAL = "personal"
     SHAKE = "shake"  # some numbers of a campaign's pool (a lease)
     FISSION = "fission"
+    EXCLUSIVE = "exclusive"
+    ENTERPRISE = "enterprise"
 
 
 LIFETIME: Callable[[Limits], float] = attrgetter("packet_lifetime_s")
@@ -129,7 +140,7 @@ ROWS: Final[dict[PacketKind, KindRow]] = {
         lifetime_s=LIFETIME,
         posted_to_sender=False,
         claims_are_told=False,
-        can_be_sent=False,
+        sent_by=SentBy.CAMPAIGNS,
     ),
     PacketKind.FISSION: KindRow(
         audience=Audience.INVITED,
@@ -142,7 +153,30 @@ ROWS: Final[dict[PacketKind, KindRow]] = {
         posted_to_sender=True,
         shares_min=3,
         target_opens_first=True,
-        is_known_to_all=False,
+        feature="fission",
+    ),
+    PacketKind.EXCLUSIVE: KindRow(
+        audience=Audience.LISTED,
+        allocation=Allocation.EVEN,
+        amount_of=AmountOf.SHARE,
+        claims_seen_by=SeenBy.SENDER,
+        has_best_luck=False,
+        total_is_shown=True,
+        lifetime_s=LIFETIME,
+        posted_to_sender=False,
+        feature="exclusive",
+    ),
+    PacketKind.ENTERPRISE: KindRow(
+        audience=Audience.RECEIVER,
+        allocation=Allocation.EVEN,
+        amount_of=AmountOf.PACKET,
+        claims_seen_by=SeenBy.SENDER,
+        has_best_luck=False,
+        total_is_shown=True,
+        lifetime_s=LIFETIME,
+        posted_to_sender=False,
+        sent_by=SentBy.BILLS,
+        feature="enterprise",
     ),
 }
 for _kind, _row in ROWS.items():
@@ -151,3 +185,4 @@ for _kind, _row in ROWS.items():
 WITH_BEST_LUCK = [kind.value for kind in PacketKind if kind.row.has_best_luck]
 TO_USER = [kind.value for kind in PacketKind if kind.row.audience is Audience.RECEIVER]
 TO_INVITED = [kind.value for kind in PacketKind if kind.row.audience is Audience.INVITED]
+BY_BILL = [kind.value for kind in PacketKind if kind.row.sent_by is SentBy.BILLS]

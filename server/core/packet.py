@@ -12,16 +12,16 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
 from server.core import amounts
-from server.core.amounts import Caps
 from server.core.counter import Counter
-from server.core.kinds import Allocation, Audience, PacketKind
+from server.core.kinds import Allocation
 from server.core.limits import Limits
-from server.core.seeds import Content, SeedUnknown, SeedUse
+from server.core.packet_request import Terms
+from server.core.seeds import SeedUnknown
 
 
 class Answer(StrEnum):
@@ -40,45 +40,6 @@ class Answer(StrEnum):
 # Asked for at every open; reading a member off its class costs a call (Python 3.11).
 WON: Final = Answer.WON
 CLAIMED: Final = Answer.CLAIMED
-RECEIVER: Final = Audience.RECEIVER
-
-
-class Terms(NamedTuple):
-    """What was agreed when the packet was sent; times in ms since 1970. An empty `seed` was not derived: nothing is
-    drawn. `seed_use` None: a server chose the seed by itself. `dealt`: amounts that are known beforehand (kinds).
-    """
-
-    packet_id: int
-    kind: PacketKind
-    sender_id: int
-    target_id: int  # a group, or the one receiver
-    total_fen: int
-    shares: int
-    caps: Caps
-    greeting: str
-    seed: bytes
-    created_at_ms: int
-    expires_at_ms: int
-    seed_use: SeedUse | None = None
-    chat_id: int = 0  # the one-to-one chat that a personal one was posted in; 0: none
-    dealt: tuple[int, ...] = ()
-
-    @property
-    def stream_id(self) -> int:
-        """Where it was announced first."""
-        return self.chat_id or self.target_id
-
-    @property
-    def commitment(self) -> bytes:
-        """What was published at the send (see seeds; of older packets see amounts)."""
-        if self.seed_use is not None:
-            return self.seed_use.commitment
-        return amounts.commitment(self.seed, self.packet_id, self.total_fen, self.shares)
-
-    @property
-    def content(self) -> Content:
-        """What goes into the seed."""
-        return Content(self.sender_id, self.kind, self.total_fen, self.shares, *self.caps)
 
 
 class Claim(msgspec.Struct, frozen=True, gc=False):
@@ -115,13 +76,6 @@ NO_TICKET: Final = Decision(Answer.NO_TICKET)
 BUSY_RETRY_MS_MAX: Final = 500  # a packet is often gone long before a ticket can be taken
 SET_BACK_MS: Final = 60_000  # a ticket that was given so far ahead is of a clock that was set back since
 WASTERS_MAX: Final = 10_000  # users of whom a packet remembers wasted tickets; the oldest are forgotten first
-
-
-def may_open(terms: Terms, user_id: int, is_member: bool) -> bool:
-    """Members (of the group, the sender too; or the admitted) may open, or one receiver alone: the kind says."""
-    if terms.kind.row.audience is RECEIVER:
-        return user_id == terms.target_id
-    return is_member
 
 
 class Packet:

@@ -1,14 +1,20 @@
-"""What a sender asks for, and whether it may be sent."""
+"""What a sender asks for, whether it may be sent, and the terms that were agreed with it: also who may open it."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
-from server.core import ids, seeds
-from server.core.kinds import AmountOf, Audience, PacketKind
+from server.core import amounts, ids, seeds
+from server.core.amounts import Caps
+from server.core.kinds import AmountOf, Audience, PacketKind, SentBy
 from server.core.limits import Limits, check_bytes, check_number, check_text
 from server.core.refusals import Reason, RequestRefused
+from server.core.seeds import Content, SeedUse
 
+# Asked for at every open, and reading a member off its class costs a call (Python 3.11).
+RECEIVER: Final = Audience.RECEIVER
+LISTED: Final = Audience.LISTED
 DEFAULT_GREETING = "恭喜发财,大吉大利"
 
 
@@ -24,6 +30,7 @@ class PacketRequest(NamedTuple):
     greeting: str
     client_seed: bytes = b""  # no content of the key: the first one counts
     chat_id: int = 0  # the one-to-one chat of sender and receiver in which a personal one is posted; 0: none
+    only_for: tuple[int, ...] = ()  # of an exclusive one: who may open it, in the order of their ids
 
     @property
     def total_fen(self) -> int:
@@ -54,13 +61,24 @@ def request_of(
     shares: int,
     greeting: str,
     client_seed: bytes = b"",
+    for_user_ids: Sequence[int] = (),
 ) -> PacketRequest:
     """What a sender asks for, in the words of a request. Raises RequestRefused if there is no such kind."""
-    known = next((one for one in PacketKind if one == kind and one.row.can_be_sent), None)
+    known = next((one for one in PacketKind if one == kind and one.row.sent_by is not SentBy.CAMPAIGNS), None)
     if known is None:
         raise RequestRefused(Reason.BAD_TARGET, f"packet_kind: no kind of packet is called {kind[:20]!r}")
+    if known.row.sent_by is not SentBy.USERS:
+        raise RequestRefused(Reason.BAD_TARGET, f"packet_kind: the chat backend sends {known}, by a bill number")
     return PacketRequest(
-        sender_id, key, known, target_id, amount_fen, shares, greeting or DEFAULT_GREETING, client_seed
+        sender_id,
+        key,
+        known,
+        target_id,
+        amount_fen,
+        shares,
+        greeting or DEFAULT_GREETING,
+        client_seed,
+        only_for=tuple(sorted(for_user_ids)),
     )
 
 
@@ -75,12 +93,31 @@ def check(request: PacketRequest, limits: Limits, members: int, smallest: str) -
         size = len(request.client_seed)
         raise RequestRefused(Reason.BAD_SEED, f"client_seed: 16 to 32 bytes, over HTTP in hex, got {size}")
     check_target(request.kind, request.sender_id, request.target_id)
+    _check_listed(request, limits)
     _check_shares(request, limits, members)
     _check_amount(request, limits, smallest)
 
 
+def _check_listed(request: PacketRequest, limits: Limits) -> None:
+    """The users whom an exclusive packet is for. Whether they are in the group, the group knows."""
+    named, field = request.only_for, "for_user_ids"
+    if request.kind.row.audience is not Audience.LISTED:
+        if named:
+            raise RequestRefused(Reason.BAD_RECEIVERS, f"{field}: a packet of kind {request.kind} names no users")
+        return
+    check_number(field, len(named), 1, limits.shares_max, Reason.BAD_RECEIVERS, "users")
+    if len(set(named)) < len(named):
+        raise RequestRefused(Reason.BAD_RECEIVERS, f"{field}: a user is named twice")
+    if request.sender_id in named:
+        raise RequestRefused(Reason.BAD_RECEIVERS, f"{field}: the sender is named")
+
+
 def _check_shares(request: PacketRequest, limits: Limits, members: int) -> None:
     row = request.kind.row
+    if row.audience is Audience.LISTED:
+        named = len(request.only_for)
+        check_number("shares", request.shares, named, named, Reason.BAD_SHARES, why="one for each user named")
+        return
     least, most, why = row.shares_min, limits.shares_max, ""
     if row.audience is Audience.RECEIVER:
         most, why = 1, "one user receives it"
@@ -93,6 +130,8 @@ def _check_shares(request: PacketRequest, limits: Limits, members: int) -> None:
 
 def _check_amount(request: PacketRequest, limits: Limits, smallest: str) -> None:
     low, high, shares, why = limits.share_fen_min, limits.share_fen_max, request.shares, ""
+    if request.kind.row.sent_by is not SentBy.USERS:
+        high = limits.total_fen_max
     if request.kind.row.amount_of is AmountOf.PACKET:
         if shares > 1:
             why = f"{shares} shares of {low} to {high} each"
@@ -113,3 +152,52 @@ def check_target(kind: PacketKind, sender_id: int, target_id: int) -> None:
         )
     if target_id == sender_id:
         raise RequestRefused(Reason.BAD_TARGET, "target_id: a packet cannot be sent to its sender")
+
+
+class Terms(NamedTuple):
+    """What was agreed when the packet was sent; times in ms since 1970. An empty `seed` was not derived: nothing is
+    drawn. `seed_use` None: a server chose the seed by itself. `dealt`: amounts that are known beforehand (kinds).
+    """
+
+    packet_id: int
+    kind: PacketKind
+    sender_id: int
+    target_id: int  # a group, or the one receiver
+    total_fen: int
+    shares: int
+    caps: Caps
+    greeting: str
+    seed: bytes
+    created_at_ms: int
+    expires_at_ms: int
+    seed_use: SeedUse | None = None
+    chat_id: int = 0  # the one-to-one chat that a personal one was posted in; 0: none
+    dealt: tuple[int, ...] = ()
+    only_for: frozenset[int] = frozenset()  # of an exclusive one: the members who may open it, one share each
+
+    @property
+    def stream_id(self) -> int:
+        """Where it was announced first."""
+        return self.chat_id or self.target_id
+
+    @property
+    def commitment(self) -> bytes:
+        """What was published at the send (see seeds; of older packets see amounts)."""
+        if self.seed_use is not None:
+            return self.seed_use.commitment
+        return amounts.commitment(self.seed, self.packet_id, self.total_fen, self.shares)
+
+    @property
+    def content(self) -> Content:
+        """What goes into the seed."""
+        return Content(self.sender_id, self.kind, self.total_fen, self.shares, *self.caps)
+
+
+def may_open(terms: Terms, user_id: int, is_member: bool) -> bool:
+    """Members of the group may open, the sender too; or those of them who are named; or the one receiver alone; or
+    who is admitted (then `is_member` says so). The kind says which.
+    """
+    audience = terms.kind.row.audience
+    if audience is RECEIVER:
+        return user_id == terms.target_id
+    return is_member and (audience is not LISTED or user_id in terms.only_for)

@@ -19,9 +19,11 @@ from typing import Final, NamedTuple
 import msgspec
 
 from server.core.kinds import PacketKind, SeenBy
-from server.core.packet import Claim, Terms, best_luck
+from server.core.packet import Claim, best_luck
+from server.core.packet_request import Terms
 from server.core.texts import Language, MoneyWords, Text, say
 
+NAMED_MAX: Final = 10  # users whom the post and the page of an exclusive packet name
 NO_CLAIM: Final = -1  # the index of the best luck while there is none
 USES: Final = (Text.USE_TO_SEND, Text.USE_TO_BUY, Text.USE_TO_TRANSFER, Text.USE_TO_WITHDRAW)  # of cash
 _LISTED: Final[Mapping[SeenBy, Callable[[Terms, int], bool]]] = {  # of each rule, for a viewer
@@ -52,6 +54,7 @@ class View(StrEnum):
     GONE = "gone"
     GONE_WITH_LIST = "gone_with_list"
     EXPIRED = "expired"
+    FOR_OTHERS = "for_others"  # an exclusive packet that does not name the viewer, who sees it in the chat
     RESULT = "result"  # nothing to tap: go on to the result page
 
 
@@ -70,10 +73,11 @@ class Viewer(NamedTuple):
     """Who looks, what the rules let them do, and in which language and unit of money they read."""
 
     user_id: int
-    may_open: bool  # see packet.may_open
+    may_open: bool  # see packet_request.may_open
     in_first_group: bool  # a member of the group that the packet was sent to first
     language: Language
     money: MoneyWords
+    sees_it: bool = False  # reads where it was posted
     may_pass_on: bool = False  # a share may go to a friend by a link of this viewer (see core/fission)
 
 
@@ -86,6 +90,7 @@ class OpenPageView(msgspec.Struct, frozen=True, gc=False):
     line: str
     button: str
     link: str  # leads to the result page
+    for_user_ids: tuple[int, ...] = ()  # whom an exclusive packet is for, the first NAMED_MAX of them
 
 
 class ResultPageView(msgspec.Struct, frozen=True, gc=False):
@@ -114,20 +119,28 @@ _DRAWN: Final[dict[View, _Drawn]] = {  # line, button, link, link of the sender,
     View.GONE: (Text.GONE, None, None, Text.SEE_OPENERS),
     View.GONE_WITH_LIST: (Text.GONE, None, Text.SEE_LUCK, Text.SEE_LUCK),
     View.EXPIRED: (Text.EXPIRED, None, None, Text.SEE_OPENERS),
+    View.FOR_OTHERS: (Text.FOR_OTHERS, None, None, None),
     View.RESULT: (None, None, None, None),
 }
 
 
 def open_page(known: Known, viewer: Viewer, now_ms: int) -> OpenPageView | None:
-    """The page that a tap shows; None if the viewer neither may open, nor has claimed, nor is the sender."""
+    """The page that a tap shows; None if the viewer neither sees the packet, nor has claimed, nor is the sender."""
     view, terms = _view(known, viewer, now_ms), known.terms
     if view is None:
         return None
     line, button, link, link_of_sender = _DRAWN[view]
     shown_link = link_of_sender if viewer.user_id == terms.sender_id else link
-    figures = {"lifetime": terms.expires_at_ms - terms.created_at_ms}
-    said = [_said(viewer, text, figures) for text in (line, button, shown_link)]
-    return OpenPageView(view, terms.sender_id, terms.greeting, *said)
+    figures = {"lifetime": terms.expires_at_ms - terms.created_at_ms, "shares": terms.shares}
+    line_said, button_said, link_said = (_said(viewer, text, figures) for text in (line, button, shown_link))
+    return OpenPageView(
+        view, terms.sender_id, terms.greeting, line_said, button_said, link_said, for_user_ids=named(terms)
+    )
+
+
+def named(terms: Terms) -> tuple[int, ...]:
+    """Whom an exclusive packet is for, as it is told in the chat: the first NAMED_MAX of them."""
+    return tuple(sorted(terms.only_for)[:NAMED_MAX])
 
 
 def result_page(known: Known, viewer: Viewer, now_ms: int, *, credited: bool) -> ResultPageView | None:
@@ -197,8 +210,10 @@ def _view(known: Known, viewer: Viewer, now_ms: int) -> View | None:
     terms = known.terms
     if viewer.user_id in known.claims:
         return View.RESULT
-    if not viewer.may_open:  # a sender who may not: of a personal packet, or no longer in the group
-        return View.RESULT if viewer.user_id == terms.sender_id else None
+    if not viewer.may_open:
+        if viewer.user_id == terms.sender_id:  # of a personal or exclusive packet, or no longer in the group
+            return View.RESULT
+        return View.FOR_OTHERS if terms.only_for and viewer.sees_it else None
     state = _state(known, now_ms)
     if state is State.FINISHED:
         is_listed = terms.kind.row.claims_seen_by is SeenBy.EVERY_VIEWER

@@ -20,6 +20,7 @@ class Reason(StrEnum):
     BAD_SEED = "bad_seed"
     BAD_CAMPAIGN = "bad_campaign"
     BAD_BUDGET = "bad_budget"
+    BAD_RECEIVERS = "bad_receivers"
     # The request is well formed, but the state of things does not allow it.
     NOT_ALLOWED = "not_allowed"
     NOT_A_MEMBER = "not_a_member"
@@ -33,6 +34,7 @@ class Reason(StrEnum):
     BAD_PASS = "bad_pass"
     BAD_LINK = "bad_link"
     TOO_DEEP = "too_deep"
+    BAD_SCENE = "bad_scene"
     NO_SUCH_USER = "no_such_user"
     NAME_TAKEN = "name_taken"
     BACKEND_DECIDES = "backend_decides"

@@ -72,7 +72,6 @@ class Text(StrEnum):
     SEND = "send"
     PASS_ON = "pass_on"
     PASSED_ON = "passed_on"
-    OTHER_KIND = "other_kind"
     LINK_IS_OVER = "link_is_over"
     NOT_FOR_YOU = "not_for_you"
     TRY_AGAIN = "try_again"
@@ -81,6 +80,8 @@ class Text(StrEnum):
     SHAKE_REST = "shake_rest"
     SHAKE_ENDED = "shake_ended"
     SHAKE_LIMIT = "shake_limit"
+    FOR_OTHERS = "for_others"
+    NEW_KIND = "new_kind"
 
 
 # Sentences that the product fixes literally have its half-width comma, all others a full-width one.
@@ -121,7 +122,6 @@ _ZH: Final = {
     Text.SEND: "发红包",
     Text.PASS_ON: "送给好友",
     Text.PASSED_ON: "送你一个红包，点开就能领",
-    Text.OTHER_KIND: "[红包] 当前版本打不开，请升级后领取",
     Text.LINK_IS_OVER: "链接已失效，请回到聊天重新打开红包",
     Text.NOT_FOR_YOU: "你不能打开这个红包",
     Text.TRY_AGAIN: "暂时没有结果，请稍后再试",
@@ -130,6 +130,8 @@ _ZH: Final = {
     Text.SHAKE_REST: "休息一下，马上再摇",
     Text.SHAKE_ENDED: "红包摇完了，下次再来",
     Text.SHAKE_LIMIT: "本次活动的红包已领完",
+    Text.FOR_OTHERS: "这是专属红包，只有指定的{shares}个人可以领取",
+    Text.NEW_KIND: "[红包] 当前版本无法显示，请升级后查看",
 }
 
 _EN: Final = {
@@ -169,7 +171,6 @@ _EN: Final = {
     Text.SEND: "Send a red packet",
     Text.PASS_ON: "Pass it on to a friend",
     Text.PASSED_ON: "A red packet for you: open the link to get a share",
-    Text.OTHER_KIND: "[Red packet] This version cannot open it: update to get it",
     Text.LINK_IS_OVER: "This link is no longer valid: open the red packet in the chat again",
     Text.NOT_FOR_YOU: "You cannot open this red packet",
     Text.TRY_AGAIN: "No answer yet: try again in a moment",
@@ -178,6 +179,8 @@ _EN: Final = {
     Text.SHAKE_REST: "Have a rest, then shake again",
     Text.SHAKE_ENDED: "All red packets are gone",
     Text.SHAKE_LIMIT: "You have won all that you may win here",
+    Text.FOR_OTHERS: "This red packet is for {shares:other person|other people} only",
+    Text.NEW_KIND: "[Red packet] This version cannot show it: update the app to see it",
 }
 
 TEXTS: Final = {Language.ZH: _ZH, Language.EN: _EN}
@@ -197,28 +200,23 @@ def spoken(language: Language, time_ms: int) -> str:
     seconds = max(1, (time_ms + 500) // 1000)
     minutes = (seconds + 30) // 60
     if seconds < 60:
-        return _say(language, Text.SECONDS, {"n": seconds})
+        return plain(language, Text.SECONDS, {"n": seconds})
     if minutes < 60:
-        return _say(language, Text.MINUTES, {"n": minutes})
+        return plain(language, Text.MINUTES, {"n": minutes})
     hours = (minutes + 30) // 60
     if hours < 48:
-        return _say(language, Text.HOURS, {"n": hours})
-    return _say(language, Text.DAYS, {"n": (hours + 12) // 24})
+        return plain(language, Text.HOURS, {"n": hours})
+    return plain(language, Text.DAYS, {"n": (hours + 12) // 24})
 
 
 def ago(language: Language, since_ms: int) -> str:
     """How long ago something was, as a person says it; a clock that was set back makes nothing lie ahead."""
     if since_ms < 60_000:
-        return _say(language, Text.JUST_NOW, {})
-    return _say(language, Text.AGO, {"n": since_ms})
+        return plain(language, Text.JUST_NOW, {})
+    return plain(language, Text.AGO, {"n": since_ms})
 
 
-def plain(language: Language, text: Text) -> str:
-    """A text that names no figure."""
-    return _say(language, text, {})
-
-
-def _say(language: Language, text: Text, figures: Mapping[str, int]) -> str:
+def plain(language: Language, text: Text, figures: Mapping[str, int]) -> str:
     """A text without amounts."""
     return _Speaker(language, None).vformat(TEXTS[language][text], (), figures)
 

@@ -100,6 +100,7 @@ class HttpApi:
         from server.http_api.handlers.packets import PacketRequests
         from server.http_api.handlers.pages import PageRequests
         from server.http_api.handlers.records import RecordRequests
+        from server.http_api.handlers.sponsors import SponsorRequests
         from server.http_api.handlers.users import UserRequests
         from server.http_api.handlers.wallets import WalletRequests
         from server.http_api.handlers.webhooks import WebhookRequests
@@ -119,6 +120,7 @@ class HttpApi:
             CardRequests(services),
             CampaignRequests(services, gate),
             RecordRequests(services),
+            SponsorRequests(services, gate),
             WebhookRequests(services),
         )
         by_type = {type(one): one for one in handlers}

@@ -44,6 +44,8 @@ STATUSES: Final[dict[Refusal, int]] = {
     Refusal.BAD_BUDGET: 422,
     Refusal.CAMPAIGN_OVER: 409,
     Refusal.TOO_DEEP: 409,
+    Refusal.BAD_RECEIVERS: 422,
+    Refusal.BAD_SCENE: 422,
     Refusal.BAD_AMOUNT: 422,
     Refusal.BAD_SHARES: 422,
     Refusal.BAD_GREETING: 422,

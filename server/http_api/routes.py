@@ -15,11 +15,12 @@ from server.http_api.handlers.groups import GroupRequests
 from server.http_api.handlers.packets import PacketRequests
 from server.http_api.handlers.pages import PageRequests
 from server.http_api.handlers.records import RecordRequests
+from server.http_api.handlers.sponsors import SponsorRequests
 from server.http_api.handlers.users import UserRequests
 from server.http_api.handlers.wallets import WalletRequests
 from server.http_api.handlers.webhooks import WebhookRequests
 from server.http_api.numbers import Id, UserId
-from server.http_api.shapes import campaigns, cards, groups, money, packets, pages, users, webhooks
+from server.http_api.shapes import campaigns, cards, groups, money, packets, pages, sponsors, users, webhooks
 from server.http_api.shapes.base import PageQuery
 
 BODY_BYTES_MAX: Final = 64 << 10
@@ -30,6 +31,9 @@ PARAMETERS: Final[dict[str, type]] = {
     "user_id": UserId,
     "other_id": UserId,
     "packet_id": Id,
+    "sponsor_id": UserId,
+    "bill_number": str,
+    "event_kind": str,
     "card_id": Id,
     "payment_id": Id,
     "campaign_id": Id,
@@ -124,9 +128,18 @@ def _cards() -> Iterator[Route]:
     yield Route("GET", "/v1/payments/{payment_id}", on.payment, paid)
 
 
+def _sponsors() -> Iterator[Route]:
+    on, sponsor, bill = SponsorRequests, "/v1/sponsors/{sponsor_id}", sponsors.SponsorBillReply
+    given, wanted = sponsors.EventRangeReply, sponsors.EventRangeBody
+    yield Route("POST", f"{sponsor}/packets", on.send_bill, bill, sponsors.BillBody)
+    yield Route("GET", f"{sponsor}/packets/{{bill_number}}", on.get_bill, bill)
+    yield Route("POST", f"{sponsor}/events", on.report_event, sponsors.EventReply, sponsors.EventBody)
+    yield Route("PUT", f"{sponsor}/events/{{event_kind}}", on.set_event_range, given, wanted)
+
+
 def _campaigns() -> Iterator[Route]:
     on, campaign, shown = CampaignRequests, "/v1/campaigns/{campaign_id}", campaigns.CampaignReply
-    yield Route("PUT", "/v1/sponsors/{user_id}", on.put_sponsor, campaigns.SponsorReply, campaigns.SponsorBody)
+    yield Route("PUT", "/v1/sponsors/{sponsor_id}", on.put_sponsor, campaigns.SponsorReply, campaigns.SponsorBody)
     yield Route("POST", "/v1/campaigns", on.create, shown, campaigns.CampaignBody, needs_key=True)
     yield Route("GET", "/v1/campaigns", on.all, campaigns.CampaignPageReply, query=PageQuery)
     yield Route("GET", campaign, on.get, shown)
@@ -148,7 +161,17 @@ def _webhooks() -> Iterator[Route]:
     yield Route("POST", f"{endpoint}/test", on.test, webhooks.TestReply)
 
 
-ROUTES: Final = (*_users(), *_groups(), *_packets(), *_pages(), *_wallets(), *_cards(), *_campaigns(), *_webhooks())
+ROUTES: Final = (
+    *_users(),
+    *_groups(),
+    *_packets(),
+    *_pages(),
+    *_wallets(),
+    *_cards(),
+    *_sponsors(),
+    *_campaigns(),
+    *_webhooks(),
+)
 
 
 @dataclass(slots=True)

@@ -20,6 +20,7 @@ from server.net.handlers.backend import BackendHandlers
 from server.net.handlers.campaigns import CampaignHandlers
 from server.net.handlers.cards import CardHandlers
 from server.net.handlers.chat import ChatHandlers
+from server.net.handlers.enterprise import EnterpriseHandlers
 from server.net.handlers.groups import GroupHandlers
 from server.net.handlers.money import MoneyHandlers
 from server.net.handlers.packets import PacketHandlers
@@ -94,8 +95,8 @@ class Dispatch:
         )
         chat, money = ChatHandlers(services, unit), MoneyHandlers(services, self._hub)
         cards, groups = CardHandlers(services), GroupHandlers(services)
-        backend, people = BackendHandlers(services), PeopleHandlers(services)
-        others = backend.served() | people.served() | campaigns.served()
+        others = BackendHandlers(services).served() | PeopleHandlers(services).served() | campaigns.served()
+        others |= EnterpriseHandlers(services).served()
         return {
             messages.Grab: Row("user", now=self._replying.grab),
             messages.Open: Row("user", now=self._replying.open),

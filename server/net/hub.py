@@ -13,7 +13,7 @@ from server.core.ids import BACKEND
 from server.core.ledger import EMPTY, WalletBalance
 from server.core.limits import Limits
 from server.net.read_budget import ReadBudget
-from server.net.reminder_encoding import needs_kinds, packet_as_text, packet_posted, reminder
+from server.net.reminder_encoding import feature_of, packet_as_text, packet_posted, reminder
 from server.net.token_bucket import TokenBucket
 from server.services.runtime import events
 from server.services.runtime.bus import Bus
@@ -171,28 +171,23 @@ class Hub:
             del self._unfinished[stream_id]
 
     def _push(self, push: Push, event: events.Event, users: Iterable[User]) -> None:
-        payloads: Sequence[bytes] = ()  # most events have few readers, and some none
-        framed: dict[Frame, bytes] = {}
-        feature = push.feature if push.feature and push.needs(event) else ""
+        payloads: dict[bool, list[bytes]] = {}  # most events have few readers, and some none
+        framed: dict[tuple[Frame, bool], bytes] = {}
+        feature = push.feature_of(event)
         for user in users:
             for session in user.sessions:
                 if push.in_welcome and session.holds_pushes:
                     continue
-                if feature and feature not in session.features:
-                    self._push_plainly(push, event, session)
+                is_known = not feature or feature in session.features
+                if not is_known and push.instead is None:
                     continue
-                frame = session.frame
-                if frame not in framed:
-                    payloads = payloads or push.payloads(event)
-                    framed[frame] = b"".join([frame(payload) for payload in payloads])
-                session.push(framed[frame], push.can_wait)
+                form = frame, _ = session.frame, is_known
+                if form not in framed:
+                    if is_known not in payloads:
+                        payloads[is_known] = push.payloads(event, is_known=is_known)
+                    framed[form] = b"".join([frame(payload) for payload in payloads[is_known]])
+                session.push(framed[form], push.can_wait)
                 self.pushes += 1
-
-    def _push_plainly(self, push: Push, event: events.Event, session: Session) -> None:
-        """What a client without the feature can read of it, if anything."""
-        for message in push.plainly(event):
-            session.push(session.frame(messages.encode(message)), push.can_wait)
-            self.pushes += 1
 
     def awaits(self, event: type[events.Event], audience: Collection[int]) -> bool:
         """Whether a client of this audience is online that reads such an event."""
@@ -219,6 +214,10 @@ def _text_posted(event: events.TextPost) -> Iterator[messages.Message]:
 
 def _packet_posted(event: events.PacketPost) -> Iterator[messages.Message]:
     yield packet_posted(event)
+
+
+def _packet_as_text(event: events.PacketPost) -> Iterator[messages.Message]:
+    yield packet_as_text(event)
 
 
 def _reminder(event: events.Reminder) -> Iterator[messages.Message]:
@@ -266,23 +265,21 @@ class Push(NamedTuple):
     can_wait: bool
     in_welcome: bool = False
     feature: str = ""  # told to clients that know it; the others catch up on it as a text
-    needs: Callable[[Any], bool] = lambda event: True  # whether this event is one for which the feature is needed
-    plainly: Callable[[Any], Iterable[messages.Message]] = lambda event: ()  # what the others are told at once
+    instead: Callable[[Any], Iterable[messages.Message]] | None = None  # for clients that do not know the event
 
-    def payloads(self, event: events.Event) -> list[bytes]:
-        """The event as encoded messages, the same for every receiver."""
-        return [messages.encode(message) for message in self.messages(event)]
+    def feature_of(self, event: events.Event) -> str:
+        """What a client must know to read the event; "": all do."""
+        return feature_of(event) if isinstance(event, events.PacketPost) else self.feature
+
+    def payloads(self, event: events.Event, *, is_known: bool) -> list[bytes]:
+        """The event as encoded messages, the same for every receiver that knows it, or for all that do not."""
+        made = self.messages if is_known or self.instead is None else self.instead
+        return [messages.encode(message) for message in made(event)]
 
 
 PUSHES: dict[type[events.Event], Push] = {
     events.TextPost: Push(_text_posted, can_wait=False),
-    events.PacketPost: Push(
-        _packet_posted,
-        can_wait=False,
-        feature=messages.KINDS,
-        needs=needs_kinds,
-        plainly=lambda event: (packet_as_text(event),),
-    ),
+    events.PacketPost: Push(_packet_posted, can_wait=False, instead=_packet_as_text),
     events.ClaimsPost: Push(_reminder, can_wait=True, feature=messages.REMINDERS),
     events.FinishPost: Push(_reminder, can_wait=True, feature=messages.REMINDERS),
     events.RefundPost: Push(_reminder, can_wait=True, feature=messages.REMINDERS),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TypeVar
 
 from protocol import messages
@@ -12,6 +13,7 @@ from server.services.money.statement import WalletStatement
 from server.services.packets.pages import ListedClaim, ResultList, TapResult
 
 VIEWS = {View.GONE_WITH_LIST: View.GONE}  # on the wire a link says whether there is a list
+FEATURES = {View.FOR_OTHERS: messages.EXCLUSIVE}  # of clients that know these views
 
 
 def grabbed_of(seq: int, packet_id: int, decision: Decision) -> messages.Grabbed:
@@ -72,10 +74,13 @@ AnyShown = TypeVar("AnyShown", bound=messages.OpenPageShown)
 def tapped_of(
     packet_id: int,
     tapped: TapResult,
+    features: Collection[str],
     reply: type[AnyShown] = messages.OpenPageShown,  # type: ignore[assignment]
 ) -> AnyShown:
-    """The answer to a tap."""
+    """The answer to a tap, for a client that understands these features."""
     decision, page = tapped.decision, tapped.page
+    if page is not None and page.view in FEATURES and FEATURES[page.view] not in features:
+        page = None
     shown = reply(0, packet_id, decision.answer, retry_after_ms=decision.retry_after_ms)
     if decision.ticket is not None:
         shown.ticket, shown.lapses_at_ms = decision.ticket.number, decision.ticket.lapses_at_ms
@@ -83,6 +88,7 @@ def tapped_of(
         shown.view = VIEWS.get(page.view, page.view)
         shown.sender_id, shown.sender_name, shown.greeting = page.sender_id, tapped.sender_name, page.greeting
         shown.line, shown.button, shown.link = page.line, page.button, page.link
+        shown.for_user_ids, shown.for_names = list(page.for_user_ids), list(tapped.for_names)
     if tapped.result is not None:
         shown.result = result_of(tapped.result, watched=False)
     return shown

@@ -6,10 +6,24 @@ from collections.abc import Collection
 
 from protocol import messages
 from server.core.ids import BACKEND
+from server.core.pages import named
 from server.core.texts import Language, MoneyWords, Text, plain, say
 from server.services.runtime import events
 
 LANGUAGE = Language.ZH  # of the texts for clients that ask for none
+
+
+def feature_of(event: events.Posted) -> str:
+    """What a client must know to read a post as what it is; "": all do, and others get a text in its place."""
+    if isinstance(event, events.PacketPost):
+        return event.terms.kind.row.feature
+    return "" if isinstance(event, events.TextPost) else messages.REMINDERS
+
+
+def packet_as_text(event: events.PacketPost) -> messages.TextPosted:
+    """The announcement of a packet for a client that does not know its kind."""
+    place = event.stream_id, event.message, event.terms.sender_id, event.at_ms
+    return messages.TextPosted(0, *place, plain(LANGUAGE, Text.NEW_KIND, {}))
 
 
 def packet_posted(event: events.PacketPost) -> messages.PacketPosted:
@@ -27,18 +41,8 @@ def packet_posted(event: events.PacketPost) -> messages.PacketPosted:
         terms.greeting,
         terms.commitment,
         terms.expires_at_ms,
+        list(named(terms)),
     )
-
-
-def needs_kinds(event: events.PacketPost) -> bool:
-    """Whether only a client with the feature draws it."""
-    return not event.terms.kind.row.is_known_to_all
-
-
-def packet_as_text(event: events.PacketPost) -> messages.TextPosted:
-    """The announcement of a packet for a client that does not know its kind."""
-    stream_id, message, terms, at_ms = event
-    return messages.TextPosted(0, stream_id, message, terms.sender_id, at_ms, plain(LANGUAGE, Text.OTHER_KIND))
 
 
 def reminder(
@@ -70,8 +74,8 @@ def caught_up(
     if isinstance(event, events.TextPost):
         return messages.TextPosted(0, event.group_id, event.message, event.sender_id, event.at_ms, event.text)
     if isinstance(event, events.PacketPost):
-        is_known = messages.KINDS in features or not needs_kinds(event)
-        return packet_posted(event) if is_known else packet_as_text(event)
+        feature = feature_of(event)
+        return packet_posted(event) if not feature or feature in features else packet_as_text(event)
     if messages.REMINDERS in features:
         return reminder(event)
     return messages.TextPosted(0, event.stream_id, event.message, BACKEND, event.at_ms, _text(event, money))

@@ -15,6 +15,7 @@ from server.config import Config
 from server.core.ids import IdMaker, id_at
 from server.core.limits import Limits
 from server.core.texts import MoneyWords
+from server.gateways.port import Gateway
 from server.services.campaigns.assembly import CampaignServices
 from server.services.campaigns.leases import LeaseBook
 from server.services.campaigns.won_shares import WonShares
@@ -31,6 +32,7 @@ from server.services.chat.passes import PassService
 from server.services.chat.people import PeopleService
 from server.services.chat.posts import PostReader
 from server.services.chat.standing import StandingService
+from server.services.enterprise.assembly import EnterpriseServices
 from server.services.fission.pass_on import PassOnService
 from server.services.money.audit_results import AuditResults
 from server.services.money.credited import CreditedClaims
@@ -90,10 +92,11 @@ class Services:
         keys: Mapping[str, bytes],
         seed_keys: Mapping[str, bytes],
         money: MoneyWords,
+        gateways: Mapping[str, Gateway] | None = None,
     ) -> None:
         """`limits` are those of `config`, as an object of this server's own: a reload changes them in place.
 
-        `money`: the unit of the config, which speaks amounts.
+        `money`: the unit of the config, which speaks amounts. `gateways`: instead of those of the config.
         """
         self._stores, self._bus, self._clock = stores, bus, clock
         self._config, self._limits, self._money_words = config, limits, money
@@ -111,7 +114,7 @@ class Services:
         self._make_claims()
         self._make_packets()
         self._make_money()
-        self._make_payments(seed_keys)
+        self._make_payments(seed_keys, gateways)
         self._make_webhooks(seed_keys)
         self._make_campaigns()
         self.grab_stats = GrabStatService(stores.grab_stats, self.opens, self.groups, bus)
@@ -163,21 +166,12 @@ class Services:
         stores, limits, clock, bus = self._stores, self._limits, self._clock, self._bus
         now_ms, lives, refunds = clock.now_ms, self.live_packets, self._config.refunds
         words = self._money_words
-        self.sends = SendService(
-            stores.sends, lives, self.groups, self.chats, limits, self._ids, now_ms, self.seeds, bus, words.smallest
-        )
+        sends = stores.sends, lives, self.groups, self.chats, limits, self._ids, now_ms, self.seeds, bus
+        self.sends = SendService(*sends, words.smallest)
         self.resends = ResendService(stores.resends, stores.packets, lives, self.groups, limits, now_ms, bus)
+        books, pace = (stores.packets, stores.mirror), (refunds.batch_max, refunds.interval_s)
         self.refunds = RefundService(
-            stores.packets,
-            stores.mirror,
-            self.mirror_health,
-            lives,
-            self.seeds,
-            refunds.batch_max,
-            refunds.interval_s,
-            now_ms,
-            lambda: self.time.is_confirmed,
-            bus,
+            *books, self.mirror_health, lives, self.seeds, *pace, now_ms, lambda: self.time.is_confirmed, bus
         )
         self.reveals = RevealService(stores.packets, self.groups, self.seeds, now_ms)
         replies = AwaitedReplies(lives, self.opens, bus)
@@ -198,7 +192,7 @@ class Services:
         )
         self.outbox = Outbox(stores.outbox, self._posts, self.groups, settlement.idle_s, bus, self.commit)
 
-    def _make_payments(self, seed_keys: Mapping[str, bytes]) -> None:
+    def _make_payments(self, seed_keys: Mapping[str, bytes], gateways: Mapping[str, Gateway] | None) -> None:
         self.payments = PaymentServices(
             self._config,
             self._stores,
@@ -211,9 +205,14 @@ class Services:
             lambda: self.changes.is_current,
             seed_keys,
             self._money_words.smallest,
+            gateways,
         )
         self.cards, self.orders = self.payments.cards, self.payments.orders
         self.forgetting = ForgetService(self.people, self.cards.service)
+        send, check_known = self.payments.sender.send, self.people.check_known
+        self.enterprise = EnterpriseServices(
+            self._stores.bills, send, check_known, self._config, self._limits, self._clock, seed_keys
+        )
         self.reconciliation = ReconciliationServices(
             self._config, self._stores, self.payments, self._clock, self._bus, self._money_words.smallest
         )

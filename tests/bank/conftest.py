@@ -18,8 +18,7 @@ from client_sim.bank.run import NOTICE_PATH
 from client_sim.bank.server import BankServer
 from client_sim.sdk.client import Client
 from server.core.ids import IdMaker
-from server.core.packet import Terms
-from server.core.packet_request import request_of
+from server.core.packet_request import Terms, request_of
 from server.core.payments import ENDED
 from server.gateways.bank.gateway import BankGateway
 from server.gateways.port import CardAsk

@@ -12,9 +12,10 @@ import pytest
 from client_sim.sdk.client import Client
 from protocol import messages
 from server.core.campaigns.deck import Band, fitting_budget
+from server.core.ids import BACKEND
 from server.services.money.audit import Report, audit
 from storage.postgres.database import Database
-from tests.conftest import PATIENCE_S, SEED_KEYS, Connect, Server, TurnedClock
+from tests.conftest import DAY_MS, PATIENCE_S, SEED_KEYS, Connect, Server, TurnedClock
 
 SPONSOR = 700
 SPONSOR_FEN = 10_000_000
@@ -29,18 +30,18 @@ class Festival:
 
     def __init__(self, backend: Client, clock: TurnedClock, database: Database) -> None:
         self.backend = backend
-        self._clock = clock
-        self._database = database
+        self.clock = clock
+        self.database = database
         self._made = 0
 
-    async def campaign(self, shares: int = 100, lasts_ms: int = 3_600_000, **options: Any) -> int:
-        """A campaign that has run for so long that nearly all its shares are due; it ends a day later."""
-        now_ms = self._clock.now_ms()
+    async def campaign(self, shares: int = 100, lasts_ms: int = DAY_MS, **options: Any) -> int:
+        """A campaign that has run for a year, so that all its shares are due; it ends after `lasts_ms`."""
+        now_ms = self.clock.now_ms()
         self._made += 1
         made = await self.backend.create_campaign(
             SPONSOR,
             "spring",
-            options.pop("starts_at_ms", now_ms - 1_000 * lasts_ms),
+            options.pop("starts_at_ms", now_ms - 364 * DAY_MS),
             options.pop("ends_at_ms", now_ms + lasts_ms),
             shares,
             options.pop("budget_fen", budget_of(shares)),
@@ -50,9 +51,21 @@ class Festival:
         )
         return made.campaign_id
 
+    def now_ms(self) -> int:
+        """The time of the servers."""
+        return self.clock.now_ms()
+
+    def ahead(self, ms: int) -> None:
+        """The time of the servers jumps ahead."""
+        self.clock.ahead_ms += ms
+
+    def freeze(self) -> None:
+        """The time of the servers stands still, at the beginning of the next second."""
+        self.clock.stopped_ms = (self.clock.now_ms() // SECOND_MS + 1) * SECOND_MS - self.clock.ahead_ms
+
     def next_second(self) -> None:
         """The users have another chance."""
-        self._clock.ahead_ms += SECOND_MS
+        self.clock.ahead_ms += SECOND_MS
 
     async def shake_until(
         self, client: Client, campaign_id: int, results: Collection[str] = ("won",)
@@ -66,7 +79,7 @@ class Festival:
 
     async def audit(self) -> Report:
         """The audit of everything."""
-        return await audit(self._database, SEED_KEYS)
+        return await audit(self.database, SEED_KEYS)
 
     async def assert_books_balance(self) -> None:
         """The audit finds nothing."""
@@ -79,12 +92,26 @@ def budget_of(shares: int) -> int:
     return fitting_budget(shares, [Band(*band) for band in BANDS])
 
 
+MakeFestival = Callable[[Server], Awaitable[Festival]]
+
+
 @pytest.fixture
-async def festival(backend: Client, server_clock: TurnedClock, database: Database) -> Festival:
-    """A sponsor who has been paid in."""
-    await backend.put_sponsor(SPONSOR, "某超市")
-    await backend.top_up(SPONSOR, SPONSOR_FEN)
-    return Festival(backend, server_clock, database)
+def make_festival(connect: Connect, server_clock: TurnedClock, database: Database) -> MakeFestival:
+    """Makes a sponsor who has been paid in, at a server."""
+
+    async def make(server: Server) -> Festival:
+        backend = await connect(server, BACKEND)
+        await backend.put_sponsor(SPONSOR, "某超市")
+        await backend.top_up(SPONSOR, SPONSOR_FEN, "sponsor")
+        return Festival(backend, server_clock, database)
+
+    return make
+
+
+@pytest.fixture
+async def festival(server: Server, make_festival: MakeFestival) -> Festival:
+    """A sponsor at the one server."""
+    return await make_festival(server)
 
 
 Settled = Callable[[], Awaitable[None]]

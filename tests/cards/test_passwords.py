@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import threading
 
 import pytest
@@ -306,3 +308,11 @@ async def test_codes_of_a_user_have_a_bound_a_day_over_all_cards(street: Street,
     turn_clock(20 * MINUTE_MS)
     with pytest.raises(LimitReached):
         await street.sender.bind_card(OTHER_NUMBER, "王小明", "13900001234")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread has no priority of its own")
+async def test_passwords_are_hashed_at_a_lower_priority_than_the_loop_runs() -> None:
+    hashing, own = passwords.Hashing(), os.getpriority(os.PRIO_PROCESS, 0)
+    of_thread = await hashing._run(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+    assert of_thread == min(own + passwords.NICER, passwords.NICE_MAX)
+    assert os.getpriority(os.PRIO_PROCESS, 0) == own

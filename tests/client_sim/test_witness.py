@@ -240,3 +240,23 @@ def test_many_failures_are_all_counted_and_some_described(witness: Witness) -> N
         witness.record_failure("Lin", RuntimeError())
     assert witness.failed == 1000
     assert len(witness.failures) < 100
+
+
+@pytest.mark.parametrize(
+    ("opens", "fault"),
+    [
+        ([(WEI, 0), (MEI, 1)], ""),
+        ([(MEI, 0)], f"user {MEI} got Share(index=0, amount_fen=1), the first share is for user {WEI}"),
+        ([(WEI, 1)], f"user {WEI} got Share(index=1, amount_fen=1), the first share is for user {WEI}"),
+        ([(WEI, 0), (STRANGER, 1)], f"user {STRANGER} opened it, but it was for {WEI}"),
+    ],
+)
+def test_packet_that_friends_pass_on_is_opened_by_its_receiver_first_and_by_users_with_a_link(
+    opens: list[tuple[int, int]], fault: str
+) -> None:
+    witness = Witness()
+    witness.record_send(Order(LIN, "fission", WEI, 520, 3), PacketSent(1, PACKET, 520, COMMITMENT, 99))
+    witness.record_link(MEI, PACKET)
+    for user_id, index in opens:
+        witness.record_open(user_id, Opened(1, PACKET, "won", 1, index), 1.0)
+    assert [line.partition(": ")[2] for line in witness.contradictions()] == [fault] * bool(fault)

@@ -11,6 +11,7 @@ from storage.stores import Stores
 from tests.contract.given import (
     ANNA,
     BEN,
+    CARLA,
     GROUP,
     OTHER_GROUP,
     SENDER,
@@ -225,3 +226,11 @@ async def test_find_outcome_returns_what_stands_in_the_records_with_the_present_
 async def test_find_outcome_of_another_packet_with_a_used_key_returns_none(both: Stores) -> None:
     await send(both, packet(1, key="once"))
     assert await both.sends.find_outcome([packet(2, key="once")], streams_of) == [None]
+
+
+async def test_users_of_an_exclusive_packet_are_kept(both: Stores) -> None:
+    row = packet(1, fen=200, shares=2, kind="exclusive")._replace(only_for=[BEN, CARLA])
+    await send(both, row)
+    assert [list(one.only_for or ()) for one in (await both.packets.rows([row.packet_id])).values()] == [
+        [BEN, CARLA]
+    ]

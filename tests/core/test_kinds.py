@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from server.core.kinds import ROWS, TO_INVITED, TO_USER, WITH_BEST_LUCK, Allocation, Audience, PacketKind, SeenBy
+from protocol import messages
+from server.core.kinds import (
+    ROWS,
+    TO_INVITED,
+    TO_USER,
+    WITH_BEST_LUCK,
+    Allocation,
+    Audience,
+    PacketKind,
+    SeenBy,
+    SentBy,
+)
 from server.core.limits import Limits
 
 
@@ -16,11 +27,15 @@ def test_only_drawn_amounts_have_a_best_luck() -> None:
 
 
 def test_a_packet_to_one_user_is_seen_in_the_inboxes_of_both() -> None:
-    assert all(row.posted_to_sender == row.goes_to_user for row in ROWS.values())
+    by_users = [row for row in ROWS.values() if row.sent_by is SentBy.USERS]
+    assert all(row.posted_to_sender == row.goes_to_user for row in by_users)
+    assert not any(
+        row.posted_to_sender for row in ROWS.values() if row.sent_by is not SentBy.USERS
+    )  # a sponsor reads no inbox
 
 
 def test_lists_for_statements_are_the_values_of_the_records() -> None:
-    assert (WITH_BEST_LUCK, TO_USER, TO_INVITED) == (["lucky"], ["personal"], ["fission"])
+    assert (WITH_BEST_LUCK, TO_USER, TO_INVITED) == (["lucky"], ["personal", "enterprise"], ["fission"])
 
 
 def test_who_opens_by_a_link_sees_no_list_and_no_best_luck_of_others() -> None:
@@ -32,7 +47,16 @@ def test_who_opens_by_a_link_sees_no_list_and_no_best_luck_of_others() -> None:
 
 
 def test_clients_that_name_no_feature_know_the_kinds_of_the_first_version() -> None:
-    assert [kind for kind in PacketKind if kind.row.is_known_to_all] == ["lucky", "equal", "personal"]
+    known = [kind for kind in PacketKind if kind.row.sent_by is SentBy.USERS and not kind.row.feature]
+    assert known == ["lucky", "equal", "personal"]
+
+
+def test_kinds_that_older_clients_do_not_know_are_features_of_their_name() -> None:
+    assert {kind: kind.row.feature for kind in PacketKind if kind.row.feature} == {
+        PacketKind.FISSION: messages.FISSION,
+        PacketKind.EXCLUSIVE: messages.EXCLUSIVE,
+    }
+    assert all(kind.row.feature in ("", kind) for kind in PacketKind)
 
 
 def test_lifetime_is_the_limit_of_the_deployment() -> None:

@@ -10,7 +10,7 @@ from server.core.amounts import Caps
 from server.core.fission import links
 from server.core.fission.links import Link
 from server.core.kinds import PacketKind
-from server.core.packet import Terms
+from server.core.packet_request import Terms
 from server.core.refusals import Reason, RequestRefused
 
 KEY, OTHER = b"a key of the server", b"the key before it"

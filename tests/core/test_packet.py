@@ -13,20 +13,8 @@ from hypothesis import strategies as st
 from server.core.amounts import Caps, all_lucky_shares
 from server.core.kinds import PacketKind
 from server.core.limits import Limits
-from server.core.packet import (
-    EXPIRED,
-    GONE,
-    NO_TICKET,
-    Answer,
-    Claim,
-    Counter,
-    Decision,
-    Packet,
-    Terms,
-    Ticket,
-    best_luck,
-    may_open,
-)
+from server.core.packet import EXPIRED, GONE, NO_TICKET, Answer, Claim, Counter, Decision, Packet, Ticket, best_luck
+from server.core.packet_request import Terms, may_open
 
 T0 = 1_800_000_000_000
 LIFETIME_MS, GRACE_MS = 30_000, 3_000
@@ -358,3 +346,11 @@ def test_only_the_receiver_may_open_a_personal_packet(is_member: bool) -> None:
     assert may_open(personal, BEN, is_member)
     assert not may_open(personal, ANN, is_member)
     assert not may_open(personal, CAI, is_member)
+
+
+@pytest.mark.parametrize(
+    ("user_id", "is_member", "may"), [(BEN, True, True), (BEN, False, False), (CAI, True, False)]
+)
+def test_only_members_who_are_named_may_open_an_exclusive_packet(user_id: int, is_member: bool, may: bool) -> None:
+    exclusive = terms(kind=PacketKind.EXCLUSIVE, total_fen=200, shares=1, only_for=frozenset((BEN,)))
+    assert may_open(exclusive, user_id, is_member) is may

@@ -226,3 +226,32 @@ def test_every_accepted_request_can_be_divided_into_shares(
         sum(all_lucky_shares(bytes(32), packet_request.total_fen, packet_request.shares, LIMITS.caps))
         == packet_request.total_fen
     )
+
+
+def exclusive(*named: int, **changes: Any) -> PacketRequest:
+    """2.00 yuan for each user who is named."""
+    return equal(kind=PacketKind.EXCLUSIVE, shares=len(named), only_for=named)._replace(**changes)
+
+
+@pytest.mark.parametrize(
+    ("packet_request", "reason"),
+    [
+        (exclusive(2, 3), None),
+        (exclusive(*range(2, 502), amount_fen=1), None),
+        (exclusive(), Reason.BAD_RECEIVERS),
+        (exclusive(*range(2, 503), amount_fen=1), Reason.BAD_RECEIVERS),
+        (exclusive(2, 2), Reason.BAD_RECEIVERS),
+        (exclusive(ANN, 2), Reason.BAD_RECEIVERS),
+        (exclusive(2, 3, shares=1), Reason.BAD_SHARES),
+        (exclusive(2, 3, shares=3), Reason.BAD_SHARES),
+        (exclusive(2, 3, target_id=BEN), Reason.BAD_TARGET),
+        (exclusive(2, 3, amount_fen=20_001), Reason.BAD_AMOUNT),
+        (equal(only_for=(2,)), Reason.BAD_RECEIVERS),
+    ],
+)
+def test_exclusive_packet_names_each_receiver_once(packet_request: PacketRequest, reason: Reason | None) -> None:
+    assert reason_of_refusal(packet_request) is reason
+
+
+def test_total_of_an_exclusive_packet_is_amount_times_users() -> None:
+    assert exclusive(2, 3).total_fen == 400

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from protocol.money_unit import YUAN
 from server.core.amounts import Caps
-from server.core.kinds import PacketKind
+from server.core.kinds import PacketKind, SentBy
 from server.core.limits import Limits
-from server.core.packet import Answer, Claim, Packet, Terms, may_open
+from server.core.packet import Answer, Claim, Packet
+from server.core.packet_request import Terms, may_open
 from server.core.pages import (
     NO_CLAIM,
     USES,
@@ -42,7 +43,9 @@ AMOUNTS_FEN = {
     PacketKind.LUCKY: (123, 500, 377),
     PacketKind.EQUAL: (200, 200, 200),
     PacketKind.PERSONAL: (888,),
+    PacketKind.ENTERPRISE: (888,),
     PacketKind.FISSION: (123, 500, 377),
+    PacketKind.EXCLUSIVE: (300, 300),
 }
 TOOK_MS = (1_000, 2_000, 3_000)
 
@@ -50,8 +53,9 @@ TOOK_MS = (1_000, 2_000, 3_000)
 def known(
     kind: PacketKind, *openers: int, shares: int | None = None, closed: bool = False, **changes: Any
 ) -> Known:
-    """A packet of 10.00 (lucky, fission to Ben), 6.00 (equal, 3 shares) or 8.88 yuan (personal, to Ben), opened by
-    these users."""
+    """A packet of 10.00 (lucky, fission to Ben), 6.00 (equal, 3 shares; exclusive, for Ben and Cai) or 8.88 yuan
+    (personal, to Ben), opened by these users.
+    """
     amounts_fen = AMOUNTS_FEN[kind][:shares]
     target_id = BEN if kind.row.goes_to_user else 2**59
     usual = Terms(
@@ -66,6 +70,7 @@ def known(
         bytes(32),
         T0,
         T0 + DAY_MS,
+        only_for=frozenset((BEN, CAI)) if kind is PacketKind.EXCLUSIVE else frozenset(),
     )
     terms = usual._replace(**changes)
     claims = [Claim(index, user, amounts_fen[index], T0 + TOOK_MS[index]) for index, user in enumerate(openers)]
@@ -73,10 +78,10 @@ def known(
 
 
 def viewer(packet: Known, user_id: int, language: Language = ZH) -> Viewer:
-    is_member = user_id in MEMBERS
+    is_member = sees_it = user_id in MEMBERS
     if packet.terms.kind is PacketKind.FISSION:  # friends are admitted by a user who has opened it
         is_member = user_id == BEN or (user_id in (CAI, DEE) and bool(packet.claims))
-    return Viewer(user_id, may_open(packet.terms, user_id, is_member), is_member, language, YUAN)
+    return Viewer(user_id, may_open(packet.terms, user_id, is_member), is_member, language, YUAN, sees_it)
 
 
 def tap(packet: Known, user_id: int, now_ms: int = SOON, language: Language = ZH) -> OpenPageView | None:
@@ -97,6 +102,11 @@ PERSONAL_DONE = known(PacketKind.PERSONAL, BEN)
 LUCKY_BACK, EQUAL_BACK = known(PacketKind.LUCKY, BEN, closed=True), known(PacketKind.EQUAL, BEN, closed=True)
 LUCKY_ONE, PERSONAL_BACK = known(PacketKind.LUCKY, shares=1), known(PacketKind.PERSONAL, closed=True)
 LUCKY_ONE_DONE = known(PacketKind.LUCKY, BEN, shares=1)
+EXCLUSIVE, EXCLUSIVE_BEGUN = known(PacketKind.EXCLUSIVE), known(PacketKind.EXCLUSIVE, BEN)
+EXCLUSIVE_DONE, EXCLUSIVE_BACK = (
+    known(PacketKind.EXCLUSIVE, BEN, CAI),
+    known(PacketKind.EXCLUSIVE, BEN, closed=True),
+)
 
 
 # --- the page of a tap ----------------------------------------------------------------------------------------
@@ -110,6 +120,10 @@ GONE_WITH_LIST = {
 }
 EXPIRED = {ZH: ("该红包已超过24小时", "", ""), EN: ("This red packet is more than 24 hours old", "", "")}
 RESULT = {ZH: NOTHING, EN: NOTHING}
+FOR_OTHERS = {
+    ZH: ("这是专属红包，只有指定的2个人可以领取", "", ""),
+    EN: ("This red packet is for 2 other people only", "", ""),
+}
 LINK_OF_THE_SENDER = {
     ZH: "查看领取详情",
     EN: "See who opened it",
@@ -120,6 +134,7 @@ TEXTS = {
     View.GONE_WITH_LIST: GONE_WITH_LIST,
     View.EXPIRED: EXPIRED,
     View.RESULT: RESULT,
+    View.FOR_OTHERS: FOR_OTHERS,
 }
 TEXTS_FOR_THE_SENDER = TEXTS | {
     view: {language: (*TEXTS[view][language][:2], LINK_OF_THE_SENDER[language]) for language in Language}
@@ -176,6 +191,17 @@ TAPS = [
     (PERSONAL, CAI, SOON, None),
     (PERSONAL_DONE, CAI, SOON, None),
     (PERSONAL_BACK, CAI, LATE, None),
+    # exclusive: as equal to those who are named, for others that it is not for them, and the result for the sender
+    (EXCLUSIVE, BEN, SOON, View.OPEN),
+    (EXCLUSIVE, BEN, LATE, View.EXPIRED),
+    (EXCLUSIVE_BEGUN, BEN, SOON, View.RESULT),
+    (EXCLUSIVE, ANN, SOON, View.RESULT),
+    (EXCLUSIVE_DONE, ANN, SOON, View.RESULT),
+    (EXCLUSIVE_BACK, CAI, LATE, View.EXPIRED),
+    (EXCLUSIVE, DEE, SOON, View.FOR_OTHERS),
+    (EXCLUSIVE_DONE, DEE, SOON, View.FOR_OTHERS),
+    (EXCLUSIVE_BACK, DEE, LATE, View.FOR_OTHERS),
+    (EXCLUSIVE, EVE, SOON, None),
 ]
 
 
@@ -186,7 +212,11 @@ def test_open_page_of_each_viewer_and_state(
 ) -> None:
     page = tap(packet, user_id, now_ms, language)
     texts = TEXTS_FOR_THE_SENDER if user_id == ANN else TEXTS
-    expected = None if view is None else OpenPageView(view, ANN, GREETING, *texts[view][language])
+    expected = (
+        None
+        if view is None
+        else OpenPageView(view, ANN, GREETING, *texts[view][language], tuple(sorted(packet.terms.only_for)))
+    )
     assert page == expected
 
 
@@ -344,6 +374,10 @@ SUMMARIES = [
     (LUCKY_ONE, ANN, SOON, "红包金额1.23元,等待对方领取", "1.23 yuan, waiting to be opened"),
     (PERSONAL, ANN, LATE, "红包金额8.88元，未被领取", "8.88 yuan, not opened"),
     (PERSONAL_BACK, ANN, LATE, "红包金额8.88元，未被领取", "8.88 yuan, not opened"),
+    # exclusive: as equal
+    (EXCLUSIVE_BEGUN, ANN, SOON, "已领取1/2个,共3.00/6.00元", "1 of 2 opened, 3.00 of 6.00 yuan"),
+    (EXCLUSIVE_BEGUN, BEN, SOON, "领取1/2个", "1 of 2 opened"),
+    (EXCLUSIVE_DONE, BEN, SOON, "2个红包共6.00元", "2 red packets, 6.00 yuan in all"),
 ]
 
 
@@ -527,6 +561,8 @@ def test_page_offers_to_pass_on_what_is_open_and_opened_and_not_too_deep() -> No
         (PERSONAL_BACK, BEN, LATE),
         (LUCKY_DONE, EVE, SOON),
         (PERSONAL_DONE, CAI, SOON),
+        (EXCLUSIVE, BEN, SOON),
+        (EXCLUSIVE_DONE, DEE, SOON),
     ],
 )
 def test_other_users_get_no_result_page(packet: Known, user_id: int, now_ms: int) -> None:
@@ -567,12 +603,13 @@ MOMENTS = st.sampled_from([T0, SOON, LATE - 1, LATE, LATE + DAY_MS])
 @st.composite
 def packets(draw: st.DrawFn) -> Packet:
     """Any kind, opened by some of the users that may open it, perhaps closed."""
-    kind = draw(st.sampled_from([kind for kind in PacketKind if kind.row.can_be_sent]))
-    shares = 1 if kind is PacketKind.PERSONAL else draw(st.integers(1, 4))
+    kind = draw(st.sampled_from([kind for kind in PacketKind if kind.row.sent_by is not SentBy.CAMPAIGNS]))
+    few = {PacketKind.PERSONAL: 1, PacketKind.ENTERPRISE: 1, PacketKind.EXCLUSIVE: 2}
+    shares = few.get(kind) or draw(st.integers(1, 4))
     each_fen = draw(st.integers(700, 19_000))
     terms = known(kind, shares=1).terms._replace(total_fen=each_fen * shares, shares=shares)
     packet = Packet(terms._replace(seed=draw(st.binary(min_size=32, max_size=32))))
-    may = [BEN] if kind is PacketKind.PERSONAL else draw(st.permutations(MEMBERS))
+    may = draw(st.permutations([user for user in MEMBERS if may_open(terms, user, True)]))
     if kind is PacketKind.FISSION:
         may = [BEN, *draw(st.permutations((CAI, DEE)))]
     for at_ms, user_id in enumerate(may[: draw(st.integers(0, shares))], start=T0):

@@ -15,7 +15,8 @@ import pytest
 from server.core.amounts import Caps, all_lucky_shares
 from server.core.kinds import Allocation, PacketKind
 from server.core.limits import Limits
-from server.core.packet import BUSY_RETRY_MS_MAX, Answer, Decision, Packet, Terms
+from server.core.packet import BUSY_RETRY_MS_MAX, Answer, Decision, Packet
+from server.core.packet_request import Terms
 
 GRACE = 1  # of a ticket, in ticks of one millisecond
 SEED = bytes(range(32))

@@ -388,6 +388,23 @@ async def test_packet_that_cannot_be_prepared_now_is_sent_later_and_its_payment_
     await books_agree()
 
 
+async def test_packet_is_not_sent_while_another_server_may_have_removed_its_sender(
+    room: Room, turn_clock: Turn, monkeypatch: pytest.MonkeyPatch, books_agree: AgreeBooks
+) -> None:
+    """A charge may succeed long after the request that asked for it: at a server that has lost its lease since."""
+    attempts = room.server.app.services.payments.attempts
+    assert attempts is not None
+    with monkeypatch.context() as lost:
+        lost.setattr(attempts.evidence, "_is_current", lambda: False)
+        with pytest.raises(StoreUnavailable):
+            await room.send("k")
+        row = await room.payment()
+        assert (row["state"], row["packet_id"], row["reason"]) == ("submitted", None, "")
+    turn_clock(60_000)  # the lease of the attempt has ended
+    assert (await room.until_ended())["packet_id"] == await room.send("k")
+    await books_agree()
+
+
 async def test_payouts_fold_while_one_is_open(room: Room, host: HostWallet, books_agree: AgreeBooks) -> None:
     host.faults["payout"] = [lost_before]
     host.faults["query"] = [lost_before] * 100

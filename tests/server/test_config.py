@@ -244,6 +244,7 @@ def test_default_toml_marks_the_keys_that_a_reload_takes_over() -> None:
         "bank.keys",
         "bank.bank_keys",
         "payments.day_limit_fen",
+        "enterprise.",
         "websocket.origins",
     )
     assert marked == {key for key in KEYS if key.startswith(reloaded)}

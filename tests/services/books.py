@@ -11,7 +11,8 @@ import asyncpg
 from server.core.amounts import Caps
 from server.core.kinds import WITH_BEST_LUCK, PacketKind
 from server.core.ledger import TransferKind
-from server.core.packet import Claim, Packet, Terms
+from server.core.packet import Claim, Packet
+from server.core.packet_request import Terms
 from storage.postgres.database import Database
 from storage.postgres.money.settlement import SettlementQueue
 from storage.postgres.money.wallets import TransferRow, WalletStore

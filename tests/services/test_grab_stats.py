@@ -12,7 +12,7 @@ import pytest
 from client_sim.sdk.errors import NotAMember, NotOwner
 from server.core.amounts import Caps
 from server.core.kinds import PacketKind
-from server.core.packet import Terms
+from server.core.packet_request import Terms
 from server.services.chat import grab_stats as service
 from server.services.chat.grab_stats import RECENT_MAX, GrabStatService, MemberGrabStats
 from server.services.packets.grab_open import ADMISSIONS_MAX, Admission

@@ -19,6 +19,7 @@ from server.core.amounts import Caps
 from server.core.ids import EPOCH_MS, is_user
 from server.core.packet import Claim
 from storage.redis.mirror import parse
+from tests.sim.bank.check import NOTHING, wallet_changes
 from tests.sim.plan import GROUP, SEED_KEYS, START_FEN
 
 if TYPE_CHECKING:
@@ -153,6 +154,7 @@ def final_check(world: World) -> None:
         requests_were_answered,
         memory_follows_the_record,
         ids_have_the_time,
+        *(() if world.bank_side is None else world.bank_side.rules()),
     ):
         for what in rule(world):
             world.report(f"{rule.__name__}: {what}")
@@ -264,6 +266,8 @@ def journal_agrees_with_tables(world: World) -> list[str]:  # noqa: C901  one br
             wallets[user_id] += fen
             if holds[packet_id].get(user_id) != fen:
                 wrong.append(f"{packet_id}: {user_id} was credited {fen}, claimed {holds[packet_id].get(user_id)}")
+        else:
+            wallets.update(wallet_changes(what, words))
     owed = {(packet_id, user_id): 1 for packet_id, users in holds.items() for user_id in users}
     if dict(credited) != owed:
         wrong.append(f"settled are {dict(credited)}, owed {owed}")
@@ -361,7 +365,7 @@ def keys_sent_one_packet(world: World) -> list[str]:
             wrong.append(f"{send_key} received {sorted(confirmed)}")
         if confirmed and made[send_key] != 1:
             wrong.append(f"{send_key} received ok and made {made[send_key]}")
-        if made[send_key] and words and words <= {"not_enough_money", "not_a_member", "banned", "no_such_user"}:
+        if made[send_key] and words and words <= NOTHING | {"bank_declined"}:
             wrong.append(f"{send_key} received {words} and yet sent")
         if "internal" in words or "key_reused" in words:
             wrong.append(f"{send_key} received {words}")

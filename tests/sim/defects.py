@@ -17,17 +17,9 @@ from server.services.runtime.change_feed import ChangeFeed
 from server.services.runtime.events import AccessChange
 from storage.postgres.packets.packets import Advance
 from storage.redis.mirror import parse
+from tests.sim.bank.defects import BANK_DEFECTS
+from tests.sim.defect import Defect
 from tests.sim.world import World
-
-
-class Defect:
-    """No defect; each subclass breaks one thing."""
-
-    def break_stores(self, world: World) -> None:
-        """Called when the stores have just been made."""
-
-    def break_server(self, server: Any) -> None:
-        """Called when a server has just been assembled."""
 
 
 class RecordIgnoresTheVersion(Defect):
@@ -312,6 +304,7 @@ DEFECTS: dict[str, Callable[[], Defect]] = {
         BansEndNoSession,
         TimeFollowsEveryProbe,
         TimeIsThatOfTheMachine,
+        *BANK_DEFECTS,
     )
 }
 

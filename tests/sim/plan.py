@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from server import config
+from tests.sim.bank.plan import BankPlan, bank_plan
 from tests.sim.faults import Rates
 
 GROUP = 2**53 + 77
@@ -31,11 +32,18 @@ class Plan(NamedTuple):
     per_share: int  # tickets per unopened share
     churn_s: float  # mean time between changes of members and bans
     clocks_jump: bool  # the nemesis sets clocks, that of the database too
+    bank: BankPlan | None = None
 
     @property
     def members(self) -> range:
         """All users of the group; the hoarders are the last ones."""
         return range(1, self.users + self.hoarders + 1)
+
+
+def plan_of(seed: int) -> Plan:
+    """The plan of a seed. That of its bank has a randomness of its own: worlds without one are as they were."""
+    drawn = plan(random.Random(f"plan {seed}"))
+    return drawn._replace(bank=bank_plan(random.Random(f"bank plan {seed}"), drawn.users))
 
 
 def plan(rng: random.Random) -> Plan:
@@ -60,7 +68,7 @@ def plan(rng: random.Random) -> Plan:
 
 
 @lru_cache(maxsize=16)
-def settings(durability: str, lifetime_s: float, per_share: int, node: int) -> config.Config:
+def settings(durability: str, lifetime_s: float, per_share: int, day_limit_fen: int, node: int) -> config.Config:
     """The config of one server."""
     values = {
         "server.node": node,
@@ -72,5 +80,6 @@ def settings(durability: str, lifetime_s: float, per_share: int, node: int) -> c
         "refunds.interval_s": 0.2,
         "settlement.idle_s": 1.0,
         "settlement.batch_max": 7,
+        "payments.day_limit_fen": day_limit_fen,
     }
     return config.load(None, values, environment={})

@@ -60,14 +60,19 @@ class SimServer:
         bus.subscribe(self._end_session, AccessChange)
         bus.know_clients(self._awaits, lambda: list(self.sessions))
         self.clock = clock = SimClock(world, self.number)
-        here = settings(world.plan.durability, world.plan.lifetime_s, world.plan.per_share, self.number)
+        plan, side = world.plan, world.bank_side
+        day_limit_fen = 0 if plan.bank is None else plan.bank.day_limit_fen
+        here = settings(plan.durability, plan.lifetime_s, plan.per_share, day_limit_fen, self.number)
+        gateways = {} if side is None else side.gateways(clock)
         self.tickets = TicketWatch(world, here.limits.ticket_grace_ms, here.limits.tickets_per_share)
         self.bus, self.services = (
             bus,
-            Services(stores.stores(world), bus, clock, here, here.limits, {}, SEED_KEYS, YUAN),
+            Services(stores.stores(world), bus, clock, here, here.limits, {}, SEED_KEYS, YUAN, gateways),
         )
         outbox = self.services.outbox
         outbox._store.on_late_commit = outbox.in_doubt.add  # type: ignore[attr-defined]
+        if side is not None:
+            side.equip(self.number, self.services)
         if world.defect is not None:
             world.defect.break_server(self)
         self.tasks = [world.loop.create_task(self._begin(self.services))]

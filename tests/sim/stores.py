@@ -28,6 +28,7 @@ from storage.redis import mirror
 from storage.redis.mirror import Extension, Log
 from storage.redis.settings import DURABLE, NO_EVICTION, RedisSettings
 from storage.stores import Stores
+from tests.sim.bank import stores as of_payments
 from tests.sim.change_feed import SimChangeFeed
 
 # One set of these a server, all on the same tables and logs.
@@ -359,11 +360,11 @@ class SimDatabaseTime(DatabaseTimeStore):
         return float(await self._place.time.call("time", self._place.database_ms))
 
 
-async def _no_campaigns() -> list[int]:
+async def _none_admitted(packet_ids: Sequence[int]) -> list[Any]:
     return []
 
 
-async def _none_admitted(packet_ids: Sequence[int]) -> list[Any]:
+async def _no_campaigns() -> list[int]:
     return []
 
 
@@ -375,18 +376,19 @@ def stores(world: Any) -> Stores:
         "packets": SimPackets(world),
         "sends": SimSends(world),
         "resends": None,
+        "bills": None,
         "admissions": SimpleNamespace(of_packets=_none_admitted),
         "seed_trees": SimSeedTrees(world),
         "outbox": SimOutbox(world),
         "wallets": SimWallets(world),
         "settlement": SimSettlement(world, WITH_BEST_LUCK),
         "records": SimpleNamespace(sent=None, received=None),
-        "payments": None,
-        "wallet_orders": SimpleNamespace(find_outcome=None),
-        "cards": None,
-        "challenges": None,
-        "payers": None,
-        "card_payments": None,
+        "payments": of_payments.SimPayments(world),
+        "wallet_orders": of_payments.SimWalletOrders(world),
+        "cards": of_payments.SimCards(world),
+        "challenges": of_payments.SimChallenges(world),
+        "payers": of_payments.SimPayers(world),
+        "card_payments": of_payments.SimCardPayments(world),
         "bank_statements": None,
         "matching": None,
         "breaks": None,

@@ -17,6 +17,7 @@ from storage.postgres.money.wallets import EMPTY_ROW, HoldingRow, TransferRow
 from storage.postgres.packets.packets import Advance, ClaimRow, PacketRow, RefundRow
 from storage.postgres.packets.seed_trees import PacketSeeds
 from storage.postgres.packets.sends import Sent, Unsent
+from tests.sim.bank.tables import CardTables, PaymentTables
 from tests.sim.change_feed import FeedTables
 from tests.sim.group_tables import GroupTables
 from tests.sim.money_tables import MoneyTables
@@ -25,7 +26,7 @@ from tests.sim.post_tables import PostTables
 from tests.sim.seed_tables import SeedTables
 
 
-class Tables(GroupTables, PeopleTables, MoneyTables, PostTables, SeedTables):
+class Tables(GroupTables, PeopleTables, MoneyTables, PostTables, SeedTables, PaymentTables, CardTables):
     """All tables. Every method is one transaction: all of it at one moment, or nothing."""
 
     def __init__(self) -> None:
@@ -34,6 +35,8 @@ class Tables(GroupTables, PeopleTables, MoneyTables, PostTables, SeedTables):
         PeopleTables.__init__(self)
         GroupTables.__init__(self)
         SeedTables.__init__(self)
+        PaymentTables.__init__(self)
+        CardTables.__init__(self)
         self.feed = FeedTables()
         self.packets: dict[int, PacketRow] = {}
         self.by_key: dict[tuple[int, str], int] = {}

@@ -40,7 +40,9 @@ class TicketWatch:
         elif decision.answer is Answer.BUSY:
             out = {**self._unsure[packet_id], **held}
             young = sum(self._in_grace(one, arrived_ms) for one in out.values())
-            if mine is None and young < self._per_share:  # the fewest places of a packet that is not finished
+            unsure = user_id in self._unsure[packet_id]  # a ticket that lapsed unused makes its user wait longer
+            # the fewest places of a packet that is not finished
+            if mine is None and not unsure and young < self._per_share:
                 self._world.report(
                     f"user {user_id} must wait for {packet_id}, although the oldest tickets are free"
                 )

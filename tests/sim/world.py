@@ -12,17 +12,19 @@ from typing import Any, NamedTuple
 import structlog
 
 from server.core.packet import Answer, Decision
-from server.core.packet_request import request_of
+from server.core.packet_request import WALLET, Payer, request_of
 from server.core.refusals import Reason, RequestRefused
 from storage.errors import StoreUnavailable
 from tests.sim import check
+from tests.sim.bank.plan import AGAIN
+from tests.sim.bank.side import BankSide
 from tests.sim.clock import EPOCH_MS, JUMP_S, JUMPS_MS
 from tests.sim.faults import LATE_S_MAX, TIMEOUT_S, Line, Rates
 from tests.sim.group_tables import Group, Membership
 from tests.sim.logs import Logs
 from tests.sim.loop import SimLoop, Stuck
 from tests.sim.members import Churn
-from tests.sim.plan import GROUP, INVITE, OWNER, START_FEN, plan
+from tests.sim.plan import GROUP, INVITE, OWNER, START_FEN, plan_of
 from tests.sim.server import PATIENCE_S, SimServer
 from tests.sim.standing import Known, Standing
 from tests.sim.tables import Tables
@@ -55,7 +57,7 @@ class World:
         self.defect = defect
         self.loop = SimLoop()
         self.rng = random.Random(f"world {seed}")
-        self.plan = plan(random.Random(f"plan {seed}"))
+        self.plan = plan_of(seed)
         if durability is not None:
             self.plan = self.plan._replace(durability=durability)
         self.lines: list[str] | None = [] if trace else None
@@ -81,6 +83,7 @@ class World:
         self.seen: set[int] = set()  # packets that users have seen
         self.open_at_once: list[int] = []  # the packets that users open immediately
         self.calls = 0
+        self.bank_side = BankSide(self) if self.plan.bank is not None else None
         if defect is not None:
             defect.break_stores(self)
 
@@ -176,27 +179,31 @@ class World:
         packet_request = (user_id, key, kind, target, fen, 1 if kind == "personal" else shares, "")
         self.sent[user_id, key] = []
         copies = rng.choice((1, 1, 2))
-        await asyncio.gather(*(self._send(packet_request) for _ in range(copies)))
+        payer = WALLET if self.bank_side is None else self.bank_side.by_wallet(user_id)
+        await asyncio.gather(*(self.send_packet(packet_request, payer) for _ in range(copies)))
 
-    async def _send(self, packet_request: tuple[Any, ...]) -> None:
+    async def send_packet(self, packet_request: tuple[Any, ...], payer: Payer) -> None:
+        """Ask for a send until the answer is final, or the user gives up."""
         outcomes = self.sent[packet_request[0], packet_request[1]]
         known = self.standing.known(packet_request[0])  # a retry may find what the first one did
         for _ in range(RETRIES):
             server = self.rng.choice(self.servers)
             if server.services is not None:
                 client_seed = self.rng.randbytes(self.rng.choice((0, 16, 32)))  # another one at each attempt
-                outcome = await self._send_once(server, (*packet_request, client_seed), known)
+                outcome = await self._send_once(server, (*packet_request, client_seed), payer, known)
                 outcomes.append(outcome)
                 self.trace("sent", server.number, packet_request, outcome)
-                if outcome[0] != "unknown":
+                if outcome[0] not in AGAIN:
                     return
             await asyncio.sleep(self.rng.uniform(0.05, 1.0))
 
-    async def _send_once(self, server: SimServer, packet_request: tuple[Any, ...], known: Known) -> tuple[str, Any]:
+    async def _send_once(
+        self, server: SimServer, packet_request: tuple[Any, ...], payer: Payer, known: Known
+    ) -> tuple[str, Any]:
         if not await server.admits(packet_request[0]):
             return "unknown", None
         outcome, terms = await self.call(
-            server, server.running.sends.send(request_of(*packet_request)), *packet_request
+            server, server.running.payments.sender.send(request_of(*packet_request), payer), *packet_request
         )
         if outcome == "ok":
             check.send_is_true(self, terms, known)
@@ -294,7 +301,7 @@ class World:
         if self.plan.clocks_jump:
             strikes += [("the clock of the database jumps", self._set_database_clock)] * 3
             strikes += [("the clock of a server jumps", self._set_local_clock)]
-        return strikes
+        return strikes if self.bank_side is None else strikes + self.bank_side.strikes()
 
     def _set_database_clock(self) -> None:
         self.database_jump_ms = self.rng.choice(JUMPS_MS)
@@ -306,7 +313,8 @@ class World:
         self.loop.call_later(JUMP_S, self.local_jumps_ms.pop, number, None)
 
     def _to_postgres(self, what: str, for_s: float) -> None:
-        for line in (self.postgres, self.feed, self.time):
+        feeds = [self.feed] if self.bank_side is None else self.bank_side.feeds  # on connections of their own
+        for line in (self.postgres, *feeds, self.time):
             getattr(line, what)(for_s)
 
     def _crash(self, server: SimServer) -> None:
@@ -326,18 +334,6 @@ class World:
             self.logs.drop(self.rng.choice(ids))
 
     # --- the run ----------------------------------------------------------------------------------------------
-
-    # What other worlds add.
-
-    def started(self, server: SimServer) -> None:
-        """A process of a server begins."""
-
-    def acts(self) -> None:
-        """Begin what happens beside senders and openers."""
-
-    def checks(self) -> None:
-        """Check what must hold at the end."""
-        check.final_check(self)
 
     def spawn(self, work: Any) -> None:
         """Run a task beside the others."""
@@ -368,18 +364,19 @@ class World:
             self.spawn(self._hoarder(user_id))
         if self.plan.churn_s < self.plan.length_s:
             self.spawn(self.churn.run())
+        if self.bank_side is not None:
+            self.bank_side.begin()
         nemesis = self.loop.create_task(self._nemesis())
         await asyncio.sleep(self.plan.length_s)
         nemesis.cancel()
         self.trace("calm")
-        for line in (self.postgres, self.feed, self.redis, self.time):
-            line.calm()
+        self._calm()
         await asyncio.sleep(2 * TIMEOUT_S + LATE_S_MAX)  # late effects at the stores may still come
         ends_s = self.loop.time() + DRAIN_S
         while self.loop.time() < ends_s and not self._settled():  # noqa: ASYNC110  stores set no event
             await asyncio.sleep(1.0)
         await asyncio.sleep(2.0)
-        self.checks()
+        check.final_check(self)
         for server in self.servers:
             server.crash()
         for task in list(self._alive):
@@ -387,11 +384,18 @@ class World:
         await asyncio.sleep(0.0)
         await asyncio.sleep(10.0)
 
+    def _calm(self) -> None:
+        for line in (self.postgres, self.feed, self.redis, self.time):
+            line.calm()
+        if self.bank_side is not None:
+            self.bank_side.calm()
+
     def _settled(self) -> bool:
         closed = all(row.closed_at_ms is not None for row in self.tables.packets.values())
         waits = any(server.open_calls or server.services is None for server in self.servers)
         left = self.tables.queue or self.tables.outbox
-        return closed and not waits and not left and not self._alive
+        open_payments = self.bank_side is not None and not self.bank_side.is_settled()
+        return closed and not waits and not left and not self._alive and not open_payments
 
     def run(self) -> list[str]:
         """Run the world; return its violations, which must be none."""

@@ -467,6 +467,10 @@ FOR_BACKEND = {
     wire.BAN_USER: (ALICE,),
     wire.REVOKE_TOKENS: (ALICE,),
     wire.PUT_GROUP: ("id", "name"),
+    wire.SEND_BILL: (ALICE, "bill", BOB, 100),
+    wire.GET_BILL: (ALICE, "bill"),
+    wire.REPORT_EVENT: (ALICE, "event", "follow", BOB),
+    wire.SET_EVENT_RANGE: (ALICE, "follow", 200, 300),
     wire.SYNC_MEMBERS: (MISSING, 1, [ALICE]),
     wire.CHANGE_MEMBERS: (MISSING, 1, [ALICE]),
 }

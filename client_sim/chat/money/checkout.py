@@ -16,10 +16,11 @@ BY_WALLET = frozenset({PACKET, TRANSFER})
 BY_CARD = frozenset({PACKET, TOP_UP, WITHDRAWAL})
 WALLET, NEW_CARD = "wallet", "new"
 SEED_BYTES = 32
+PER_SHARE = frozenset({"equal", "exclusive"})  # the kinds whose amount is that of one share
 
 
 class Order(NamedTuple):
-    """What a user asks for. `amount_fen` was typed, of an equal packet for one share; `total_fen` is what it costs.
+    """What a user asks for. `amount_fen` was typed, of the kinds PER_SHARE for one share; `total_fen` is the cost.
 
     `target_id`: who gets it, a group or a user; 0 is the user's own wallet or card.
     """
@@ -31,12 +32,15 @@ class Order(NamedTuple):
     kind: str = ""
     shares: int = 1
     text: str = ""
+    for_user_ids: tuple[int, ...] = ()
 
 
-def packet_order(kind: str, target_id: int, amount_fen: int, shares: int, greeting: str) -> Order:
+def packet_order(
+    kind: str, target_id: int, amount_fen: int, shares: int, greeting: str, for_user_ids: tuple[int, ...] = ()
+) -> Order:
     """The order of a packet."""
-    total_fen = amount_fen * shares if kind == "equal" else amount_fen
-    return Order(PACKET, amount_fen, total_fen, target_id, kind, shares, greeting)
+    total_fen = amount_fen * shares if kind in PER_SHARE else amount_fen
+    return Order(PACKET, amount_fen, total_fen, target_id, kind, shares, greeting, for_user_ids)
 
 
 @dataclass(slots=True, eq=False)

@@ -91,7 +91,9 @@ async def pay(session: Session, payment: Payment, card_id: int = 0, password: st
 async def _send(session: Session, payment: Payment, card_id: int, password: str) -> None:
     one = payment.order
     content = one.kind, one.target_id, one.amount_fen, one.shares, one.text, payment.key, payment.client_seed
-    sent = await session.client.send_packet(*content, card_id=card_id, password=password)
+    sent = await session.client.send_packet(
+        *content, card_id=card_id, password=password, for_user_ids=one.for_user_ids
+    )
     session.desk.paid(payment)
     session.emit("sent", packet=sent.packet_id, kind=one.kind, total_fen=sent.total_fen, shares=one.shares)
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-FOR_GROUP, FOR_ONE = ("lucky", "equal"), ("personal", "fission")
-OTHER = {"lucky": "equal", "equal": "lucky", "personal": "fission", "fission": "personal"}
-WITH_SHARES = ("lucky", "equal", "fission")
+from client_sim.chat.money.checkout import PER_SHARE
+
+KINDS = ("lucky", "equal", "exclusive")  # for a group, in the order in which the form switches
+FOR_ONE = ("personal", "fission")  # for one user
+WITH_SHARES = ("lucky", "equal", "fission")  # whose number of shares is typed
 FISSION_SHARES_MIN = 3
 
 
 class Draft(NamedTuple):
-    """A packet to send. `amount_fen` was typed for `typed_kind`: the total, or one share (equal)."""
+    """A packet to send. `amount_fen` was typed for `typed_kind`: a total, or one share (of the kinds PER_SHARE)."""
 
     kind: str = "lucky"
     amount_fen: int = 0
@@ -24,14 +26,14 @@ class Draft(NamedTuple):
 
         A single amount is rounded down to a whole fen, so the packet never costs more than was typed.
         """
-        if self.kind == self.typed_kind:
+        if (self.kind in PER_SHARE) == (self.typed_kind in PER_SHARE):
             return self.amount_fen
-        return self.amount_fen // max(1, self.shares) if self.kind == "equal" else self.amount_fen * self.shares
+        return self.amount_fen // max(1, self.shares) if self.kind in PER_SHARE else self.amount_fen * self.shares
 
     @property
     def total_fen(self) -> int:
         """What the packet costs."""
-        return self.shown_fen * self.shares if self.kind == "equal" else self.shown_fen
+        return self.shown_fen * self.shares if self.kind in PER_SHARE else self.shown_fen
 
     def for_one(self, is_for_one: bool) -> Draft:
         """The packet for one user (a personal one), or again one for a group; the amount stays."""
@@ -41,10 +43,10 @@ class Draft(NamedTuple):
         return Draft(kind, self.total_fen, 1 if is_for_one else self.shares, kind)
 
     def switched(self) -> Draft:
-        """The other kind. Switching back gives exactly what was typed; no fen is lost."""
-        kind = OTHER[self.kind]
-        if kind not in FOR_ONE:
-            return self._replace(kind=kind)
+        """The next kind. Switching on to the first one gives exactly what was typed; no fen is lost."""
+        if self.kind not in FOR_ONE:
+            return self._replace(kind=KINDS[(KINDS.index(self.kind) + 1) % len(KINDS)])
+        kind = FOR_ONE[(FOR_ONE.index(self.kind) + 1) % len(FOR_ONE)]
         shares = max(FISSION_SHARES_MIN, self.shares) if kind == "fission" else 1
         return Draft(kind, self.amount_fen, shares, kind)
 

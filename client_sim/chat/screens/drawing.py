@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 
 from rich.cells import cell_len, set_cell_size
 from textual.content import Content
 
 from client_sim.chat.model import CLAIMED, OPEN, Card
-from client_sim.chat.texts import text
+from client_sim.chat.texts import kind_text, text
 from client_sim.sdk.money import MoneyUnit
 
 RED, FADED, DARK, FADED_DARK = "#d94a38", "#7d4038", "#b8352a", "#68342e"
@@ -17,6 +18,7 @@ FADED_GOLD = "#b59a6a"
 GOLD, CREAM, INK, DIM, WARNING = "#f3cf8a", "#fdf0d5", "#8a1f14", "#8b8b8b", "#e5846f"
 NAME_COLOURS = ("#e8a87c", "#8fbcbb", "#a3be8c", "#b48ead", "#88c0d0", "#ebcb8b")
 CARD_WIDTH = 34
+FOR_ONE_ALONE = ("personal", "enterprise")  # kinds with one share
 COIN_ROWS = 7
 PHONE_SWING = 3  # columns
 COIN_SIZE = 2 * COIN_ROWS  # dots; a column is half as wide as a row is high
@@ -67,13 +69,24 @@ def state_text(card: Card, user_id: int, language: str, money: MoneyUnit) -> str
     return text(language, f"state_{packet.state}")
 
 
-def card(card: Card, user_id: int, language: str, money: MoneyUnit) -> Content:
-    """A red packet in the conversation; one that is not open any more has faded colours."""
+def for_whom(language: str, names: Sequence[str], count: int) -> str:
+    """Whom an exclusive packet is for, in words: the names that are known, and how many there are."""
+    key = "card_for" if len(names) >= count else "card_for_more"
+    return text(language, key, names=text(language, "names_between").join(names), count=count)
+
+
+def card(card: Card, user_id: int, language: str, money: MoneyUnit, names: Sequence[str] = ()) -> Content:
+    """A red packet in the conversation; one that is not open any more has faded colours.
+
+    `names`: of the users whom it names, if it is for them alone.
+    """
     packet = card.packet
     is_open = packet.state == OPEN
     upper, lower, gold = (RED, DARK, GOLD) if is_open else (FADED, FADED_DARK, FADED_GOLD)
-    kind = text(language, packet.kind)
-    if packet.kind != "personal":
+    kind = kind_text(language, packet.kind)
+    if names:
+        kind += f" · {for_whom(language, names, packet.shares)}"
+    elif packet.kind not in FOR_ONE_ALONE:
         kind += f" · {text(language, 'shares', shares=packet.shares)}"
     rows = (
         (" ", f"on {upper}"),

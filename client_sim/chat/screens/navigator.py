@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from client_sim.chat import packet_requests, targets
+from client_sim.chat import packet_actions, packet_requests, targets
 from client_sim.chat.campaigns import shake_requests
 from client_sim.chat.commands import BadCommand
 from client_sim.chat.money import card_requests
@@ -55,7 +55,8 @@ class PageNavigator:
         """The page that the server shows for a tap. While one tap waits for its page, others are ignored."""
         if self._is_tapping:
             return
-        await self._show_tapped(packet_requests.tap(self.session, targets.find_packet(self.session, packet_id)))
+        packet_id = packet_actions.find_packet(self.session, packet_id)
+        await self._show_tapped(packet_requests.tap(self.session, packet_id))
 
     async def tap_link(self, link: str = "") -> None:
         """The same for the packet of a friend's link: one that was typed, or the newest on the screen."""
@@ -77,7 +78,7 @@ class PageNavigator:
 
     async def show_result(self, packet_id: int = 0) -> None:
         """The claims of a packet; later claims are added while the page is open."""
-        packet_id = targets.find_packet(self.session, packet_id)
+        packet_id = packet_actions.find_packet(self.session, packet_id)
         page = await packet_requests.result(self.session, packet_id, subscribe=True)
         self._push(ResultPage(self.session, self, packet_id, page))
 

@@ -73,6 +73,9 @@ class OpenPage(Dialog):
             yield Drawn(Content.styled(page.greeting, f"bold {CREAM}"), id="greeting")
             if page.view == "open":
                 yield Coin()
+            if page.for_names:
+                named = drawing.for_whom(self.session.language, page.for_names, len(page.for_names))
+                yield Drawn(Content.styled(named, CREAM), id="named")
             yield Drawn(Content.styled(page.line or page.button, f"bold {GOLD}"), id="line")
             yield Keys(id="keys")
 

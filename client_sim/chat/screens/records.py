@@ -15,6 +15,7 @@ from client_sim.chat.screens import drawing
 from client_sim.chat.screens.drawing import DIM, GOLD
 from client_sim.chat.screens.paged_list import PagedList
 from client_sim.chat.screens.widgets import BigAmount, Drawn, Keys
+from client_sim.chat.texts import kind_text
 from protocol import messages
 
 OTHER = {"received": "sent", "sent": "received"}
@@ -67,7 +68,7 @@ class Records(PagedList[messages.RecordsShown]):
         amount = drawing.amount(self.session.money, self.session.language, one.amount_fen, 11)
         return Content.assemble(
             drawing.fit(f" {one.name or one.user_id}", 17),
-            (drawing.fit(self.text(one.packet_kind), 16), DIM),
+            (drawing.fit(kind_text(self.session.language, one.packet_kind), 16), DIM),
             (drawing.fit(drawing.day(one.at_ms), 12), DIM),
             (amount, f"bold {GOLD}" if one.is_best else ""),
             (drawing.fit(last, 12), GOLD if one.is_best else DIM),

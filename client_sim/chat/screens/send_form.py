@@ -1,4 +1,4 @@
-"""The send form. Switching between lucky and equal keeps what was typed; to one user it is amount and greeting."""
+"""The send form. Switching between the kinds keeps what was typed; to one user it is amount and greeting."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from client_sim.chat.commands import BadCommand
 from client_sim.chat.money import payments
 from client_sim.chat.money.checkout import Order, Payer, Payment, packet_order
 from client_sim.chat.screens.dialog import Navigator
-from client_sim.chat.screens.draft import FOR_GROUP, FOR_ONE, WITH_SHARES, Draft
+from client_sim.chat.screens.draft import FOR_ONE, KINDS, WITH_SHARES, Draft
 from client_sim.chat.screens.drawing import DIM, GOLD
 from client_sim.chat.screens.sheet import Sheet
 from client_sim.chat.screens.widgets import Drawn, Keys
 from client_sim.chat.session import Event, Session
-from client_sim.chat.users import find_user
+from client_sim.chat.users import find_user, find_users, names_in
 
-NAMES: Final = ("receiver", "amount", "shares", "greeting")
+NAMES: Final = ("receiver", "for", "amount", "shares", "greeting")
 AMOUNTS: Final = {
     "lucky": "form_total",
     "equal": "form_single",
+    "exclusive": "form_single",
     "personal": "form_amount",
     "fission": "form_total",
 }
@@ -53,6 +54,7 @@ class SendForm(Sheet):
         self.field("shares").value = "1"
         self.field("amount").placeholder = self.session.money.typed(0)
         self.field("greeting").placeholder = self.text("form_default")
+        self.field("for").placeholder = self.text("form_for_hint")
         self.show_field("receiver", is_shown=self._asks_receiver)
         self.field("receiver" if self._asks_receiver else "amount").focus()
         self.draft = self.draft.for_one(self._is_for_one())
@@ -76,10 +78,11 @@ class SendForm(Sheet):
 
     def _draw(self) -> None:
         draft = self.draft
-        pair = FOR_ONE if draft.kind in FOR_ONE else FOR_GROUP
-        kinds = [(f" {self.text(one)} ", f"reverse {GOLD}" if one == draft.kind else DIM) for one in pair]
-        self.query_one("#kinds", Drawn).draw(Content.assemble(kinds[0], "  ", kinds[1]))
+        shown = FOR_ONE if draft.kind in FOR_ONE else KINDS
+        kinds = [(f" {self.text(one)} ", f"reverse {GOLD}" if one == draft.kind else DIM) for one in shown]
+        self.query_one("#kinds", Drawn).draw(Content("  ").join(Content.assemble(one) for one in kinds))
         self.show_field("shares", is_shown=draft.kind in WITH_SHARES)
+        self.show_field("for", is_shown=draft.kind == "exclusive")
         labels = {"amount": AMOUNTS[draft.kind]}
         for name in NAMES:
             self.label(name, self.text(labels.get(name, f"form_{name}")))
@@ -102,16 +105,24 @@ class SendForm(Sheet):
     def on_input_changed(self) -> None:
         """Something was typed; text that is not a number counts as 0."""
         self.draft = self.draft.for_one(self._is_for_one())
-        shares, amount_fen = _read(int, self.value("shares")), _read(self.session.money.parse, self.value("amount"))
-        if shares != self.draft.shares and self.draft.kind in WITH_SHARES:
+        shares, amount_fen = self._shares(), _read(self.session.money.parse, self.value("amount"))
+        if shares != self.draft.shares and self.draft.kind != "personal":
             self.draft = self.draft.with_shares(shares)
         if amount_fen != self.draft.shown_fen:
             self.draft = self.draft.with_amount(amount_fen)
         self._draw()
 
+    def _shares(self) -> int:
+        """How many shares were typed: of an exclusive packet as many as names."""
+        if self.draft.kind == "exclusive":
+            return len(names_in(self.value("for")))
+        return _read(int, self.value("shares"))
+
     def action_switch(self) -> None:
-        """Switch to the other kind."""
+        """Switch to the next kind."""
         self.draft = self.draft.switched()
+        if self.draft.kind in KINDS and self._shares() != self.draft.shares:
+            self.draft = self.draft._replace(shares=self._shares())
         shown_fen = self.draft.shown_fen
         self.field("amount").value = self.session.money.typed(shown_fen) if shown_fen else ""
         if self.draft.kind in FOR_ONE:
@@ -141,7 +152,12 @@ class SendForm(Sheet):
             if not self.value("receiver"):
                 raise BadCommand("no_receiver", "send")
             target_id = self._group() or await find_user(self.session, self.value("receiver"))
-        return packet_order(draft.kind, target_id, draft.shown_fen, draft.shares, greeting)
+        if draft.kind != "exclusive":
+            return packet_order(draft.kind, target_id, draft.shown_fen, draft.shares, greeting)
+        user_ids = await find_users(self.session, self.value("for"))
+        if not user_ids:
+            raise BadCommand("no_names", "for")
+        return packet_order(draft.kind, target_id, draft.shown_fen, len(user_ids), greeting, user_ids)
 
     def take_event(self, event: Event) -> None:
         """It may be paid, by a sheet above."""

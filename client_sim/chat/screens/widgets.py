@@ -151,7 +151,9 @@ class EntryView(Vertical):
     def _body(self) -> Content:
         language, money = self._session.language, self._session.money
         if isinstance(self.entry, Card):
-            return drawing.card(self.entry, self._session.model.user_id, language, money)
+            model = self._session.model
+            named = [model.names[user_id] for user_id in self.entry.packet.for_user_ids]
+            return drawing.card(self.entry, model.user_id, language, money, named)
         if isinstance(self.entry, Said):
             return Content(self.entry.text)
         amount = money.short(language, self.entry.amount_fen)

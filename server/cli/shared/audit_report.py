@@ -11,7 +11,8 @@ from rich.table import Table
 from protocol.money_unit import MoneyUnit
 from server.cli.shared.streams import print_whole
 from server.core import seeds
-from server.core.packet import Packet, Terms, best_luck
+from server.core.packet import Packet, best_luck
+from server.core.packet_request import Terms
 from server.core.pages import OVER
 from server.services.money.audit import Report
 from server.services.packets.stored_state import claim_of, state_of, terms_of

@@ -16,9 +16,12 @@ SECOND_MS: Final = 1_000
 
 
 def allowed(now_ms: int, starts_at_ms: int, ends_at_ms: int, shares: int) -> int:
-    """How many shares may have been given at this time: in proportion to the time that is over."""
+    """How many shares may have been given at this time: in proportion to the time that is over, rounded up.
+
+    So the first one is due at once, and the last one before the end.
+    """
     over_ms = min(max(now_ms - starts_at_ms, 0), ends_at_ms - starts_at_ms)
-    return shares * over_ms // (ends_at_ms - starts_at_ms)
+    return -(-shares * over_ms // (ends_at_ms - starts_at_ms))
 
 
 class Pace:

@@ -14,5 +14,8 @@ def border(left: int, shares: int, step: int) -> int:
     Borders are `step` apart, and a tenth of it below a tenth of the pool.
     """
     wide = max(1, min(step, -(-shares // STEPS_MIN)))
-    apart = max(1, wide // 10) if left * FINE_BELOW <= shares else wide
-    return min(shares, -(-left // apart) * apart)
+    told = min(shares, -(-left // wide) * wide)
+    if left * FINE_BELOW > shares:
+        return told
+    fine = max(1, wide // 10)
+    return min(told, -(-left // fine) * fine)

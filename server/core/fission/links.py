@@ -20,7 +20,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from server.core.packet import Terms
+from server.core.packet_request import Terms
 from server.core.refusals import Reason, RequestRefused
 
 DEPTH_OF_TARGET: Final = 0
@@ -42,7 +42,7 @@ class Link(NamedTuple):
 
     @property
     def depth_of_friend(self) -> int:
-        """Of who shows it."""
+        """How deep a friend is who shows it."""
         return self.depth + 1
 
 

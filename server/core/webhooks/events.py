@@ -11,12 +11,13 @@ NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class EventType(StrEnum):
-    """The values stand in the records (migrations 0014 and 0018) and in bodies."""
+    """The values stand in the records (migrations 0014, 0018 and the one of admissions) and in bodies."""
 
     PACKET_SENT = "packet.sent"
     PACKET_CLAIMED = "packet.claimed"
     PACKET_FINISHED = "packet.finished"
     PACKET_REFUNDED = "packet.refunded"
+    LINK_SHOWN = "link.shown"
     WALLET_CHANGED = "wallet.changed"
     PAYMENT_ENDED = "payment.ended"
     USER_BANNED = "user.banned"

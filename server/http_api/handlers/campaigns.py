@@ -26,7 +26,7 @@ class CampaignRequests:
 
     async def put_sponsor(self, call: Call) -> shapes.SponsorReply:
         """Make a user a sponsor: no client can log in as one, the wallet pays for campaigns"""
-        user_id, name = call.path["user_id"], call.body.name
+        user_id, name = call.path["sponsor_id"], call.body.name
         told = await self._campaigns.put_sponsor(user_id, name)
         held = await self._wallets.holding(user_id)
         trees = [shapes.SeedTreeShown(number, root.hex()) for number, root in told.roots.items()]

@@ -41,9 +41,9 @@ class PacketRequests:
         self._gate.enter(body.sender_id)
         target_id = await target_of(self._groups, body.group, body.target_id, "target_id")
         seed = bytes.fromhex(body.client_seed)
-        asked = request_of(
-            body.sender_id, call.key, body.kind, target_id, body.amount_fen, body.shares, body.greeting, seed
-        )
+        shares = (len(body.for_user_ids) or 1) if body.shares is UNSET else body.shares
+        content = body.kind, target_id, body.amount_fen, shares, body.greeting, seed, body.for_user_ids
+        asked = request_of(body.sender_id, call.key, *content)
         try:
             terms = await self._sends.send(asked)
         except RequestRefused as refused:
@@ -70,6 +70,7 @@ class PacketRequests:
             greeting=terms.greeting,
             created_at_ms=terms.created_at_ms,
             expires_at_ms=terms.expires_at_ms,
+            for_user_ids=[str(one) for one in sorted(terms.only_for)] or UNSET,
         )
 
     async def claims(self, call: Call) -> shapes.ClaimPageReply:
@@ -95,11 +96,11 @@ class PacketRequests:
 
     async def pass_on(self, call: Call) -> shapes.PassOnReply:
         """Make a link to a fission packet on behalf of a user who has opened it, for friends"""
-        user_id = call.body.user_id
-        self._gate.enter(user_id)
-        await self._standing.check(user_id)
-        made = await self._pass_on.make(user_id, call.path["packet_id"])
-        link, text = made.link, f"{plain(call.body.language, Text.PASSED_ON)} {made.text}"
+        maker_id = call.body.user_id
+        self._gate.enter(maker_id)
+        await self._standing.check(maker_id)
+        made = await self._pass_on.make(maker_id, call.path["packet_id"])
+        link, text = made.link, f"{plain(call.body.language, Text.PASSED_ON, {})} {made.text}"
         return shapes.PassOnReply(str(link.packet_id), made.text, link.depth, link.expires_at_s * 1000, text)
 
     async def send_again(self, call: Call) -> shapes.SendAgainReply:

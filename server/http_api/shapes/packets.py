@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
+import msgspec
 from msgspec import UNSET, UnsetType
 
 from server.config.rules import FEN_MAX, SHARES_MAX
@@ -26,23 +27,28 @@ from server.http_api.shapes.base import (
     asked,
 )
 
+AMOUNT: Final = "in " + FEN + ": the total (lucky, personal), or what ONE share holds (equal, exclusive)"
+SHARES: Final = "at most one for each member of the group; none given: 1, or one for each user named"
+
 
 class PacketSendBody(Request):
     """A packet on behalf of a user: to a `group` of the chat backend, or to a `target_id`.
 
-    `target_id` is the id in hongbao of a group (lucky, equal), of a user or a one-to-one chat (personal, fission).
-    The wallet is debited `amount_fen` (lucky, personal, fission), or `shares` times `amount_fen` (equal). A
-    personal packet has one share, a fission packet at least three.
+    `target_id` is the id in hongbao of a group, or of a user or a one-to-one chat (personal, fission). The wallet
+    is debited `amount_fen` (lucky, personal, fission), or `shares` times `amount_fen` (equal, exclusive). A
+    personal packet has one share, a fission packet at least three. An exclusive one is for the members of the group
+    in `for_user_ids`, one share each: `shares` need not be given.
     """
 
     sender_id: UserId
     kind: Kind
-    amount_fen: Annotated[int, asked(1, FEN_MAX, "in " + FEN + ": the total, or what ONE share holds (equal)")]
-    shares: Annotated[int, asked(1, SHARES_MAX, "at most one for each member of the group")] = 1
+    amount_fen: Annotated[int, asked(1, FEN_MAX, AMOUNT)]
+    shares: Annotated[int, asked(1, SHARES_MAX, SHARES)] | UnsetType = UNSET
     group: GroupText | UnsetType = UNSET
     target_id: Id | UnsetType = UNSET
     greeting: str = ""
     client_seed: Seed = ""
+    for_user_ids: list[UserId] = msgspec.field(default_factory=list)
 
 
 class PacketSendReply(Reply):
@@ -56,7 +62,10 @@ class PacketSendReply(Reply):
 
 
 class PacketReply(Reply):
-    """A packet, with what is recorded of it. `left_fen` goes back to the sender when it expires."""
+    """A packet, with what is recorded of it. `left_fen` goes back to the sender when it expires.
+
+    `for_user_ids`: whom an exclusive one is for.
+    """
 
     packet_id: IdText
     kind: Kind
@@ -70,6 +79,7 @@ class PacketReply(Reply):
     greeting: str
     created_at_ms: Ms
     expires_at_ms: Ms
+    for_user_ids: list[IdText] | UnsetType = UNSET
 
 
 class ClaimShown(Reply):

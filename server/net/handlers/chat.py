@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, cast
+from collections.abc import Collection
+from typing import Any, cast
 
 import msgspec
 
 from protocol import messages
 from protocol.messages import Message
 from server.core.texts import MoneyWords
-from server.net.reminder_encoding import caught_up
+from server.net.reminder_encoding import caught_up, feature_of
 from server.net.session import Session
 from server.services.assembly import Services
 from server.services.chat.history import KeptPost
-
-CHANGES_POSTS: Final = frozenset(
-    (messages.REMINDERS, messages.KINDS)
-)  # features on which it depends how posts look
 
 
 class ChatHandlers:
@@ -50,14 +47,14 @@ class ChatHandlers:
 
     async def catch_up(self, session: Session, request: messages.CatchUp) -> Message:
         found = await self._messages.catch_up(session.user_id, request.stream_id, request.after)
-        knows = frozenset(session.features) & CHANGES_POSTS
-        posts = [_encoded(post, knows, self._money) for post in found.posts]
+        posts = [_encoded(post, session.features, self._money) for post in found.posts]
         return messages.CaughtUp(0, request.stream_id, found.last_message, found.reload, cast("list[Any]", posts))
 
 
-def _encoded(kept: KeptPost, knows: frozenset[str], money: MoneyWords) -> msgspec.Raw:
+def _encoded(kept: KeptPost, features: Collection[str], money: MoneyWords) -> msgspec.Raw:
     """A post as bytes, made for the first reader of its kind and shared by all others."""
-    encoded = kept.encoded.get(knows)
+    is_known = feature_of(kept.post) in features
+    encoded = kept.encoded.get(is_known)
     if encoded is None:
-        encoded = kept.encoded[knows] = messages.encode(caught_up(kept.post, knows, money))
+        encoded = kept.encoded[is_known] = messages.encode(caught_up(kept.post, features, money))
     return msgspec.Raw(encoded)

@@ -31,6 +31,7 @@ class PacketHandlers:
             request.shares,
             request.greeting,
             request.client_seed,
+            request.for_user_ids,
         )
         terms = await self._sends.send(asked, Payer(request.card_id, request.password))
         index = -1 if terms.seed_use is None else terms.seed_use.index

@@ -25,14 +25,14 @@ class PageHandlers:
 
     async def pass_on(self, session: Session, request: messages.PassOn) -> Message:
         made = await self._pass_on.make(session.user_id, request.packet_id)
-        text = f"{plain(language_of(request.language), Text.PASSED_ON)} {made.text}"
+        text = f"{plain(language_of(request.language), Text.PASSED_ON, {})} {made.text}"
         link = made.link
         return messages.PassedOn(0, link.packet_id, made.text, link.depth, link.expires_at_s * 1000, text)
 
     async def open_page(self, session: Session, request: messages.OpenPage) -> Message:
         tapped = await self._pages.tap(session.user_id, request.packet_id, language_of(request.language))
         self._answers[tapped.decision.answer] += 1
-        return tapped_of(request.packet_id, tapped)
+        return tapped_of(request.packet_id, tapped, session.features)
 
     async def tap_link(self, session: Session, request: messages.TapLink) -> Message:
         language = language_of(request.language)
@@ -42,7 +42,7 @@ class PageHandlers:
         else:
             tapped = await self._pages.tap_over(session.user_id, over, language)
         self._answers[tapped.decision.answer] += 1
-        return tapped_of(packet_id, tapped, messages.LinkTapped)
+        return tapped_of(packet_id, tapped, session.features, messages.LinkTapped)
 
     async def result_page(self, session: Session, request: messages.ResultPage) -> Message:
         language = language_of(request.language)

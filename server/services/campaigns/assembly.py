@@ -55,12 +55,27 @@ class CampaignServices:
         is_confirmed: Callable[[], bool],
     ) -> None:
         now_ms = clock.now_ms
+
+        def unrecorded() -> int:  # with durability postgres a win is recorded when its user is told
+            return commit.unrecorded if health.decides else 0
+
         self.config = config
-        self.board = CampaignBoard(stores.campaigns, groups, changes, config.count_step, now_ms)
+        self.board = CampaignBoard(stores.campaigns, groups, changes, config.count_step, now_ms, unrecorded)
         pools = Pools(seeds, stores.campaigns, stores.leases, self.board.get, book.dealt_to)
         closing = PacketClosing(stores.packets, stores.mirror, health, packets, pools.terms_of)
         self.keeper = LeaseKeeper(
-            stores.leases, book, self.board, pools, packets, recovery, closing, ids, server_id, now_ms, bus
+            stores.leases,
+            book,
+            self.board,
+            pools,
+            packets,
+            recovery,
+            closing,
+            ids,
+            server_id,
+            now_ms,
+            lambda: changes.others + 1,
+            bus,
         )
         self.service = CampaignService(
             stores.campaigns, self.board, self.keeper, groups, people, seeds, changes, limits, ids, now_ms, bus

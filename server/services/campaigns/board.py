@@ -24,12 +24,17 @@ class CampaignBoard:
         changes: ChangeFeed,
         count_step: int,
         now_ms: Callable[[], int],
+        unrecorded: Callable[[], int],
     ) -> None:
-        """`count_step`: the borders at which the number of shares left is published."""
+        """`count_step`: the borders at which the number of shares left is published.
+
+        `unrecorded`: claims that users were told of and that are not recorded yet, of all packets.
+        """
         self._store = store
         self._groups = groups
         self._count_step = count_step
         self._now_ms = now_ms
+        self._unrecorded = unrecorded
         self._by_id: dict[int, LiveCampaign] = {}
         self.closed: dict[int, None] = {}  # ids, the oldest first
         changes.on_change("campaign", self.follow)
@@ -78,15 +83,14 @@ class CampaignBoard:
         """Read what was won, and publish what is left at a new border. Raises StoreUnavailable."""
         if not self._by_id:
             return
-        moving = {campaign_id: live.moving for campaign_id, live in self._by_id.items()}
+        unrecorded = self._unrecorded()
+        known = {one.campaign_id: one.given_here - one.wins.in_flight - unrecorded for one in self.all()}
         for one in await self._store.progress(self._by_id):
             live = self._by_id.get(one.campaign_id)
             if live is None:
                 continue
-            # of the shares that moved when it was read, some may be recorded now; all that come later are not
-            arrived = min(max(0, one.won - live.recorded), moving[one.campaign_id])
             live.recorded = max(live.recorded, one.won)
-            live.moving = max(0, live.moving - arrived)
+            live.known_here = max(live.known_here, known[one.campaign_id])
             if one.published_left < live.published_left:
                 live.published_left, live.published_at_ms = one.published_left, one.published_at_ms
             await self._publish(live)

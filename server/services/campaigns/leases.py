@@ -40,6 +40,7 @@ NUMBERS_MIN: Final = 64  # and so many at least, for a crowd that grows suddenly
 LEASES_MAX: Final = 64  # of a campaign, that still have shares to give
 DEAD_S: Final = 5.0  # a server that is silent for so long does not live: what it holds is leased again
 CLOSED_AT_ONCE: Final = 50
+SURPLUS: Final = 1.5  # a server with so many times its part of what is needed returns some
 
 
 class LeaseBook:
@@ -69,20 +70,24 @@ class LeaseKeeper:
         ids: IdMaker,
         server_id: int,
         now_ms: Callable[[], int],
+        servers: Callable[[], int],
         bus: Bus,
     ) -> None:
+        """`servers`: how many there are, this one included."""
         self._store = store
-        self._book = book
+        self.book = book
         self._board = board
         self._pools = pools
         self._packets = packets
         self._recovery = recovery
         self._closing = closing
         self._ids = ids
-        self._server_id = server_id
+        self.server_id = server_id
         self._now_ms = now_ms
+        self._servers = servers
         self._bus = bus
         self.is_draining = False
+        self._taking = asyncio.Lock()
         self.wake = asyncio.Event()
         self.taken = 0
         self.returned = 0  # leases that were closed with shares left
@@ -93,9 +98,13 @@ class LeaseKeeper:
     async def take_ahead(self) -> None:
         """Lease what will be won soon."""
         for live in self._board.all():
-            while not self.is_draining and self._wants(live) and await self._take(live):
+            while await self._took(live):
                 pass
             live.needs_more = False
+
+    async def _took(self, live: LiveCampaign) -> bool:
+        async with self._taking:
+            return not self.is_draining and self._wants(live) and await self._take(live)
 
     def _wants(self, live: LiveCampaign) -> bool:
         now_ms, row = self._now_ms(), live.row
@@ -103,9 +112,17 @@ class LeaseKeeper:
         soon = stage is Stage.SCHEDULED and row.starts_at_ms - now_ms < AHEAD_MS
         if not (stage is Stage.RUNNING or soon) or len(live.leases) >= LEASES_MAX:
             return False
+        return live.needs_more or self._numbers(live) * self._servers() < self._needed(live, now_ms)
+
+    def _needed(self, live: LiveCampaign, now_ms: int) -> int:
+        """How many numbers all servers should hold."""
+        row = live.row
         due = allowed(now_ms + AHEAD_MS, row.starts_at_ms, row.ends_at_ms, row.shares) - live.given
-        left = sum(self._left(one) for one in live.leases)
-        return live.needs_more or left < max(due, min(NUMBERS_MIN, row.shares))
+        return max(due, min(NUMBERS_MIN, row.shares))
+
+    def _numbers(self, live: LiveCampaign) -> int:
+        """How many this server holds."""
+        return sum(self._left(one) for one in live.leases)
 
     def _left(self, lease: HeldLease) -> int:
         one = self._packets.get(lease.row.packet_id)
@@ -128,9 +145,9 @@ class LeaseKeeper:
         packet = self._packet(live, dealt, now_ms)
         lease = HeldLease(LeaseRow(packet.packet_id, live.campaign_id, first, numbers), dealt)
         money = TransferRow(live.campaign_id, packet.packet_id, TransferKind.LEASE, "", packet.total_fen, now_ms)
-        if not await self._store.take(lease.row, self._server_id, packet, money, plan.rest_of):
+        if not await self._store.take(lease.row, self.server_id, packet, money, plan.rest_of):
             return False  # another server was first, or has paused it: the next round looks again
-        self._book.held[packet.packet_id] = lease
+        self.book.held[packet.packet_id] = lease
         self._packets.add(terms_of(packet, dealt=dealt))
         live.leases.append(lease)
         self.taken += 1
@@ -175,33 +192,53 @@ class LeaseKeeper:
     async def tidy(self) -> None:
         """Forget leases that are over, read again what was evicted, close those of campaigns that have ended."""
         now_ms, over = self._now_ms(), []
-        for packet_id, lease in list(self._book.held.items()):
+        for packet_id, lease in list(self.book.held.items()):
             one = self._packets.get(packet_id)
             if one is None:
                 self._recovery.adopt([packet_id])
             elif one.packet is not None and one.quiet:
                 if one.refunded or one.recorded == one.packet.terms.shares:
                     self._release(packet_id)
-                elif self._is_over(lease, now_ms):
+                elif self._is_over(lease, now_ms) or self._is_surplus(lease, now_ms):
                     over.append(packet_id)
         await self._close(over)
 
     def _is_over(self, lease: HeldLease, now_ms: int) -> bool:
         live = self._board.get(lease.row.campaign_id)
-        return self.is_draining or live is None or live.stage(now_ms) is Stage.ENDED
+        return live is None or live.stage(now_ms) is Stage.ENDED
+
+    def _is_surplus(self, lease: HeldLease, now_ms: int) -> bool:
+        """Whether other servers need these numbers more: this one took them before they were there."""
+        live, servers = self._board.get(lease.row.campaign_id), self._servers()
+        if live is None or servers == 1 or lease not in live.leases:
+            return False
+        without = self._numbers(live) - self._left(lease)
+        if without * servers < SURPLUS * self._needed(live, now_ms):
+            return False
+        live.leases.remove(lease)
+        return True
 
     async def return_all(self) -> None:
         """At the end of this server: all leases go back, as far as nothing of them is in flight."""
         self.is_draining = True
+        async with self._taking:  # one that is being taken is returned, too
+            await self.give_up()
+
+    async def give_up(self) -> None:
+        """Return the leases of which nothing is in flight."""
         for live in self._board.all():
             live.leases.clear()
-        await self.tidy()
+        await self._close([packet_id for packet_id in self.book.held if self._is_quiet(packet_id)])
+
+    def _is_quiet(self, packet_id: int) -> bool:
+        one = self._packets.get(packet_id)
+        return one is None or one.quiet
 
     async def reclaim(self) -> None:
         """Close leases that no living server gives away."""
         if not self._board.all():  # every open lease is of a campaign whose books are open
             return
-        found = await self._store.abandoned(self._server_id, self._book.held.keys(), DEAD_S, CLOSED_AT_ONCE)
+        found = await self._store.abandoned(self.server_id, self.book.held.keys(), DEAD_S, CLOSED_AT_ONCE)
         if found:
             LOG.info("leases_reclaimed", leases=len(found))
             self.reclaimed += len(found)
@@ -220,11 +257,11 @@ class LeaseKeeper:
 
     def _release(self, packet_id: int) -> None:
         """This server does not give it away any more; thousands of claims leave memory."""
-        one, lease = self._packets.get(packet_id), self._book.held.get(packet_id)
+        one, lease = self._packets.get(packet_id), self.book.held.get(packet_id)
         if one is not None and one.packet is not None and one.quiet:
             self._packets.drop(one, PacketEvent.EVICTED)
         if lease is not None:
-            del self._book.held[packet_id]
+            del self.book.held[packet_id]
             live = self._board.get(lease.row.campaign_id)
             with suppress(ValueError):
                 if live is not None:

@@ -57,6 +57,11 @@ class UserWins:
             if len(self._known) > KNOWN_MAX:
                 self._known.popitem(last=False)
 
+    @property
+    def in_flight(self) -> int:
+        """Shares that are being won."""
+        return sum(self._in_flight.values())
+
     def doubt(self, user_id: int) -> None:
         """Another server may have given a share to this user."""
         self._known.pop(user_id, None)
@@ -103,7 +108,8 @@ class LiveCampaign:
         self.is_overloaded = False  # in the present second
         self.published_left, self.published_at_ms = row.published_left, row.published_at_ms
         self.recorded = 0  # shares that were won, by all servers, when the record was read last
-        self.moving = 0  # shares that were given here and are not known to be among these
+        self.given_here = 0  # shares, since the start of this server
+        self.known_here = 0  # of these, those that were recorded when the record was read last
         self.shakes = self.rests = self.nothings = 0
 
     @property
@@ -113,8 +119,8 @@ class LiveCampaign:
 
     @property
     def given(self) -> int:
-        """Shares that were given away."""
-        return self.recorded + self.moving
+        """Shares that were given away. At most a little too many, until the record is read again."""
+        return self.recorded + self.given_here - self.known_here
 
     def stage(self, now_ms: int) -> Stage:
         """How far it is."""

@@ -8,7 +8,7 @@ from typing import Final
 
 from server.core.campaigns import deck
 from server.core.campaigns.pool import Pool
-from server.core.packet import Terms
+from server.core.packet_request import Terms
 from server.services.campaigns.live_campaign import LiveCampaign
 from server.services.packets.stored_state import terms_of
 from server.services.seeds.service import SeedService

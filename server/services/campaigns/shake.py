@@ -165,7 +165,7 @@ class ShakeService:
             return shook
         self.waiting += 1
         live.wins.begin(user_id)
-        live.moving += 1
+        live.given_here += 1
         win.seq = self._bus.expect(partial(self._on_outcome, live, request, win))
         return None
 
@@ -180,7 +180,7 @@ class ShakeService:
             return ENDED
         one = self._keeper.pick(live, win.user_id)
         if one is None or one.packet is None:
-            return ENDED if live.given >= live.row.shares else self._rest
+            return self._rest
         decision = one.packet.take(win.user_id, win.at_ms)
         if decision.answer is not WON:
             return ENDED
@@ -200,7 +200,7 @@ class ShakeService:
             outcome = Shook(Result.WON, win=share)
         else:
             live.wins.end(win.user_id, None)
-            live.moving -= 1
+            live.given_here -= 1
         self._answer(live, request, outcome)
 
     def _answer(self, live: LiveCampaign, request: ShakeRequest, outcome: Shook | Reason) -> None:

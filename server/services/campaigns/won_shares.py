@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.core.packet import Terms
+from server.core.packet_request import Terms
 from server.core.pages import Known
 from server.services.packets.stored_state import claim_of, is_lease, terms_of
 from storage.postgres.campaigns.leases import LeaseStore

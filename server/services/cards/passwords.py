@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
+import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 from weakref import WeakValueDictionary
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 LOG = structlog.get_logger()
 Result = TypeVar("Result")
 THREADS: Final = 2
+NICER: Final = 5  # than the loop: where processors are short, opens go before passwords, which still get a third
+NICE_MAX: Final = 19
 WAITING_MAX: Final = 128  # attempts; more are refused: each takes a thread for about 20 ms
 # The least that OWASP recommends for argon2id. A million passwords are tried soon at any cost: the pepper counts.
 TIME_COST: Final = 2
@@ -32,10 +37,10 @@ MEMORY_KIB: Final = 19_456
 
 
 class Hashing:
-    """Argon2id in a few threads of its own, so that the loop goes on meanwhile."""
+    """Argon2id in a few threads of its own, with a lower priority, so that the loop goes on meanwhile."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(THREADS, "passwords")
+        self._threads = ThreadPoolExecutor(THREADS, "passwords", initializer=_lower_priority)
         self._hasher: PasswordHasher | None = None
 
     async def make(self, secret: bytes) -> str:
@@ -64,6 +69,14 @@ class Hashing:
 
             self._hasher = PasswordHasher(time_cost=TIME_COST, memory_cost=MEMORY_KIB, parallelism=1)
         return self._hasher
+
+
+def _lower_priority() -> None:
+    """Of the calling thread alone. Only Linux has a priority for each thread; elsewhere it is the process's."""
+    if sys.platform == "linux":
+        with suppress(OSError):  # a sandbox may forbid it: then passwords are as urgent as all else
+            nice = min(os.getpriority(os.PRIO_PROCESS, 0) + NICER, NICE_MAX)
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)
 
 
 class PasswordService:

@@ -29,7 +29,7 @@ class KeptPost:
 
     def __init__(self, post: Posted) -> None:
         self.post = post
-        self.encoded: dict[frozenset[str], bytes] = {}  # by what its reader knows
+        self.encoded: dict[bool, bytes] = {}  # by whether its reader knows what it is
         # about how many bytes it takes, the encoded text included
         self.size = _POST_BYTES + (2 * len(post.text.encode()) if isinstance(post, TextPost) else 0)
 

@@ -13,7 +13,7 @@ from server.core.fission import links
 from server.core.fission.links import Link
 from server.core.kinds import TO_INVITED, Audience
 from server.core.limits import Limits
-from server.core.packet import Terms
+from server.core.packet_request import Terms
 from server.core.pages import State, state_of
 from server.core.refusals import Reason, RequestRefused
 from server.services.chat.login import LoginService
@@ -124,7 +124,7 @@ class PassOnService:
             self._packets.admit(row.packet_id, row.user_id, row.depth)
 
     async def catch_up(self) -> None:
-        """Anybody may have been admitted; a packet that is being read may lack that."""
+        """Any user may have been admitted; a packet that is being read may lack that."""
         packet_ids = self._packets.passed_on()
         for first in range(0, len(packet_ids), READ_MAX):
             for row in await self._store.of_packets(packet_ids[first : first + READ_MAX]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from server.core.kinds import TO_INVITED, TO_USER, WITH_BEST_LUCK
+from server.core.kinds import BY_BILL, TO_INVITED, TO_USER, WITH_BEST_LUCK
 from server.core.ledger import DIRECTIONS, MOVES_NOTHING, TransferKind
 from server.services.money import campaign_audit, seed_audit
 from server.services.money.seed_audit import Finding
@@ -23,8 +23,9 @@ CHECKS: dict[str, str] = {
     "settlement": "every claim is credited once or waits once, with its amount",
     "refunds": "what expired unopened went back once, to the sender",
     "late": "no claim before its packet was sent or after it expired",
-    "allowed": "only members, or the one receiver, opened (of groups without a member list: not checked)",
+    "allowed": "only members, or those named, opened (members of groups without a list: not checked)",
     "chains": "of a packet that friends pass on its receiver opened first, and each friend after who admitted them",
+    "bills": "every packet in a sponsor's name has its bill, with its receiver and amount",
     "directions": "every transfer runs between the accounts its kind says",
     "entries": "every change of a wallet has its entry, and the entries lead to what it holds",
     "pending": "what is pending is kept back until it is posted or voided, once",
@@ -42,6 +43,7 @@ _PAIRS = [(kind, pair) for kind, pairs in DIRECTIONS.items() for pair in pairs]
 ARGUMENTS: dict[str, tuple[object, ...]] = {
     "allowed": (TO_USER, TO_INVITED),
     "chains": (TO_INVITED,),
+    "bills": (BY_BILL,),
     "records": (WITH_BEST_LUCK,),
     "wallets": (MOVES_NOTHING,),
     "directions": (

@@ -6,8 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from server.core.fission.links import DEPTH_OF_TARGET
 from server.core.kinds import Audience, PacketKind
-from server.core.packet import Terms
-from server.core.packet_request import check_target
+from server.core.packet_request import Terms, check_target
 from server.core.refusals import Reason, RequestRefused
 from server.services.chat.groups import Group, GroupService
 from storage.postgres.chat.groups import GroupKind
@@ -15,7 +14,7 @@ from storage.postgres.chat.groups import GroupKind
 
 def groups_of(terms: Terms, also_in: Sequence[int] = ()) -> tuple[int, ...]:
     """The groups that it was sent to, `also_in` those of later times; none if one user receives it."""
-    return (terms.target_id, *also_in) if terms.kind.row.audience is Audience.GROUP else ()
+    return (terms.target_id, *also_in) if terms.kind.row.audience is not Audience.RECEIVER else ()
 
 
 def receiver_of(terms: Terms) -> int:
@@ -35,10 +34,11 @@ async def target_group(kind: PacketKind, sender_id: int, group_id: int, groups: 
 def audience_of(
     terms: Terms, also_in: Sequence[int], groups: GroupService, admitted: dict[int, int]
 ) -> Collection[int]:
-    """The users who may open it: a view that stays in step with the groups, which are kept.
+    """The users who see it where it was posted: a view that stays in step with the groups, which are kept.
 
-    `admitted`: who shall be admitted by a link, with the depth of each; for a packet that is passed on the view is
-    this very dict, in which the user who received it is the first.
+    All of them may open it, unless it names those who may (see packet_request.may_open). `admitted`: who shall be
+    admitted by a link, with the depth of each; for a packet that is passed on the view is this very dict, in which
+    the user who received it is the first.
     """
     if terms.kind.row.audience is Audience.INVITED:
         admitted.setdefault(terms.target_id, DEPTH_OF_TARGET)

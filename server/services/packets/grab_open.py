@@ -12,7 +12,8 @@ from typing import NamedTuple
 import structlog
 
 from server.core.limits import Limits
-from server.core.packet import CLAIMED, EXPIRED, GONE, NO_TICKET, NOT_ALLOWED, WON, Decision, Packet, may_open
+from server.core.packet import CLAIMED, EXPIRED, GONE, NO_TICKET, NOT_ALLOWED, WON, Decision, Packet
+from server.core.packet_request import may_open
 from server.core.packet_states import PacketEvent
 from server.core.refusals import Reason
 from server.services.packets.batch import ClaimsDurable, PacketsOver

@@ -14,7 +14,8 @@ from collections.abc import Collection, Iterable
 from itertools import islice
 from typing import NamedTuple
 
-from server.core.packet import Packet, may_open
+from server.core.packet import Packet
+from server.core.packet_request import may_open
 from server.core.packet_states import PacketEvent, PacketState, next_state
 from server.core.pages import Known
 from server.services.packets.requests import PendingRequest
@@ -37,6 +38,10 @@ class Snapshot(NamedTuple):
     def may_open(self, user_id: int) -> bool:
         """Whether the rules let a user open it."""
         return may_open(self.packet.terms, user_id, user_id in self.audience)
+
+    def sees(self, user_id: int) -> bool:
+        """Whether it was posted where the user reads."""
+        return user_id in self.audience
 
     def may_follow(self, user_id: int) -> bool:
         """Whether a user who sees the list may be told of later claims: not after leaving or being removed."""
@@ -71,7 +76,7 @@ class LivePacket:
         self.state = PacketState.ABSENT
         self.packet: Packet | None = None
         self.replaced: Packet | None = None  # the object whose tickets a reload takes over
-        self.audience: Collection[int] = ()  # the members of its groups, or the one receiver, or `admitted`
+        self.audience: Collection[int] = ()  # who sees it: members of its groups, the one receiver, or `admitted`
         self.admitted: dict[
             int, int
         ] = {}  # by user: how deep they were admitted by a link (see core/fission/links)

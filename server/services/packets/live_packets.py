@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterable
 from itertools import islice
 
 from server.core.kinds import Audience
-from server.core.packet import Packet, Terms
+from server.core.packet import Packet
+from server.core.packet_request import Terms
 from server.core.packet_states import PacketEvent
 from server.services.chat.groups import GroupService
 from server.services.packets.audience import audience_of

@@ -47,20 +47,22 @@ class ResultList(NamedTuple):
 
 
 class ShownPage(NamedTuple):
-    """The page to show; with View.RESULT the result page itself."""
+    """The page to show; with View.RESULT the result page itself. `for_names`: of the users whom the page names."""
 
     page: pages.OpenPageView
     sender_name: str
     result: ResultList | None
+    for_names: Sequence[str] = ()
 
 
 class TapResult(NamedTuple):
-    """What a tap got: the answer of a grab and the page to show; with View.RESULT the result page itself."""
+    """What a tap got: the answer of a grab and the page to show, as in ShownPage."""
 
     decision: Decision
     page: pages.OpenPageView | None
     sender_name: str
     result: ResultList | None
+    for_names: Sequence[str] = ()
 
 
 class ResultChange(NamedTuple):
@@ -157,15 +159,16 @@ class PageService:
         if page is None:
             return None
         result = await self._result(seen, viewer, now_ms, 0) if page.view is View.RESULT else None
-        [sender_name] = await self._names.of([page.sender_id])
-        return ShownPage(page, sender_name, result)
+        sender_name, *for_names = await self._names.of([page.sender_id, *page.for_user_ids])
+        return ShownPage(page, sender_name, result, for_names)
 
     def _viewer(self, seen: Snapshot, user_id: int, language: Language) -> Viewer:
         first = seen.packet.terms.target_id
         in_first_group = not is_user(first) and user_id in self._groups.members(first)
         depth = depth_of(seen.audience, user_id)
         may_pass_on = depth is not None and depth < self._limits.pass_on_depth_max
-        return Viewer(user_id, seen.may_open(user_id), in_first_group, language, self._money, may_pass_on)
+        may_open, sees_it = seen.may_open(user_id), seen.sees(user_id)
+        return Viewer(user_id, may_open, in_first_group, language, self._money, sees_it, may_pass_on)
 
     async def _result(self, seen: Snapshot, viewer: Viewer, now_ms: int, before_index: int) -> ResultList | None:
         known = seen.known

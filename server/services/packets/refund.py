@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 
 from server.core.ledger import WalletBalance
-from server.core.packet import Terms
+from server.core.packet_request import Terms
 from server.services.packets.batch import PacketsOver
 from server.services.packets.live_packets import LivePackets
 from server.services.packets.mirror_health import MirrorHealth

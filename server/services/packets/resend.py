@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from server.core.ids import is_user
+from server.core.kinds import Audience
 from server.core.limits import Limits, check_bytes
-from server.core.packet import Terms
+from server.core.packet_request import Terms
 from server.core.pages import State
 from server.core.refusals import Reason, RequestRefused
 from server.services.chat.groups import GroupService
@@ -98,6 +99,10 @@ class ResendService:
 
     async def _to_group(self, terms: Terms, group_id: int, now_ms: int, key: str) -> Posted:
         posted_in = group_id or terms.target_id
+        if terms.kind.row.audience is Audience.LISTED and posted_in != terms.target_id:
+            raise RequestRefused(
+                Reason.BAD_TARGET, "group_id: the packet is for members of the group it was sent to"
+            )
         await target_group(terms.kind, terms.sender_id, posted_in, self._groups)
         return await self._post(terms, (posted_in,), now_ms, _keyed(key, group_id))
 

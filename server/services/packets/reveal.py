@@ -8,7 +8,8 @@ from typing import Final, NamedTuple
 from server.core import packet as rules
 from server.core import pages
 from server.core.ids import is_user
-from server.core.packet import Claim, Terms
+from server.core.packet import Claim
+from server.core.packet_request import Terms, may_open
 from server.core.pages import State
 from server.core.refusals import Reason, RequestRefused
 from server.services.chat.groups import GroupService
@@ -60,7 +61,7 @@ class RevealService:
             state,
             user_id,
             has_claim=any(claim.user_id == user_id for claim in all_claims),
-            may_open=rules.may_open(terms, user_id, await self._is_member(user_id, row)),
+            may_open=may_open(terms, user_id, await self._is_member(user_id, row)),
         )
         if not may_see:
             raise RequestRefused(Reason.NOT_ALLOWED)

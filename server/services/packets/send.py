@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 
 from server.core import packet_request
 from server.core.ids import IdMaker, is_user
-from server.core.kinds import Audience, PacketKind
+from server.core.kinds import Audience, PacketKind, SentBy
 from server.core.ledger import TransferKind, WalletBalance
 from server.core.limits import Limits
-from server.core.packet import Terms
-from server.core.packet_request import WALLET, PacketRequest, Payer
+from server.core.packet_request import WALLET, PacketRequest, Payer, Terms
 from server.core.refusals import Reason, RequestRefused
 from server.services.chat.chats import ChatService
 from server.services.chat.groups import GroupService
@@ -127,6 +126,8 @@ class SendService:
         if one.kind.row.audience is Audience.INVITED:
             return self._limits.shares_max
         group = await target_group(one.kind, one.sender_id, one.target_id, self._groups)
+        if one.only_for and group.kind is not GroupKind.SIGNED:
+            _check_named(one.only_for, group.members)
         if group.kind is GroupKind.SIGNED:  # how many are in it the chat backend knows
             return self._limits.shares_max
         return len(group.members)
@@ -156,13 +157,16 @@ class SendService:
             total_fen=one.total_fen,
             shares=one.shares,
             share_fen_min=self._limits.share_fen_min,
-            share_fen_max=self._limits.share_fen_max,
+            share_fen_max=max(
+                self._limits.share_fen_max, one.total_fen if one.kind.row.sent_by is SentBy.BILLS else 0
+            ),
             greeting=one.greeting,
             seed=None,
             created_at_ms=now_ms,
             expires_at_ms=now_ms + int(one.kind.row.lifetime_s(self._limits) * 1000),
             client_seed=one.client_seed,
             chat_id=one.chat_id or None,
+            only_for=one.only_for or None,
         )
 
     def _conclude(self, row: PacketRow, sent: Sent | Unsent, seeds: Mapping[int, bytes]) -> Terms | Exception:
@@ -194,18 +198,26 @@ class SendService:
 
 def _recorded_content(row: PacketRow) -> tuple[object, ...]:
     """What must be the same when a key is used again."""
-    return (row.kind, row.target_id, row.total_fen, row.shares, row.greeting, row.chat_id or 0)
+    only_for = tuple(sorted(row.only_for or ()))
+    return (row.kind, row.target_id, row.total_fen, row.shares, row.greeting, row.chat_id or 0, only_for)
 
 
 def _differences(earlier: PacketRow, now: PacketRow) -> str:
     """For the sender: which packet the key has sent, and what is other in it."""
-    names = ("kind", "target", "total", "shares", "greeting", "chat")
+    names = ("kind", "target", "total", "shares", "greeting", "chat", "users")
     pairs = zip(names, _recorded_content(earlier), _recorded_content(now), strict=True)
     return f"the key has sent packet {earlier.packet_id} with other {', '.join(n for n, a, b in pairs if a != b)}"
 
 
 def _requested_content(one: PacketRequest) -> tuple[object, ...]:
-    return (one.kind, one.target_id, one.total_fen, one.shares, one.greeting, one.chat_id)
+    return (one.kind, one.target_id, one.total_fen, one.shares, one.greeting, one.chat_id, one.only_for)
+
+
+def _check_named(user_ids: Collection[int], members: Collection[int]) -> None:
+    """Raise RequestRefused if an exclusive packet names a user who is not in its group."""
+    for user_id in user_ids:
+        if user_id not in members:
+            raise RequestRefused(Reason.BAD_RECEIVERS, f"for_user_ids: user {user_id} is not in the group")
 
 
 def send_transfer(row: PacketRow) -> TransferRow:

@@ -10,7 +10,8 @@ import structlog
 from server.core import pages, reconcile
 from server.core.amounts import Caps
 from server.core.kinds import Allocation, PacketKind
-from server.core.packet import Claim, Packet, Terms
+from server.core.packet import Claim, Packet
+from server.core.packet_request import Terms
 from server.core.pages import State
 from server.core.seeds import SeedUnknown, SeedUse
 from storage.postgres.packets.packets import ClaimRow, PacketRow, Wins
@@ -53,6 +54,7 @@ def terms_of(row: PacketRow, seed: bytes = b"", dealt: tuple[int, ...] = ()) -> 
         seed_use=seed_use_of(row),
         chat_id=row.chat_id or 0,
         dealt=dealt,
+        only_for=frozenset(row.only_for or ()),
     )
 
 

@@ -56,9 +56,13 @@ class PaymentServices:
         is_current: Callable[[], bool],
         seed_keys: Mapping[str, bytes],
         smallest: str,
+        gateways: Mapping[str, Gateway] | None,
     ) -> None:
-        """`seed_keys` seal what is secret of cards, too. `smallest`: what an amount counts, as people say it."""
-        gateways = _gateways(config, clock)
+        """`seed_keys` seal what is secret of cards, too. `smallest`: what an amount counts, as people say it.
+
+        `gateways`, by name; None: those that the config asks for.
+        """
+        gateways = _gateways(config, clock) if gateways is None else gateways
         self.sender: SendService | PaidSendService = sends
         self.lookups = PaymentLookupService(stores.payments, clock.now_ms)
         self.day_limits = DayLimits(config.payments.day_limit_fen, smallest)
@@ -74,7 +78,7 @@ class PaymentServices:
         if not gateways and config.payments.wallet_password != "always":
             return
         lease_ms = int(2_000 * max((one.patience_s for one in gateways.values()), default=0.0)) + LEASE_MS
-        evidence = EvidenceService(stores.payments, sends, seeds, clock, bus, lease_ms)
+        evidence = EvidenceService(stores.payments, sends, seeds, clock, bus, lease_ms, is_current)
         token_of = cards.service.token_of
         self.attempts = attempts = PaymentService(stores.payments, gateways, evidence, clock, is_current, token_of)
         self.notices = NoticeService(gateways, stores.payments, evidence)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
@@ -47,12 +47,22 @@ class EvidenceService:
     """Applies evidence. Raises StoreUnavailable: then the payment is asked again when its lease ends."""
 
     def __init__(
-        self, store: PaymentStore, sends: SendService, seeds: SeedService, clock: Clock, bus: Bus, lease_ms: int
+        self,
+        store: PaymentStore,
+        sends: SendService,
+        seeds: SeedService,
+        clock: Clock,
+        bus: Bus,
+        lease_ms: int,
+        is_current: Callable[[], bool],
     ) -> None:
-        """`lease_ms`: so long an attempt may take before another server may begin one."""
+        """`lease_ms`: so long an attempt may take before another server may begin one.
+
+        `is_current`: the server knows who may send now, as far as other servers have changed that.
+        """
         self._store, self._sends, self._seeds = store, sends, seeds
         self._clock, self._bus = clock, bus
-        self._lease_ms = lease_ms
+        self._lease_ms, self._is_current = lease_ms, is_current
 
     async def begin(self, payment: PaymentRow) -> PaymentRow | None:
         """Begin an attempt; None: another writer has changed the payment since it was read, or it has ended."""
@@ -123,7 +133,12 @@ class EvidenceService:
         return change._replace(transfer=transfer, credits_user=credit is None)
 
     async def _packet_of(self, content: str) -> PacketRow | str:
-        """The packet that a charge pays, or why its sender may not send it any more."""
+        """The packet that a charge pays, or why its sender may not send it any more.
+
+        A bank answers, or tells by itself, at any time: also while another server may have removed the sender.
+        """
+        if not self._is_current():
+            raise StoreUnavailable("whether the sender may send is not known: other servers may have changed it")
         request = request_in(content)
         try:
             return self._sends.row(await self._sends.checked(request), self._clock.now_ms())
@@ -161,11 +176,12 @@ class _Content(msgspec.Struct, frozen=True):
     shares: int
     greeting: str
     client_seed: str
+    only_for: tuple[int, ...] = ()
 
 
 def content_of(request: PacketRequest) -> str:
     """A send as it is kept with its charge, as the sender asked for it."""
-    kept = _Content(*request[:7], request.client_seed.hex())
+    kept = _Content(*request[:7], request.client_seed.hex(), request.only_for)
     return msgspec.json.encode(kept).decode()
 
 
@@ -173,4 +189,4 @@ def request_in(content: str) -> PacketRequest:
     """The inverse of `content_of`."""
     kept = msgspec.json.decode(content, type=_Content)
     first = kept.sender_id, kept.key, kept.kind, kept.target_id, kept.amount_fen, kept.shares, kept.greeting
-    return PacketRequest(*first, bytes.fromhex(kept.client_seed))
+    return PacketRequest(*first, bytes.fromhex(kept.client_seed), only_for=kept.only_for)

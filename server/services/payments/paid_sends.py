@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from server.core.packet import Terms
-from server.core.packet_request import WALLET, PacketRequest, Payer
+from server.core.packet_request import WALLET, PacketRequest, Payer, Terms
 from server.core.payments import PaymentKind, PaymentState
 from server.core.refusals import Reason, RequestRefused
 from server.services.packets.send import SendService

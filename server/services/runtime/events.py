@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
 from server.core.ledger import WalletBalance
-from server.core.packet import Claim, Terms
+from server.core.packet import Claim
+from server.core.packet_request import Terms
 
 
 class TextPost(NamedTuple):

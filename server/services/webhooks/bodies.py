@@ -16,7 +16,7 @@ from server.core.ids import USER_ID_MAX
 from server.core.webhooks.events import TEST, EventType
 from storage.postgres.packets.packets import ClaimRow
 from storage.postgres.webhooks.deliveries import EventRow
-from storage.postgres.webhooks.facts import EntryRecord, FactStore, PacketRecord, PaymentRecord
+from storage.postgres.webhooks.facts import AdmissionRecord, EntryRecord, FactStore, PacketRecord, PaymentRecord
 
 FIRST_CLAIMED: Final = 2  # the number of an event of the first claim alone: see migration 0014
 
@@ -28,6 +28,7 @@ class Facts(NamedTuple):
     claims: dict[int, list[ClaimRow]]
     entries: dict[tuple[int, int], EntryRecord]
     payments: dict[int, PaymentRecord]
+    admissions: dict[int, AdmissionRecord]
 
 
 def _sent(event: EventRow, facts: Facts) -> dict[str, Any]:
@@ -37,6 +38,7 @@ def _sent(event: EventRow, facts: Facts) -> dict[str, Any]:
         "greeting": packet.greeting,
         "created_at_ms": packet.created_at_ms,
         "expires_at_ms": packet.expires_at_ms,
+        **({} if packet.only_for is None else {"for_user_ids": [str(one) for one in packet.only_for]}),
     }
 
 
@@ -101,6 +103,18 @@ def _payment_ended(event: EventRow, facts: Facts) -> dict[str, Any]:
     }
 
 
+def _link_shown(event: EventRow, facts: Facts) -> dict[str, Any]:
+    one = facts.admissions[event.subject]
+    users = {"sender_id": one.sender_id, "user_id": one.user_id, "from_user_id": one.from_user}
+    return {
+        "packet_id": str(one.packet_id),
+        "kind": one.kind,
+        **{name: str(user_id) for name, user_id in users.items()},
+        "depth": one.depth,
+        "at_ms": one.at_ms,
+    }
+
+
 def _banned(event: EventRow, facts: Facts) -> dict[str, Any]:
     return {"user_id": str(event.subject)}
 
@@ -127,6 +141,7 @@ RENDERERS: Final[dict[str, Callable[[EventRow, Facts], dict[str, Any]]]] = {
     EventType.PACKET_CLAIMED: _claimed,
     EventType.PACKET_FINISHED: _finished,
     EventType.PACKET_REFUNDED: _refunded,
+    EventType.LINK_SHOWN: _link_shown,
     EventType.WALLET_CHANGED: _changed,
     EventType.PAYMENT_ENDED: _payment_ended,
     EventType.USER_BANNED: _banned,
@@ -141,11 +156,13 @@ async def render(store: FactStore, events: Sequence[EventRow]) -> dict[int, byte
     claimed = [(one.subject, *_claims_of(one)) for one in events if one.type == EventType.PACKET_CLAIMED]
     changed = {(one.subject, one.number) for one in events if one.type == EventType.WALLET_CHANGED}
     ended = {one.subject for one in events if one.type == EventType.PAYMENT_ENDED}
+    shown = {one.subject for one in events if one.type == EventType.LINK_SHOWN}
     facts = Facts(
         await store.packets(packets) if packets else {},
         await store.claims(claimed) if claimed else {},
         await store.entries(changed) if changed else {},
         await store.payments(ended) if ended else {},
+        await store.admissions(shown) if shown else {},
     )
     return {one.event_id: _body(one, facts) for one in events}
 

@@ -102,6 +102,9 @@ WHERE p.kind <> 'shake' AND p.kind <> ALL($2::text[])
   AND NOT EXISTS (SELECT FROM groups s WHERE s.kind = 'signed' AND s.group_id = p.target_id)
   AND NOT EXISTS (SELECT FROM packet_groups g JOIN groups s ON s.group_id = g.group_id AND s.kind = 'signed'
                   WHERE g.packet_id = c.packet_id)
+UNION ALL
+SELECT format('packet %s: user %s opened it, it was for %s other users', packet_id, user_id, cardinality(only_for))
+FROM claims JOIN packets USING (packet_id) WHERE user_id <> ALL(only_for)
 
 -- name: chains
 -- $1: the kinds that friends pass on. The user who received the packet opens first; each other opener, and each other user who was
@@ -138,6 +141,20 @@ SELECT format('packet %s: user %s was admitted, %s', packet_id, user_id,
                    WHEN kind <> ALL($1) THEN 'its kind is not passed on'
                    ELSE 'who ' || CASE user_id WHEN sender_id THEN 'sent it' ELSE 'received it' END END)
 FROM steps WHERE kind IS NULL OR kind <> ALL($1) OR user_id IN (sender_id, target_id)
+
+-- name: bills
+-- $1: the kinds that are sent by bill. A packet has the bill that its key names, with its sponsor, receiver and amount.
+SELECT format('packet %s of %s ¤ to user %s: its bill %s of sponsor %s says %s', packet_id, total_fen, target_id, key,
+              sender_id, coalesce(b.amount_fen || ' ¤ to user ' || b.user_id, 'nothing'))
+FROM packets p LEFT JOIN bills b ON b.sponsor_id = p.sender_id AND p.key = 'bill:' || b.number
+WHERE p.kind = ANY($1::text[]) AND (b.user_id IS DISTINCT FROM p.target_id OR b.amount_fen IS DISTINCT FROM p.total_fen)
+UNION ALL
+SELECT format('bill %s of sponsor %s names packet %s, which is %s', number, sponsor_id, packet_id, p.kind)
+FROM bills b JOIN packets p ON p.sender_id = b.sponsor_id AND p.key = 'bill:' || b.number
+WHERE p.kind <> ALL($1)
+UNION ALL
+SELECT format('bill %s of sponsor %s is for user %s', number, sponsor_id, user_id)
+FROM bills WHERE number LIKE 'event.%' AND split_part(number, '.', 3) <> user_id::text
 
 -- name: directions
 -- $1, $2, $3: every kind with the types of account that it may run from and to.

@@ -37,6 +37,7 @@ _COLUMNS = (
     "client_seed",
     "commitment",
     "chat_id",
+    "only_for",
 )
 
 
@@ -46,8 +47,8 @@ class PacketRow(NamedTuple):
     Its seed follows from server seed `seed_index` of its sender and the client's; older packets hold
     `seed` instead.
 
-    `chat_id`: the one-to-one chat that a personal one was posted in. `also_in`: groups that it was sent to again;
-    told by `load` and `rows`.
+    `chat_id`: the one-to-one chat that a personal one was posted in. `only_for`: the users whom an exclusive one is
+    for. `also_in`: groups that it was sent to again; told by `load` and `rows`.
     """
 
     packet_id: int
@@ -67,6 +68,7 @@ class PacketRow(NamedTuple):
     client_seed: bytes | None = None
     commitment: bytes | None = None
     chat_id: int | None = None
+    only_for: Sequence[int] | None = None
     version: int = 0
     claimed_fen: int = 0
     refunded_fen: int = 0

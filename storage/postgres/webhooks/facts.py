@@ -33,6 +33,7 @@ class PacketRecord(NamedTuple):
     closed_at_ms: int | None
     best_luck_user_id: int | None
     best_luck_fen: int | None
+    only_for: list[int] | None
 
 
 class EntryRecord(NamedTuple):
@@ -62,6 +63,19 @@ class PaymentRecord(NamedTuple):
     packet_id: int | None
 
 
+class AdmissionRecord(NamedTuple):
+    """A user who came by the link of `from_user` to a packet of `sender_id`."""
+
+    number: int
+    packet_id: int
+    kind: str
+    sender_id: int
+    user_id: int
+    from_user: int
+    depth: int
+    at_ms: int
+
+
 class FactStore:
     """Statements that read."""
 
@@ -89,6 +103,12 @@ class FactStore:
         async with self._connection.alone() as connection:
             rows = await connection.fetch(_SQL["payments"], list(numbers))
         return {row["number"]: PaymentRecord(*row) for row in rows}
+
+    async def admissions(self, numbers: Collection[int]) -> dict[int, AdmissionRecord]:
+        """These admissions by number."""
+        async with self._connection.alone() as connection:
+            rows = await connection.fetch(_SQL["admissions"], list(numbers))
+        return {row["number"]: AdmissionRecord(*row) for row in rows}
 
     async def entries(self, asked: Iterable[tuple[int, int]]) -> dict[tuple[int, int], EntryRecord]:
         """The entries of these (user, version)."""

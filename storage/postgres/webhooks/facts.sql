@@ -1,6 +1,7 @@
 -- name: packets
 SELECT p.packet_id, p.kind, p.sender_id, p.target_id, g.external_id, p.total_fen, p.shares, p.greeting,
-       p.created_at_ms, p.expires_at_ms, p.version, p.claimed_fen, p.refunded_fen, p.closed_at_ms, b.user_id, c.amount_fen
+       p.created_at_ms, p.expires_at_ms, p.version, p.claimed_fen, p.refunded_fen, p.closed_at_ms, b.user_id, c.amount_fen,
+       p.only_for
 FROM packets AS p LEFT JOIN groups AS g ON g.group_id = p.target_id
 LEFT JOIN best_lucks AS b ON b.packet_id = p.packet_id
 LEFT JOIN claims AS c ON c.packet_id = b.packet_id AND c.user_id = b.user_id
@@ -20,3 +21,7 @@ FROM unnest($1::bigint[], $2::bigint[]) AS asked (user_id, version) JOIN entries
 
 -- name: payments
 SELECT number, kind, user_id, amount_fen, state, reason, key, card_id, packet_id FROM payments WHERE number = ANY($1)
+
+-- name: admissions
+SELECT number, packet_id, kind, sender_id, user_id, from_user, depth, at_ms
+FROM admissions JOIN packets USING (packet_id) WHERE number = ANY($1)

@@ -1,4 +1,4 @@
-"""The content of the send form, switched between lucky and equal."""
+"""The content of the send form, switched between the kinds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from client_sim.chat.screens.draft import Draft
+from client_sim.chat.screens.draft import KINDS, Draft
+
+
+def switched_to(kind: str, draft: Draft) -> Draft:
+    """The draft after as many switches as lead to a kind."""
+    while draft.kind != kind:
+        draft = draft.switched()
+    return draft
+
 
 AMOUNTS, SHARES = st.integers(0, 2_000_000), st.integers(1, 500)
 
@@ -21,13 +29,14 @@ def test_switch_to_equal_divides_the_total_and_rounds_down(total_fen: int, share
 
 @pytest.mark.parametrize(("single_fen", "shares", "total_fen"), [(200, 5, 1000), (1, 500, 500), (0, 5, 0)])
 def test_switch_to_lucky_multiplies_the_amount_of_one_share(single_fen: int, shares: int, total_fen: int) -> None:
-    assert Draft("equal", single_fen, shares, "equal").switched().shown_fen == total_fen
+    assert switched_to("lucky", Draft("equal", single_fen, shares, "equal")).shown_fen == total_fen
 
 
 @given(AMOUNTS, SHARES)
-def test_two_switches_give_back_what_was_typed(amount_fen: int, shares: int) -> None:
+def test_switch_through_all_kinds_gives_back_what_was_typed(amount_fen: int, shares: int) -> None:
     typed = Draft().with_shares(shares).with_amount(amount_fen)
-    assert typed.switched().switched() == typed
+    assert [one.kind for one in (typed, typed.switched(), typed.switched().switched())] == list(KINDS[:3])
+    assert switched_to("lucky", typed.switched()) == typed
 
 
 @given(AMOUNTS, SHARES)

@@ -78,3 +78,13 @@ def test_card_in_another_unit_never_names_yuan(unit: MoneyUnit, language: str) -
 )
 def test_amount_in_a_column_is_never_cut(unit: MoneyUnit, amount_fen: int, sign: str, shown: str) -> None:
     assert amount(unit, "en", amount_fen, 11, sign) == shown
+
+
+def test_card_of_a_kind_that_the_client_does_not_know_is_a_red_packet() -> None:
+    shown = [
+        card(Card(1, 2, 0, Packet(7, kind, 2, 1, "", 0, OPEN, 0)), 1, language, YUAN).plain
+        for kind in ("enterprise", "of tomorrow")
+        for language in ("zh", "en")
+    ]
+    assert ["企业红包" in shown[0], "packet of a sponsor" in shown[1], "红包" in shown[2]] == [True] * 3
+    assert "red packet" in shown[3]

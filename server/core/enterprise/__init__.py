@@ -1,0 +1,1 @@
+"""Packets that the chat backend sends in the name of a sponsor."""

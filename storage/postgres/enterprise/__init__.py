@@ -1,0 +1,1 @@
+"""Statements on bills and reported events."""

@@ -1,0 +1,152 @@
+"""Bills and events: limits are decided in the database, under a lock of sponsor and user."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from storage import statements
+
+if TYPE_CHECKING:
+    from storage.postgres.database import Connection, Database
+
+_SQL = statements.load(__file__)
+
+
+class NewBill(NamedTuple):
+    """A bill that is asked for."""
+
+    sponsor_id: int
+    number: str
+    user_id: int
+    amount_fen: int
+    greeting: str
+    scene: str
+    asked_at_ms: int
+
+
+class BillRow(NamedTuple):
+    """A bill as it is recorded, and what is recorded of its packet; None while there is no packet, or no claim."""
+
+    sponsor_id: int
+    number: str
+    user_id: int
+    amount_fen: int
+    greeting: str
+    scene: str
+    asked_at_ms: int
+    failed: str
+    packet_id: int | None
+    sent_at_ms: int | None
+    expires_at_ms: int | None
+    closed_at_ms: int | None
+    refunded_fen: int | None
+    received_at_ms: int | None
+
+
+class BillDay(NamedTuple):
+    """What a sponsor may give a user in the day that begins then; 0: any number, any amount."""
+
+    begin_ms: int
+    packets: int
+    fen: int
+
+
+class OverBillDay(Exception):
+    """The bill would be too much for its day; nothing was recorded."""
+
+    def __init__(self, packets: int, fen: int) -> None:
+        super().__init__(f"{packets} packets of {fen} in all")
+        self.packets = packets
+        self.fen = fen
+
+
+class RangeRow(NamedTuple):
+    """What a sponsor gives for an event, with the sealed seed of its amounts."""
+
+    sponsor_id: int
+    kind: str
+    low_fen: int
+    high_fen: int
+    greeting: str
+    sealed: bytes
+    key_id: str
+    set_at_ms: int
+
+
+class BillStore:
+    """Statements on bills, ranges and events. All methods raise StoreUnavailable: then ask again."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def begin(self, bill: NewBill, day: BillDay) -> BillRow:
+        """The bill, recorded now or before, perhaps with other content. Raises OverBillDay.
+
+        One that has failed is tried again, and judged again by its day.
+        """
+        async with self._database.transaction() as connection:
+            await connection.execute(_SQL["lock"], bill.sponsor_id, bill.user_id)
+            found = await _find(connection, bill.sponsor_id, bill.number)
+            if found is not None and (found[:6] != bill[:6] or not found.failed or found.packet_id is not None):
+                return found
+            counted = await connection.fetchrow(
+                _SQL["of_day"], bill.sponsor_id, bill.user_id, day.begin_ms, bill.number
+            )
+            assert counted is not None
+            packets, fen = counted
+            if (day.packets and packets >= day.packets) or (day.fen and fen + bill.amount_fen > day.fen):
+                raise OverBillDay(packets, fen)
+            if found is None:
+                await connection.execute(_SQL["insert"], *bill)
+            else:
+                await connection.execute(_SQL["try_again"], bill.sponsor_id, bill.number, bill.asked_at_ms)
+            found = await _find(connection, bill.sponsor_id, bill.number)
+        assert found is not None
+        return found
+
+    async def fail(self, sponsor_id: int, number: str, reason: str) -> None:
+        """No packet was sent for a bill, unless another attempt has sent it."""
+        async with self._database.reading() as connection:
+            await connection.execute(_SQL["fail"], sponsor_id, number, reason)
+
+    async def find(self, sponsor_id: int, number: str) -> BillRow | None:
+        """The bill with this number; None: there is none."""
+        async with self._database.reading() as connection:
+            return await _find(connection, sponsor_id, number)
+
+    async def range(self, sponsor_id: int, kind: str) -> RangeRow | None:
+        """What a sponsor gives for such an event; None: nothing."""
+        async with self._database.transaction() as connection:
+            return await _range(connection, sponsor_id, kind)
+
+    async def set_range(self, row: RangeRow) -> RangeRow | None:
+        """What a sponsor gives from now on; what it was before, if anything."""
+        async with self._database.transaction() as connection:
+            before = await _range(connection, row.sponsor_id, row.kind)
+            await connection.execute(_SQL["set_range"], *row)
+        return before
+
+    async def drop_range(self, sponsor_id: int, kind: str) -> RangeRow | None:
+        """A sponsor gives nothing more for such an event; what it was, if anything."""
+        async with self._database.transaction() as connection:
+            before = await _range(connection, sponsor_id, kind)
+            await connection.execute(_SQL["drop_range"], sponsor_id, kind)
+        return before
+
+    async def report(self, sponsor_id: int, event_id: str, kind: str, user_id: int, at_ms: int) -> tuple[str, int]:
+        """Record an event, once; the kind and the user that its id was reported with first."""
+        async with self._database.transaction() as connection:
+            await connection.execute(_SQL["report"], sponsor_id, event_id, kind, user_id, at_ms)
+            row = await connection.fetchrow(_SQL["event"], sponsor_id, event_id)
+        assert row is not None
+        return row["kind"], row["user_id"]
+
+
+async def _find(connection: Connection, sponsor_id: int, number: str) -> BillRow | None:
+    row = await connection.fetchrow(_SQL["find"], sponsor_id, number)
+    return None if row is None else BillRow(*row)
+
+
+async def _range(connection: Connection, sponsor_id: int, kind: str) -> RangeRow | None:
+    row = await connection.fetchrow(_SQL["range"], sponsor_id, kind)
+    return None if row is None else RangeRow(*row)

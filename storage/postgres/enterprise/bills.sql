@@ -1,0 +1,47 @@
+-- name: lock
+-- Bills of one sponsor for one user are judged one after the other: each counts those before it.
+SELECT pg_advisory_xact_lock(hashtextextended('bills ' || $1::bigint || ' ' || $2::bigint, 0))
+
+-- name: of_day
+-- $3: the first moment of the day. One that is being asked for again is not counted with itself.
+SELECT count(*), coalesce(sum(amount_fen), 0)::bigint FROM bills
+WHERE sponsor_id = $1 AND user_id = $2 AND asked_at_ms >= $3 AND asked_at_ms < $3 + 86400000 AND failed = '' AND number <> $4
+
+-- name: insert
+INSERT INTO bills (sponsor_id, number, user_id, amount_fen, greeting, scene, asked_at_ms)
+VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING
+
+-- name: try_again
+UPDATE bills SET failed = '', asked_at_ms = $3 WHERE sponsor_id = $1 AND number = $2 AND failed <> ''
+
+-- name: fail
+-- Unless another attempt at the same time has sent the packet.
+UPDATE bills b SET failed = $3 WHERE sponsor_id = $1 AND number = $2
+    AND NOT EXISTS (SELECT FROM packets p WHERE p.sender_id = b.sponsor_id AND p.key = 'bill:' || b.number)
+
+-- name: find
+SELECT b.sponsor_id, b.number, b.user_id, b.amount_fen, b.greeting, b.scene, b.asked_at_ms, b.failed, p.packet_id,
+       p.created_at_ms, p.expires_at_ms, p.closed_at_ms, p.refunded_fen, c.at_ms
+FROM bills b LEFT JOIN packets p ON p.sender_id = b.sponsor_id AND p.key = 'bill:' || b.number
+LEFT JOIN claims c ON c.packet_id = p.packet_id
+WHERE b.sponsor_id = $1 AND b.number = $2
+
+-- name: range
+SELECT sponsor_id, kind, low_fen, high_fen, greeting, sealed, key_id, set_at_ms FROM event_ranges
+WHERE sponsor_id = $1 AND kind = $2 FOR UPDATE
+
+-- name: set_range
+INSERT INTO event_ranges (sponsor_id, kind, low_fen, high_fen, greeting, sealed, key_id, set_at_ms)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+ON CONFLICT (sponsor_id, kind) DO UPDATE
+SET low_fen = excluded.low_fen, high_fen = excluded.high_fen, greeting = excluded.greeting, sealed = excluded.sealed,
+    key_id = excluded.key_id, set_at_ms = excluded.set_at_ms
+
+-- name: drop_range
+DELETE FROM event_ranges WHERE sponsor_id = $1 AND kind = $2
+
+-- name: report
+INSERT INTO sponsor_events (sponsor_id, event_id, kind, user_id, at_ms) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING
+
+-- name: event
+SELECT kind, user_id FROM sponsor_events WHERE sponsor_id = $1 AND event_id = $2

@@ -1,0 +1,71 @@
+"""Packets in a sponsor's name, over HTTP: bills by their number, events, ranges."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.http_api.client import Api
+
+BILLS, EVENTS = "/v1/sponsors/90001/packets", "/v1/sponsors/90001/events"
+
+
+@pytest.fixture
+async def sponsor(api: Api) -> Api:
+    """The chat backend, with a sponsor that has 100.00 yuan, and a user."""
+    await api.ok("PUT", "/v1/users/90001", {"name": "Tea House"})
+    await api.ok("PUT", "/v1/users/7", {"name": "Ann"})
+    await api.ok("POST", "/v1/wallets/90001/top-up", {"amount_fen": 10_000}, key="t")
+    return api
+
+
+async def test_bill_is_sent_once_and_asked_by_its_number(sponsor: Api) -> None:
+    body = {"bill_number": "B-1", "user_id": "7", "amount_fen": 888, "greeting": "谢谢"}
+    sent = await sponsor.ok("POST", BILLS, body)
+    assert sent == {
+        "sponsor_id": "90001",
+        "bill_number": "B-1",
+        "user_id": "7",
+        "amount_fen": 888,
+        "status": "SENT",
+        "packet_id": sent["packet_id"],
+        "sent_at_ms": sent["sent_at_ms"],
+    }
+    assert await sponsor.ok("POST", BILLS, body) == sent == await sponsor.ok("GET", f"{BILLS}/B-1")
+    opened = await sponsor.ok("POST", f"/v1/packets/{sent['packet_id']}/open", {"user_id": "7"})
+    assert opened["amount_fen"] == 888
+    received = await sponsor.ok("GET", f"{BILLS}/B-1")
+    assert (received["status"], "received_at_ms" in received) == ("RECEIVED", True)
+    other = await sponsor("POST", BILLS, {**body, "amount_fen": 889})
+    assert (other.status, other.code) == (409, "key_reused")
+
+
+async def test_what_is_wrong_with_a_bill_is_named(sponsor: Api) -> None:
+    body = {"bill_number": "B-1", "user_id": "7", "amount_fen": 888}
+    for changes, status, code in (
+        ({"amount_fen": 99}, 422, "bad_amount"),
+        ({"scene_id": "other"}, 422, "bad_scene"),
+        ({"bill_number": "B 1"}, 400, "bad_key"),
+        ({"user_id": "90001"}, 422, "bad_target"),
+    ):
+        refused = await sponsor("POST", BILLS, {**body, **changes})
+        assert (refused.status, refused.code) == (status, code), changes
+    unknown = await sponsor("POST", "/v1/sponsors/90002/packets", body)
+    assert (unknown.status, unknown.code) == (404, "no_such_user")
+    missing = await sponsor("GET", f"{BILLS}/B-9")
+    assert (missing.status, missing.json["detail"]) == (404, "there is no such bill")
+    users = {"sender_id": "90001", "kind": "enterprise", "target_id": "7", "amount_fen": 888}
+    assert (await sponsor("POST", "/v1/packets", users, key="k")).code == "bad_target"
+
+
+async def test_follower_gets_a_packet_of_the_range_that_was_set(sponsor: Api) -> None:
+    event = {"event_id": "e-1", "event_kind": "follow", "user_id": "7"}
+    assert await sponsor.ok("POST", EVENTS, event) == {"event_id": "e-1", "user_id": "7"}
+    made = await sponsor.ok("PUT", f"{EVENTS}/follow", {"low_fen": 200, "high_fen": 300})
+    assert (made["event_kind"], len(made["commitment"]), "revealed_seed" in made) == ("follow", 64, False)
+    got = await sponsor.ok("POST", EVENTS, {**event, "event_id": "e-2"})
+    assert (got["status"], got["bill_number"], 200 <= got["amount_fen"] <= 300) == ("SENT", "event.follow.7", True)
+    assert (await sponsor.ok("POST", EVENTS, {**event, "event_id": "e-3"}))["packet_id"] == got["packet_id"]
+    assert (await sponsor.ok("GET", f"{BILLS}/event.follow.7"))["packet_id"] == got["packet_id"]
+    assert len((await sponsor.ok("PUT", f"{EVENTS}/follow", {"low_fen": 0, "high_fen": 0}))["revealed_seed"]) == 64
+    wrong = await sponsor("PUT", f"{EVENTS}/leave", {"low_fen": 200, "high_fen": 300})
+    assert (wrong.status, wrong.code) == (400, "bad_request")

@@ -1,0 +1,277 @@
+"""Packets in a sponsor's name on real stores: once per bill number, limits of a day, states, events."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import asyncpg
+import pytest
+
+from client_sim.sdk.client import Client
+from client_sim.sdk.errors import Refusal
+from protocol import messages
+from server.core.refusals import Reason, RequestRefused
+from server.services.money.audit import audit
+from storage.postgres.database import Database
+from tests.conftest import DAY_MS, SEED_KEYS, Connect, Server, StartServer, TurnedClock
+from tests.services.conftest import until
+
+SPONSOR, OTHER, ANN, BEN = 90_001, 90_002, 3, 4
+BooksBalance = Callable[[], Awaitable[None]]
+SCENES = {"enterprise__scenes": ["PRODUCT_1"]}
+
+
+async def refused(request: Awaitable[Any]) -> str:
+    with pytest.raises(Refusal) as caught:
+        await request
+    return caught.value.name
+
+
+async def backend_of(server: Server, connect: Connect) -> Client:
+    """The chat backend; sponsors with 1,000.00 yuan each, and two users."""
+    backend = await connect(server, 0)
+    await backend.put_users({SPONSOR: "Tea House", OTHER: "Bakery", ANN: "Ann", BEN: "Ben"})
+    for sponsor in (SPONSOR, OTHER):
+        await backend.top_up(sponsor, 100_000)
+    return backend
+
+
+@pytest.fixture
+async def server(start_server: StartServer) -> Server:
+    return await start_server(**SCENES, enterprise__user_packets_a_day=3)
+
+
+@pytest.fixture
+async def backend(server: Server, connect: Connect) -> Client:
+    return await backend_of(server, connect)
+
+
+async def settled(sql: asyncpg.Connection[asyncpg.Record]) -> bool:
+    waiting = "SELECT (SELECT count(*) FROM settlement_queue) + (SELECT count(*) FROM outbox)"
+    return int(await sql.fetchval(waiting)) == 0
+
+
+async def test_bill_is_sent_once_and_received(
+    server: Server,
+    backend: Client,
+    connect: Connect,
+    books_balance: BooksBalance,
+    sql: asyncpg.Connection[asyncpg.Record],
+) -> None:
+    ann = await connect(server, ANN)
+    asked = SPONSOR, "B-1", ANN, 888, "谢谢"
+    sent = await asyncio.gather(*(backend.send_bill(*asked) for _ in range(5)))
+    assert {(one.status, one.packet_id, one.amount_fen) for one in sent} == {("SENT", sent[0].packet_id, 888)}
+    assert await sql.fetchval("SELECT count(*) FROM packets") == 1
+    page = await ann.open_page(sent[0].packet_id)
+    assert (page.sender_name, page.greeting, page.view) == ("Tea House", "谢谢", "open")
+    assert (await ann.open(sent[0].packet_id)).amount_fen == 888
+    found = await backend.bill(SPONSOR, "B-1")
+    assert (found.status, found.received_at_ms >= found.sent_at_ms > 0, found.reason) == ("RECEIVED", True, "")
+    await until(lambda: settled(sql))
+    await books_balance()
+
+
+async def test_other_content_under_a_number_is_refused_and_another_sponsor_has_its_own(backend: Client) -> None:
+    await backend.send_bill(SPONSOR, "B-1", ANN, 888)
+    for other in ((SPONSOR, "B-1", BEN, 888), (SPONSOR, "B-1", ANN, 889), (SPONSOR, "B-1", ANN, 888, "hello")):
+        assert await refused(backend.send_bill(*other)) == "key_reused"
+    assert await refused(backend.send_bill(SPONSOR, "B-1", ANN, 888, scene_id="PRODUCT_1")) == "key_reused"
+    assert (await backend.send_bill(OTHER, "B-1", BEN, 500)).status == "SENT"
+    assert await refused(backend.bill(OTHER, "B-2")) == "not_allowed"
+
+
+async def test_amount_without_a_scene_is_limited_and_with_one_it_is_larger(
+    server: Server, backend: Client, connect: Connect
+) -> None:
+    assert await refused(backend.send_bill(SPONSOR, "B-1", ANN, 20_001)) == "bad_amount"
+    assert await refused(backend.send_bill(SPONSOR, "B-1", ANN, 20_001, scene_id="x")) == "bad_scene"
+    sent = await backend.send_bill(SPONSOR, "B-1", ANN, 50_000, scene_id="PRODUCT_1")
+    ann = await connect(server, ANN)
+    assert (await ann.open(sent.packet_id)).amount_fen == 50_000
+    assert (await ann.verify(sent.packet_id)).faults == []
+
+
+async def test_bill_that_failed_is_tried_again_under_its_number(backend: Client) -> None:
+    poor = 90_003
+    await backend.put_users({poor: "poor"})
+    failed = await backend.send_bill(poor, "B-1", ANN, 888)
+    assert (failed.status, failed.reason, failed.packet_id) == ("FAILED", "not_enough_money", 0)
+    assert (await backend.bill(poor, "B-1")).status == "FAILED"
+    await backend.top_up(poor, 888)
+    sent = await backend.send_bill(poor, "B-1", ANN, 888)
+    assert (sent.status, sent.reason) == ("SENT", "")
+    unknown = await backend.send_bill(SPONSOR, "B-2", 777_777, 888)
+    assert (unknown.status, unknown.reason) == ("FAILED", "no_such_user")
+    assert await refused(backend.send_bill(777_778, "B-3", ANN, 888)) == "no_such_user"
+
+
+async def test_day_of_beijing_limits_what_a_sponsor_gives_a_user_however_many_ask_at_once(
+    start_server: StartServer, connect: Connect, server_clock: TurnedClock, server: Server, backend: Client
+) -> None:
+    day_ms = (server_clock.now_ms() + 8 * 3_600_000) // DAY_MS * DAY_MS - 8 * 3_600_000
+    server_clock.ahead_ms += day_ms + DAY_MS - 60_000 - server_clock.now_ms()  # a minute before midnight in Beijing
+    second = await connect(await start_server(server__node=1, enterprise__user_packets_a_day=3), 0)
+    asks = [(backend if number % 2 else second).send_bill(SPONSOR, f"B-{number}", ANN, 100) for number in range(8)]
+    outcomes = await asyncio.gather(*asks, return_exceptions=True)
+    names = sorted(getattr(one, "name", "sent") for one in outcomes)
+    assert names == ["limit"] * 5 + ["sent"] * 3
+    assert (await backend.send_bill(SPONSOR, "B-100", BEN, 100)).status == "SENT"
+    assert (await backend.send_bill(OTHER, "B-100", ANN, 100)).status == "SENT"
+    server_clock.ahead_ms += 60_000
+    assert (await backend.send_bill(SPONSOR, "B-101", ANN, 100)).status == "SENT"
+
+
+async def test_bill_that_is_tried_again_is_judged_by_its_day_again(server: Server, backend: Client) -> None:
+    poor = 90_003
+    await backend.put_users({poor: "poor"})
+    assert (await backend.send_bill(poor, "B-0", ANN, 500)).status == "FAILED"  # it counts for nothing
+    await backend.top_up(poor, 1_000)
+    for number in ("B-1", "B-2", "B-3"):
+        assert (await backend.send_bill(poor, number, ANN, 100)).status == "SENT"
+    assert await refused(backend.send_bill(poor, "B-0", ANN, 500)) == "limit"
+    assert (await backend.bill(poor, "B-0")).status == "FAILED"
+
+
+async def test_fen_of_a_day_are_limited(start_server: StartServer, connect: Connect) -> None:
+    backend = await backend_of(await start_server(enterprise__user_fen_a_day=1_000), connect)
+    await backend.send_bill(SPONSOR, "B-1", ANN, 600)
+    assert await refused(backend.send_bill(SPONSOR, "B-2", ANN, 401)) == "limit"
+    assert (await backend.send_bill(SPONSOR, "B-2", ANN, 400)).status == "SENT"
+    assert (await backend.send_bill(SPONSOR, "B-1", ANN, 600)).status == "SENT"  # again: not counted again
+
+
+async def test_bill_that_expires_comes_back(
+    start_server: StartServer,
+    connect: Connect,
+    server_clock: TurnedClock,
+    books_balance: BooksBalance,
+    sql: asyncpg.Connection[asyncpg.Record],
+) -> None:
+    backend = await backend_of(await start_server(refunds__interval_s=3600), connect)
+    await backend.send_bill(SPONSOR, "B-1", ANN, 888)
+    server_clock.ahead_ms += DAY_MS
+    assert (await backend.bill(SPONSOR, "B-1")).status == "RFUND_ING"
+    second = await start_server(server__node=1, refunds__interval_s=0.05)
+    assert second.url
+
+    async def is_back() -> bool:
+        return (await backend.bill(SPONSOR, "B-1")).status == "REFUND"
+
+    await until(is_back)
+    assert (await backend.bill(SPONSOR, "B-1")).refunded_fen == 888
+    await until(lambda: settled(sql))
+    await books_balance()
+
+
+async def test_outcome_that_is_unknown_is_found_by_the_number(server: Server, backend: Client) -> None:
+    bills = server.app.services.enterprise.bills
+    send = bills._send
+
+    async def lost(asked: Any) -> Any:
+        await send(asked)
+        raise RequestRefused(Reason.STORE_UNAVAILABLE, "the reply was lost")
+
+    bills._send = lost
+    assert await refused(backend.send_bill(SPONSOR, "B-1", ANN, 888)) == "store_unavailable"
+
+    async def down(asked: Any) -> Any:
+        raise RequestRefused(Reason.STORE_UNAVAILABLE, "away")
+
+    bills._send = down
+    assert await refused(backend.send_bill(SPONSOR, "B-2", ANN, 888)) == "store_unavailable"
+    assert [(await backend.bill(SPONSOR, number)).status for number in ("B-1", "B-2")] == ["SENT", "SENDING"]
+    bills._send = send
+    assert (await backend.send_bill(SPONSOR, "B-2", ANN, 888)).status == "SENT"
+
+
+# --- events ---------------------------------------------------------------------------------------------------
+
+
+async def test_follower_gets_one_packet_whatever_is_reported(
+    server: Server,
+    backend: Client,
+    connect: Connect,
+    books_balance: BooksBalance,
+    sql: asyncpg.Connection[asyncpg.Record],
+) -> None:
+    nothing = await backend.report_event(SPONSOR, "e0", "follow", ANN)
+    assert (nothing.bill_number, nothing.status) == ("", "")
+    made = await backend.set_event_range(SPONSOR, "follow", 200, 500, "谢谢关注")
+    assert (len(made.commitment), made.revealed_seed) == (32, b"")
+    got = await asyncio.gather(*(backend.report_event(SPONSOR, f"e{n % 2}", "follow", ANN) for n in range(6)))
+    assert len({(one.bill_number, one.packet_id, one.amount_fen) for one in got}) == 1
+    assert (got[0].status, 200 <= got[0].amount_fen <= 500) == ("SENT", True)
+    assert await sql.fetchval("SELECT count(*) FROM packets") == 1
+    ann = await connect(server, ANN)
+    assert (await ann.open_page(got[0].packet_id)).greeting == "谢谢关注"
+    await ann.open(got[0].packet_id)
+    assert (await backend.report_event(SPONSOR, "e9", "follow", ANN)).status == "RECEIVED"
+    assert await refused(backend.report_event(SPONSOR, "e0", "follow", BEN)) == "key_reused"
+    assert await refused(backend.report_event(SPONSOR, "e0", "sign_up", ANN)) == "key_reused"
+    assert await refused(backend.report_event(SPONSOR, "e8", "leave", ANN)) == "bad_request"
+    await until(lambda: settled(sql))
+    await books_balance()
+
+
+async def test_amount_of_a_follower_is_proven_by_the_seed_that_the_next_range_reveals(backend: Client) -> None:
+    made = await backend.set_event_range(SPONSOR, "follow", 200, 20_000)
+    got = await backend.report_event(SPONSOR, "e1", "follow", ANN)
+    seed = (await backend.set_event_range(SPONSOR, "follow", 300, 300)).revealed_seed
+    drawn = int.from_bytes(hmac.digest(seed, ANN.to_bytes(8, "big"), "sha256"), "big")
+    assert got.amount_fen == 200 + drawn % 19_801
+    numbers = (200).to_bytes(8, "big") + (20_000).to_bytes(8, "big")
+    told = b"hongbao event packet" + seed + SPONSOR.to_bytes(8, "big") + b"\x06follow" + numbers
+    assert made.commitment == hashlib.sha256(told).digest()
+    assert (await backend.report_event(SPONSOR, "e2", "follow", BEN)).amount_fen == 300
+    ended = await backend.set_event_range(SPONSOR, "follow", 0, 0)
+    assert (ended.commitment, len(ended.revealed_seed)) == (b"", 32)
+    assert (await backend.report_event(SPONSOR, "e3", "follow", 5)).bill_number == ""
+
+
+async def test_range_under_the_minimum_and_users_are_refused(
+    backend: Client, server: Server, connect: Connect
+) -> None:
+    assert await refused(backend.set_event_range(SPONSOR, "follow", 199, 300)) == "bad_amount"
+    ann = await connect(server, ANN)
+    for request in (
+        ann.send_bill(SPONSOR, "B-1", ANN, 888),
+        ann.bill(SPONSOR, "B-1"),
+        ann.report_event(SPONSOR, "e1", "follow", ANN),
+        ann.set_event_range(SPONSOR, "follow", 200, 300),
+    ):
+        assert await refused(request) == "forbidden"
+    assert await refused(ann.send_packet("enterprise", BEN, 100, 1)) == "bad_target"
+
+
+async def test_seed_of_a_range_stands_in_no_table(backend: Client, sql: asyncpg.Connection[asyncpg.Record]) -> None:
+    await backend.set_event_range(SPONSOR, "follow", 200, 300)
+    sealed = await sql.fetchval("SELECT sealed FROM event_ranges")
+    seed = (await backend.set_event_range(SPONSOR, "follow", 200, 300)).revealed_seed
+    assert len(seed) == 32
+    assert seed not in sealed
+
+
+PLANTED = {
+    "says 889": "UPDATE bills SET amount_fen = 889",
+    "to user 4": "UPDATE bills SET user_id = 4",
+    "says nothing": "UPDATE bills SET number = 'other'",
+    "which is personal": "UPDATE packets SET kind = 'personal'",
+    "is for user 3": "UPDATE bills SET number = 'event.follow.4'",
+}
+
+
+@pytest.mark.parametrize("told", PLANTED)
+async def test_planted_discrepancy_of_a_bill_is_named(
+    told: str, backend: Client, database: Database, sql: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    sent: messages.BillSent = await backend.send_bill(SPONSOR, "B-1", ANN, 888)
+    assert sent.status == "SENT"
+    await sql.execute(PLANTED[told])
+    report = await audit(database, SEED_KEYS)
+    (bills,) = [one.discrepancies for one in report.findings if one.name == "bills"]
+    assert any(told in line for line in bills), bills

@@ -1,0 +1,18 @@
+"""What a deliberate defect is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tests.sim.world import World
+
+
+class Defect:
+    """No defect; each subclass breaks one thing."""
+
+    def break_stores(self, world: World) -> None:
+        """Called when the stores have just been made."""
+
+    def break_server(self, server: Any) -> None:
+        """Called when a server has just been assembled."""
