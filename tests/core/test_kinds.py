@@ -55,6 +55,7 @@ def test_kinds_that_older_clients_do_not_know_are_features_of_their_name() -> No
     assert {kind: kind.row.feature for kind in PacketKind if kind.row.feature} == {
         PacketKind.FISSION: messages.FISSION,
         PacketKind.EXCLUSIVE: messages.EXCLUSIVE,
+        PacketKind.ENTERPRISE: messages.ENTERPRISE,
     }
     assert all(kind.row.feature in ("", kind) for kind in PacketKind)
 
