@@ -89,10 +89,7 @@ class Dispatch:
             services, campaigns, self._sessions, self._refuse, self._jittered, self._now_ms
         )
         self.answers = self._replying.answers
-        packets, pages = (
-            PacketHandlers(services, campaigns),
-            PageHandlers(services, subscriptions, self.answers),
-        )
+        packets, pages = PacketHandlers(services, campaigns), PageHandlers(services, subscriptions, self.answers)
         chat, money = ChatHandlers(services, unit), MoneyHandlers(services, self._hub)
         cards, groups = CardHandlers(services), GroupHandlers(services)
         others = BackendHandlers(services).served() | PeopleHandlers(services).served() | campaigns.served()

@@ -23,6 +23,7 @@ from server.http_api.shapes.base import (
     Reply,
     Request,
     Seed,
+    SentKind,
     StreamText,
     asked,
 )
@@ -41,7 +42,7 @@ class PacketSendBody(Request):
     """
 
     sender_id: UserId
-    kind: Kind
+    kind: SentKind
     amount_fen: Annotated[int, asked(1, FEN_MAX, AMOUNT)]
     shares: Annotated[int, asked(1, SHARES_MAX, SHARES)] | UnsetType = UNSET
     group: GroupText | UnsetType = UNSET
