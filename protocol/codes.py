@@ -37,16 +37,14 @@ class Refusal(IntEnum):
     BAD_PASS = 214
     BANNED = 215
     BAD_LINK = 216
-    TOO_DEEP = 240
-    BAD_SCENE = 241
-
+    BAD_RECEIVERS = 220
     NO_SUCH_CAMPAIGN = 230
     NOT_A_SPONSOR = 231
     BAD_CAMPAIGN = 232
     BAD_BUDGET = 233
     CAMPAIGN_OVER = 234
-
-    BAD_RECEIVERS = 220
+    TOO_DEEP = 240
+    BAD_SCENE = 241
 
     BAD_AMOUNT = 300
     BAD_SHARES = 301
@@ -122,8 +120,8 @@ REFUSALS: dict[Refusal, RefusalRow] = {
         0,
         "the link to a packet or to its page is not signed with a key of this server, has expired or was revoked",
     ),
-    Refusal.TOO_DEEP: RefusalRow(
-        False, 0, "the packet has been passed on from friend to friend as far as it may be"
+    Refusal.BAD_RECEIVERS: RefusalRow(
+        False, 0, "an exclusive packet names 1 to 500 members of its group, each once, not its sender"
     ),
     Refusal.NO_SUCH_CAMPAIGN: RefusalRow(False, 0, "no such campaign, or not for this user"),
     Refusal.NOT_A_SPONSOR: RefusalRow(False, 0, "the user is not a sponsor"),
@@ -134,8 +132,8 @@ REFUSALS: dict[Refusal, RefusalRow] = {
         False, 0, "the budget does not fit the amounts; the detail names the one that fits"
     ),
     Refusal.CAMPAIGN_OVER: RefusalRow(False, 0, "the campaign has ended: it cannot be paused or resumed"),
-    Refusal.BAD_RECEIVERS: RefusalRow(
-        False, 0, "an exclusive packet names 1 to 500 members of its group, each once, not its sender"
+    Refusal.TOO_DEEP: RefusalRow(
+        False, 0, "the packet has been passed on from friend to friend as far as it may be"
     ),
     Refusal.BAD_SCENE: RefusalRow(False, 0, "the scene of a bill is none of those in the config"),
     Refusal.BAD_AMOUNT: RefusalRow(False, 0, "an amount under or over its limit; the detail names the limit"),
