@@ -96,6 +96,8 @@ class Acknowledgements:
         match reply:
             case messages.Grabbed() | messages.Opened():
                 name = self._opened(user_id, reply)
+            case messages.Shaken():
+                name = self._shaken(user_id, reply)
             case messages.PacketSent():
                 name = self._sent(user_id, reply)
             case _:
@@ -111,6 +113,13 @@ class Acknowledgements:
             if reply.answer == "won":
                 self.won.add(place)
         return reply.answer
+
+    def _shaken(self, user_id: int, reply: messages.Shaken) -> str:
+        if reply.win is not None and reply.result == "won":
+            place, share = (reply.win.packet_id, user_id), (reply.win.index, reply.win.amount_fen)
+            self.acked_twice += self.claims.setdefault(place, share) != share or place in self.won
+            self.won.add(place)
+        return reply.result
 
     def _sent(self, user_id: int, reply: messages.PacketSent) -> str:
         self.acked_twice += reply.packet_id in self.sends

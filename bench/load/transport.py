@@ -107,6 +107,8 @@ class MeasuredConnection(asyncio.Protocol):
                 self.send(frame(messages.encode(messages.Pong(message.seq))))
             case messages.Goodbye():
                 self.end_reason = f"{message.name} {message.detail}".strip()
+            case _:  # a reply of more than 15 fields, whose kind stands two bytes further on
+                self.on_reply(message)
 
     def _log_in(self, reply: Message) -> None:
         if isinstance(reply, messages.Welcome):

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from bench.scenarios import basic, day, flood, hot, http, idle, login, overload, push, webhooks
+from bench.scenarios import basic, day, flood, hot, http, idle, login, overload, push, shakes, webhooks
 from bench.scenarios.scenario import Scenario
 
 SCENARIOS: Final[dict[str, type[Scenario]]] = {
@@ -34,6 +34,8 @@ SCENARIOS: Final[dict[str, type[Scenario]]] = {
     "push": push.Push,
     "day": day.Day,
     "flood": flood.Flood,
+    "shakes": shakes.Shakes,
+    "wins": shakes.Wins,
     "webhooks": webhooks.Webhooks,
     "http": http.Http,
     "http-send": http.HttpSend,

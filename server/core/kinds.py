@@ -78,6 +78,11 @@ class KindRow(NamedTuple):
     feature: str = ""  # of clients that know the kind, as their login says; others get a text in its place
 
     @property
+    def goes_to_group(self) -> bool:
+        """Its target is a group."""
+        return self.audience in (Audience.GROUP, Audience.LISTED)
+
+    @property
     def goes_to_user(self) -> bool:
         """Its target is a user, not a group."""
         return self.audience in (Audience.RECEIVER, Audience.INVITED)

@@ -36,6 +36,10 @@ COUNTERS: Final[dict[str, tuple[str, Callable[[Sample], float]]]] = {
     "settled_claims": ("claims credited to wallets", lambda now: now.settled),
     "refunded_packets": ("packets with a refund", lambda now: now.refunded_packets),
     "slow_readers": ("connections closed because the client did not read", lambda now: now.slow_readers),
+    "campaign_leases_reclaimed": (
+        "leases of campaigns that were taken from servers that had died",
+        lambda now: 0 if now.campaigns is None else now.campaigns.reclaimed,
+    ),
 }
 COUNTERS_BY: Final[dict[str, tuple[str, str, Callable[[Sample], Counts]]]] = {
     "requests": ("requests", "kind", lambda now: now.requests),
@@ -44,6 +48,7 @@ COUNTERS_BY: Final[dict[str, tuple[str, str, Callable[[Sample], Counts]]]] = {
     "closes": ("connections closed by the server", "reason", lambda now: now.closes),
     "loop_failures": ("failures of a loop, which was then started again", "loop", lambda now: now.loop_failures),
     "webhook_deliveries": ("attempts to deliver webhooks", "result", lambda now: now.webhooks.results),
+    "shakes": ("shakes", "result", lambda now: {} if now.campaigns is None else now.campaigns.shakes),
     "money_fen": ("money moved, in {smallest}", "flow", lambda now: now.money_fen),
 }
 COUNTERS_BY_TWO: Final[dict[str, tuple[str, tuple[str, str], Callable[[Sample], Mapping[str, Counts]]]]] = {
@@ -84,6 +89,14 @@ GAUGES: Final[dict[str, tuple[str, Callable[[Sample], float | None]]]] = {
     "payment_breaks": (
         "evidence that contradicts the end of a payment, or its amount, and was not closed",
         lambda now: None if now.payments is None else now.payments.breaks,
+    ),
+    "campaigns": (
+        "campaigns whose books are open",
+        lambda now: None if now.campaigns is None else now.campaigns.open,
+    ),
+    "campaign_leases": (
+        "leases of campaigns that this server gives away",
+        lambda now: None if now.campaigns is None else now.campaigns.leases,
     ),
     "loop_lag_seconds": ("maximum lag of the event loop in the last second", lambda now: now.loop_lag_ms / 1000),
     "resident_memory_bytes": ("resident memory of the process", lambda now: now.rss_bytes),

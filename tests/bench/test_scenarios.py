@@ -21,6 +21,7 @@ EXPECTED = {  # the answers of 40 users in 200 operations, 5 each
     "open": {"won": 200},
     "opens": {"won": 200},
     "send": {"sent": 200},
+    "wins": {"won": 200},
 }
 LOOPS = {
     "closed": {"depth": 3, "requests": 200},
@@ -44,6 +45,13 @@ async def test_scenario_gives_the_expected_answers_and_the_books_agree(
     assert verdict.holds
     assert (verdict.difference_fen, verdict.in_doubt) == (0, 0)
     assert outcome.claims or outcome.sends
+
+
+async def test_shakes_win_nothing_and_touch_no_book(start_server: StartServer, database: Database) -> None:
+    server = await start_server(**LIMITS)
+    outcome = await run_scenario(RunSpec("shakes", connections=40, depth=3, requests=200), server)
+    assert (outcome.answers, outcome.errors, outcome.claims) == ({"nothing": 200}, {}, [])
+    assert (await judge(database, outcome, SEED_KEYS)).holds
 
 
 async def test_scenario_measures_a_server_with_tls(

@@ -7,7 +7,16 @@ import hashlib
 import asyncpg
 import pytest
 
-from client_sim.sdk import BadBudget, CampaignOver, KeyReused, NotASponsor, NotEnoughMoney, NotFinished, fairness
+from client_sim.sdk import (
+    BadBudget,
+    CampaignOver,
+    KeyReused,
+    NotAllowed,
+    NotASponsor,
+    NotEnoughMoney,
+    NotFinished,
+    fairness,
+)
 from client_sim.sdk.client import Client
 from server.core.campaigns import deck
 from server.core.campaigns.pool import Pool
@@ -198,3 +207,25 @@ async def test_audit_names_a_planted_discrepancy(
     found = {one.name: one.discrepancies for one in (await festival.audit()).findings}
     name = planted.partition(":")[0]
     assert any(words in line for line in found[name]), found
+
+
+async def test_audit_names_a_share_with_another_amount(books: tuple[Festival, Client], sql: Sql) -> None:
+    await sql.execute("ALTER TABLE claims DISABLE TRIGGER USER")
+    await sql.execute("UPDATE claims SET amount_fen = amount_fen + 1")
+    festival, _ = books
+    found = {one.name: one.discrepancies for one in (await festival.audit()).findings}
+    assert len([line for line in found["dealt"] if "was won with" in line]) == 2
+
+
+async def test_proof_of_a_lease_is_that_of_its_campaign(
+    server: Server, connect: Connect, festival: Festival
+) -> None:
+    campaign_id = await festival.campaign(40)
+    alice = await connect(server, 11)
+    win = (await festival.shake_until(alice, campaign_id)).win
+    assert win is not None
+    await festival.backend.end_campaign(campaign_id)
+    await closed(festival, campaign_id)
+    with pytest.raises(NotAllowed):
+        await alice.reveal(win.packet_id)
+    assert len((await alice.reveal(campaign_id)).claims) == 1

@@ -208,7 +208,7 @@ async def test_win_has_a_page_and_a_record_of_its_own(
     assert (await alice.result_page(win.packet_id)).page.amount_fen == win.amount_fen
 
 
-async def test_nobody_but_the_winner_is_told_of_a_win(
+async def test_only_the_winner_is_told_of_a_win(
     server: Server, connect: Connect, festival: Festival, settled: Settled, sql: Sql
 ) -> None:
     campaign_id = await festival.campaign()

@@ -125,7 +125,7 @@ class RefundSkipsTheRedrive(Defect):
         async def skip(logs: Any) -> set[int]:
             return set()
 
-        server.services.refunds._redrive = skip
+        server.services.refunds._closing._redrive = skip
 
 
 class AnswersBeforeTheCommit(Defect):

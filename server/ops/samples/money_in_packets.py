@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from server.ops.samples.sample import Sample
+from server.ops.samples.sample import Counts, Sample
 
 WINDOW: Final = 5  # samples: a count starts at most three seconds before it is seen, and one more sample follows it
 FLOWS: Final = ("sent", "claimed", "refunded")
@@ -49,8 +49,8 @@ class MoneyInPacketsCheck:
 
     def _check(self, in_packets: int) -> None:
         is_full = len(self._recent) == WINDOW  # if not, the server has just started and nothing had moved before
-        oldest = self._recent[0].money_fen if is_full else dict.fromkeys(FLOWS, 0)
-        newest = self._recent[-1].money_fen
+        oldest = _flows(self._recent[0]) if is_full else dict.fromkeys(FLOWS, 0)
+        newest = _flows(self._recent[-1])
         least = in_packets + oldest["claimed"] + oldest["refunded"] - newest["sent"]
         most = in_packets + newest["claimed"] + newest["refunded"] - oldest["sent"]
         difference = max(0, self._least - most) - max(0, least - self._most)
@@ -63,8 +63,17 @@ class MoneyInPacketsCheck:
         )
 
 
+def _flows(sample: Sample) -> Counts:
+    """What was sent, claimed and refunded; a lease of a campaign is sent, and its rest refunded, by the pool."""
+    flows, campaigns = {flow: sample.money_fen[flow] for flow in FLOWS}, sample.campaigns
+    if campaigns is not None:
+        flows["sent"] += campaigns.leased_fen
+        flows["refunded"] += campaigns.returned_fen
+    return flows
+
+
 def _balance(sample: Sample, opening: int, in_packets: int, difference: int) -> MoneyInPackets:
-    sent, claimed, refunded = (sample.money_fen[flow] for flow in FLOWS)
+    sent, claimed, refunded = (_flows(sample)[flow] for flow in FLOWS)
     return MoneyInPackets(
         at_ms=sample.at_ms,
         opening=opening,

@@ -22,6 +22,7 @@ from server.ops.samples.hot_packets import HotPackets
 from server.ops.samples.periodic_query import PeriodicQuery
 from server.ops.samples.sample import (
     BankFigures,
+    CampaignFigures,
     Counts,
     HotPacket,
     OpenPayments,
@@ -172,7 +173,18 @@ class Observer:
 
     def _money(self) -> dict[str, Any]:
         """What was moved here, and what is known of the books of others: host wallet and bank."""
-        return {"payments": self._payments(), "bank": self._bank(), "money_fen": self._money_fen()}
+        others = {"payments": self._payments(), "bank": self._bank()}
+        return {**others, "campaigns": self._campaigns(), "money_fen": self._money_fen()}
+
+    def _campaigns(self) -> CampaignFigures | None:
+        campaigns = self._parts.services.campaigns
+        keeper, shakes = campaigns.keeper, {one.value: count for one, count in campaigns.shakes.results.items()}
+        open_ones = len(campaigns.board.all())
+        if not open_ones and not any(shakes.values()):
+            return None
+        return CampaignFigures(
+            shakes, open_ones, len(keeper.book.held), keeper.reclaimed, keeper.leased_fen, keeper.returned_fen
+        )
 
     def _payments(self) -> OpenPayments | None:
         payments, now_ms = self._parts.services.payments.attempts, self._now_ms()
@@ -198,11 +210,12 @@ class Observer:
     def _money_fen(self) -> Counts:
         services = self._parts.services
         moved_fen, refunds = services.wallets.moved_fen, services.refunds
+        won_fen = services.campaigns.keeper.redriven_fen
         return {
             "topped_up": moved_fen[ledger.TransferKind.TOP_UP],
             "withdrawn": moved_fen[ledger.TransferKind.WITHDRAW],
             "sent": services.sends.sent_fen,
-            "claimed": services.commit.recorded_fen + services.reload.found_fen + refunds.redriven_fen,
+            "claimed": services.commit.recorded_fen + services.reload.found_fen + refunds.redriven_fen + won_fen,
             "refunded": refunds.refunded_fen,
         }
 

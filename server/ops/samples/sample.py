@@ -110,6 +110,20 @@ class BankFigures(msgspec.Struct, frozen=True):
     oldest_s: dict[str, float] = {}
 
 
+class CampaignFigures(msgspec.Struct, frozen=True):
+    """Campaigns: shakes of this server by result, and the money that it moved between pools and leases, in fen.
+
+    Now: campaigns whose books are open, leases that this server gives away. `reclaimed`: leases of dead servers.
+    """
+
+    shakes: Counts = {}
+    open: int = 0
+    leases: int = 0
+    reclaimed: int = 0
+    leased_fen: int = 0
+    returned_fen: int = 0
+
+
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
     """Times in ms since 1970, durations as named, money in fen."""
 
@@ -152,6 +166,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     webhooks: WebhookFigures = WebhookFigures()
     payments: OpenPayments | None = None  # None: there is no gateway
     bank: BankFigures | None = None  # None: no gateway has statements
+    campaigns: CampaignFigures | None = None  # None: no campaign is open, and no user has shaken
     money_fen: Counts  # topped_up, withdrawn, sent, claimed, refunded
     figures: Figures | None  # now; None before the first successful query
 

@@ -208,6 +208,7 @@ def status_of(sample: Sample, health: Health, money: MoneyUnit) -> dict[str, Any
         "refunded_packets": sample.refunded_packets,
         "webhooks": _webhooks_of(sample.webhooks),
         **({} if sample.payments is None else {"payments": _payments_of(sample.payments)}),
+        **({} if sample.campaigns is None else {"campaigns": msgspec.structs.asdict(sample.campaigns)}),
         "money_unit": msgspec.structs.asdict(money),
         "money_fen": sample.money_fen | {"in_packets": None if figures is None else figures.in_packets_fen},
         "loop_lag_ms": sample.loop_lag_ms,

@@ -92,6 +92,13 @@ class LeaseKeeper:
         self.taken = 0
         self.returned = 0  # leases that were closed with shares left
         self.reclaimed = 0  # of servers that did not live any more
+        self.leased_fen = 0
+        self.returned_fen = 0
+
+    @property
+    def redriven_fen(self) -> int:
+        """What was won and only the mirror held."""
+        return self._closing.redriven_fen
 
     # --- ahead of need ----------------------------------------------------------------------------------------
 
@@ -151,6 +158,7 @@ class LeaseKeeper:
         self._packets.add(terms_of(packet, dealt=dealt))
         live.leases.append(lease)
         self.taken += 1
+        self.leased_fen += packet.total_fen
         return True
 
     def _packet(self, live: LiveCampaign, dealt: tuple[int, ...], now_ms: int) -> PacketRow:
@@ -251,6 +259,7 @@ class LeaseKeeper:
                 continue
             closed = await self._store.close(ready, self._now_ms(), TransferKind.LEASE_RETURNED)
             self.returned += sum(one.rest > 0 for one in closed)
+            self.returned_fen += sum(one.returned_fen for one in closed)
             self._bus.publish(PacketsOver(tuple(ready)))
             for packet_id in ready:
                 self._release(packet_id)

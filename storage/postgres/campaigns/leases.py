@@ -43,6 +43,7 @@ class ClosedLease(NamedTuple):
     packet_id: int
     campaign_id: int
     rest: int
+    returned_fen: int
 
 
 class WinRow(NamedTuple):

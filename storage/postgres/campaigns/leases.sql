@@ -50,7 +50,7 @@ WITH opened AS (
 )
 UPDATE leases l SET closed_at_ms = $2, rest = closed.rest FROM closed
 WHERE l.packet_id = closed.packet_id
-RETURNING l.packet_id, l.campaign_id, l.rest
+RETURNING l.packet_id, l.campaign_id, l.rest, closed.refunded_fen
 
 -- name: wins
 -- The newest win of each of these users.

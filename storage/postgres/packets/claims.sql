@@ -55,7 +55,7 @@ WITH advances AS (
         claimed_fen = p.claimed_fen + a.added_fen,
         closed_at_ms = CASE WHEN a.new_version = p.shares THEN a.at_ms END
     FROM advances a
-    WHERE p.packet_id = a.packet_id AND p.version = a.old_version AND p.closed_at_ms IS NULL
+    WHERE a.packet_id = p.packet_id AND a.old_version = p.version AND p.closed_at_ms IS NULL
       AND NOT (a.is_untold AND a.packet_id IN (
           SELECT packet_id FROM counted JOIN campaigns USING (campaign_id) WHERE n > per_user_limit))
     RETURNING p.packet_id, p.closed_at_ms
@@ -65,8 +65,8 @@ WITH advances AS (
     INSERT INTO claims (packet_id, index, user_id, amount_fen, at_ms)
     SELECT packet_id, index, user_id, amount_fen, at_ms FROM accepted
 ), queued AS (
-    INSERT INTO settlement_queue (packet_id, user_id, amount_fen, queued_at_ms, index)
-    SELECT packet_id, user_id, amount_fen, at_ms, index FROM accepted
+    INSERT INTO settlement_queue (packet_id, index, user_id, amount_fen, queued_at_ms)
+    SELECT packet_id, index, user_id, amount_fen, at_ms FROM accepted
 ), won AS (
     INSERT INTO wins (campaign_id, user_id, n, packet_id, index)
     SELECT campaign_id, user_id, n, packet_id, index FROM counted JOIN advanced USING (packet_id)
