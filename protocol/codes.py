@@ -39,6 +39,10 @@ class Refusal(IntEnum):
     BAD_LINK = 216
 
     BAD_RECEIVERS = 220
+    WORDS_NEEDED = 221
+    WORDS_WRONG = 222
+    WORDS_SPENT = 223
+    BAD_WORDS = 224
 
     BAD_AMOUNT = 300
     BAD_SHARES = 301
@@ -114,6 +118,14 @@ REFUSALS: dict[Refusal, RefusalRow] = {
     ),
     Refusal.BAD_RECEIVERS: RefusalRow(
         False, 0, "an exclusive packet names 1 to 500 members of its group, each once, not its sender"
+    ),
+    Refusal.WORDS_NEEDED: RefusalRow(False, 0, "the packet is opened by saying its words: say them first"),
+    Refusal.WORDS_WRONG: RefusalRow(False, 0, "the words do not fit; the detail says how many attempts are left"),
+    Refusal.WORDS_SPENT: RefusalRow(
+        False, 0, "the user has tried other words too often: none are accepted any more"
+    ),
+    Refusal.BAD_WORDS: RefusalRow(
+        False, 0, "the words of a packet have 1 to 60 bytes, on one line; other kinds have none"
     ),
     Refusal.BAD_AMOUNT: RefusalRow(False, 0, "an amount under or over its limit; the detail names the limit"),
     Refusal.BAD_SHARES: RefusalRow(

@@ -193,6 +193,7 @@ class App:
         self.services.seeds.use_keys(reading.credentials.seed_keys)
         self.services.webhook_secrets.use_keys(reading.credentials.seed_keys)
         self.services.cards.secrets.use_keys(reading.credentials.seed_keys)
+        self.services.everyday.hidden_words.use_keys(reading.credentials.seed_keys)
         self.services.passes.use(reading.credentials.keys)
         self.listener.reload(reading.credentials.tls)
         self.services.payments.use_config(reading.config)

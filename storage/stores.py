@@ -30,6 +30,7 @@ from storage.postgres.packets.packets import PacketStore
 from storage.postgres.packets.resends import ResendStore
 from storage.postgres.packets.seed_trees import SeedTreeStore
 from storage.postgres.packets.sends import SendStore
+from storage.postgres.packets.words import WordsStore
 from storage.postgres.reconciliation.breaks import BreakStore
 from storage.postgres.reconciliation.corrections import CorrectionStore
 from storage.postgres.reconciliation.matching import MatchingStore
@@ -48,6 +49,7 @@ class Stores(NamedTuple):
     packets: PacketStore
     sends: SendStore
     resends: ResendStore
+    words: WordsStore
     seed_trees: SeedTreeStore
     wallets: WalletStore
     settlement: SettlementQueue
@@ -93,6 +95,7 @@ class Stores(NamedTuple):
             packets=PacketStore(database),
             sends=SendStore(database),
             resends=ResendStore(database),
+            words=WordsStore(database),
             seed_trees=SeedTreeStore(database),
             wallets=WalletStore(database),
             settlement=SettlementQueue(database, with_best_luck),

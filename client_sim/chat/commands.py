@@ -91,6 +91,8 @@ VERBS: dict[str, tuple[Argument, ...]] = {
     "send": (AMOUNT, SHARES, GREETING),
     "equal": (AMOUNT, SHARES, GREETING),
     "for": (Argument("users", str), AMOUNT, GREETING),
+    "secret": (AMOUNT, SHARES, _words("words")),
+    "unlock": (_words("words"),),
     "to": (Argument("user", str), AMOUNT, GREETING),
     "tap": (PACKET,),
     "open": (PACKET,),

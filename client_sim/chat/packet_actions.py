@@ -62,6 +62,23 @@ async def for_users(session: Session, users: str, amount_fen: int, greeting: str
     await payments.begin(session, packet_order(*content))
 
 
+async def secret(session: Session, amount_fen: int, shares: int, words: str) -> None:
+    """A password one, opened by saying its words."""
+    order = packet_order("password", session.model.current_id, amount_fen, shares, "", words=words)
+    await payments.begin(session, order)
+
+
+async def unlock(session: Session, words: str) -> None:
+    """Say the words of the newest password packet here, and open it."""
+    cards = [card for card in session.model.current.cards() if card.packet.kind == "password"]
+    still_open = [card for card in cards if card.packet.state == OPEN]
+    if not cards:
+        raise BadCommand("no_packet", "unlock")
+    packet_id = (still_open or cards)[-1].packet.packet_id
+    await packet_requests.say_words(session, packet_id, words)
+    await open_packet(session, packet_id)
+
+
 async def send_to(session: Session, user: str, amount_fen: int, greeting: str) -> None:
     """A personal one."""
     user_id = await find_user(session, user)

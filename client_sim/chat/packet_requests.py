@@ -27,6 +27,13 @@ async def tap(session: Session, packet_id: int) -> messages.OpenPageShown:
     return page
 
 
+async def say_words(session: Session, packet_id: int, words: str) -> None:
+    """Say the words of a packet. Raises WordsWrong, WordsSpent, BadWords."""
+    answer = await session.client.say_words(packet_id, words)
+    if answer in STATE_AFTER:
+        session.move_packet(packet_id, STATE_AFTER[answer])
+
+
 async def open_share(session: Session, packet_id: int, ticket: int = 0) -> messages.Opened:
     """Open a share, with the ticket of a tap. Without one, or if it has lapsed, grab first."""
     client = session.client

@@ -22,7 +22,6 @@ from client_sim.sdk.errors import (
     BadInvite,
     BadLink,
     BadPass,
-    BadReceivers,
     BadSeed,
     BadShares,
     BankAway,
@@ -69,6 +68,7 @@ from client_sim.sdk.methods.card_errors import (
     PasswordNeeded,
     PasswordWrong,
 )
+from client_sim.sdk.methods.everyday_errors import BadReceivers, BadWords, WordsNeeded, WordsSpent, WordsWrong
 from client_sim.sdk.money import fen, yuan
 from client_sim.sdk.names import user_id_of
 from client_sim.sdk.pushes import MissedChanges, Post, Push, PushQueue, Reloaded
@@ -84,6 +84,7 @@ __all__ = [
     "BadReceivers",
     "BadSeed",
     "BadShares",
+    "BadWords",
     "BankAway",
     "BankDeclined",
     "BankUnknown",
@@ -131,6 +132,9 @@ __all__ = [
     "StoreUnavailable",
     "TimedOut",
     "Verdict",
+    "WordsNeeded",
+    "WordsSpent",
+    "WordsWrong",
     "fairness",
     "fen",
     "messages",

@@ -16,6 +16,7 @@ from client_sim.sdk.errors import MalformedToken
 from client_sim.sdk.feed import PushFeed
 from client_sim.sdk.methods.backend import BackendMethods
 from client_sim.sdk.methods.cards import CardMethods
+from client_sim.sdk.methods.everyday import EverydayMethods
 from client_sim.sdk.methods.packets import PacketMethods
 from client_sim.sdk.packet_proofs import PacketProofs
 from client_sim.sdk.pushes import Post, PushQueue, Reloaded
@@ -27,7 +28,7 @@ from protocol.money_unit import YUAN, MoneyUnit
 CONNECT_PATIENCE_S = 10.0
 
 
-class Client(PacketProofs, PacketMethods, CardMethods, BackendMethods):
+class Client(PacketProofs, PacketMethods, EverydayMethods, CardMethods, BackendMethods):
     """One user. Many tasks of one event loop may use it at the same time."""
 
     def __init__(

@@ -28,6 +28,7 @@ _AMOUNTS = struct.Struct(">QIQQ")
 _INDEX = struct.Struct(">I")
 _LONG = struct.Struct(">Q")
 _HALF_BYTES = 16
+DRAWN = frozenset({"lucky", "password"})  # the kinds whose shares are drawn; of the others all are the same
 _PATH_HASHES = 6
 
 
@@ -83,7 +84,7 @@ def lucky_shares(seed: bytes, total_fen: int, shares: int, share_fen_min: int, s
 
 def shares_of(revealed: messages.Revealed) -> list[int]:
     """Every share of the packet in fen, opened or not."""
-    if revealed.packet_kind != "lucky":
+    if revealed.packet_kind not in DRAWN:
         return [revealed.total_fen // revealed.shares] * revealed.shares
     return lucky_shares(
         revealed.seed, revealed.total_fen, revealed.shares, revealed.share_fen_min, revealed.share_fen_max
@@ -127,7 +128,7 @@ def _seed_faults(revealed: messages.Revealed) -> Iterator[str]:
 
 
 def best_index(revealed: messages.Revealed) -> int:
-    """The index of the largest claim, the earliest on a tie (手气最佳); -1 unless lucky and finished."""
-    if revealed.packet_kind != "lucky" or len(revealed.claims) < revealed.shares:
+    """The index of the largest claim, the earliest on a tie (手气最佳); -1 unless drawn and finished."""
+    if revealed.packet_kind not in DRAWN or len(revealed.claims) < revealed.shares:
         return -1
     return max(revealed.claims, key=lambda line: (line.amount_fen, -line.index)).index

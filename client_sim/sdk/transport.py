@@ -17,7 +17,7 @@ from protocol.framing import Framing, FramingError
 from protocol.tokens import Token
 
 QUIET_GRACE_S = 2.0
-FEATURES = (messages.REMINDERS, messages.AVATARS, messages.EXCLUSIVE)
+FEATURES = (messages.REMINDERS, messages.AVATARS, messages.EXCLUSIVE, messages.PASSWORD)
 SCHEMES = ("tcp", "tls", "ws", "wss")
 WEB_PORTS = {"ws": 80, "wss": 443}  # the ports of urls that name none
 TRY_LATER = (408, 429)  # HTTP statuses of a refused upgrade, besides 500 and above

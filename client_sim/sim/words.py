@@ -37,12 +37,14 @@ KINDS: Final = {
     "equal": Text("equal 普通红包", "equal"),
     "personal": Text("personal 个人红包", "personal"),
     "exclusive": Text("exclusive 专属红包", "exclusive"),
+    "password": Text("password 口令红包", "password"),
 }
 PACKETS: Final = {
     "lucky": Text("拼手气红包", "lucky packet"),
     "equal": Text("普通红包", "equal packet"),
     "personal": Text("个人红包", "personal packet"),
     "exclusive": Text("专属红包", "exclusive packet"),
+    "password": Text("口令红包", "password packet"),
 }
 PHASES: Final = {
     "waiting": Text("等待", "waiting"),

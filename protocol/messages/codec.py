@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from protocol.messages import cards, chat, connection, money, packets, pages, people, reminders
+from protocol.messages import cards, chat, connection, everyday, money, packets, pages, people, reminders
 from protocol.messages.base import Message, Seq
 
 REQUESTS: Final[dict[type[Message], type[Message]]] = {
@@ -54,6 +54,7 @@ REQUESTS: Final[dict[type[Message], type[Message]]] = {
     cards.Transfer: cards.Transferred,
     cards.Pay: cards.Paid,
     cards.ForgetUser: cards.UserForgotten,
+    everyday.SayWords: everyday.WordsSaid,
     people.PutUsers: people.UsersPut,
     people.BanUser: people.UserBanned,
     people.RevokeTokens: people.TokensRevoked,

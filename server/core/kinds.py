@@ -58,6 +58,7 @@ class KindRow(NamedTuple):
     total_is_shown: bool  # once it is finished, to viewers who did not send it
     lifetime_s: Callable[[Limits], float]
     posted_to_sender: bool  # in the sender's inbox, besides its target
+    has_words: bool = False  # opened by users who have said its words in the chat
     feature: str = ""  # of clients that know the kind, as their login says; others get a text in its place
 
 
@@ -70,6 +71,7 @@ class PacketKind(StrEnum):
     EQUAL = "equal"
     PERSONAL = "personal"
     EXCLUSIVE = "exclusive"
+    PASSWORD = "password"
 
 
 LIFETIME: Callable[[Limits], float] = attrgetter("packet_lifetime_s")
@@ -115,6 +117,18 @@ ROWS: Final[dict[PacketKind, KindRow]] = {
         lifetime_s=LIFETIME,
         posted_to_sender=False,
         feature="exclusive",
+    ),
+    PacketKind.PASSWORD: KindRow(
+        audience=Audience.GROUP,
+        allocation=Allocation.DRAWN,
+        amount_of=AmountOf.PACKET,
+        claims_seen_by=SeenBy.EVERY_VIEWER,
+        has_best_luck=True,
+        total_is_shown=False,
+        lifetime_s=LIFETIME,
+        posted_to_sender=False,
+        has_words=True,
+        feature="password",
     ),
 }
 for _kind, _row in ROWS.items():

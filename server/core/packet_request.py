@@ -31,6 +31,7 @@ class PacketRequest(NamedTuple):
     client_seed: bytes = b""  # no content of the key: the first one counts
     chat_id: int = 0  # the one-to-one chat of sender and receiver in which a personal one is posted; 0: none
     only_for: tuple[int, ...] = ()  # of an exclusive one: who may open it, in the order of their ids
+    words: str = ""  # of a password one: what is recorded of them, never the words
 
     @property
     def total_fen(self) -> int:
@@ -62,8 +63,12 @@ def request_of(
     greeting: str,
     client_seed: bytes = b"",
     for_user_ids: Sequence[int] = (),
+    words: str = "",
 ) -> PacketRequest:
-    """What a sender asks for, in the words of a request. Raises RequestRefused if there is no such kind."""
+    """What a sender asks for, in the words of a request. Raises RequestRefused if there is no such kind.
+
+    `words`: those of a password packet, hidden (see services/everyday/words).
+    """
     try:
         known = PacketKind(kind)
     except ValueError:
@@ -78,6 +83,7 @@ def request_of(
         greeting or DEFAULT_GREETING,
         client_seed,
         only_for=tuple(sorted(for_user_ids)),
+        words=words,
     )
 
 
@@ -93,6 +99,8 @@ def check(request: PacketRequest, limits: Limits, members: int, smallest: str) -
         raise RequestRefused(Reason.BAD_SEED, f"client_seed: 16 to 32 bytes, over HTTP in hex, got {size}")
     check_target(request.kind, request.sender_id, request.target_id)
     _check_listed(request, limits)
+    if request.kind.row.has_words != bool(request.words):
+        raise RequestRefused(Reason.BAD_WORDS, "words: a packet of kind password has some, and no other one")
     _check_shares(request, limits, members)
     _check_amount(request, limits, smallest)
 

@@ -48,6 +48,7 @@ class View(StrEnum):
     GONE = "gone"
     GONE_WITH_LIST = "gone_with_list"
     EXPIRED = "expired"
+    WORDS = "words"  # may open it after saying its words in the chat
     FOR_OTHERS = "for_others"  # an exclusive packet that does not name the viewer, who sees it in the chat
     RESULT = "result"  # nothing to tap: go on to the result page
 
@@ -72,6 +73,7 @@ class Viewer(NamedTuple):
     language: Language
     money: MoneyWords
     sees_it: bool = False  # reads where it was posted
+    has_said: bool = True  # its words, if it has any
 
 
 class OpenPageView(msgspec.Struct, frozen=True, gc=False):
@@ -111,6 +113,7 @@ _DRAWN: Final[dict[View, _Drawn]] = {  # line, button, link, link of the sender,
     View.GONE: (Text.GONE, None, None, Text.SEE_OPENERS),
     View.GONE_WITH_LIST: (Text.GONE, None, Text.SEE_LUCK, Text.SEE_LUCK),
     View.EXPIRED: (Text.EXPIRED, None, None, Text.SEE_OPENERS),
+    View.WORDS: (Text.SAY_WORDS, Text.SAY, None, Text.SEE_OPENERS),
     View.FOR_OTHERS: (Text.FOR_OTHERS, None, None, None),
     View.RESULT: (None, None, None, None),
 }
@@ -199,7 +202,9 @@ def _view(known: Known, viewer: Viewer, now_ms: int) -> View | None:
     state = _state(known, now_ms)
     if state is State.FINISHED:
         return View.GONE_WITH_LIST if _lists_claims(terms.kind, is_sender=False) else View.GONE
-    return View.OPEN if state is State.OPEN else View.EXPIRED
+    if state is not State.OPEN:
+        return View.EXPIRED
+    return View.OPEN if viewer.has_said else View.WORDS
 
 
 def _lists_claims(kind: PacketKind, is_sender: bool) -> bool:

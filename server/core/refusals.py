@@ -19,6 +19,7 @@ class Reason(StrEnum):
     BAD_REQUEST = "bad_request"
     BAD_SEED = "bad_seed"
     BAD_RECEIVERS = "bad_receivers"
+    BAD_WORDS = "bad_words"
     # The request is well formed, but the state of things does not allow it.
     NOT_ALLOWED = "not_allowed"
     NOT_A_MEMBER = "not_a_member"
@@ -36,6 +37,9 @@ class Reason(StrEnum):
     BANNED = "banned"
     KEY_REUSED = "key_reused"
     NOT_ENOUGH_MONEY = "not_enough_money"
+    WORDS_NEEDED = "words_needed"
+    WORDS_WRONG = "words_wrong"
+    WORDS_SPENT = "words_spent"
     NOT_FINISHED = "not_finished"
     FINISHED = "finished"
     BANK_DECLINED = "bank_declined"

@@ -75,6 +75,8 @@ class Text(StrEnum):
     TRY_AGAIN = "try_again"
     FOR_OTHERS = "for_others"
     NEW_KIND = "new_kind"
+    SAY_WORDS = "say_words"
+    SAY = "say"
 
 
 # Sentences that the product fixes literally have its half-width comma, all others a full-width one.
@@ -118,6 +120,8 @@ _ZH: Final = {
     Text.TRY_AGAIN: "暂时没有结果，请稍后再试",
     Text.FOR_OTHERS: "这是专属红包，只有指定的{shares}个人可以领取",
     Text.NEW_KIND: "[红包] 当前版本无法显示，请升级后查看",
+    Text.SAY_WORDS: "在聊天里说出口令，就能拆红包",
+    Text.SAY: "说出口令",
 }
 
 _EN: Final = {
@@ -158,8 +162,10 @@ _EN: Final = {
     Text.LINK_IS_OVER: "This link is no longer valid: open the red packet in the chat again",
     Text.NOT_FOR_YOU: "You cannot open this red packet",
     Text.TRY_AGAIN: "No answer yet: try again in a moment",
-    Text.FOR_OTHERS: "This red packet is for {shares:other person|other people} only",
+    Text.FOR_OTHERS: "Only for {shares:other person|other people}",
     Text.NEW_KIND: "[Red packet] This version cannot show it: update the app to see it",
+    Text.SAY_WORDS: "Say its words in the chat to open it",
+    Text.SAY: "Say the words",
 }
 
 TEXTS: Final = {Language.ZH: _ZH, Language.EN: _EN}

@@ -15,11 +15,12 @@ from protocol.money_unit import MoneyUnit
 from server import logs
 from server.clock import Clock
 from server.core.ids import BACKEND
-from server.core.packet import NO_TICKET, Answer
+from server.core.packet import NO_TICKET, WORDS_NEEDED, Answer
 from server.core.refusals import Reason, RequestRefused
 from server.net.handlers.backend import BackendHandlers
 from server.net.handlers.cards import CardHandlers
 from server.net.handlers.chat import ChatHandlers
+from server.net.handlers.everyday import EverydayHandlers
 from server.net.handlers.groups import GroupHandlers
 from server.net.handlers.money import MoneyHandlers
 from server.net.handlers.packets import PacketHandlers
@@ -88,7 +89,7 @@ class Dispatch:
     def _table(self, services: Services, subscriptions: Subscriptions, unit: MoneyUnit) -> dict[type[Message], Row]:
         packets, pages = PacketHandlers(services), PageHandlers(services, subscriptions)
         chat, money = ChatHandlers(services, unit), MoneyHandlers(services, self._hub)
-        cards, groups = CardHandlers(services), GroupHandlers(services)
+        cards, groups, everyday = CardHandlers(services), GroupHandlers(services), EverydayHandlers(services)
         backend, people = BackendHandlers(services), PeopleHandlers(services)
         return {
             messages.Grab: Row("user", now=self._grab),
@@ -118,7 +119,7 @@ class Dispatch:
             messages.GetEntries: Row("user", later=money.entries, read="lane"),
             messages.GetStatement: Row("user", later=money.statement, read="lane"),
             messages.GetCards: Row("user", later=cards.cards, read="lane"),
-            **{kind: Row("user", later=serves) for kind, serves in cards.served().items()},
+            **{kind: Row("user", later=serves) for kind, serves in (cards.served() | everyday.served()).items()},
             messages.Pay: Row("backend", later=money.pay),
             messages.TopUp: Row("backend", later=money.top_up),
             messages.Withdraw: Row("backend", later=money.withdraw),
@@ -263,16 +264,8 @@ class Dispatch:
         )
 
     def _open(self, session: Session, request: messages.Open) -> None:
-        self._opens.open(
-            OpenRequest(
-                request.packet_id,
-                session.user_id,
-                self._now_ms(),
-                session.number,
-                request.seq,
-                ticket=request.ticket,
-            )
-        )
+        asked = request.packet_id, session.user_id, self._now_ms(), session.number, request.seq
+        self._opens.open(OpenRequest(*asked, ticket=request.ticket))
 
     def _deliver(self, request: GrabRequest | OpenRequest, outcome: Outcome) -> None:
         """Send the reply to the session that asked, if it is still there."""
@@ -285,7 +278,9 @@ class Dispatch:
         self.answers[outcome.answer] += 1
         if session is None:
             return
-        if type(request) is GrabRequest:
+        if outcome is WORDS_NEEDED:
+            self._refuse(session, request.seq, codes.Refusal.WORDS_NEEDED)
+        elif type(request) is GrabRequest:
             session.reply(grabbed_of(request.seq, request.packet_id, outcome))
         elif outcome is NO_TICKET:
             self._refuse(session, request.seq, codes.Refusal.NO_TICKET)

@@ -29,6 +29,7 @@ from server.services.chat.passes import PassService
 from server.services.chat.people import PeopleService
 from server.services.chat.posts import PostReader
 from server.services.chat.standing import StandingService
+from server.services.everyday.assembly import EverydayServices
 from server.services.money.audit_results import AuditResults
 from server.services.money.credited import CreditedClaims
 from server.services.money.records import RecordService
@@ -95,7 +96,7 @@ class Services:
         `money`: the unit of the config, which speaks amounts.
         """
         self._stores, self._bus, self._clock = stores, bus, clock
-        self._config, self._limits, self._money_words = config, limits, money
+        self._config, self._limits, self._money_words, self._seed_keys = config, limits, money, seed_keys
         self._ids = IdMaker(config.server.node)
         self.records_health = StoreHealth("postgres", stores.database.probe_write, WRITE_S)
         bus.subscribe(lambda *_: self.records_health.wrote(), ClaimsRecorded)
@@ -140,7 +141,8 @@ class Services:
         self.commit = CommitPath(
             stores.mirror, stores.packets, self.mirror_health, limits, bus, clock.now_ms, clock.elapsed_s
         )
-        self.reload = PacketReload(stores.packets, stores.mirror, self.mirror_health, self.groups, self.seeds)
+        stored = stores.packets, stores.mirror, self.mirror_health
+        self.reload = PacketReload(*stored, self.groups, self.seeds, stores.words)
         self.recovery = Recovery(self.reload, self.live_packets, limits, bus)
         self.sweep = Sweep(stores.mirror, stores.packets, self.mirror_health, self.live_packets, self.recovery, bus)
         self.opens = GrabOpenService(
@@ -171,21 +173,13 @@ class Services:
             self._money_words.smallest,
         )
         self.resends = ResendService(stores.resends, stores.packets, lives, self.groups, limits, now_ms, bus)
-        self.refunds = RefundService(
-            stores.packets,
-            stores.mirror,
-            self.mirror_health,
-            lives,
-            self.seeds,
-            refunds.batch_max,
-            refunds.interval_s,
-            now_ms,
-            lambda: self.time.is_confirmed,
-            bus,
-        )
+        stored, pace = (stores.packets, stores.mirror, self.mirror_health), (refunds.batch_max, refunds.interval_s)
+        self.refunds = RefundService(*stored, lives, self.seeds, *pace, now_ms, self._is_time_known, bus)
         self.reveals = RevealService(stores.packets, self.groups, self.seeds, now_ms)
         replies = AwaitedReplies(lives, self.opens, bus)
         self.on_behalf = OnBehalfService(self.opens, replies, now_ms)
+        chat = replies, self.groups, limits, clock, bus
+        self.everyday = EverydayServices(stores, lives, self.opens, *chat, self._seed_keys)
         credited, words = CreditedClaims(stores.settlement), self._money_words
         self.pages = PageService(self.opens, replies, self.names, self.groups, credited, now_ms, words)
 
@@ -235,6 +229,9 @@ class Services:
             config.keep_days,
         )
 
+    def _is_time_known(self) -> bool:
+        return self.time.is_confirmed
+
     @property
     def unanswered(self) -> bool:
         """Claims are in flight, or a request waits for a packet."""
@@ -264,6 +261,7 @@ class Services:
             "sends": self.sends.batcher,
             "names": self.names.batcher,
             "standing": self.standing.batcher,
+            **self.everyday.batchers,
             **self.messages.batchers,
         }
 

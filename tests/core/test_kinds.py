@@ -20,13 +20,12 @@ def test_a_packet_to_one_user_is_seen_in_the_inboxes_of_both() -> None:
 
 
 def test_lists_for_statements_are_the_values_of_the_records() -> None:
-    assert (WITH_BEST_LUCK, TO_USER) == (["lucky"], ["personal"])
+    assert (WITH_BEST_LUCK, TO_USER) == (["lucky", "password"], ["personal"])
 
 
 def test_kinds_that_older_clients_do_not_know_are_features_of_their_name() -> None:
-    assert {kind: kind.row.feature for kind in PacketKind if kind.row.feature} == {
-        PacketKind.EXCLUSIVE: "exclusive"
-    }
+    with_feature = {kind: kind.row.feature for kind in PacketKind if kind.row.feature}
+    assert with_feature == {PacketKind.EXCLUSIVE: "exclusive", PacketKind.PASSWORD: "password"}
 
 
 def test_lifetime_is_the_limit_of_the_deployment() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from protocol.messages import PacketPosted
+from protocol.messages import PacketPosted, TextPosted
 from tests.conftest import Connect, Server, StartServer
 from tests.http_api.client import Api
 from tests.http_api.conftest import ADDRESS, Dial
@@ -186,3 +186,38 @@ async def test_user_who_asks_too_often_is_slowed_down_also_through_the_backend(
     slowed = await api("POST", f"{packet}/open", {"user_id": "2"})
     assert (slowed.status, slowed.code, slowed.json["temporary"]) == (429, "rate_limited", True)
     assert int(slowed.headers["Retry-After"]) * 1000 >= slowed.json["retry_after_ms"] > 0
+
+
+async def test_exclusive_packet_over_http_is_for_its_users_alone(api: Api) -> None:
+    await family(api, 1, 2, 3)
+    body = {"sender_id": "1", "kind": "exclusive", "group": "family", "amount_fen": 100, "for_user_ids": ["2"]}
+    sent = await api.ok("POST", SEND, body, key="e")
+    packet = f"{SEND}/{sent['packet_id']}"
+    assert sent["total_fen"] == 100
+    shown = await api.ok("GET", packet)
+    assert (shown["kind"], shown["shares"], shown["for_user_ids"]) == ("exclusive", 1, ["2"])
+    refused = await api("POST", f"{packet}/open", {"user_id": "3"})
+    assert (refused.status, refused.code) == (403, "not_allowed")
+    assert (await api.ok("POST", f"{packet}/open", {"user_id": "2"}))["amount_fen"] == 100
+    wrong = await api("POST", SEND, {**body, "for_user_ids": ["2", "9"]}, key="f")
+    assert (wrong.status, wrong.code) == (422, "bad_receivers")
+
+
+async def test_password_packet_over_http_is_opened_with_its_words(
+    api: Api, server: Server, connect: Connect
+) -> None:
+    await family(api, 1, 2, 3)
+    guest = await connect(server, 3)
+    body = {**lucky(1), "kind": "password", "words": "芝麻开门"}
+    packet = f"{SEND}/{(await api.ok('POST', SEND, body, key='w'))['packet_id']}"
+    assert "words" not in await api.ok("GET", packet)
+    for words, status, code in (
+        ("", 403, "words_needed"),
+        ("sesame", 403, "words_wrong"),
+        ("a\nb", 422, "bad_words"),
+    ):
+        refused = await api("POST", f"{packet}/open", {"user_id": "2", "words": words})
+        assert (refused.status, refused.code) == (status, code)
+    assert (await api.ok("POST", f"{packet}/open", {"user_id": "2", "words": "芝麻开门"}))["answer"] == "won"
+    assert (await first_push(guest, TextPosted)).text == "芝麻开门"
+    assert (await api.ok("POST", f"{packet}/open", {"user_id": "2"}))["answer"] == "claimed"

@@ -44,6 +44,8 @@ T_CORE_SEEDS, T_SEEDS = "tests/core/test_seeds.py::test_", "tests/services/test_
 T_SEED_TREES, T_SEALING = "tests/contract/test_seed_trees.py::test_", "tests/services/test_sealing.py::test_"
 T_KEPT_SEEDS = "tests/client_sim/test_kept_seeds.py::test_"
 T_PACKET_REQUEST = "tests/core/test_packet_request.py::test_"
+WORDS, WORDS_STORE = "server/services/everyday/words.py", "storage/postgres/packets/words.py"
+WORDS_SQL, T_WORDS = "storage/postgres/packets/words.sql", "tests/services/test_words.py::test_"
 T_EXCLUSIVE = "tests/services/test_exclusive.py::test_"
 T_RECORDS = "tests/services/test_records.py::test_"
 T_OUTAGES, T_REMINDERS = "tests/outages/test_", "tests/services/test_reminders.py::test_"
@@ -657,6 +659,94 @@ MUTATIONS: tuple[Mutation, ...] = (
         "made = self.messages if is_known or self.instead is None else self.instead",
         "made = self.messages if is_known or self.instead is not None else self.instead",
         (T_EXCLUSIVE + "client_without_the_feature_gets_a_text_in_its_place",),
+    ),
+    Mutation(
+        "a password packet is opened without its words",
+        "I7",
+        PACKET,
+        "if self.said is not None and user_id not in self.said:",
+        "if self.said is not None and user_id < 0:",
+        (T_WORDS + "grab_without_the_words_is_refused_and_takes_no_ticket",),
+    ),
+    Mutation(
+        "any words open a password packet",
+        "I7",
+        WORDS,
+        "return hmac.compare_digest(self._mac(key_id, bytes.fromhex(salt), words), bytes.fromhex(mac))",
+        "return len(words) > 0 and len(mac) > 0",
+        (T_WORDS + "hidden_words_need_the_key_and_the_salt_of_their_send",),
+    ),
+    Mutation(
+        "words are hidden without a key",
+        "secrets",
+        WORDS,
+        'return hmac.digest(self._keys[key_id], salt + words.encode(), "sha256")',
+        'return hmac.digest(salt, salt + words.encode(), "sha256")',
+        (T_WORDS + "hidden_words_need_the_key_and_the_salt_of_their_send",),
+    ),
+    Mutation(
+        "words are recorded as they are",
+        "secrets",
+        WORDS,
+        '{self._mac(key_id, salt, said).hex()}"',
+        '{self._mac(key_id, salt, said).hex()}${said}"',
+        (T_WORDS + "words_stand_nowhere_before_they_are_said",),
+    ),
+    Mutation(
+        "attempts at words are not limited",
+        "limits",
+        WORDS_SQL,
+        "WHERE w.said_at_ms IS NULL AND w.attempts < $3",
+        "WHERE w.said_at_ms IS NULL AND w.attempts < $3 + 30000",
+        (T_WORDS + "wrong_words_are_counted_and_then_no_words_are_accepted",),
+    ),
+    Mutation(
+        "attempts that are not counted are compared",
+        "limits",
+        WORDS_STORE,
+        "elif pair not in counted:",
+        "elif pair not in counted and not matches(hidden[one.packet_id], one.words):",
+        (T_WORDS + "wrong_words_are_counted_and_then_no_words_are_accepted",),
+    ),
+    Mutation(
+        "attempts of one batch count as one",
+        "limits",
+        WORDS_STORE,
+        "now = {place: sayings[place] for place in firsts.values()}",
+        "now = dict(waiting)",
+        (T_WORDS + "attempts_at_one_moment_are_counted_one_by_one",),
+    ),
+    Mutation(
+        "words that are said again are a second text",
+        "I6",
+        WORDS_STORE,
+        "        if pair in said_before:\n",
+        "        if pair in said_before and one.text.at_ms < 0:\n",
+        (T_WORDS + "words_said_on_one_server_are_said_on_another_without_a_second_text",),
+    ),
+    Mutation(
+        "words that were said are forgotten when the packet is loaded",
+        "I11",
+        "server/services/packets/reload.py",
+        "packet.said.update(stored.said)",
+        "packet.said.update(())",
+        (T_WORDS + "words_that_were_said_hold_across_a_restart",),
+    ),
+    Mutation(
+        "a key that was used with other words answers their packet",
+        "I6",
+        SENDS,
+        'only_for, row.words or "")',
+        'only_for, "")',
+        (T_WORDS + "same_key_with_the_same_words_is_one_packet_and_with_others_refused",),
+    ),
+    Mutation(
+        "audit: claims without the words are not seen",
+        "audit",
+        AUDIT_SQL,
+        "WHERE words IS NOT NULL AND said_at_ms IS NULL",
+        "WHERE words IS NULL AND said_at_ms IS NOT NULL",
+        (T_WORDS + "audit_names_a_claim_without_the_words",),
     ),
     Mutation(
         "audit: claims of users who are not named are not seen",

@@ -367,6 +367,7 @@ def stores(world: Any) -> Stores:
         "packets": SimPackets(world),
         "sends": SimSends(world),
         "resends": None,
+        "words": None,
         "seed_trees": SimSeedTrees(world),
         "outbox": SimOutbox(world),
         "wallets": SimWallets(world),

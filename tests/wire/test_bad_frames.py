@@ -47,7 +47,7 @@ FIELDS: dict[str, list[Any]] = {
     "GetSeedTrees": [],
     "Say": [GROUP, "text"],
     "CatchUp": [USER, 0],
-    "SendPacket": ["key", "personal", 2, 100, 1, "greeting", b"", 0, "", [2]],
+    "SendPacket": ["key", "personal", 2, 100, 1, "greeting", b"", 0, "", [2], "words"],
     "Grab": [GROUP],
     "Open": [GROUP, 1],
     "Reveal": [GROUP],
@@ -86,6 +86,7 @@ FIELDS: dict[str, list[Any]] = {
     "Transfer": ["key", 2, 100, "text", "246810"],
     "Pay": ["key", 3, 100, "text"],
     "ForgetUser": [3],
+    "SayWords": [GROUP, "words"],
 }
 FOR_BACKEND = {
     *("TopUp", "Withdraw", "Pay", "PutUsers", "BanUser", "RevokeTokens", "ForgetUser"),
@@ -102,7 +103,7 @@ MAY_BE_LEFT_OUT = {
     "PutGroup": 3,
     "SyncMembers": 1,
     "ChangeMembers": 2,
-    "SendPacket": 5,
+    "SendPacket": 6,
     "TopUpByCard": 1,
     "WithdrawToCard": 1,
     "Transfer": 2,
@@ -264,6 +265,7 @@ async def test_texts_with_zero_bytes_are_refused(clients: dict[int, Raw], attack
         "six digits": "code_spent",
         "246810": "password_needed",
         "": "password_needed",
+        "words": "bad_words",
         "key at a bank": "bad_card",  # this server has none
     }
     group = (await clients[USER].ask(wire.CREATE_GROUP, "name"))[0]

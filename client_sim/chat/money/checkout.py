@@ -33,14 +33,21 @@ class Order(NamedTuple):
     shares: int = 1
     text: str = ""
     for_user_ids: tuple[int, ...] = ()
+    words: str = ""  # of a password packet: the user's own to tell
 
 
 def packet_order(
-    kind: str, target_id: int, amount_fen: int, shares: int, greeting: str, for_user_ids: tuple[int, ...] = ()
+    kind: str,
+    target_id: int,
+    amount_fen: int,
+    shares: int,
+    greeting: str,
+    for_user_ids: tuple[int, ...] = (),
+    words: str = "",
 ) -> Order:
     """The order of a packet."""
     total_fen = amount_fen * shares if kind in PER_SHARE else amount_fen
-    return Order(PACKET, amount_fen, total_fen, target_id, kind, shares, greeting, for_user_ids)
+    return Order(PACKET, amount_fen, total_fen, target_id, kind, shares, greeting, for_user_ids, words)
 
 
 @dataclass(slots=True, eq=False)

@@ -92,7 +92,7 @@ async def _send(session: Session, payment: Payment, card_id: int, password: str)
     one = payment.order
     content = one.kind, one.target_id, one.amount_fen, one.shares, one.text, payment.key, payment.client_seed
     sent = await session.client.send_packet(
-        *content, card_id=card_id, password=password, for_user_ids=one.for_user_ids
+        *content, card_id=card_id, password=password, for_user_ids=one.for_user_ids, words=one.words
     )
     session.desk.paid(payment)
     session.emit("sent", packet=sent.packet_id, kind=one.kind, total_fen=sent.total_fen, shares=one.shares)

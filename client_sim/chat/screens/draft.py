@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from client_sim.chat.money.checkout import PER_SHARE
 
-KINDS = ("lucky", "equal", "exclusive")  # for a group, in the order in which the form switches
+KINDS = ("lucky", "equal", "exclusive", "password")  # for a group, in the order in which the form switches
 
 
 class Draft(NamedTuple):

@@ -20,12 +20,13 @@ from client_sim.chat.screens.widgets import Drawn, Keys
 from client_sim.chat.session import Event, Session
 from client_sim.chat.users import find_user, find_users, names_in
 
-NAMES: Final = ("receiver", "for", "amount", "shares", "greeting")
+NAMES: Final = ("receiver", "for", "amount", "shares", "words", "greeting")
 AMOUNTS: Final = {
     "lucky": "form_total",
     "equal": "form_single",
     "personal": "form_amount",
     "exclusive": "form_single",
+    "password": "form_total",
 }
 
 
@@ -54,6 +55,7 @@ class SendForm(Sheet):
         self.field("amount").placeholder = self.session.money.typed(0)
         self.field("greeting").placeholder = self.text("form_default")
         self.field("for").placeholder = self.text("form_for_hint")
+        self.field("words").placeholder = self.text("form_words_hint")
         self.show_field("receiver", is_shown=self._asks_receiver)
         self.field("receiver" if self._asks_receiver else "amount").focus()
         self.draft = self.draft.for_one(self._is_for_one())
@@ -77,7 +79,9 @@ class SendForm(Sheet):
 
     def _draw(self) -> None:
         draft = self.draft
-        kinds = [(f" {self.text(one)} ", f"reverse {GOLD}" if one == draft.kind else DIM) for one in KINDS]
+        kinds = [
+            (f" {self.text(f'form_{one}')} ", f"reverse {GOLD}" if one == draft.kind else DIM) for one in KINDS
+        ]
         is_for_one = draft.kind not in KINDS
         shown = (
             Content(self.text(draft.kind))
@@ -87,6 +91,7 @@ class SendForm(Sheet):
         self.query_one("#kinds", Drawn).draw(shown)
         self.show_field("shares", is_shown=not is_for_one and draft.kind != "exclusive")
         self.show_field("for", is_shown=draft.kind == "exclusive")
+        self.show_field("words", is_shown=draft.kind == "password")
         labels = {"amount": AMOUNTS[draft.kind]}
         for name in NAMES:
             self.label(name, self.text(labels.get(name, f"form_{name}")))
@@ -131,6 +136,8 @@ class SendForm(Sheet):
         shown_fen = self.draft.shown_fen
         self.field("amount").value = self.session.money.typed(shown_fen) if shown_fen else ""
         self._draw()
+        if self.focused is None or not self.query_one(f"#{self.focused.id}_row").display:  # its row is hidden now
+            self.field("amount").focus()
 
     def on_click(self, click: Any) -> None:
         """A click on the kinds switches."""
@@ -155,6 +162,11 @@ class SendForm(Sheet):
             if not self.value("receiver"):
                 raise BadCommand("no_receiver", "send")
             target_id = self._group() or await find_user(self.session, self.value("receiver"))
+        if draft.kind == "password":
+            if not self.value("words"):
+                raise BadCommand("no_words", "secret")
+            content = draft.kind, target_id, draft.shown_fen, draft.shares, greeting
+            return packet_order(*content, words=self.value("words"))
         if draft.kind != "exclusive":
             return packet_order(draft.kind, target_id, draft.shown_fen, draft.shares, greeting)
         user_ids = await find_users(self.session, self.value("for"))

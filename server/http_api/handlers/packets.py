@@ -21,7 +21,11 @@ from server.services.packets.live_packet import Snapshot
 from server.services.packets.resend import WHERE_IT_WAS
 
 CLAIMS_PAGE: Final = 1_000
-REFUSED_ANSWERS: Final = {Answer.NOT_ALLOWED: Refusal.NOT_ALLOWED, Answer.NO_TICKET: Refusal.NO_TICKET}
+REFUSED_ANSWERS: Final = {
+    Answer.NOT_ALLOWED: Refusal.NOT_ALLOWED,
+    Answer.NO_TICKET: Refusal.NO_TICKET,
+    Answer.WORDS_NEEDED: Refusal.WORDS_NEEDED,
+}
 
 
 class PacketRequests:
@@ -31,6 +35,7 @@ class PacketRequests:
         self._sends, self._resends, self._on_behalf = services.payments.sender, services.resends, services.on_behalf
         self._groups, self._standing = services.backend_groups, services.standing
         self._wallets = services.wallets
+        self._words, self._hidden_words = services.everyday.words, services.everyday.hidden_words
         self._now_ms = now_ms
         self._gate = gate
 
@@ -42,7 +47,8 @@ class PacketRequests:
         seed = bytes.fromhex(body.client_seed)
         shares = (len(body.for_user_ids) or 1) if body.shares is UNSET else body.shares
         content = body.kind, target_id, body.amount_fen, shares, body.greeting, seed, body.for_user_ids
-        asked = request_of(body.sender_id, call.key, *content)
+        words = self._hidden_words.hide(body.sender_id, call.key, body.words)
+        asked = request_of(body.sender_id, call.key, *content, words)
         try:
             terms = await self._sends.send(asked)
         except RequestRefused as refused:
@@ -89,6 +95,8 @@ class PacketRequests:
         user_id, packet_id = call.body.user_id, call.path["packet_id"]
         self._gate.enter(user_id)
         await self._standing.check(user_id)
+        if call.body.words:
+            await self._words.say(user_id, packet_id, call.body.words)
         return _opened(packet_id, await self._on_behalf.open(user_id, packet_id))
 
     async def send_again(self, call: Call) -> shapes.SendAgainReply:

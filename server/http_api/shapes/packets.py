@@ -26,7 +26,7 @@ from server.http_api.shapes.base import (
     asked,
 )
 
-AMOUNT: Final = "in " + FEN + ": the total (lucky, personal), or what ONE share holds (equal, exclusive)"
+AMOUNT: Final = "in " + FEN + ": the total (lucky, password, personal), or what ONE share holds (equal, exclusive)"
 SHARES: Final = "at most one for each member of the group; none given: 1, or one for each user named"
 
 
@@ -34,9 +34,9 @@ class PacketSendBody(Request):
     """A packet on behalf of a user: to a `group` of the chat backend, or to a `target_id`.
 
     `target_id` is the id in hongbao of a group, or of a user or a one-to-one chat (personal). The wallet is debited
-    `amount_fen` (lucky, personal), or `shares` times `amount_fen` (equal, exclusive). A personal packet has one
-    share. An exclusive one is for the members of the group in `for_user_ids`, one share each: `shares` need not be
-    given.
+    `amount_fen` (lucky, password, personal), or `shares` times `amount_fen` (equal, exclusive). A personal packet
+    has one share. An exclusive one is for the members of the group in `for_user_ids`, one share each: `shares` need
+    not be given. A password one is opened by users who say its `words`.
     """
 
     sender_id: UserId
@@ -48,6 +48,7 @@ class PacketSendBody(Request):
     greeting: str = ""
     client_seed: Seed = ""
     for_user_ids: list[UserId] = msgspec.field(default_factory=list)
+    words: str = ""
 
 
 class PacketSendReply(Reply):
@@ -99,9 +100,10 @@ class ClaimPageReply(Reply):
 
 
 class PacketOpenBody(Request):
-    """Who opens the packet."""
+    """Who opens the packet. `words`: those of a password packet, which become a text of the user in the group."""
 
     user_id: UserId
+    words: str = ""
 
 
 class PacketOpenReply(Reply):

@@ -86,6 +86,13 @@ class LivePackets:
             if live.packet is not None:
                 live.audience = self._groups.audience((live.packet.terms.target_id, *live.also_in))
 
+    def said(self, packet_id: int, user_id: int) -> None:
+        """A user has said the words of a packet. A reading that is under way may not know that yet."""
+        live = self._by_id.get(packet_id)
+        for packet in (live.packet, live.replaced) if live is not None else ():
+            if packet is not None and packet.said is not None:
+                packet.said.add(user_id)
+
     def refunded(self, packet_ids: Iterable[int]) -> None:
         """The unopened rest of these packets is back with the senders."""
         for packet_id in packet_ids:

@@ -150,7 +150,8 @@ class PageService:
         first = seen.packet.terms.target_id
         in_first_group = not is_user(first) and user_id in self._groups.members(first)
         may_open, sees_it = seen.may_open(user_id), seen.sees(user_id)
-        return Viewer(user_id, may_open, in_first_group, language, self._money, sees_it)
+        has_said = seen.has_said(user_id)
+        return Viewer(user_id, may_open, in_first_group, language, self._money, sees_it, has_said)
 
     async def _result(self, seen: Snapshot, viewer: Viewer, now_ms: int, before_index: int) -> ResultList | None:
         known = seen.known

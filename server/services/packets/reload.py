@@ -19,6 +19,7 @@ from server.services.packets.stored_state import NOTHING, StoredState, claim_of,
 from server.services.seeds.service import SeedService
 from storage.errors import StoreUnavailable
 from storage.postgres.packets.packets import Advance, PacketStore
+from storage.postgres.packets.words import WordsStore
 from storage.redis.mirror import Log, Mirror
 
 LOG = structlog.get_logger()
@@ -41,12 +42,14 @@ class PacketReload:
         health: MirrorHealth,
         groups: GroupService,
         seeds: SeedService,
+        words: WordsStore,
     ) -> None:
         self._packets = packets
         self._mirror = mirror
         self._health = health
         self._groups = groups
         self._seeds = seeds
+        self._words = words
         self.redriven_claims = 0
         self.found_fen = 0  # of claims that stand in the books and were not seen to get there
 
@@ -73,6 +76,8 @@ class PacketReload:
     async def _read(self, ids: list[int]) -> dict[int, StoredState]:
         rows, claims = await self._packets.load(ids)
         seeds = await self._seeds.of(rows.values())
+        with_words = [row.packet_id for row in rows.values() if row.words is not None]
+        said = await self._words.said(with_words) if with_words else {}
         logs: dict[int, Log] = {}
         if self._health.is_up:
             try:
@@ -88,6 +93,7 @@ class PacketReload:
                 logs.get(packet_id, NOTHING),
                 row.also_in,
                 self._health.is_up,
+                said.get(packet_id, ()),
             )
             for packet_id, row in rows.items()
         }
@@ -119,6 +125,8 @@ class PacketReload:
             known, counted = live.durable, live.recorded
         try:
             packet = Packet(terms, claims, stored.closed or stored.log.closed)
+            if packet.said is not None:
+                packet.said.update(stored.said)
             # sent to one more group while the record was read: the record then does not say so yet
             live.also_in = tuple(dict.fromkeys((*stored.also_in, *live.also_in)))
             audience = audience_of(terms, live.also_in, self._groups)

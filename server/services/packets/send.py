@@ -163,6 +163,7 @@ class SendService:
             client_seed=one.client_seed,
             chat_id=one.chat_id or None,
             only_for=one.only_for or None,
+            words=one.words or None,
         )
 
     def _conclude(self, row: PacketRow, sent: Sent | Unsent, seeds: Mapping[int, bytes]) -> Terms | Exception:
@@ -195,18 +196,19 @@ class SendService:
 def _recorded_content(row: PacketRow) -> tuple[object, ...]:
     """What must be the same when a key is used again."""
     only_for = tuple(sorted(row.only_for or ()))
-    return (row.kind, row.target_id, row.total_fen, row.shares, row.greeting, row.chat_id or 0, only_for)
+    told = row.kind, row.target_id, row.total_fen, row.shares, row.greeting
+    return (*told, row.chat_id or 0, only_for, row.words or "")
 
 
 def _differences(earlier: PacketRow, now: PacketRow) -> str:
     """For the sender: which packet the key has sent, and what is other in it."""
-    names = ("kind", "target", "total", "shares", "greeting", "chat", "users")
+    names = ("kind", "target", "total", "shares", "greeting", "chat", "users", "words")
     pairs = zip(names, _recorded_content(earlier), _recorded_content(now), strict=True)
     return f"the key has sent packet {earlier.packet_id} with other {', '.join(n for n, a, b in pairs if a != b)}"
 
 
 def _requested_content(one: PacketRequest) -> tuple[object, ...]:
-    return (one.kind, one.target_id, one.total_fen, one.shares, one.greeting, one.chat_id, one.only_for)
+    return (one.kind, one.target_id, one.total_fen, one.shares, one.greeting, one.chat_id, one.only_for, one.words)
 
 
 def _check_named(user_ids: Collection[int], members: Collection[int]) -> None:

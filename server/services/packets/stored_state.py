@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import structlog
@@ -30,6 +30,7 @@ class StoredState(NamedTuple):
     log: Log
     also_in: Sequence[int] = ()
     log_known: bool = True  # the mirror was read
+    said: Collection[int] = ()  # users who have said its words
 
 
 def terms_of(row: PacketRow, seed: bytes = b"") -> Terms:

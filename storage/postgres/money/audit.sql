@@ -100,6 +100,10 @@ WHERE CASE WHEN p.kind = ANY($1) THEN c.user_id <> p.target_id ELSE m.user_id IS
 UNION ALL
 SELECT format('packet %s: user %s opened it, it was for %s other users', packet_id, user_id, cardinality(only_for))
 FROM claims JOIN packets USING (packet_id) WHERE user_id <> ALL(only_for)
+UNION ALL
+SELECT format('packet %s: user %s opened it without its words', packet_id, user_id)
+FROM claims JOIN packets USING (packet_id) LEFT JOIN words_said USING (packet_id, user_id)
+WHERE words IS NOT NULL AND said_at_ms IS NULL
 
 -- name: directions
 -- $1, $2, $3: every kind with the types of account that it may run from and to.

@@ -37,6 +37,7 @@ _COLUMNS = (
     "commitment",
     "chat_id",
     "only_for",
+    "words",
 )
 
 
@@ -47,7 +48,8 @@ class PacketRow(NamedTuple):
     `seed` instead.
 
     `chat_id`: the one-to-one chat that a personal one was posted in. `only_for`: the users whom an exclusive one is
-    for. `also_in`: groups that it was sent to again; told by `load` and `rows`.
+    for. `words`: what is recorded of those of a password one. `also_in`: groups that it was sent to again; told by
+    `load` and `rows`.
     """
 
     packet_id: int
@@ -68,6 +70,7 @@ class PacketRow(NamedTuple):
     commitment: bytes | None = None
     chat_id: int | None = None
     only_for: Sequence[int] | None = None
+    words: str | None = None
     version: int = 0
     claimed_fen: int = 0
     refunded_fen: int = 0

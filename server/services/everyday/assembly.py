@@ -1,0 +1,43 @@
+"""The services of packets for everyday chats, made once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from server.clock import Clock
+from server.core.limits import Limits
+from server.services.chat.groups import GroupService
+from server.services.everyday.words import HiddenWords, WordsService
+from server.services.packets.awaited import AwaitedReplies
+from server.services.packets.grab_open import GrabOpenService
+from server.services.packets.live_packets import LivePackets
+from server.services.runtime.batching import Batcher
+from server.services.runtime.bus import Bus
+from storage.stores import Stores
+
+
+class EverydayServices:
+    """Words of packets."""
+
+    def __init__(
+        self,
+        stores: Stores,
+        packets: LivePackets,
+        opens: GrabOpenService,
+        replies: AwaitedReplies,
+        groups: GroupService,
+        limits: Limits,
+        clock: Clock,
+        bus: Bus,
+        seed_keys: Mapping[str, bytes],
+    ) -> None:
+        self.hidden_words = HiddenWords(seed_keys, limits)
+        self.words = WordsService(
+            stores.words, self.hidden_words, packets, opens, replies, groups, limits, clock.now_ms, bus
+        )
+
+    @property
+    def batchers(self) -> dict[str, Batcher[Any, Any]]:
+        """The queues of work that is done in batches, by name."""
+        return {"words": self.words.batcher}
