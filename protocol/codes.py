@@ -56,6 +56,8 @@ class Refusal(IntEnum):
     NO_TICKET = 400
     NOT_FINISHED = 401
     FINISHED = 402
+    ALREADY_POSTED = 403
+    BAD_TIME = 404
 
     STORE_UNAVAILABLE = 500
     OVERLOADED = 501
@@ -140,6 +142,8 @@ REFUSALS: dict[Refusal, RefusalRow] = {
     Refusal.NO_TICKET: RefusalRow(True, 0, "the ticket has lapsed, was taken, or was never given: grab again"),
     Refusal.NOT_FINISHED: RefusalRow(True, 1000, "the seed stays secret until the packet is finished or refunded"),
     Refusal.FINISHED: RefusalRow(False, 0, "the packet is finished or expired: nothing is left to be sent again"),
+    Refusal.ALREADY_POSTED: RefusalRow(False, 0, "the packet was posted at its time: it cannot be cancelled"),
+    Refusal.BAD_TIME: RefusalRow(False, 0, "a packet is scheduled for a later time, at most 30 days ahead"),
     Refusal.STORE_UNAVAILABLE: RefusalRow(
         True, 500, "a store is away; whether it happened is told by asking again"
     ),
@@ -168,7 +172,9 @@ REFUSALS: dict[Refusal, RefusalRow] = {
         True, 3 * 3_600_000, "too many wrong pay passwords; the detail says until when none is accepted"
     ),
     Refusal.PASSWORD_NEEDED: RefusalRow(False, 0, "this needs the pay password, six digits"),
-    Refusal.LIMIT: RefusalRow(False, 0, "over a limit of payments, cards or codes; the detail names it"),
+    Refusal.LIMIT: RefusalRow(
+        False, 0, "over a limit of payments, cards, codes or scheduled packets; the detail names it"
+    ),
     Refusal.NEEDS_TLS: RefusalRow(False, 0, "cards and passwords are taken over TLS or from this machine only"),
 }
 

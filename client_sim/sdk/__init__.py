@@ -68,13 +68,22 @@ from client_sim.sdk.methods.card_errors import (
     PasswordNeeded,
     PasswordWrong,
 )
-from client_sim.sdk.methods.everyday_errors import BadReceivers, BadWords, WordsNeeded, WordsSpent, WordsWrong
+from client_sim.sdk.methods.everyday_errors import (
+    AlreadyPosted,
+    BadReceivers,
+    BadTime,
+    BadWords,
+    WordsNeeded,
+    WordsSpent,
+    WordsWrong,
+)
 from client_sim.sdk.money import fen, yuan
 from client_sim.sdk.names import user_id_of
 from client_sim.sdk.pushes import MissedChanges, Post, Push, PushQueue, Reloaded
 from protocol import messages, tokens
 
 __all__ = [
+    "AlreadyPosted",
     "BackendDecides",
     "BadAmount",
     "BadCard",
@@ -84,6 +93,7 @@ __all__ = [
     "BadReceivers",
     "BadSeed",
     "BadShares",
+    "BadTime",
     "BadWords",
     "BankAway",
     "BankDeclined",

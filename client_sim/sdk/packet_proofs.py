@@ -36,11 +36,13 @@ class PacketProofs:
         password: str = "",
         for_user_ids: Sequence[int] = (),
         words: str = "",
+        send_at_ms: int = 0,
     ) -> messages.PacketSent:
         """Send a packet: `lucky`, `equal`, `exclusive`, `password` to a group, `personal` to a user.
 
         `for_user_ids`: the members of the group whom an exclusive packet is for; it has one share for each of them.
         `words`: what users say to open a password packet; they are stored nowhere until a user says them.
+        `send_at_ms`: when it is posted, at most 30 days ahead; the money is taken at once. See `scheduled`.
         `amount_fen` is the total (lucky, password, personal) or the amount of one share (equal, exclusive).
 
         The idempotency key is made here: money moves once, also if the request is repeated after a lost connection,
@@ -50,13 +52,13 @@ class PacketProofs:
         choose the shares; of a repeated send the first one counts. `card_id`: the card that pays the whole packet,
         with the pay `password`; 0: the wallet, with the password if it is needed.
 
-        Raises NotEnoughMoney, NotAMember, NoSuchUser, BadAmount, BadShares, BadReceivers, BadWords, KeyReused,
-        StoreUnavailable, …; with a card also BadCard, PasswordNeeded, PasswordWrong, PasswordLocked, LimitReached,
-        BankDeclined, BankUnknown, BankAway.
+        Raises NotEnoughMoney, NotAMember, NoSuchUser, BadAmount, BadShares, BadReceivers, BadWords, BadTime,
+        KeyReused, StoreUnavailable, …; with a card also BadCard, PasswordNeeded, PasswordWrong, PasswordLocked,
+        LimitReached, BankDeclined, BankUnknown, BankAway.
         """
         shares = len(for_user_ids) or shares
         content = kind, target_id, amount_fen, shares, greeting, client_seed or b"", card_id, password
-        request = messages.SendPacket(0, "", *content, list(for_user_ids), words)
+        request = messages.SendPacket(0, "", *content, list(for_user_ids), words, send_at_ms)
 
         def give_seed() -> None:
             if client_seed is None:  # a retry has the same key, and so the same seed

@@ -55,6 +55,8 @@ REQUESTS: Final[dict[type[Message], type[Message]]] = {
     cards.Pay: cards.Paid,
     cards.ForgetUser: cards.UserForgotten,
     everyday.SayWords: everyday.WordsSaid,
+    everyday.GetScheduled: everyday.ScheduledPackets,
+    everyday.CancelScheduled: everyday.ScheduledCancelled,
     people.PutUsers: people.UsersPut,
     people.BanUser: people.UserBanned,
     people.RevokeTokens: people.TokensRevoked,

@@ -1,12 +1,24 @@
-"""Packets for everyday chats: the features of clients that know their kinds, and saying the words of one."""
+"""Packets for everyday chats: features of clients that know their kinds, words of packets, packets for later."""
 
 from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from protocol.messages.base import Id, Message
 
-__all__ = ["EXCLUSIVE", "PASSWORD", "SayWords", "WordsSaid"]
+__all__ = [
+    "EXCLUSIVE",
+    "PASSWORD",
+    "CancelScheduled",
+    "GetScheduled",
+    "SayWords",
+    "ScheduledCancelled",
+    "ScheduledLine",
+    "ScheduledPackets",
+    "WordsSaid",
+]
 
 # Features: the client knows packets of this kind, which others get as texts.
 EXCLUSIVE: Final = "exclusive"
@@ -28,3 +40,39 @@ class WordsSaid(Message, tag=175):
 
     packet_id: int
     answer: str
+
+
+class GetScheduled(Message, tag=76):
+    """My packets that wait for their time."""
+
+
+class ScheduledLine(msgspec.Struct, array_like=True, gc=False):
+    """A packet that waits. `target_id` is a group or the receiver."""
+
+    packet_id: int
+    packet_kind: str
+    target_id: int
+    total_fen: int
+    shares: int
+    greeting: str
+    send_at_ms: int
+    expires_at_ms: int
+
+
+class ScheduledPackets(Message, tag=176):
+    """The next one first; at most 100."""
+
+    packets: list[ScheduledLine]
+
+
+class CancelScheduled(Message, tag=77):
+    """Cancel my packet before its time. Again is harmless."""
+
+    packet_id: Id
+
+
+class ScheduledCancelled(Message, tag=177):
+    """This came back."""
+
+    packet_id: int
+    refunded_fen: int

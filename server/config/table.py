@@ -93,6 +93,7 @@ KEYS: Final = {
     "limits.groups_of_user_max": ConfigKey("groups of one user", COUNT, HUP),
     "limits.groups_of_packet_max": ConfigKey("groups that one packet is sent to, the first included", COUNT, HUP),
     "limits.greeting_bytes_max": ConfigKey("greeting on a packet, bytes of UTF-8", SIZE, HUP),
+    "limits.schedule_ahead_s": ConfigKey("how far ahead a packet may be scheduled, seconds", SECONDS, HUP),
     "limits.words_bytes_max": ConfigKey("words that open a password packet, bytes of UTF-8", SIZE, HUP),
     "limits.words_attempts_max": ConfigKey("words that one user may try at one packet", whole(1, 1_000), HUP),
     "limits.text_bytes_max": ConfigKey("chat message, bytes of UTF-8", SIZE, HUP),

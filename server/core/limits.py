@@ -39,6 +39,7 @@ class Limits(msgspec.Struct, forbid_unknown_fields=True):
     name_bytes_max: int = 64
     key_bytes_max: int = 64
     packet_lifetime_s: float = 24 * 3600.0
+    schedule_ahead_s: float = 30 * 86_400.0
     ticket_lifetime_s: float = 30.0
     ticket_grace_s: float = 3.0
     tickets_per_share: int = 4

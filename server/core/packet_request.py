@@ -31,6 +31,7 @@ class PacketRequest(NamedTuple):
     client_seed: bytes = b""  # no content of the key: the first one counts
     chat_id: int = 0  # the one-to-one chat of sender and receiver in which a personal one is posted; 0: none
     only_for: tuple[int, ...] = ()  # of an exclusive one: who may open it, in the order of their ids
+    send_at_ms: int = 0  # when it is posted; 0: at once
     words: str = ""  # of a password one: what is recorded of them, never the words
 
     @property
@@ -64,6 +65,7 @@ def request_of(
     client_seed: bytes = b"",
     for_user_ids: Sequence[int] = (),
     words: str = "",
+    send_at_ms: int = 0,
 ) -> PacketRequest:
     """What a sender asks for, in the words of a request. Raises RequestRefused if there is no such kind.
 
@@ -84,6 +86,7 @@ def request_of(
         client_seed,
         only_for=tuple(sorted(for_user_ids)),
         words=words,
+        send_at_ms=send_at_ms,
     )
 
 
@@ -103,6 +106,15 @@ def check(request: PacketRequest, limits: Limits, members: int, smallest: str) -
         raise RequestRefused(Reason.BAD_WORDS, "words: a packet of kind password has some, and no other one")
     _check_shares(request, limits, members)
     _check_amount(request, limits, smallest)
+
+
+def check_time(request: PacketRequest, limits: Limits, now_ms: int) -> None:
+    """Raise RequestRefused unless a scheduled packet is for a later time, not too far ahead."""
+    latest_ms = now_ms + int(limits.schedule_ahead_s * 1000)
+    if request.send_at_ms and not now_ms < request.send_at_ms <= latest_ms:
+        raise RequestRefused(
+            Reason.BAD_TIME, f"send_at_ms: {request.send_at_ms}, allowed are {now_ms + 1} to {latest_ms}"
+        )
 
 
 def _check_listed(request: PacketRequest, limits: Limits) -> None:
@@ -170,7 +182,7 @@ class Terms(NamedTuple):
     caps: Caps
     greeting: str
     seed: bytes
-    created_at_ms: int
+    created_at_ms: int  # when it was posted, which for a scheduled one is later than when it was paid
     expires_at_ms: int
     seed_use: SeedUse | None = None
     chat_id: int = 0  # the one-to-one chat that a personal one was posted in; 0: none

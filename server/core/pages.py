@@ -36,6 +36,8 @@ class State(StrEnum):
     FINISHED = "finished"
     EXPIRED = "expired"  # no share opens any more, the rest is being refunded
     REFUNDED = "refunded"
+    SCHEDULED = "scheduled"  # in records alone: no page shows it before its time
+    CANCELLED = "cancelled"  # in records alone: before its time
 
 
 OVER: Final = (State.FINISHED, State.REFUNDED)  # the record is closed, so it holds every claim there will ever be

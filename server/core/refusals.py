@@ -20,6 +20,7 @@ class Reason(StrEnum):
     BAD_SEED = "bad_seed"
     BAD_RECEIVERS = "bad_receivers"
     BAD_WORDS = "bad_words"
+    BAD_TIME = "bad_time"
     # The request is well formed, but the state of things does not allow it.
     NOT_ALLOWED = "not_allowed"
     NOT_A_MEMBER = "not_a_member"
@@ -42,6 +43,7 @@ class Reason(StrEnum):
     WORDS_SPENT = "words_spent"
     NOT_FINISHED = "not_finished"
     FINISHED = "finished"
+    ALREADY_POSTED = "already_posted"
     BANK_DECLINED = "bank_declined"
     BAD_CARD = "bad_card"
     CARD_TAKEN = "card_taken"

@@ -62,6 +62,7 @@ class Text(StrEnum):
     REMIND_CLAIMS = "remind_claims"
     REMIND_FINISH = "remind_finish"
     REMIND_REFUND = "remind_refund"
+    REMIND_CANCEL = "remind_cancel"
     JUST_NOW = "just_now"
     AGO = "ago"
     SECONDS = "seconds"
@@ -107,6 +108,7 @@ _ZH: Final = {
     Text.REMIND_CLAIMS: "你的红包被领取了{opened}个，共{claimed:money}",
     Text.REMIND_FINISH: "{shares}个红包，{took:time}被抢光",
     Text.REMIND_REFUND: "红包已过期，{left:money}已退回零钱",
+    Text.REMIND_CANCEL: "定时红包已取消，{left:money}已退回零钱",
     Text.JUST_NOW: "刚刚",
     Text.AGO: "{n:time}前",
     Text.SECONDS: "{n}秒",
@@ -151,6 +153,7 @@ _EN: Final = {
     Text.REMIND_CLAIMS: "{opened:share|shares} of your red packet opened, {claimed:money} in all",
     Text.REMIND_FINISH: "{shares:red packet|red packets}, gone in {took:time}",
     Text.REMIND_REFUND: "Your red packet has expired: {left:money} went back to your balance",
+    Text.REMIND_CANCEL: "Your red packet was cancelled: {left:money} went back to your balance",
     Text.JUST_NOW: "just now",
     Text.AGO: "{n:time} ago",
     Text.SECONDS: "{n:second|seconds}",

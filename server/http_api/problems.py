@@ -54,6 +54,8 @@ STATUSES: Final[dict[Refusal, int]] = {
     Refusal.NO_TICKET: 409,
     Refusal.NOT_FINISHED: 409,
     Refusal.FINISHED: 409,
+    Refusal.ALREADY_POSTED: 409,
+    Refusal.BAD_TIME: 422,
     Refusal.STORE_UNAVAILABLE: 503,
     Refusal.OVERLOADED: 503,
     Refusal.INTERNAL: 500,

@@ -179,7 +179,7 @@ class Services:
         replies = AwaitedReplies(lives, self.opens, bus)
         self.on_behalf = OnBehalfService(self.opens, replies, now_ms)
         chat = replies, self.groups, limits, clock, bus
-        self.everyday = EverydayServices(stores, lives, self.opens, *chat, self._seed_keys)
+        self.everyday = EverydayServices(stores, lives, self.opens, *chat, self._seed_keys, self._is_time_known)
         credited, words = CreditedClaims(stores.settlement), self._money_words
         self.pages = PageService(self.opens, replies, self.names, self.groups, credited, now_ms, words)
 
@@ -290,6 +290,7 @@ class Services:
             "refunds": self.refunds.run,
             "outbox": self.outbox.run,
             "sweep": self.sweep.run,
+            "scheduled": self.everyday.scheduled.run,
             "grab_stats": self.grab_stats.run,
             "passes": self.passes.run,
             "webhooks": self.webhook_delivery.run,

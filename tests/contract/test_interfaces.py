@@ -22,6 +22,7 @@ SIMULATED: dict[str, type] = {
 
 NOT_SIMULATED_STORES = {
     "database": "connections and migrations: the lines of the simulator stand for them",
+    "scheduled": "no packet of the worlds waits for its time",
     "words": "no packet of the worlds has words",
     "resends": "users of the worlds do not send a packet again",
     "records": "users of the worlds do not read their records",

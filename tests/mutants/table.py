@@ -46,6 +46,7 @@ T_KEPT_SEEDS = "tests/client_sim/test_kept_seeds.py::test_"
 T_PACKET_REQUEST = "tests/core/test_packet_request.py::test_"
 WORDS, WORDS_STORE = "server/services/everyday/words.py", "storage/postgres/packets/words.py"
 WORDS_SQL, T_WORDS = "storage/postgres/packets/words.sql", "tests/services/test_words.py::test_"
+T_SCHEDULED, SCHEDULED_SQL = "tests/services/test_scheduled.py::test_", "storage/postgres/packets/scheduled.sql"
 T_EXCLUSIVE = "tests/services/test_exclusive.py::test_"
 T_RECORDS = "tests/services/test_records.py::test_"
 T_OUTAGES, T_REMINDERS = "tests/outages/test_", "tests/services/test_reminders.py::test_"
@@ -661,6 +662,102 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_EXCLUSIVE + "client_without_the_feature_gets_a_text_in_its_place",),
     ),
     Mutation(
+        "a scheduled packet is opened before its time",
+        "I7",
+        "server/services/packets/reload.py",
+        "if not row.is_hidden  #",
+        "if row.packet_id  #",
+        (T_SCHEDULED + "money_is_taken_at_once_and_no_user_sees_the_packet",),
+    ),
+    Mutation(
+        "a scheduled packet is in memory before its time",
+        "I7",
+        SENDS,
+        "        if sent.row.send_at_ms is None:\n",
+        "        if sent.row.packet_id:\n",
+        (T_SCHEDULED + "money_is_taken_at_once_and_no_user_sees_the_packet",),
+    ),
+    Mutation(
+        "a scheduled packet is posted when it is paid",
+        "I7",
+        SENDS_STORE,
+        "at_once = [row for row in paid if row.send_at_ms is None]",
+        "at_once = list(paid)",
+        (T_SCHEDULED + "money_is_taken_at_once_and_no_user_sees_the_packet",),
+    ),
+    Mutation(
+        "a scheduled packet is posted by each server",
+        "once",
+        SCHEDULED_SQL,
+        "    WHERE state = 'waiting' AND send_at_ms <= $1\n",
+        "    WHERE send_at_ms <= $1\n",
+        (T_SCHEDULED + "two_servers_post_a_packet_once",),
+    ),
+    Mutation(
+        "a scheduled packet is posted too early",
+        "I7",
+        SCHEDULED_SQL,
+        "    WHERE state = 'waiting' AND send_at_ms <= $1\n",
+        "    WHERE state = 'waiting' AND send_at_ms <= $1 + 99999999\n",
+        (T_SCHEDULED + "sender_lists_what_waits_the_next_one_first",),
+    ),
+    Mutation(
+        "a scheduled packet is cancelled by another user",
+        "I7",
+        SCHEDULED_SQL,
+        "WHERE packet_id = $1 AND sender_id = $2 AND state = 'waiting' RETURNING",
+        "WHERE packet_id = $1 AND sender_id <> -$2 AND state = 'waiting' RETURNING",
+        (T_SCHEDULED + "packet_of_another_user_cannot_be_cancelled",),
+    ),
+    Mutation(
+        "a cancelled packet is not paid back",
+        "I9",
+        "storage/postgres/packets/scheduled.py",
+        "(refund,) = await packets.pay_back(connection, [packet_id], now_ms)",
+        "refund = RefundRow(packet_id, sender_id, 0, packets.BalanceRow(0, 0))",
+        (T_SCHEDULED + "cancelled_packet_comes_back_once_and_is_never_posted",),
+    ),
+    Mutation(
+        "a scheduled packet that was posted can be cancelled",
+        "I5",
+        SCHEDULED_SQL,
+        "sender_id = $2 AND state = 'waiting' RETURNING",
+        "sender_id = $2 AND state <> 'cancelled' RETURNING",
+        (T_SCHEDULED + "packet_that_is_posted_cannot_be_cancelled",),
+    ),
+    Mutation(
+        "a scheduled packet is posted after it has expired",
+        "I5",
+        SCHEDULED_SQL,
+        "CASE WHEN p.expires_at_ms <= $1 THEN 'returned'",
+        "CASE WHEN p.expires_at_ms <= 0 * $1 THEN 'returned'",
+        (T_SCHEDULED + "what_has_expired_while_no_server_ran_comes_back_unposted",),
+    ),
+    Mutation(
+        "a sender who left the group posts a scheduled packet",
+        "I7",
+        SCHEDULED_SQL,
+        "AND (m.user_id IS NULL OR g.deleted_at_ms IS NOT NULL)",
+        "AND g.deleted_at_ms IS NOT NULL",
+        (T_SCHEDULED + "packet_of_a_sender_who_left_the_group_comes_back",),
+    ),
+    Mutation(
+        "packets are scheduled without a limit",
+        "limits",
+        "storage/postgres/packets/scheduled.py",
+        "if waiting[row.sender_id] > WAITING_MAX:",
+        "if waiting[row.sender_id] > WAITING_MAX * 100:",
+        (T_SCHEDULED + "packets_over_the_limit_of_those_that_wait_are_refused",),
+    ),
+    Mutation(
+        "a key that was used for another time answers its packet",
+        "I6",
+        SENDS,
+        'row.words or "", row.send_at_ms or 0)',
+        'row.words or "", 0)',
+        (T_SCHEDULED + "same_key_is_one_packet_also_after_its_time_and_with_another_time_refused",),
+    ),
+    Mutation(
         "a password packet is opened without its words",
         "I7",
         PACKET,
@@ -736,8 +833,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "a key that was used with other words answers their packet",
         "I6",
         SENDS,
-        'only_for, row.words or "")',
-        'only_for, "")',
+        'only_for, row.words or "", row',
+        'only_for, "", row',
         (T_WORDS + "same_key_with_the_same_words_is_one_packet_and_with_others_refused",),
     ),
     Mutation(

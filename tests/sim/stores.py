@@ -368,6 +368,7 @@ def stores(world: Any) -> Stores:
         "sends": SimSends(world),
         "resends": None,
         "words": None,
+        "scheduled": None,
         "seed_trees": SimSeedTrees(world),
         "outbox": SimOutbox(world),
         "wallets": SimWallets(world),

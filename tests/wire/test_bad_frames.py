@@ -47,7 +47,7 @@ FIELDS: dict[str, list[Any]] = {
     "GetSeedTrees": [],
     "Say": [GROUP, "text"],
     "CatchUp": [USER, 0],
-    "SendPacket": ["key", "personal", 2, 100, 1, "greeting", b"", 0, "", [2], "words"],
+    "SendPacket": ["key", "personal", 2, 100, 1, "greeting", b"", 0, "", [2], "words", 0],
     "Grab": [GROUP],
     "Open": [GROUP, 1],
     "Reveal": [GROUP],
@@ -87,6 +87,8 @@ FIELDS: dict[str, list[Any]] = {
     "Pay": ["key", 3, 100, "text"],
     "ForgetUser": [3],
     "SayWords": [GROUP, "words"],
+    "GetScheduled": [],
+    "CancelScheduled": [GROUP],
 }
 FOR_BACKEND = {
     *("TopUp", "Withdraw", "Pay", "PutUsers", "BanUser", "RevokeTokens", "ForgetUser"),
@@ -103,7 +105,7 @@ MAY_BE_LEFT_OUT = {
     "PutGroup": 3,
     "SyncMembers": 1,
     "ChangeMembers": 2,
-    "SendPacket": 6,
+    "SendPacket": 7,
     "TopUpByCard": 1,
     "WithdrawToCard": 1,
     "Transfer": 2,

@@ -34,6 +34,7 @@ class Order(NamedTuple):
     text: str = ""
     for_user_ids: tuple[int, ...] = ()
     words: str = ""  # of a password packet: the user's own to tell
+    send_at_ms: int = 0  # of a packet that is posted later
 
 
 def packet_order(
@@ -122,6 +123,8 @@ class Desk:
     """What a session pays: the payment on the screen, those whose outcome is unknown, the code that is awaited."""
 
     def __init__(self) -> None:
+        self.cancelled: set[int] = set()  # packets whose return is no news
+        self.send_at_ms = 0  # when the packet that is being sent is posted; 0: at once
         self.payer: Payer | None = None  # None: not asked since the login
         self.payment: Payment | None = None  # asks for a way to pay
         self.offer: messages.CardOffered | None = None  # a code was sent for it

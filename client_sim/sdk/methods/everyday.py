@@ -11,7 +11,7 @@ RIGHT: Final = "right"  # the answer to right words
 
 
 class EverydayMethods(Requests):
-    """Say the words of a packet."""
+    """Say the words of a packet; list and cancel packets that wait for their time."""
 
     async def say_words(self, packet_id: int, words: str) -> str:
         """Say the words of a password packet. `right`: they are a text of mine in the chat, once however often I
@@ -21,3 +21,15 @@ class EverydayMethods(Requests):
         Raises WordsWrong (see its `attempts_left`), WordsSpent, BadWords.
         """
         return (await self._ask(messages.SayWords(0, packet_id, words), messages.WordsSaid)).answer
+
+    async def scheduled(self) -> list[messages.ScheduledLine]:
+        """My packets that wait for their time, the next one first."""
+        return (await self._ask(messages.GetScheduled(0), messages.ScheduledPackets)).packets
+
+    async def cancel_scheduled(self, packet_id: int) -> int:
+        """Cancel my packet before its time; what came back, in fen. Again is harmless.
+
+        Raises AlreadyPosted, NotAllowed.
+        """
+        request = messages.CancelScheduled(0, packet_id)
+        return (await self._ask(request, messages.ScheduledCancelled)).refunded_fen

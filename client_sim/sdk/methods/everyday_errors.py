@@ -40,3 +40,15 @@ class WordsSpent(Refusal):
     """This user has tried other words too often: none are accepted any more."""
 
     CODE = codes.Refusal.WORDS_SPENT
+
+
+class AlreadyPosted(Refusal):
+    """The packet was posted at its time: it cannot be cancelled."""
+
+    CODE = codes.Refusal.ALREADY_POSTED
+
+
+class BadTime(Refusal):
+    """A packet is scheduled for a later time, at most 30 days ahead."""
+
+    CODE = codes.Refusal.BAD_TIME

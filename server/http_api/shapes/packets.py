@@ -36,7 +36,8 @@ class PacketSendBody(Request):
     `target_id` is the id in hongbao of a group, or of a user or a one-to-one chat (personal). The wallet is debited
     `amount_fen` (lucky, password, personal), or `shares` times `amount_fen` (equal, exclusive). A personal packet
     has one share. An exclusive one is for the members of the group in `for_user_ids`, one share each: `shares` need
-    not be given. A password one is opened by users who say its `words`.
+    not be given. A password one is opened by users who say its `words`. With `send_at_ms`
+    it is paid now and posted then.
     """
 
     sender_id: UserId
@@ -49,6 +50,7 @@ class PacketSendBody(Request):
     client_seed: Seed = ""
     for_user_ids: list[UserId] = msgspec.field(default_factory=list)
     words: str = ""
+    send_at_ms: int = 0
 
 
 class PacketSendReply(Reply):
@@ -131,3 +133,36 @@ class SendAgainReply(Reply):
     packet_id: IdText
     stream_id: StreamText
     message: int
+
+
+class ScheduledShown(Reply):
+    """A packet that waits for its time."""
+
+    packet_id: IdText
+    kind: Kind
+    target_id: IdText
+    total_fen: Fen
+    shares: Count
+    greeting: str
+    send_at_ms: Ms
+    expires_at_ms: Ms
+
+
+class ScheduledReply(Reply):
+    """The packets of a user that wait for their time, the next one first; at most 100."""
+
+    user_id: IdText
+    packets: list[ScheduledShown]
+
+
+class CancelBody(Request):
+    """Whose packet is cancelled."""
+
+    sender_id: UserId
+
+
+class CancelReply(Reply):
+    """What came back to the sender."""
+
+    packet_id: IdText
+    refunded_fen: Fen

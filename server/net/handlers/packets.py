@@ -30,6 +30,7 @@ class PacketHandlers:
             request.client_seed,
             request.for_user_ids,
             self._hidden_words.hide(session.user_id, request.key, request.words),
+            request.send_at_ms,
         )
         terms = await self._sends.send(asked, Payer(request.card_id, request.password))
         index = -1 if terms.seed_use is None else terms.seed_use.index

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from server.clock import Clock
 from server.core.limits import Limits
 from server.services.chat.groups import GroupService
+from server.services.everyday.scheduled import ScheduledService
 from server.services.everyday.words import HiddenWords, WordsService
 from server.services.packets.awaited import AwaitedReplies
 from server.services.packets.grab_open import GrabOpenService
@@ -18,7 +19,7 @@ from storage.stores import Stores
 
 
 class EverydayServices:
-    """Words of packets."""
+    """Words of packets, and packets that wait for their time."""
 
     def __init__(
         self,
@@ -31,11 +32,15 @@ class EverydayServices:
         clock: Clock,
         bus: Bus,
         seed_keys: Mapping[str, bytes],
+        is_time_known: Callable[[], bool],
     ) -> None:
+        """`is_time_known`: the clock is confirmed, so that packets may be posted at their time."""
         self.hidden_words = HiddenWords(seed_keys, limits)
         self.words = WordsService(
             stores.words, self.hidden_words, packets, opens, replies, groups, limits, clock.now_ms, bus
         )
+
+        self.scheduled = ScheduledService(stores.scheduled, packets, groups, clock.now_ms, is_time_known, bus)
 
     @property
     def batchers(self) -> dict[str, Batcher[Any, Any]]:

@@ -23,6 +23,7 @@ CHECKS: dict[str, str] = {
     "settlement": "every claim is credited once or waits once, with its amount",
     "refunds": "what expired unopened went back once, to the sender",
     "late": "no claim before its packet was sent or after it expired",
+    "scheduled": "what was sent for a later time was posted then, once, or went back in full",
     "allowed": "only members, or those named, opened (members of groups without a list: not checked)",
     "directions": "every transfer runs between the accounts its kind says",
     "entries": "every change of a wallet has its entry, and the entries lead to what it holds",

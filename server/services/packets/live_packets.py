@@ -67,6 +67,12 @@ class LivePackets:
         live.read_at_s = asyncio.get_running_loop().time()
         self.evict()
 
+    def announced(self, packet_id: int, audience: Collection[int]) -> None:
+        """A scheduled packet was posted. A reading under way may have found it hidden: it is read once more."""
+        live = self._by_id.get(packet_id)
+        if live is not None and live.packet is None:
+            live.audience = live.audience or audience
+
     def evict(self) -> None:
         """Drop the oldest quiet packets if there are too many."""
         surplus = len(self._by_id) - LIVE_MAX

@@ -96,6 +96,7 @@ class PacketReload:
                 said.get(packet_id, ()),
             )
             for packet_id, row in rows.items()
+            if not row.is_hidden  # until it is posted, it is like one that does not exist
         }
 
     async def _redrive(
