@@ -221,3 +221,19 @@ async def test_password_packet_over_http_is_opened_with_its_words(
     assert (await api.ok("POST", f"{packet}/open", {"user_id": "2", "words": "芝麻开门"}))["answer"] == "won"
     assert (await first_push(guest, TextPosted)).text == "芝麻开门"
     assert (await api.ok("POST", f"{packet}/open", {"user_id": "2"}))["answer"] == "claimed"
+
+
+async def test_scheduled_packet_over_http_waits_is_listed_and_cancelled(api: Api, server: Server) -> None:
+    await family(api, 1, 2)
+    at_ms = server.app.services.everyday.scheduled._now_ms() + 86_400_000
+    sent = await api.ok("POST", SEND, {**lucky(1), "send_at_ms": at_ms}, key="s")
+    packet = f"{SEND}/{sent['packet_id']}"
+    assert sent["expires_at_ms"] == at_ms + 86_400_000
+    assert (await api("GET", packet)).status == 404
+    (line,) = (await api.ok("GET", "/v1/users/1/scheduled"))["packets"]
+    assert (line["packet_id"], line["send_at_ms"], line["total_fen"]) == (sent["packet_id"], at_ms, 1_000)
+    assert (await api("POST", f"{packet}/cancel", {"sender_id": "2"})).code == "not_allowed"
+    for _ in range(2):
+        assert (await api.ok("POST", f"{packet}/cancel", {"sender_id": "1"}))["refunded_fen"] == 1_000
+    assert (await api.ok("GET", "/v1/users/1/scheduled"))["packets"] == []
+    assert (await api("POST", SEND, {**lucky(1), "send_at_ms": 1}, key="t")).code == "bad_time"

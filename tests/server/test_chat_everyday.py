@@ -85,3 +85,19 @@ async def test_plain_chat_sends_and_opens_exclusive_packets_and_packets_with_wor
     ):
         find_in_order([pattern], out)
     assert (err, code) == ("", 0)
+
+
+async def test_plain_chat_schedules_lists_and_cancels_a_packet(
+    server: Server, backend: Client, connect: Connect
+) -> None:
+    _, group_id = await family(backend, connect, server)
+    out, err, code = await plain(
+        chat(server, ME, "--group", str(group_id)),
+        *("/wait loaded", "/at 03:04 /send 8.88 2 later", "/wait scheduled", "/scheduled", "/cancel"),
+        *("/wait cancelled", "/cancel", "/at 03:04 /balance", "/at 25:00 /send 1 1"),
+    )
+    line = r"scheduled packet=\d+ kind=lucky .*total_fen=888 shares=2 at_ms=\d+ when=\"\d\d-\d\d 03:04\""
+    find_in_order([line, line, r"cancelled packet=\d+ amount_fen=888"], out)
+    for why in ("none_scheduled verb=cancel", "only_packets_later verb=at", "not_understood verb=at"):
+        assert f"bad why={why}" in out
+    assert (err, code) == ("", 0)

@@ -7,7 +7,7 @@ ALTER TABLE packets ADD CONSTRAINT packets_send_at CHECK (send_at_ms > created_a
     NOT VALID;
 
 -- One row for each of them, for good. `state`: waiting; then once posted, cancelled by its sender, or returned, because at
--- its time it had expired or its sender could not send it any more. Whoever changes the row decides: it is locked.
+-- its time it had expired or its sender could not send it any more. The server that changes the row decides: it is locked.
 CREATE TABLE scheduled_packets (
     packet_id   bigint PRIMARY KEY,
     sender_id   bigint NOT NULL,
