@@ -38,6 +38,10 @@ class Refusal(IntEnum):
     BANNED = 215
     BAD_LINK = 216
     BAD_RECEIVERS = 220
+    WORDS_NEEDED = 221
+    WORDS_WRONG = 222
+    WORDS_SPENT = 223
+    BAD_WORDS = 224
     NO_SUCH_CAMPAIGN = 230
     NOT_A_SPONSOR = 231
     BAD_CAMPAIGN = 232
@@ -58,6 +62,8 @@ class Refusal(IntEnum):
     NO_TICKET = 400
     NOT_FINISHED = 401
     FINISHED = 402
+    ALREADY_POSTED = 403
+    BAD_TIME = 404
 
     STORE_UNAVAILABLE = 500
     OVERLOADED = 501
@@ -123,6 +129,14 @@ REFUSALS: dict[Refusal, RefusalRow] = {
     Refusal.BAD_RECEIVERS: RefusalRow(
         False, 0, "an exclusive packet names 1 to 500 members of its group, each once, not its sender"
     ),
+    Refusal.WORDS_NEEDED: RefusalRow(False, 0, "the packet is opened by saying its words: say them first"),
+    Refusal.WORDS_WRONG: RefusalRow(False, 0, "the words do not fit; the detail says how many attempts are left"),
+    Refusal.WORDS_SPENT: RefusalRow(
+        False, 0, "the user has tried other words too often: none are accepted any more"
+    ),
+    Refusal.BAD_WORDS: RefusalRow(
+        False, 0, "the words of a packet have 1 to 60 bytes, on one line; other kinds have none"
+    ),
     Refusal.NO_SUCH_CAMPAIGN: RefusalRow(False, 0, "no such campaign, or not for this user"),
     Refusal.NOT_A_SPONSOR: RefusalRow(False, 0, "the user is not a sponsor"),
     Refusal.BAD_CAMPAIGN: RefusalRow(
@@ -149,6 +163,8 @@ REFUSALS: dict[Refusal, RefusalRow] = {
     Refusal.NO_TICKET: RefusalRow(True, 0, "the ticket has lapsed, was taken, or was never given: grab again"),
     Refusal.NOT_FINISHED: RefusalRow(True, 1000, "the seed stays secret until the packet is finished or refunded"),
     Refusal.FINISHED: RefusalRow(False, 0, "the packet is finished or expired: nothing is left to be sent again"),
+    Refusal.ALREADY_POSTED: RefusalRow(False, 0, "the packet was posted at its time: it cannot be cancelled"),
+    Refusal.BAD_TIME: RefusalRow(False, 0, "a packet is scheduled for a later time, at most 30 days ahead"),
     Refusal.STORE_UNAVAILABLE: RefusalRow(
         True, 500, "a store is away; whether it happened is told by asking again"
     ),
@@ -177,7 +193,9 @@ REFUSALS: dict[Refusal, RefusalRow] = {
         True, 3 * 3_600_000, "too many wrong pay passwords; the detail says until when none is accepted"
     ),
     Refusal.PASSWORD_NEEDED: RefusalRow(False, 0, "this needs the pay password, six digits"),
-    Refusal.LIMIT: RefusalRow(False, 0, "over a limit of payments, cards or codes; the detail names it"),
+    Refusal.LIMIT: RefusalRow(
+        False, 0, "over a limit of payments, cards, codes or scheduled packets; the detail names it"
+    ),
     Refusal.NEEDS_TLS: RefusalRow(False, 0, "cards and passwords are taken over TLS or from this machine only"),
 }
 

@@ -21,6 +21,7 @@ from server.net.handlers.campaigns import CampaignHandlers
 from server.net.handlers.cards import CardHandlers
 from server.net.handlers.chat import ChatHandlers
 from server.net.handlers.enterprise import EnterpriseHandlers
+from server.net.handlers.everyday import EverydayHandlers
 from server.net.handlers.groups import GroupHandlers
 from server.net.handlers.money import MoneyHandlers
 from server.net.handlers.packets import PacketHandlers
@@ -91,7 +92,8 @@ class Dispatch:
         self.answers = self._replying.answers
         packets, pages = PacketHandlers(services, campaigns), PageHandlers(services, subscriptions, self.answers)
         chat, money = ChatHandlers(services, unit), MoneyHandlers(services, self._hub)
-        cards, groups = CardHandlers(services), GroupHandlers(services)
+        cards, groups, everyday = CardHandlers(services), GroupHandlers(services), EverydayHandlers(services)
+        by_users = groups.served() | cards.served() | everyday.served()
         others = BackendHandlers(services).served() | PeopleHandlers(services).served() | campaigns.served()
         others |= EnterpriseHandlers(services).served()
         return {
@@ -120,7 +122,7 @@ class Dispatch:
             messages.GetEntries: Row("user", later=money.entries, read="lane"),
             messages.GetStatement: Row("user", later=money.statement, read="lane"),
             messages.GetCards: Row("user", later=cards.cards, read="lane"),
-            **{kind: Row("user", later=serves) for kind, serves in (groups.served() | cards.served()).items()},
+            **{kind: Row("user", later=serves) for kind, serves in by_users.items()},
             messages.Pay: Row("backend", later=money.pay),
             messages.TopUp: Row("backend", later=money.top_up),
             messages.Withdraw: Row("backend", later=money.withdraw),

@@ -47,7 +47,7 @@ FIELDS: dict[str, list[Any]] = {
     "GetSeedTrees": [],
     "Say": [GROUP, "text"],
     "CatchUp": [USER, 0],
-    "SendPacket": ["key", "personal", 2, 100, 1, "greeting", b"", 0, "", [2]],
+    "SendPacket": ["key", "personal", 2, 100, 1, "greeting", b"", 0, "", [2], "words", 0],
     "Grab": [GROUP],
     "Open": [GROUP, 1],
     "Reveal": [GROUP],
@@ -102,6 +102,9 @@ FIELDS: dict[str, list[Any]] = {
     "GetBill": [3, "bill"],
     "ReportEvent": [3, "event", "follow", 4],
     "SetEventRange": [3, "follow", 200, 300, "greeting"],
+    "SayWords": [GROUP, "words"],
+    "GetScheduled": [],
+    "CancelScheduled": [GROUP],
 }
 FOR_BACKEND = {
     *("TopUp", "Withdraw", "Pay", "PutUsers", "BanUser", "RevokeTokens", "ForgetUser"),
@@ -120,7 +123,7 @@ MAY_BE_LEFT_OUT = {
     "PutGroup": 3,
     "SyncMembers": 1,
     "ChangeMembers": 2,
-    "SendPacket": 5,
+    "SendPacket": 7,
     "TopUpByCard": 1,
     "WithdrawToCard": 1,
     "Transfer": 2,
@@ -289,6 +292,7 @@ async def test_texts_with_zero_bytes_are_refused(clients: dict[int, Raw], attack
         "six digits": "code_spent",
         "246810": "password_needed",
         "": "password_needed",
+        "words": "bad_words",
         "key at a bank": "bad_card",  # this server has none
         "hbl_": "bad_link",
         "bill": "bad_key",
