@@ -21,6 +21,7 @@ import hmac
 import struct
 from collections.abc import Iterator, Sequence
 
+from client_sim.sdk.methods import pools
 from protocol import messages
 
 _COMMITTED = struct.Struct(">QQI")
@@ -29,6 +30,7 @@ _INDEX = struct.Struct(">I")
 _LONG = struct.Struct(">Q")
 _HALF_BYTES = 16
 _PATH_HASHES = 6
+_POOL = "pool:"
 
 
 def commitment(seed: bytes, packet_id: int, total_fen: int, shares: int) -> bytes:
@@ -91,8 +93,10 @@ def shares_of(revealed: messages.Revealed) -> list[int]:
 
 
 def faults(revealed: messages.Revealed) -> list[str]:
-    """Everything that is wrong with a revealed packet; empty if it was fair."""
+    """Everything that is wrong with a revealed packet or campaign; empty if it was fair."""
     found = list(_seed_faults(revealed))
+    if revealed.packet_kind.startswith(_POOL):
+        return [*found, *_pool_faults(revealed)]
     if [line.index for line in revealed.claims] != list(range(len(revealed.claims))):
         found.append("the claims are not numbered 0, 1, 2, …")
     for line, amount_fen in zip(revealed.claims, shares_of(revealed), strict=False):
@@ -106,6 +110,25 @@ def faults(revealed: messages.Revealed) -> list[str]:
     if revealed.best_index != best_index(revealed):
         found.append(f"best luck is share {best_index(revealed)}, not {revealed.best_index}")
     return found
+
+
+def _pool_faults(revealed: messages.Revealed) -> Iterator[str]:
+    """What is wrong with the deck of a campaign, and with my wins, whose indexes are numbers of the pool."""
+    if revealed.packet_kind != _POOL + hashlib.sha256(revealed.deck).hexdigest():
+        yield "the deck is not the one that was committed to"
+        return
+    try:
+        deck = pools.Deck(revealed.deck)
+    except pools.MalformedDeck as error:
+        yield f"the deck cannot be read: {error}"
+        return
+    numbers = [line.index for line in revealed.claims]
+    if len(set(numbers)) < len(numbers) or not all(0 <= number < deck.numbers for number in numbers):
+        yield f"the numbers {numbers} are not different ones of a pool of {deck.numbers}"
+        return
+    for line, amount_fen in zip(revealed.claims, pools.amounts(deck, revealed.seed, numbers), strict=True):
+        if line.amount_fen != amount_fen:
+            yield f"number {line.index} is {line.amount_fen}, the deck and the seed say {amount_fen}"
 
 
 def _seed_faults(revealed: messages.Revealed) -> Iterator[str]:

@@ -105,6 +105,7 @@ def test_amounts_shares_and_reasons_have_their_true_bounds() -> None:
         assert schemas[shape]["properties"]["reason"]["enum"] == [
             *("top_up", "withdraw", "send", "claim", "refund", "pending", "posted", "voided"),
             *("charge", "payout", "payout_returned", "transfer", "pay", "correction"),
+            *("campaign", "campaign_returned"),
         ]
     seed = schemas["PacketSendBody"]["properties"]["client_seed"]["pattern"]
     assert [bool(re.fullmatch(seed, "00" * size)) for size in (0, 15, 16, 32, 33)] == [

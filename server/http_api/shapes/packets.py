@@ -21,6 +21,7 @@ from server.http_api.shapes.base import (
     Reply,
     Request,
     Seed,
+    SentKind,
     StreamText,
     asked,
 )
@@ -35,7 +36,7 @@ class PacketSendBody(Request):
     """
 
     sender_id: UserId
-    kind: Kind
+    kind: SentKind
     amount_fen: Annotated[
         int, asked(1, FEN_MAX, "in " + FEN + ": the total (lucky, personal), or what ONE share holds (equal)")
     ]
