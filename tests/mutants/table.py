@@ -5687,6 +5687,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "(b.user_id IS DISTINCT FROM p.target_id OR b.amount_fen IS DISTINCT FROM p.total_fen)",
         "(b.user_id <> p.target_id OR b.amount_fen <> p.total_fen)",
         (T_BILLS + "planted_discrepancy_of_a_bill_is_named[says nothing]",),
+    ),
     Mutation(
         "campaigns: numbers are leased twice",
         "I9",
