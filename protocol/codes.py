@@ -37,16 +37,18 @@ class Refusal(IntEnum):
     BAD_PASS = 214
     BANNED = 215
     BAD_LINK = 216
-    TOO_DEEP = 240
-    BAD_SCENE = 241
-
+    BAD_RECEIVERS = 220
+    WORDS_NEEDED = 221
+    WORDS_WRONG = 222
+    WORDS_SPENT = 223
+    BAD_WORDS = 224
     NO_SUCH_CAMPAIGN = 230
     NOT_A_SPONSOR = 231
     BAD_CAMPAIGN = 232
     BAD_BUDGET = 233
     CAMPAIGN_OVER = 234
-
-    BAD_RECEIVERS = 220
+    TOO_DEEP = 240
+    BAD_SCENE = 241
 
     BAD_AMOUNT = 300
     BAD_SHARES = 301
@@ -60,6 +62,8 @@ class Refusal(IntEnum):
     NO_TICKET = 400
     NOT_FINISHED = 401
     FINISHED = 402
+    ALREADY_POSTED = 403
+    BAD_TIME = 404
 
     STORE_UNAVAILABLE = 500
     OVERLOADED = 501
@@ -122,8 +126,16 @@ REFUSALS: dict[Refusal, RefusalRow] = {
         0,
         "the link to a packet or to its page is not signed with a key of this server, has expired or was revoked",
     ),
-    Refusal.TOO_DEEP: RefusalRow(
-        False, 0, "the packet has been passed on from friend to friend as far as it may be"
+    Refusal.BAD_RECEIVERS: RefusalRow(
+        False, 0, "an exclusive packet names 1 to 500 members of its group, each once, not its sender"
+    ),
+    Refusal.WORDS_NEEDED: RefusalRow(False, 0, "the packet is opened by saying its words: say them first"),
+    Refusal.WORDS_WRONG: RefusalRow(False, 0, "the words do not fit; the detail says how many attempts are left"),
+    Refusal.WORDS_SPENT: RefusalRow(
+        False, 0, "the user has tried other words too often: none are accepted any more"
+    ),
+    Refusal.BAD_WORDS: RefusalRow(
+        False, 0, "the words of a packet have 1 to 60 bytes, on one line; other kinds have none"
     ),
     Refusal.NO_SUCH_CAMPAIGN: RefusalRow(False, 0, "no such campaign, or not for this user"),
     Refusal.NOT_A_SPONSOR: RefusalRow(False, 0, "the user is not a sponsor"),
@@ -134,8 +146,8 @@ REFUSALS: dict[Refusal, RefusalRow] = {
         False, 0, "the budget does not fit the amounts; the detail names the one that fits"
     ),
     Refusal.CAMPAIGN_OVER: RefusalRow(False, 0, "the campaign has ended: it cannot be paused or resumed"),
-    Refusal.BAD_RECEIVERS: RefusalRow(
-        False, 0, "an exclusive packet names 1 to 500 members of its group, each once, not its sender"
+    Refusal.TOO_DEEP: RefusalRow(
+        False, 0, "the packet has been passed on from friend to friend as far as it may be"
     ),
     Refusal.BAD_SCENE: RefusalRow(False, 0, "the scene of a bill is none of those in the config"),
     Refusal.BAD_AMOUNT: RefusalRow(False, 0, "an amount under or over its limit; the detail names the limit"),
@@ -151,6 +163,8 @@ REFUSALS: dict[Refusal, RefusalRow] = {
     Refusal.NO_TICKET: RefusalRow(True, 0, "the ticket has lapsed, was taken, or was never given: grab again"),
     Refusal.NOT_FINISHED: RefusalRow(True, 1000, "the seed stays secret until the packet is finished or refunded"),
     Refusal.FINISHED: RefusalRow(False, 0, "the packet is finished or expired: nothing is left to be sent again"),
+    Refusal.ALREADY_POSTED: RefusalRow(False, 0, "the packet was posted at its time: it cannot be cancelled"),
+    Refusal.BAD_TIME: RefusalRow(False, 0, "a packet is scheduled for a later time, at most 30 days ahead"),
     Refusal.STORE_UNAVAILABLE: RefusalRow(
         True, 500, "a store is away; whether it happened is told by asking again"
     ),
@@ -179,7 +193,9 @@ REFUSALS: dict[Refusal, RefusalRow] = {
         True, 3 * 3_600_000, "too many wrong pay passwords; the detail says until when none is accepted"
     ),
     Refusal.PASSWORD_NEEDED: RefusalRow(False, 0, "this needs the pay password, six digits"),
-    Refusal.LIMIT: RefusalRow(False, 0, "over a limit of payments, cards or codes; the detail names it"),
+    Refusal.LIMIT: RefusalRow(
+        False, 0, "over a limit of payments, cards, codes or scheduled packets; the detail names it"
+    ),
     Refusal.NEEDS_TLS: RefusalRow(False, 0, "cards and passwords are taken over TLS or from this machine only"),
 }
 

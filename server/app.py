@@ -196,6 +196,7 @@ class App:
         self.services.webhook_secrets.use_keys(reading.credentials.seed_keys)
         self.services.enterprise.use_keys(reading.credentials.seed_keys)
         self.services.cards.secrets.use_keys(reading.credentials.seed_keys)
+        self.services.everyday.hidden_words.use_keys(reading.credentials.seed_keys)
         self.services.passes.use(reading.credentials.keys)
         self.listener.reload(reading.credentials.tls)
         self.services.payments.use_config(reading.config)

@@ -32,8 +32,10 @@ from storage.postgres.money.wallets import WalletStore
 from storage.postgres.packets.admissions import AdmissionStore
 from storage.postgres.packets.packets import PacketStore
 from storage.postgres.packets.resends import ResendStore
+from storage.postgres.packets.scheduled import ScheduledStore
 from storage.postgres.packets.seed_trees import SeedTreeStore
 from storage.postgres.packets.sends import SendStore
+from storage.postgres.packets.words import WordsStore
 from storage.postgres.reconciliation.breaks import BreakStore
 from storage.postgres.reconciliation.corrections import CorrectionStore
 from storage.postgres.reconciliation.matching import MatchingStore
@@ -54,6 +56,8 @@ class Stores(NamedTuple):
     resends: ResendStore
     admissions: AdmissionStore
     bills: BillStore
+    words: WordsStore
+    scheduled: ScheduledStore
     seed_trees: SeedTreeStore
     wallets: WalletStore
     settlement: SettlementQueue
@@ -94,15 +98,18 @@ class Stores(NamedTuple):
         `timeout_s` bounds every attempt and statement; `with_best_luck`: the kinds of packet that have a best luck.
         """
         database = Database(postgres_dsn, pool_max, timeout_s)
+        packets = PacketStore(database)
         webhooks = database.writer(plan_each_time=True)
         return cls(
             database=database,
             mirror=Mirror(redis_url, timeout_s),
-            packets=PacketStore(database),
+            packets=packets,
             sends=SendStore(database),
             resends=ResendStore(database),
             admissions=AdmissionStore(database),
             bills=BillStore(database),
+            words=WordsStore(database),
+            scheduled=ScheduledStore(database, packets),
             seed_trees=SeedTreeStore(database),
             wallets=WalletStore(database),
             settlement=SettlementQueue(database, with_best_luck),

@@ -12,7 +12,9 @@ from client_sim.chat.session import Fields, Session
 from client_sim.chat.texts import text, usage
 from client_sim.chat.users import find_group, find_user
 
-IN_A_GROUP = frozenset({"say", "send", "equal", "for", "form", "invite", "leave", "members", "kick", "who"})
+IN_A_GROUP = frozenset(
+    {"say", "send", "equal", "for", "secret", "form", "invite", "leave", "members", "kick", "who"}
+)
 
 
 async def run(session: Session, command: Command) -> None:
@@ -123,6 +125,11 @@ ACTIONS: dict[str, Callable[..., Awaitable[None]]] = {
     "send": packet_actions.send,
     "equal": packet_actions.equal,
     "for": packet_actions.for_users,
+    "secret": packet_actions.secret,
+    "unlock": packet_actions.unlock,
+    "at": packet_actions.at,
+    "scheduled": packet_actions.scheduled,
+    "cancel": packet_actions.cancel,
     "to": packet_actions.send_to,
     "form": packet_actions.form,
     "tap": packet_actions.tap,

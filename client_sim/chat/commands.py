@@ -66,6 +66,14 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _clock(text: str) -> tuple[int, int]:
+    """A time of day, as hours and minutes."""
+    hours, minutes = text.split(":")
+    if not (len(minutes) == 2 and 0 <= int(hours) < 24 and 0 <= int(minutes) < 60):
+        raise ValueError(text)
+    return int(hours), int(minutes)
+
+
 def _one_of(*choices: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         if text not in choices:
@@ -91,6 +99,11 @@ VERBS: dict[str, tuple[Argument, ...]] = {
     "send": (AMOUNT, SHARES, GREETING),
     "equal": (AMOUNT, SHARES, GREETING),
     "for": (Argument("users", str), AMOUNT, GREETING),
+    "secret": (AMOUNT, SHARES, _words("words")),
+    "unlock": (_words("words"),),
+    "at": (Argument("time", _clock), _words("command")),
+    "scheduled": (),
+    "cancel": (PACKET,),
     "to": (Argument("user", str), AMOUNT, GREETING),
     "fission": (Argument("user", str), AMOUNT, SHARES, GREETING),
     "tap": (PACKET,),

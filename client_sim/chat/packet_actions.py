@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Final
+
 from client_sim.chat import packet_requests
-from client_sim.chat.commands import BadCommand
+from client_sim.chat.commands import BadCommand, parse
 from client_sim.chat.model import OPEN, Card
 from client_sim.chat.money import payments
-from client_sim.chat.money.checkout import packet_order
+from client_sim.chat.money.checkout import Order, packet_order
 from client_sim.chat.session import Fields, Session
 from client_sim.chat.targets import find_link, find_to_pass_on, place_to_pass_on
 from client_sim.chat.users import find_group, find_user, find_users
@@ -37,6 +41,50 @@ def _is_own_and_open(session: Session, card: Card) -> bool:
     return packet.sender_id == session.model.user_id and packet.state not in ("gone", "expired")
 
 
+async def _begin(session: Session, order: Order) -> None:
+    """Pay it now; it is posted at the time of `/at`, if there was one."""
+    await payments.begin(session, order._replace(send_at_ms=session.desk.send_at_ms))
+
+
+async def at(session: Session, time: tuple[int, int], command: str) -> None:
+    """A packet that is posted when the clock next shows this time."""
+    parsed = parse(command if command.startswith("/") else f"/{command}", session.money)
+    if parsed is None or parsed.verb not in LATER:
+        raise BadCommand("only_packets_later", "at")
+    session.desk.send_at_ms = next_time_ms(session.now_ms(), *time)
+    try:
+        await LATER[parsed.verb](session, **parsed.values)
+    finally:
+        session.desk.send_at_ms = 0
+
+
+def next_time_ms(now_ms: int, hours: int, minutes: int) -> int:
+    """When the local clock shows this time of day next."""
+    now = datetime.fromtimestamp(now_ms / 1000)
+    then = now.replace(hour=hours, minute=minutes, second=0, microsecond=0)
+    return int((then if then > now else then + timedelta(days=1)).timestamp() * 1000)
+
+
+async def scheduled(session: Session) -> None:
+    """My packets that wait for their time."""
+    for one in await session.client.scheduled():
+        about: Fields = {"kind": one.packet_kind, "target": one.target_id, "total_fen": one.total_fen}
+        when = payments.when(one.send_at_ms)
+        session.emit("scheduled", packet=one.packet_id, **about, shares=one.shares, at_ms=one.send_at_ms, when=when)
+
+
+async def cancel(session: Session, packet_id: int) -> None:
+    """Cancel one of them: without an id the next one."""
+    if not packet_id:
+        waiting = await session.client.scheduled()
+        if not waiting:
+            raise BadCommand("none_scheduled", "cancel")
+        packet_id = waiting[0].packet_id
+    session.desk.cancelled.add(packet_id)
+    refunded_fen = await session.client.cancel_scheduled(packet_id)
+    session.emit("cancelled", packet=packet_id, amount_fen=refunded_fen)
+
+
 async def send(session: Session, amount_fen: int, shares: int, greeting: str) -> None:
     """A lucky packet for the group on the screen."""
     await _send_here(session, "lucky", amount_fen, shares, greeting)
@@ -51,7 +99,7 @@ async def _send_here(session: Session, kind: str, amount_fen: int, shares: int, 
     """A packet for the conversation on the screen; in a one-to-one chat it is a personal one."""
     here = session.model.current
     kind = "personal" if here.is_one_to_one else kind
-    await payments.begin(session, packet_order(kind, here.stream_id, amount_fen, shares, greeting))
+    await _begin(session, packet_order(kind, here.stream_id, amount_fen, shares, greeting))
 
 
 async def for_users(session: Session, users: str, amount_fen: int, greeting: str) -> None:
@@ -60,13 +108,30 @@ async def for_users(session: Session, users: str, amount_fen: int, greeting: str
     if not user_ids:
         raise BadCommand("no_names", "for")
     content = "exclusive", session.model.current_id, amount_fen, len(user_ids), greeting, user_ids
-    await payments.begin(session, packet_order(*content))
+    await _begin(session, packet_order(*content))
+
+
+async def secret(session: Session, amount_fen: int, shares: int, words: str) -> None:
+    """A password one, opened by saying its words."""
+    order = packet_order("password", session.model.current_id, amount_fen, shares, "", words=words)
+    await _begin(session, order)
+
+
+async def unlock(session: Session, words: str) -> None:
+    """Say the words of the newest password packet here, and open it."""
+    cards = [card for card in session.model.current.cards() if card.packet.kind == "password"]
+    still_open = [card for card in cards if card.packet.state == OPEN]
+    if not cards:
+        raise BadCommand("no_packet", "unlock")
+    packet_id = (still_open or cards)[-1].packet.packet_id
+    await packet_requests.say_words(session, packet_id, words)
+    await open_packet(session, packet_id)
 
 
 async def send_to(session: Session, user: str, amount_fen: int, greeting: str) -> None:
     """A personal one."""
     user_id = await find_user(session, user)
-    await payments.begin(session, packet_order("personal", user_id, amount_fen, 1, greeting))
+    await _begin(session, packet_order("personal", user_id, amount_fen, 1, greeting))
 
 
 async def form(session: Session) -> None:
@@ -147,3 +212,12 @@ async def again(session: Session, group: str) -> None:
     """Post my packet again."""
     group_id = find_group(session, group) if group else 0
     await packet_requests.send_again(session, find_own_packet(session), group_id)
+
+
+LATER: Final[dict[str, Callable[..., Awaitable[None]]]] = {  # what `/at` can send
+    "send": send,
+    "equal": equal,
+    "for": for_users,
+    "secret": secret,
+    "to": send_to,
+}

@@ -44,6 +44,13 @@ async def pass_on(session: Session, packet_id: int, group_id: int = 0) -> None:
     session.emit("passed_on", packet=packet_id, group=group_id, name=name, link=made.link, depth=made.depth)
 
 
+async def say_words(session: Session, packet_id: int, words: str) -> None:
+    """Say the words of a packet. Raises WordsWrong, WordsSpent, BadWords."""
+    answer = await session.client.say_words(packet_id, words)
+    if answer in STATE_AFTER:
+        session.move_packet(packet_id, STATE_AFTER[answer])
+
+
 async def open_share(session: Session, packet_id: int, ticket: int = 0) -> messages.Opened:
     """Open a share, with the ticket of a tap. Without one, or if it has lapsed, grab first."""
     client = session.client

@@ -61,6 +61,8 @@ async def _finished(session: Session, push: messages.PacketFinished) -> None:
 
 
 async def _refunded(session: Session, push: messages.PacketRefunded) -> None:
+    if push.packet_id in session.desk.cancelled:
+        return
     session.move_packet(push.packet_id, EXPIRED)
     session.add_notice(push.packet_id, Notice("notice_refund", "", push.refunded_fen))
     session.emit("refund", packet=push.packet_id, amount_fen=push.refunded_fen)

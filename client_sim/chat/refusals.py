@@ -11,6 +11,7 @@ from client_sim.chat.commands import BadCommand
 from client_sim.chat.texts import TEXTS, text, usage
 from client_sim.sdk.errors import BankDeclined, ClientError, Refusal
 from client_sim.sdk.methods.card_errors import CodeTooSoon, CodeWrong, LimitReached, PasswordLocked, PasswordWrong
+from client_sim.sdk.methods.everyday_errors import WordsWrong
 from client_sim.sdk.money import MoneyUnit
 
 # The limits that a detail names: the text, and which of its numbers are amounts.
@@ -47,7 +48,7 @@ def of_name(name: str, detail: str, language: str, **fields: Any) -> str:
 
 def _fields(error: ClientError) -> dict[str, Any]:
     """What the words about an error need besides its detail."""
-    if isinstance(error, CodeWrong | PasswordWrong):
+    if isinstance(error, CodeWrong | PasswordWrong | WordsWrong):
         return {"left": error.attempts_left}
     if isinstance(error, PasswordLocked):
         return {"until": time.strftime("%H:%M", time.localtime(error.locked_until_ms / 1000))}

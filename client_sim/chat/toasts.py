@@ -20,6 +20,8 @@ SIMPLE = {
     "removed",
     "kicked",
     "sent",
+    "scheduled",
+    "cancelled",
     "again",
     "passed_on",
     "name",

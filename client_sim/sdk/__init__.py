@@ -22,7 +22,6 @@ from client_sim.sdk.errors import (
     BadInvite,
     BadLink,
     BadPass,
-    BadReceivers,
     BadSeed,
     BadShares,
     BankAway,
@@ -71,6 +70,15 @@ from client_sim.sdk.methods.card_errors import (
     PasswordWrong,
 )
 from client_sim.sdk.methods.enterprise import BadScene
+from client_sim.sdk.methods.everyday_errors import (
+    AlreadyPosted,
+    BadReceivers,
+    BadTime,
+    BadWords,
+    WordsNeeded,
+    WordsSpent,
+    WordsWrong,
+)
 from client_sim.sdk.methods.links import TooDeep
 from client_sim.sdk.money import fen, yuan
 from client_sim.sdk.names import user_id_of
@@ -78,6 +86,7 @@ from client_sim.sdk.pushes import MissedChanges, Post, Push, PushQueue, Reloaded
 from protocol import messages, tokens
 
 __all__ = [
+    "AlreadyPosted",
     "BackendDecides",
     "BadAmount",
     "BadBudget",
@@ -90,6 +99,8 @@ __all__ = [
     "BadScene",
     "BadSeed",
     "BadShares",
+    "BadTime",
+    "BadWords",
     "BankAway",
     "BankDeclined",
     "BankUnknown",
@@ -141,6 +152,9 @@ __all__ = [
     "TimedOut",
     "TooDeep",
     "Verdict",
+    "WordsNeeded",
+    "WordsSpent",
+    "WordsWrong",
     "fairness",
     "fen",
     "messages",

@@ -18,6 +18,7 @@ from client_sim.sdk.methods.backend import BackendMethods
 from client_sim.sdk.methods.campaigns import CampaignMethods
 from client_sim.sdk.methods.cards import CardMethods
 from client_sim.sdk.methods.enterprise import EnterpriseMethods
+from client_sim.sdk.methods.everyday import EverydayMethods
 from client_sim.sdk.methods.links import LinkMethods
 from client_sim.sdk.methods.packets import PacketMethods
 from client_sim.sdk.packet_proofs import PacketProofs
@@ -31,7 +32,14 @@ CONNECT_PATIENCE_S = 10.0
 
 
 class Client(
-    PacketProofs, PacketMethods, LinkMethods, CardMethods, CampaignMethods, BackendMethods, EnterpriseMethods
+    PacketProofs,
+    PacketMethods,
+    EverydayMethods,
+    LinkMethods,
+    CardMethods,
+    CampaignMethods,
+    BackendMethods,
+    EnterpriseMethods,
 ):
     """One user. Many tasks of one event loop may use it at the same time."""
 

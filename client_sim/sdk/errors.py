@@ -190,12 +190,6 @@ class BadShares(Refusal):
     CODE = codes.Refusal.BAD_SHARES
 
 
-class BadReceivers(Refusal):
-    """An exclusive packet names 1 to 500 members of its group, each once, not its sender."""
-
-    CODE = codes.Refusal.BAD_RECEIVERS
-
-
 class BadSeed(Refusal):
     """A client seed has 16 to 32 bytes."""
 

@@ -35,27 +35,32 @@ class PacketProofs:
         card_id: int = 0,
         password: str = "",
         for_user_ids: Sequence[int] = (),
+        words: str = "",
+        send_at_ms: int = 0,
     ) -> messages.PacketSent:
-        """Send a packet: `lucky`, `equal` or `exclusive` to a group, `personal` or `fission` to a user or a
+        """Send a packet: `lucky`, `equal`, `exclusive`, `password` to a group, `personal`, `fission` to a user or a
         one-to-one chat.
 
         `for_user_ids`: the members of the group whom an exclusive packet is for; it has one share for each of them.
-        A fission packet has at least three shares: its receiver opens the first, and friends whom they pass it on
-        to the others. `amount_fen` is the total (lucky, personal, fission) or the amount of one share (equal,
-        exclusive). The idempotency key is made here: money moves once, also if the request is repeated after a lost
-        connection, or if the app calls again with the same content after TimedOut or another temporary failure.
-        Give `key` (1 to 64 bytes, so not an empty one) to keep that promise across restarts of the app.
-        `client_seed` (16 to 32 bytes; by default random bytes, b"" for none) goes into the packet's seed, so that
-        the server alone cannot choose the shares; of a repeated send the first one counts. `card_id`: the card that
-        pays the whole packet, with the pay `password`; 0: the wallet, with the password if it is needed.
+        `words`: what users say to open a password packet; they are stored nowhere until a user says them. A fission
+        packet has at least three shares: its receiver opens the first, friends to whom it is passed on the others.
+        `send_at_ms`: when it is posted, at most 30 days ahead; the money is taken at once. See `scheduled`.
+        `amount_fen`: the total (lucky, password, personal, fission), or that of one share (equal, exclusive).
 
-        Raises NotEnoughMoney, NotAMember, NoSuchUser, BadAmount, BadShares, BadReceivers, KeyReused,
-        StoreUnavailable, …; with a card also BadCard, PasswordNeeded, PasswordWrong, PasswordLocked, LimitReached,
-        BankDeclined, BankUnknown, BankAway.
+        The idempotency key is made here: money moves once, also if the request is repeated after a lost connection,
+        or if the app calls again with the same content after TimedOut or another temporary failure. Give `key` (1
+        to 64 bytes, so not an empty one) to keep that promise across restarts of the app. `client_seed` (16 to 32
+        bytes; by default random bytes, b"" for none) goes into the packet's seed, so that the server alone cannot
+        choose the shares; of a repeated send the first one counts. `card_id`: the card that pays the whole packet,
+        with the pay `password`; 0: the wallet, with the password if it is needed.
+
+        Raises NotEnoughMoney, NotAMember, NoSuchUser, BadAmount, BadShares, BadReceivers, BadWords, BadTime,
+        KeyReused, StoreUnavailable, …; with a card also BadCard, PasswordNeeded, PasswordWrong, PasswordLocked,
+        LimitReached, BankDeclined, BankUnknown, BankAway.
         """
         shares = len(for_user_ids) or shares
         content = kind, target_id, amount_fen, shares, greeting, client_seed or b"", card_id, password
-        request = messages.SendPacket(0, "", *content, list(for_user_ids))
+        request = messages.SendPacket(0, "", *content, list(for_user_ids), words, send_at_ms)
 
         def give_seed() -> None:
             if client_seed is None:  # a retry has the same key, and so the same seed

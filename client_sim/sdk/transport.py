@@ -22,6 +22,7 @@ FEATURES = (
     messages.AVATARS,
     messages.FISSION,
     messages.EXCLUSIVE,
+    messages.PASSWORD,
     messages.ENTERPRISE,
 )
 SCHEMES = ("tcp", "tls", "ws", "wss")

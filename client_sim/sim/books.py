@@ -11,6 +11,7 @@ from client_sim.sdk import fairness
 from client_sim.sdk.pushes import Numbered, Reloaded
 from protocol import messages
 
+DRAWN = fairness.DRAWN  # the kinds that have a best luck
 PER_SHARE = frozenset({"equal", "exclusive"})  # the kinds of which all shares are what the sender typed
 
 
@@ -130,10 +131,10 @@ def _receiver_opened_first(book: PacketBook) -> Iterator[str]:
 def _best_luck_is_announced(book: PacketBook) -> Iterator[str]:
     if book.finished is None or book.order is None:
         return
-    best = Share(-1, 0) if book.order.kind != "lucky" else book.shares.get(book.finished.best_user_id)
+    best = Share(-1, 0) if book.order.kind not in DRAWN else book.shares.get(book.finished.best_user_id)
     if best is not None and best.amount_fen != book.finished.best_amount_fen:
         yield f"best luck is {best}, announced were {book.finished.best_amount_fen} fen"
-    if book.order.kind == "lucky" and book.shares:
+    if book.order.kind in DRAWN and book.shares:
         most = max(share.amount_fen for share in book.shares.values())
         if most > book.finished.best_amount_fen:
             yield f"best luck was announced as {book.finished.best_amount_fen} fen, another user has {most}"

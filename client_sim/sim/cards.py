@@ -78,12 +78,12 @@ class CardHolder:
     async def send(self, client: Client, order: Order, greeting: str) -> messages.PacketSent:
         """Send a packet, by card or from the wallet, as this user pays."""
         terms = (order.kind, order.target_id, order.amount_fen, order.shares, greeting)
-        named = order.for_user_ids
+        words = greeting if order.kind == "password" else ""
+        send = partial(client.send_packet, *terms, for_user_ids=order.for_user_ids, words=words)
         if not self.card_id or self._rng.random() >= self._pays_by_card:
             password = PASSWORD if self.has_bank else ""  # a card may be bound at this moment
-            return await client.send_packet(*terms, password=password, for_user_ids=named)
-        key = secrets.token_hex(16)
-        pay = partial(client.send_packet, *terms, key, card_id=self.card_id, password=PASSWORD, for_user_ids=named)
+            return await send(password=password)
+        pay = partial(send, key=secrets.token_hex(16), card_id=self.card_id, password=PASSWORD)
         sent = await patiently(pay, PATIENCE_S)
         self._context.payments["packets"] += 1
         self._context.show("paid_by_card", name=self._name, amount=self._context.amount(sent.total_fen))

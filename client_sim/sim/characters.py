@@ -85,7 +85,7 @@ CHARACTERS: dict[str, Character] = {
         AWAKE,
         taps=0.5,
         reads=0.5,
-        giving=Giving({"lucky": 6, "equal": 2, "personal": 2, "exclusive": 2}),
+        giving=Giving({"lucky": 6, "equal": 2, "personal": 2, "exclusive": 2, "password": 2}),
         card=1.0,
         pays_by_card=0.8,
     ),

@@ -11,6 +11,7 @@ from random import Random
 
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import NotAllowed
+from client_sim.sdk.methods.everyday_errors import WordsWrong
 from client_sim.sdk.pushes import Push
 from client_sim.sim import friends
 from client_sim.sim.books import Order
@@ -85,7 +86,8 @@ class User:
         if response.taps and is_for_others:
             self.tasks.start(self._tap_foreign(push.packet_id, response))
         elif response.taps:
-            self.tasks.start(self._tap(push.packet_id, response))
+            words = push.greeting if push.packet_kind == "password" else ""
+            self.tasks.start(self._tap(push.packet_id, response, words))
 
     async def _tap_foreign(self, packet_id: int, response: Response) -> None:
         """A packet in the chat that is for others, who are named: it can be looked at."""
@@ -102,8 +104,13 @@ class User:
         notice_s = self.notice.draw_s(self._rng) if self.notice else 0.0
         return response._replace(after_s=response.after_s + notice_s)
 
-    async def _tap(self, packet_id: int, response: Response) -> None:
+    async def _tap(self, packet_id: int, response: Response, words: str = "") -> None:
+        """`words`: those of a password packet, which users of the crowd take from its greeting."""
         await asyncio.sleep(response.after_s)
+        if words and response.opens:
+            await self._say(packet_id, words, response)
+        elif words:
+            return
         if response.looks and not await self._sees_button(packet_id):
             return
         if not response.opens:
@@ -114,6 +121,13 @@ class User:
         await self.open(packet_id)
         if response.reads:
             await self._read(packet_id)
+
+    async def _say(self, packet_id: int, words: str, response: Response) -> None:
+        """Say the words of a packet; some users try others first."""
+        with suppress(WordsWrong):
+            if response.twice:
+                await self.client.say_words(packet_id, "?")
+        await self.client.say_words(packet_id, words)
 
     async def _sees_button(self, packet_id: int) -> bool:
         """Look at the open page; whether the packet can be opened now or in a moment."""
@@ -174,6 +188,8 @@ def _draw_order(giving: Giving, sender_id: int, groups: list[Group], rng: Random
         return _draw_lucky(giving, sender_id, group, rng)
     if kind == "fission" and others:
         return Order(sender_id, kind, rng.choice(others), rng.choice(giving.amounts_fen), rng.randint(3, 5))
+    if kind == "password":
+        return _draw_lucky(giving, sender_id, group, rng)._replace(kind=kind)
     if kind == "exclusive" and others:
         return _draw_exclusive(giving, sender_id, group, others, rng)
     if kind in ("equal", "exclusive") or not others:

@@ -18,7 +18,7 @@ from client_sim.sim.histogram import Histogram
 from protocol import messages
 
 FAILURES_KEPT = 50
-KINDS = ("lucky", "equal", "personal", "fission", "exclusive")
+KINDS = ("lucky", "equal", "personal", "fission", "exclusive", "password")
 
 
 class KindRow(NamedTuple):

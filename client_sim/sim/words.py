@@ -38,6 +38,7 @@ KINDS: Final = {
     "personal": Text("personal 个人红包", "personal"),
     "fission": Text("fission 裂变红包", "fission"),
     "exclusive": Text("exclusive 专属红包", "exclusive"),
+    "password": Text("password 口令红包", "password"),
 }
 PACKETS: Final = {
     "lucky": Text("拼手气红包", "lucky packet"),
@@ -45,6 +46,7 @@ PACKETS: Final = {
     "personal": Text("个人红包", "personal packet"),
     "fission": Text("裂变红包", "fission packet"),
     "exclusive": Text("专属红包", "exclusive packet"),
+    "password": Text("口令红包", "password packet"),
 }
 PHASES: Final = {
     "waiting": Text("等待", "waiting"),

@@ -8,13 +8,14 @@ from protocol.messages.base import Id, Int64, Message, Person
 
 
 class SendPacket(Message, tag=20):
-    """Send a packet. `amount_fen` is the total (lucky, personal) or the amount of one share (equal, exclusive).
+    """Send a packet. `amount_fen`: the total (lucky, password, personal) or that of one share (equal, exclusive).
 
     `target_id` is a group, or a user or one-to-one chat (personal). `for_user_ids`: of an exclusive one the members
-    of the group who may open it, one share each. The same `key` with the same
-    content answers the same packet and moves no money. `client_seed` (0 or 16 to 32 random bytes) goes into the
-    packet's seed; it is no part of the content: the first one counts. `card_id`: the card of mine that pays the
-    whole packet; 0: the wallet. `password`: my pay password, with a card, and from the wallet if it is needed.
+    of the group who may open it, one share each. `words`: of a password one what users say to open it.
+    `send_at_ms`: when it is posted; 0: at once. The same `key` with the same content answers the same packet and
+    moves no money. `client_seed` (0 or 16 to 32 random bytes) goes into the packet's seed; it is no part of the
+    content: the first one counts. `card_id`: the card of mine that pays the whole packet; 0: the wallet.
+    `password`: my pay password, with a card, and from the wallet if it is needed.
     """
 
     key: str
@@ -27,6 +28,8 @@ class SendPacket(Message, tag=20):
     card_id: Int64 = 0
     password: str = ""
     for_user_ids: list[Person] = msgspec.field(default_factory=list)
+    words: str = ""
+    send_at_ms: Int64 = 0
 
     def __repr__(self) -> str:
         return f"SendPacket(seq={self.seq}, key={self.key!r}, {self.packet_kind}, {self.amount_fen} fen, …)"

@@ -75,7 +75,13 @@ class KindRow(NamedTuple):
     sent_by: SentBy = SentBy.USERS
     shares_min: int = 1
     target_opens_first: bool = False  # before that no other user can
+    has_words: bool = False  # opened by users who have said its words in the chat
     feature: str = ""  # of clients that know the kind, as their login says; others get a text in its place
+
+    @property
+    def goes_to_group(self) -> bool:
+        """Its target is a group."""
+        return self.audience in (Audience.GROUP, Audience.LISTED)
 
     @property
     def goes_to_user(self) -> bool:
@@ -94,6 +100,7 @@ class PacketKind(StrEnum):
     SHAKE = "shake"  # some numbers of a campaign's pool (a lease)
     FISSION = "fission"
     EXCLUSIVE = "exclusive"
+    PASSWORD = "password"
     ENTERPRISE = "enterprise"
 
 
@@ -165,6 +172,18 @@ ROWS: Final[dict[PacketKind, KindRow]] = {
         lifetime_s=LIFETIME,
         posted_to_sender=False,
         feature="exclusive",
+    ),
+    PacketKind.PASSWORD: KindRow(
+        audience=Audience.GROUP,
+        allocation=Allocation.DRAWN,
+        amount_of=AmountOf.PACKET,
+        claims_seen_by=SeenBy.EVERY_VIEWER,
+        has_best_luck=True,
+        total_is_shown=False,
+        lifetime_s=LIFETIME,
+        posted_to_sender=False,
+        has_words=True,
+        feature="password",
     ),
     PacketKind.ENTERPRISE: KindRow(
         audience=Audience.RECEIVER,

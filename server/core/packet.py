@@ -35,6 +35,7 @@ class Answer(StrEnum):
     BUSY = "busy"
     NOT_ALLOWED = "not_allowed"
     NO_TICKET = "no_ticket"
+    WORDS_NEEDED = "words_needed"
 
 
 # Asked for at every open; reading a member off its class costs a call (Python 3.11).
@@ -73,6 +74,7 @@ GONE: Final = Decision(Answer.GONE)
 EXPIRED: Final = Decision(Answer.EXPIRED)
 NOT_ALLOWED: Final = Decision(Answer.NOT_ALLOWED)
 NO_TICKET: Final = Decision(Answer.NO_TICKET)
+WORDS_NEEDED: Final = Decision(Answer.WORDS_NEEDED)
 BUSY_RETRY_MS_MAX: Final = 500  # a packet is often gone long before a ticket can be taken
 SET_BACK_MS: Final = 60_000  # a ticket that was given so far ahead is of a clock that was set back since
 WASTERS_MAX: Final = 10_000  # users of whom a packet remembers wasted tickets; the oldest are forgotten first
@@ -85,7 +87,7 @@ class Packet:
     which each open needs, have a queue beside them, and wasted ones, which are few, an OrderedDict.
     """
 
-    __slots__ = ("_draws", "_grabs", "claims", "counter", "left_fen", "terms", "tickets", "wasted")
+    __slots__ = ("_draws", "_grabs", "claims", "counter", "left_fen", "said", "terms", "tickets", "wasted")
 
     def __init__(self, terms: Terms, claims: list[Claim] | None = None, closed: bool = False) -> None:
         """A new packet, or one as recorded. Raises SeedUnknown, ValueError if the records contradict the terms."""
@@ -101,6 +103,7 @@ class Packet:
         self.tickets: dict[int, Ticket] = {}  # by user
         self._grabs: deque[int] = deque()  # users who were given tickets, the oldest first; some have opened since
         self.wasted: OrderedDict[int, int] = OrderedDict()  # by user: tickets that lapsed or were taken
+        self.said: set[int] | None = set() if terms.kind.row.has_words else None  # users who have said its words
         self.left_fen = terms.total_fen
         for claim in claims or ():
             if len(self.claims) == terms.shares:
@@ -132,9 +135,12 @@ class Packet:
 
         Then it takes the oldest ticket if its age is the grace of a ticket, once more for each ticket that the user
         has wasted here: who opens comes before who hoards. `ticket_number` is random; a held ticket is given again.
+        Of a packet with words only users who have said them get one.
         """
         if (over := self._over(user_id, now_ms)) is not None:
             return over
+        if self.said is not None and user_id not in self.said:
+            return WORDS_NEEDED
         self._lapse(now_ms)
         held = self.tickets.get(user_id)
         if held is not None:
@@ -191,10 +197,12 @@ class Packet:
             raise AssertionError("a close was interleaved")
 
     def keep_tickets(self, before: Packet) -> None:
-        """Take over the tickets of the object that this one replaces after a reload, and what users have wasted."""
+        """Take over the tickets of the object that this one replaces after a reload; what users wasted or said."""
         self.tickets = {user: ticket for user, ticket in before.tickets.items() if user not in self.claims}
         self._grabs = deque(self.tickets)
         self.wasted = before.wasted
+        if self.said is not None and before.said is not None:
+            self.said |= before.said
         self.counter.word += len(self.tickets) * Counter.TICKET
 
     def best_luck(self) -> Claim | None:

@@ -31,6 +31,8 @@ class PacketRequest(NamedTuple):
     client_seed: bytes = b""  # no content of the key: the first one counts
     chat_id: int = 0  # the one-to-one chat of sender and receiver in which a personal one is posted; 0: none
     only_for: tuple[int, ...] = ()  # of an exclusive one: who may open it, in the order of their ids
+    send_at_ms: int = 0  # when it is posted; 0: at once
+    words: str = ""  # of a password one: what is recorded of them, never the words
 
     @property
     def total_fen(self) -> int:
@@ -62,8 +64,13 @@ def request_of(
     greeting: str,
     client_seed: bytes = b"",
     for_user_ids: Sequence[int] = (),
+    words: str = "",
+    send_at_ms: int = 0,
 ) -> PacketRequest:
-    """What a sender asks for, in the words of a request. Raises RequestRefused if there is no such kind."""
+    """What a sender asks for, in the words of a request. Raises RequestRefused if there is no such kind.
+
+    `words`: those of a password packet, hidden (see services/everyday/words).
+    """
     known = next((one for one in PacketKind if one == kind and one.row.sent_by is not SentBy.CAMPAIGNS), None)
     if known is None:
         raise RequestRefused(Reason.BAD_TARGET, f"packet_kind: no kind of packet is called {kind[:20]!r}")
@@ -79,6 +86,8 @@ def request_of(
         greeting or DEFAULT_GREETING,
         client_seed,
         only_for=tuple(sorted(for_user_ids)),
+        words=words,
+        send_at_ms=send_at_ms,
     )
 
 
@@ -94,8 +103,19 @@ def check(request: PacketRequest, limits: Limits, members: int, smallest: str) -
         raise RequestRefused(Reason.BAD_SEED, f"client_seed: 16 to 32 bytes, over HTTP in hex, got {size}")
     check_target(request.kind, request.sender_id, request.target_id)
     _check_listed(request, limits)
+    if request.kind.row.has_words != bool(request.words):
+        raise RequestRefused(Reason.BAD_WORDS, "words: a packet of kind password has some, and no other one")
     _check_shares(request, limits, members)
     _check_amount(request, limits, smallest)
+
+
+def check_time(request: PacketRequest, limits: Limits, now_ms: int) -> None:
+    """Raise RequestRefused unless a scheduled packet is for a later time, not too far ahead."""
+    latest_ms = now_ms + int(limits.schedule_ahead_s * 1000)
+    if request.send_at_ms and not now_ms < request.send_at_ms <= latest_ms:
+        raise RequestRefused(
+            Reason.BAD_TIME, f"send_at_ms: {request.send_at_ms}, allowed are {now_ms + 1} to {latest_ms}"
+        )
 
 
 def _check_listed(request: PacketRequest, limits: Limits) -> None:
@@ -168,7 +188,7 @@ class Terms(NamedTuple):
     caps: Caps
     greeting: str
     seed: bytes
-    created_at_ms: int
+    created_at_ms: int  # when it was posted, which for a scheduled one is later than when it was paid
     expires_at_ms: int
     seed_use: SeedUse | None = None
     chat_id: int = 0  # the one-to-one chat that a personal one was posted in; 0: none

@@ -42,6 +42,8 @@ class State(StrEnum):
     FINISHED = "finished"
     EXPIRED = "expired"  # no share opens any more, the rest is being refunded
     REFUNDED = "refunded"
+    SCHEDULED = "scheduled"  # in records alone: no page shows it before its time
+    CANCELLED = "cancelled"  # in records alone: before its time
 
 
 OVER: Final = (State.FINISHED, State.REFUNDED)  # the record is closed, so it holds every claim there will ever be
@@ -54,6 +56,7 @@ class View(StrEnum):
     GONE = "gone"
     GONE_WITH_LIST = "gone_with_list"
     EXPIRED = "expired"
+    WORDS = "words"  # may open it after saying its words in the chat
     FOR_OTHERS = "for_others"  # an exclusive packet that does not name the viewer, who sees it in the chat
     RESULT = "result"  # nothing to tap: go on to the result page
 
@@ -79,6 +82,7 @@ class Viewer(NamedTuple):
     money: MoneyWords
     sees_it: bool = False  # reads where it was posted
     may_pass_on: bool = False  # a share may go to a friend by a link of this viewer (see core/fission)
+    has_said: bool = True  # its words, if it has any
 
 
 class OpenPageView(msgspec.Struct, frozen=True, gc=False):
@@ -119,6 +123,7 @@ _DRAWN: Final[dict[View, _Drawn]] = {  # line, button, link, link of the sender,
     View.GONE: (Text.GONE, None, None, Text.SEE_OPENERS),
     View.GONE_WITH_LIST: (Text.GONE, None, Text.SEE_LUCK, Text.SEE_LUCK),
     View.EXPIRED: (Text.EXPIRED, None, None, Text.SEE_OPENERS),
+    View.WORDS: (Text.SAY_WORDS, Text.SAY, None, Text.SEE_OPENERS),
     View.FOR_OTHERS: (Text.FOR_OTHERS, None, None, None),
     View.RESULT: (None, None, None, None),
 }
@@ -218,7 +223,9 @@ def _view(known: Known, viewer: Viewer, now_ms: int) -> View | None:
     if state is State.FINISHED:
         is_listed = terms.kind.row.claims_seen_by is SeenBy.EVERY_VIEWER
         return View.GONE_WITH_LIST if is_listed else View.GONE
-    return View.OPEN if state is State.OPEN else View.EXPIRED
+    if state is not State.OPEN:
+        return View.EXPIRED
+    return View.OPEN if viewer.has_said else View.WORDS
 
 
 def lists_claims(terms: Terms, user_id: int) -> bool:

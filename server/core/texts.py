@@ -62,6 +62,7 @@ class Text(StrEnum):
     REMIND_CLAIMS = "remind_claims"
     REMIND_FINISH = "remind_finish"
     REMIND_REFUND = "remind_refund"
+    REMIND_CANCEL = "remind_cancel"
     JUST_NOW = "just_now"
     AGO = "ago"
     SECONDS = "seconds"
@@ -82,6 +83,8 @@ class Text(StrEnum):
     SHAKE_LIMIT = "shake_limit"
     FOR_OTHERS = "for_others"
     NEW_KIND = "new_kind"
+    SAY_WORDS = "say_words"
+    SAY = "say"
 
 
 # Sentences that the product fixes literally have its half-width comma, all others a full-width one.
@@ -112,6 +115,7 @@ _ZH: Final = {
     Text.REMIND_CLAIMS: "你的红包被领取了{opened}个，共{claimed:money}",
     Text.REMIND_FINISH: "{shares}个红包，{took:time}被抢光",
     Text.REMIND_REFUND: "红包已过期，{left:money}已退回零钱",
+    Text.REMIND_CANCEL: "定时红包已取消，{left:money}已退回零钱",
     Text.JUST_NOW: "刚刚",
     Text.AGO: "{n:time}前",
     Text.SECONDS: "{n}秒",
@@ -132,6 +136,8 @@ _ZH: Final = {
     Text.SHAKE_LIMIT: "本次活动的红包已领完",
     Text.FOR_OTHERS: "这是专属红包，只有指定的{shares}个人可以领取",
     Text.NEW_KIND: "[红包] 当前版本无法显示，请升级后查看",
+    Text.SAY_WORDS: "在聊天里说出口令，就能拆红包",
+    Text.SAY: "说出口令",
 }
 
 _EN: Final = {
@@ -161,6 +167,7 @@ _EN: Final = {
     Text.REMIND_CLAIMS: "{opened:share|shares} of your red packet opened, {claimed:money} in all",
     Text.REMIND_FINISH: "{shares:red packet|red packets}, gone in {took:time}",
     Text.REMIND_REFUND: "Your red packet has expired: {left:money} went back to your balance",
+    Text.REMIND_CANCEL: "Your red packet was cancelled: {left:money} went back to your balance",
     Text.JUST_NOW: "just now",
     Text.AGO: "{n:time} ago",
     Text.SECONDS: "{n:second|seconds}",
@@ -179,8 +186,10 @@ _EN: Final = {
     Text.SHAKE_REST: "Have a rest, then shake again",
     Text.SHAKE_ENDED: "All red packets are gone",
     Text.SHAKE_LIMIT: "You have won all that you may win here",
-    Text.FOR_OTHERS: "This red packet is for {shares:other person|other people} only",
+    Text.FOR_OTHERS: "Only for {shares:other person|other people}",
     Text.NEW_KIND: "[Red packet] This version cannot show it: update the app to see it",
+    Text.SAY_WORDS: "Say its words in the chat to open it",
+    Text.SAY: "Say the words",
 }
 
 TEXTS: Final = {Language.ZH: _ZH, Language.EN: _EN}

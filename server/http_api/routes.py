@@ -99,6 +99,8 @@ def _packets() -> Iterator[Route]:
     yield Route("POST", f"{packet}/open", on.open, packets.PacketOpenReply, packets.PacketOpenBody)
     yield Route("POST", f"{packet}/pass-on", on.pass_on, packets.PassOnReply, packets.PassOnBody)
     yield Route("POST", f"{packet}/send-again", on.send_again, again, packets.SendAgainBody, needs_key=True)
+    yield Route("POST", f"{packet}/cancel", on.cancel, packets.CancelReply, packets.CancelBody)
+    yield Route("GET", "/v1/users/{user_id}/scheduled", on.scheduled, packets.ScheduledReply)
 
 
 def _pages() -> Iterator[Route]:

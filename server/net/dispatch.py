@@ -21,6 +21,7 @@ from server.net.handlers.campaigns import CampaignHandlers
 from server.net.handlers.cards import CardHandlers
 from server.net.handlers.chat import ChatHandlers
 from server.net.handlers.enterprise import EnterpriseHandlers
+from server.net.handlers.everyday import EverydayHandlers
 from server.net.handlers.groups import GroupHandlers
 from server.net.handlers.money import MoneyHandlers
 from server.net.handlers.packets import PacketHandlers
@@ -89,12 +90,10 @@ class Dispatch:
             services, campaigns, self._sessions, self._refuse, self._jittered, self._now_ms
         )
         self.answers = self._replying.answers
-        packets, pages = (
-            PacketHandlers(services, campaigns),
-            PageHandlers(services, subscriptions, self.answers),
-        )
+        packets, pages = PacketHandlers(services, campaigns), PageHandlers(services, subscriptions, self.answers)
         chat, money = ChatHandlers(services, unit), MoneyHandlers(services, self._hub)
-        cards, groups = CardHandlers(services), GroupHandlers(services)
+        cards, groups, everyday = CardHandlers(services), GroupHandlers(services), EverydayHandlers(services)
+        by_users = groups.served() | cards.served() | everyday.served()
         others = BackendHandlers(services).served() | PeopleHandlers(services).served() | campaigns.served()
         others |= EnterpriseHandlers(services).served()
         return {
@@ -113,14 +112,7 @@ class Dispatch:
             messages.Reveal: Row("user", later=packets.reveal, read="lane"),
             messages.CampaignInfo: Row("anyone", later=campaigns.info),
             messages.ListCampaigns: Row("anyone", later=campaigns.page),
-            messages.CreateGroup: Row("user", later=groups.create),
-            messages.JoinGroup: Row("user", later=groups.join),
-            messages.LeaveGroup: Row("user", later=groups.leave),
-            messages.Kick: Row("user", later=groups.remove_member),
             messages.ListMembers: Row("user", later=groups.members, read="lane"),
-            messages.GetInvite: Row("user", later=groups.invite),
-            messages.OpenChat: Row("user", later=groups.open_chat),
-            messages.ShowPass: Row("user", later=groups.show_pass),
             messages.GrabStats: Row("user", later=chat.grab_stats, read="lane"),
             messages.SetName: Row("user", later=chat.set_name),
             messages.GetNames: Row("user", later=chat.get_names, read="batch"),
@@ -130,7 +122,7 @@ class Dispatch:
             messages.GetEntries: Row("user", later=money.entries, read="lane"),
             messages.GetStatement: Row("user", later=money.statement, read="lane"),
             messages.GetCards: Row("user", later=cards.cards, read="lane"),
-            **{kind: Row("user", later=serves) for kind, serves in cards.served().items()},
+            **{kind: Row("user", later=serves) for kind, serves in by_users.items()},
             messages.Pay: Row("backend", later=money.pay),
             messages.TopUp: Row("backend", later=money.top_up),
             messages.Withdraw: Row("backend", later=money.withdraw),

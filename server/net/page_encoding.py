@@ -6,14 +6,15 @@ from collections.abc import Collection
 from typing import TypeVar
 
 from protocol import messages
-from server.core.packet import Decision
+from server.core.packet import Answer, Decision
 from server.core.pages import View
+from server.core.refusals import Reason, RequestRefused
 from server.services.money import records
 from server.services.money.statement import WalletStatement
 from server.services.packets.pages import ListedClaim, ResultList, TapResult
 
 VIEWS = {View.GONE_WITH_LIST: View.GONE}  # on the wire a link says whether there is a list
-FEATURES = {View.FOR_OTHERS: messages.EXCLUSIVE}  # of clients that know these views
+FEATURES = {View.FOR_OTHERS: messages.EXCLUSIVE, View.WORDS: messages.PASSWORD}  # of clients that know these views
 
 
 def grabbed_of(seq: int, packet_id: int, decision: Decision) -> messages.Grabbed:
@@ -77,8 +78,10 @@ def tapped_of(
     features: Collection[str],
     reply: type[AnyShown] = messages.OpenPageShown,  # type: ignore[assignment]
 ) -> AnyShown:
-    """The answer to a tap, for a client that understands these features."""
+    """The answer to a tap, for a client that understands these features. Raises RequestRefused (WORDS_NEEDED)."""
     decision, page = tapped.decision, tapped.page
+    if decision.answer is Answer.WORDS_NEEDED and messages.PASSWORD not in features:
+        raise RequestRefused(Reason.WORDS_NEEDED)
     if page is not None and page.view in FEATURES and FEATURES[page.view] not in features:
         page = None
     shown = reply(0, packet_id, decision.answer, retry_after_ms=decision.retry_after_ms)

@@ -88,5 +88,6 @@ def _text(event: events.Reminder, money: MoneyWords) -> str:
             return say(LANGUAGE, Text.REMIND_CLAIMS, figures, money)
         case events.FinishPost(terms=terms, took_ms=took_ms):
             return say(LANGUAGE, Text.REMIND_FINISH, {"shares": terms.shares, "took": took_ms}, money)
-        case events.RefundPost(refunded_fen=refunded_fen):
-            return say(LANGUAGE, Text.REMIND_REFUND, {"left": refunded_fen}, money)
+        case events.RefundPost(refunded_fen=refunded_fen, terms=terms, at_ms=at_ms):
+            text = Text.REMIND_CANCEL if at_ms < terms.created_at_ms else Text.REMIND_REFUND  # before its time
+            return say(LANGUAGE, text, {"left": refunded_fen}, money)

@@ -33,6 +33,7 @@ from server.services.chat.people import PeopleService
 from server.services.chat.posts import PostReader
 from server.services.chat.standing import StandingService
 from server.services.enterprise.assembly import EnterpriseServices
+from server.services.everyday.assembly import EverydayServices
 from server.services.fission.pass_on import PassOnService
 from server.services.money.audit_results import AuditResults
 from server.services.money.credited import CreditedClaims
@@ -99,7 +100,7 @@ class Services:
         `money`: the unit of the config, which speaks amounts. `gateways`: instead of those of the config.
         """
         self._stores, self._bus, self._clock = stores, bus, clock
-        self._config, self._limits, self._money_words = config, limits, money
+        self._config, self._limits, self._money_words, self._seed_keys = config, limits, money, seed_keys
         self._ids = IdMaker(config.server.node)
         self.records_health = StoreHealth("postgres", stores.database.probe_write, WRITE_S)
         bus.subscribe(lambda *_: self.records_health.wrote(), ClaimsRecorded)
@@ -147,15 +148,9 @@ class Services:
         self.commit = CommitPath(
             stores.mirror, stores.packets, self.mirror_health, limits, bus, clock.now_ms, clock.elapsed_s
         )
-        self.reload = PacketReload(
-            stores.packets,
-            stores.mirror,
-            self.mirror_health,
-            self.groups,
-            self.seeds,
-            stores.admissions,
-            self._lease_book.dealt_to,
-        )
+        stored = stores.packets, stores.mirror, self.mirror_health
+        others = stores.admissions, stores.words, self._lease_book.dealt_to
+        self.reload = PacketReload(*stored, self.groups, self.seeds, *others)
         self.recovery = Recovery(self.reload, self.live_packets, limits, bus)
         self.sweep = Sweep(stores.mirror, stores.packets, self.mirror_health, self.live_packets, self.recovery, bus)
         parts = self.live_packets, self.commit, self.recovery, self.mirror_health, ClaimNews(self.groups, bus)
@@ -169,13 +164,13 @@ class Services:
         sends = stores.sends, lives, self.groups, self.chats, limits, self._ids, now_ms, self.seeds, bus
         self.sends = SendService(*sends, words.smallest)
         self.resends = ResendService(stores.resends, stores.packets, lives, self.groups, limits, now_ms, bus)
-        books, pace = (stores.packets, stores.mirror), (refunds.batch_max, refunds.interval_s)
-        self.refunds = RefundService(
-            *books, self.mirror_health, lives, self.seeds, *pace, now_ms, lambda: self.time.is_confirmed, bus
-        )
+        stored, pace = (stores.packets, stores.mirror, self.mirror_health), (refunds.batch_max, refunds.interval_s)
+        self.refunds = RefundService(*stored, lives, self.seeds, *pace, now_ms, self._is_time_known, bus)
         self.reveals = RevealService(stores.packets, self.groups, self.seeds, now_ms)
         replies = AwaitedReplies(lives, self.opens, bus)
         self.on_behalf = OnBehalfService(self.opens, replies, now_ms)
+        chat = replies, self.groups, limits, clock, bus
+        self.everyday = EverydayServices(stores, lives, self.opens, *chat, self._seed_keys, self._is_time_known)
         claims = CreditedClaims(stores.settlement), WonShares(stores.packets, stores.leases)
         self.pages = PageService(self.opens, replies, self.names, self.groups, *claims, now_ms, words, limits)
         self.pass_on = PassOnService(
@@ -209,10 +204,8 @@ class Services:
         )
         self.cards, self.orders = self.payments.cards, self.payments.orders
         self.forgetting = ForgetService(self.people, self.cards.service)
-        send, check_known = self.payments.sender.send, self.people.check_known
-        self.enterprise = EnterpriseServices(
-            self._stores.bills, send, check_known, self._config, self._limits, self._clock, seed_keys
-        )
+        bills, send = self._stores.bills, self.payments.sender.send
+        self.enterprise = EnterpriseServices(bills, send, self._config, self._limits, self._clock, seed_keys)
         self.reconciliation = ReconciliationServices(
             self._config, self._stores, self.payments, self._clock, self._bus, self._money_words.smallest
         )
@@ -234,6 +227,9 @@ class Services:
             is_confirmed=lambda: self.time.is_confirmed,
             **others,
         )
+
+    def _is_time_known(self) -> bool:
+        return self.time.is_confirmed
 
     @property
     def unanswered(self) -> bool:
@@ -266,6 +262,7 @@ class Services:
             "names": self.names.batcher,
             "standing": self.standing.batcher,
             "admissions": self.pass_on.batcher,
+            **self.everyday.batchers,
             **self.messages.batchers,
             **self.campaigns.batchers,
         }
@@ -288,6 +285,7 @@ class Services:
             "refunds": self.refunds.run,
             "outbox": self.outbox.run,
             "sweep": self.sweep.run,
+            "scheduled": self.everyday.scheduled.run,
             "grab_stats": self.grab_stats.run,
             "campaigns": self.campaigns.loop.run,
             "passes": self.passes.run,

@@ -35,7 +35,10 @@ from tests.cards.conftest import (
     no_answer,
 )
 from tests.conftest import PATIENCE_S, Turn
+from tests.ops.conftest import Ask, ask_server
 from tests.services.conftest import until
+
+__all__ = ["ask_server"]
 
 
 async def fen(street: Street, user_id: int = 1) -> int:
@@ -356,6 +359,17 @@ async def test_card_unbound_while_its_payment_is_open_ends_it_by_proof(
     assert (row["state"], row["reason"]) == ("failed", "the card is not bound")
     assert await fen(street) == 50_000
     assert await discrepancies() == []
+
+
+async def test_operators_see_of_which_card_a_payment_is_and_no_more_of_it(street: Street, ask_server: Ask) -> None:
+    card = await street.bound()
+    await street.sender.top_up_by_card(card.card_id, 300, PASSWORD, key="t")
+    number = await street.sql.fetchval("SELECT number FROM payments")
+    told = await ask_server("payment", number)
+    assert told["card"] == f"{card.bank} ****{card.last4}"
+    await street.sender.unbind_card(card.card_id, PASSWORD)
+    assert (await ask_server("payment", number))["card"] == f"{card.bank} ****{card.last4} (unbound)"
+    assert "card" not in (await ask_server("payments"))["payments"][0]
 
 
 # --- limits of a day ------------------------------------------------------------------------------------------

@@ -22,6 +22,8 @@ SIMULATED: dict[str, type] = {
 
 NOT_SIMULATED_STORES = {
     "database": "connections and migrations: the lines of the simulator stand for them",
+    "scheduled": "no packet of the worlds waits for its time",
+    "words": "no packet of the worlds has words",
     "resends": "users of the worlds do not send a packet again",
     "bills": "no world has a sponsor",
     "admissions": "users of the worlds send no packets that friends pass on",

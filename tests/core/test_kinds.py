@@ -35,7 +35,7 @@ def test_a_packet_to_one_user_is_seen_in_the_inboxes_of_both() -> None:
 
 
 def test_lists_for_statements_are_the_values_of_the_records() -> None:
-    assert (WITH_BEST_LUCK, TO_USER, TO_INVITED) == (["lucky"], ["personal", "enterprise"], ["fission"])
+    assert (WITH_BEST_LUCK, TO_USER, TO_INVITED) == (["lucky", "password"], ["personal", "enterprise"], ["fission"])
 
 
 def test_who_opens_by_a_link_sees_no_list_and_no_best_luck_of_others() -> None:
@@ -55,6 +55,8 @@ def test_kinds_that_older_clients_do_not_know_are_features_of_their_name() -> No
     assert {kind: kind.row.feature for kind in PacketKind if kind.row.feature} == {
         PacketKind.FISSION: messages.FISSION,
         PacketKind.EXCLUSIVE: messages.EXCLUSIVE,
+        PacketKind.PASSWORD: messages.PASSWORD,
+        PacketKind.ENTERPRISE: messages.ENTERPRISE,
     }
     assert all(kind.row.feature in ("", kind) for kind in PacketKind)
 

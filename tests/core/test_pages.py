@@ -46,6 +46,7 @@ AMOUNTS_FEN = {
     PacketKind.ENTERPRISE: (888,),
     PacketKind.FISSION: (123, 500, 377),
     PacketKind.EXCLUSIVE: (300, 300),
+    PacketKind.PASSWORD: (123, 500, 377),
 }
 TOOK_MS = (1_000, 2_000, 3_000)
 
@@ -78,10 +79,12 @@ def known(
 
 
 def viewer(packet: Known, user_id: int, language: Language = ZH) -> Viewer:
+    """No viewer has said the words of a packet that has some."""
     is_member = sees_it = user_id in MEMBERS
     if packet.terms.kind is PacketKind.FISSION:  # friends are admitted by a user who has opened it
         is_member = user_id == BEN or (user_id in (CAI, DEE) and bool(packet.claims))
-    return Viewer(user_id, may_open(packet.terms, user_id, is_member), is_member, language, YUAN, sees_it)
+    has_said, may = not packet.terms.kind.row.has_words, may_open(packet.terms, user_id, is_member)
+    return Viewer(user_id, may, is_member, language, YUAN, sees_it, has_said=has_said)
 
 
 def tap(packet: Known, user_id: int, now_ms: int = SOON, language: Language = ZH) -> OpenPageView | None:
@@ -102,6 +105,8 @@ PERSONAL_DONE = known(PacketKind.PERSONAL, BEN)
 LUCKY_BACK, EQUAL_BACK = known(PacketKind.LUCKY, BEN, closed=True), known(PacketKind.EQUAL, BEN, closed=True)
 LUCKY_ONE, PERSONAL_BACK = known(PacketKind.LUCKY, shares=1), known(PacketKind.PERSONAL, closed=True)
 LUCKY_ONE_DONE = known(PacketKind.LUCKY, BEN, shares=1)
+PASSWORD, PASSWORD_BEGUN = known(PacketKind.PASSWORD), known(PacketKind.PASSWORD, BEN)
+PASSWORD_DONE = known(PacketKind.PASSWORD, BEN, ANN, CAI)
 EXCLUSIVE, EXCLUSIVE_BEGUN = known(PacketKind.EXCLUSIVE), known(PacketKind.EXCLUSIVE, BEN)
 EXCLUSIVE_DONE, EXCLUSIVE_BACK = (
     known(PacketKind.EXCLUSIVE, BEN, CAI),
@@ -120,9 +125,13 @@ GONE_WITH_LIST = {
 }
 EXPIRED = {ZH: ("该红包已超过24小时", "", ""), EN: ("This red packet is more than 24 hours old", "", "")}
 RESULT = {ZH: NOTHING, EN: NOTHING}
+WORDS = {
+    ZH: ("在聊天里说出口令，就能拆红包", "说出口令", ""),
+    EN: ("Say its words in the chat to open it", "Say the words", ""),
+}
 FOR_OTHERS = {
     ZH: ("这是专属红包，只有指定的2个人可以领取", "", ""),
-    EN: ("This red packet is for 2 other people only", "", ""),
+    EN: ("Only for 2 other people", "", ""),
 }
 LINK_OF_THE_SENDER = {
     ZH: "查看领取详情",
@@ -135,10 +144,11 @@ TEXTS = {
     View.EXPIRED: EXPIRED,
     View.RESULT: RESULT,
     View.FOR_OTHERS: FOR_OTHERS,
+    View.WORDS: WORDS,
 }
 TEXTS_FOR_THE_SENDER = TEXTS | {
     view: {language: (*TEXTS[view][language][:2], LINK_OF_THE_SENDER[language]) for language in Language}
-    for view in (View.OPEN, View.GONE, View.EXPIRED)
+    for view in (View.OPEN, View.GONE, View.EXPIRED, View.WORDS)
 }
 
 TAPS = [
@@ -202,6 +212,14 @@ TAPS = [
     (EXCLUSIVE_DONE, DEE, SOON, View.FOR_OTHERS),
     (EXCLUSIVE_BACK, DEE, LATE, View.FOR_OTHERS),
     (EXCLUSIVE, EVE, SOON, None),
+    # password: as lucky, but the words come before the coin, and nothing is said of them once it is over
+    (PASSWORD, BEN, SOON, View.WORDS),
+    (PASSWORD, ANN, SOON, View.WORDS),
+    (PASSWORD, BEN, LATE, View.EXPIRED),
+    (PASSWORD_BEGUN, BEN, SOON, View.RESULT),
+    (PASSWORD_BEGUN, CAI, SOON, View.WORDS),
+    (PASSWORD_DONE, DEE, SOON, View.GONE_WITH_LIST),
+    (PASSWORD, EVE, SOON, None),
 ]
 
 
@@ -562,6 +580,7 @@ def test_page_offers_to_pass_on_what_is_open_and_opened_and_not_too_deep() -> No
         (LUCKY_DONE, EVE, SOON),
         (PERSONAL_DONE, CAI, SOON),
         (EXCLUSIVE, BEN, SOON),
+        (PASSWORD, BEN, SOON),
         (EXCLUSIVE_DONE, DEE, SOON),
     ],
 )
@@ -635,6 +654,7 @@ VIEWS = {
     Answer.CLAIMED: {View.RESULT},
     Answer.GONE: {View.GONE, View.GONE_WITH_LIST},
     Answer.EXPIRED: {View.EXPIRED},
+    Answer.WORDS_NEEDED: {View.WORDS},
 }
 
 
@@ -685,7 +705,7 @@ def test_best_luck_is_that_of_the_packet_and_users_with_a_claim_see_the_result_p
     best = packet.best_luck()
     if page is not None:
         assert page.best_index == (best.index if best else NO_CLAIM)
-        assert best is None or (packet.finished and packet.terms.kind is PacketKind.LUCKY)
+        assert best is None or (packet.finished and packet.terms.kind.row.has_best_luck)
     if user_id in packet.claims:
         tapped = open_page(known_of(packet), seen_by, now_ms)
         assert tapped is not None

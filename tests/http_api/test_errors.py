@@ -24,6 +24,7 @@ OTHER_STATUSES = {
     (Refusal.UNKNOWN_REQUEST, 405),
     (Refusal.NOT_ALLOWED, 404),
 }
+SENT = "equal, exclusive, fission, lucky, personal"
 PACKET = {"sender_id": "1", "kind": "lucky", "target_id": "5", "amount_fen": 100, "shares": 2}
 
 
@@ -49,7 +50,7 @@ def test_every_refusal_of_the_wire_has_a_status_that_says_whether_to_repeat() ->
             {**PACKET, "greating": "x"},
             "/greating",
             "greating: there is no such field here; the fields are: sender_id, kind, amount_fen, shares, group, "
-            "target_id, greeting, client_seed",
+            "target_id, greeting, client_seed, for_user_ids",
         ),
         ({key: PACKET[key] for key in PACKET if key != "kind"}, "/kind", "kind: this field is missing"),
         ({**PACKET, "sender_id": 1}, "/sender_id", f"sender_id: {AN_ID}"),
@@ -70,8 +71,9 @@ def test_every_refusal_of_the_wire_has_a_status_that_says_whether_to_repeat() ->
             f"amount_fen: a whole number of at most {2**63 - 1} is expected",
         ),
         ({**PACKET, "greeting": None}, "/greeting", "greeting: a text is expected, not null"),
-        ({**PACKET, "kind": "x" * 99}, "/kind", f"kind: '{'x' * 39} is not one of lucky, equal, personal"),
-        ({**PACKET, "kind": "golden"}, "/kind", "kind: 'golden' is not one of lucky, equal, personal"),
+        ({**PACKET, "kind": "x" * 99}, "/kind", f"kind: '{'x' * 39} is not one of {SENT}"),
+        ({**PACKET, "kind": "golden"}, "/kind", f"kind: 'golden' is not one of {SENT}"),
+        ({**PACKET, "kind": "shake"}, "/kind", f"kind: 'shake' is not one of {SENT}"),
         ({**PACKET, "client_seed": "xyz"}, "/client_seed", "client_seed: 16 to 32 bytes in hex, 0 to 9 and a to f"),
         ({**PACKET, "group": "family"}, "", "give either group or target_id"),
         ([], "", "the body: an object is expected, not a list"),

@@ -17,6 +17,7 @@ from schemathesis.specs.openapi import checks
 
 from protocol.money_unit import YUAN
 from server.config.rules import FEN_MAX, SHARES_MAX
+from server.core.kinds import PacketKind, SentBy
 from server.core.ledger import MOVE_FEN_MAX
 from server.http_api.openapi import document
 from server.http_api.routes import ROUTES
@@ -108,6 +109,8 @@ def test_amounts_shares_and_reasons_have_their_true_bounds() -> None:
             *("charge", "payout", "payout_returned", "transfer", "pay", "correction"),
             *("campaign", "campaign_returned"),
         ]
+    sent = [kind.value for kind in PacketKind if kind.row.sent_by is SentBy.USERS]
+    assert sorted(schemas["PacketSendBody"]["properties"]["kind"]["enum"]) == sorted(sent)
     seed = schemas["PacketSendBody"]["properties"]["client_seed"]["pattern"]
     assert [bool(re.fullmatch(seed, "00" * size)) for size in (0, 15, 16, 32, 33)] == [
         True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from protocol.messages import PacketPosted
+from protocol.messages import PacketPosted, TextPosted
 from tests.conftest import Connect, Server, StartServer
 from tests.http_api.client import Api
 from tests.http_api.conftest import ADDRESS, Dial
@@ -186,3 +186,54 @@ async def test_user_who_asks_too_often_is_slowed_down_also_through_the_backend(
     slowed = await api("POST", f"{packet}/open", {"user_id": "2"})
     assert (slowed.status, slowed.code, slowed.json["temporary"]) == (429, "rate_limited", True)
     assert int(slowed.headers["Retry-After"]) * 1000 >= slowed.json["retry_after_ms"] > 0
+
+
+async def test_exclusive_packet_over_http_is_for_its_users_alone(api: Api) -> None:
+    await family(api, 1, 2, 3)
+    body = {"sender_id": "1", "kind": "exclusive", "group": "family", "amount_fen": 100, "for_user_ids": ["2"]}
+    sent = await api.ok("POST", SEND, body, key="e")
+    packet = f"{SEND}/{sent['packet_id']}"
+    assert sent["total_fen"] == 100
+    shown = await api.ok("GET", packet)
+    assert (shown["kind"], shown["shares"], shown["for_user_ids"]) == ("exclusive", 1, ["2"])
+    refused = await api("POST", f"{packet}/open", {"user_id": "3"})
+    assert (refused.status, refused.code) == (403, "not_allowed")
+    assert (await api.ok("POST", f"{packet}/open", {"user_id": "2"}))["amount_fen"] == 100
+    wrong = await api("POST", SEND, {**body, "for_user_ids": ["2", "9"]}, key="f")
+    assert (wrong.status, wrong.code) == (422, "bad_receivers")
+
+
+async def test_password_packet_over_http_is_opened_with_its_words(
+    api: Api, server: Server, connect: Connect
+) -> None:
+    await family(api, 1, 2, 3)
+    guest = await connect(server, 3)
+    body = {**lucky(1), "kind": "password", "words": "芝麻开门"}
+    packet = f"{SEND}/{(await api.ok('POST', SEND, body, key='w'))['packet_id']}"
+    assert "words" not in await api.ok("GET", packet)
+    for words, status, code in (
+        ("", 403, "words_needed"),
+        ("sesame", 403, "words_wrong"),
+        ("a\nb", 422, "bad_words"),
+    ):
+        refused = await api("POST", f"{packet}/open", {"user_id": "2", "words": words})
+        assert (refused.status, refused.code) == (status, code)
+    assert (await api.ok("POST", f"{packet}/open", {"user_id": "2", "words": "芝麻开门"}))["answer"] == "won"
+    assert (await first_push(guest, TextPosted)).text == "芝麻开门"
+    assert (await api.ok("POST", f"{packet}/open", {"user_id": "2"}))["answer"] == "claimed"
+
+
+async def test_scheduled_packet_over_http_waits_is_listed_and_cancelled(api: Api, server: Server) -> None:
+    await family(api, 1, 2)
+    at_ms = server.app.services.everyday.scheduled._now_ms() + 86_400_000
+    sent = await api.ok("POST", SEND, {**lucky(1), "send_at_ms": at_ms}, key="s")
+    packet = f"{SEND}/{sent['packet_id']}"
+    assert sent["expires_at_ms"] == at_ms + 86_400_000
+    assert (await api("GET", packet)).status == 404
+    (line,) = (await api.ok("GET", "/v1/users/1/scheduled"))["packets"]
+    assert (line["packet_id"], line["send_at_ms"], line["total_fen"]) == (sent["packet_id"], at_ms, 1_000)
+    assert (await api("POST", f"{packet}/cancel", {"sender_id": "2"})).code == "not_allowed"
+    for _ in range(2):
+        assert (await api.ok("POST", f"{packet}/cancel", {"sender_id": "1"}))["refunded_fen"] == 1_000
+    assert (await api.ok("GET", "/v1/users/1/scheduled"))["packets"] == []
+    assert (await api("POST", SEND, {**lucky(1), "send_at_ms": 1}, key="t")).code == "bad_time"

@@ -52,10 +52,15 @@ PLANTED: dict[str, list[str]] = {
         "UPDATE claims SET at_ms = 9000000000000 WHERE packet_id = {p} AND index = 0",
         "UPDATE claims SET at_ms = 1 WHERE packet_id = {p} AND index = 0",
     ],
+    "scheduled": [
+        "UPDATE packets SET send_at_ms = created_at_ms + 1 WHERE packet_id = {o}",
+        "INSERT INTO scheduled_packets VALUES ({p}, 1, 5, 'posted', 6)",
+    ],
     "allowed": [
         "DELETE FROM memberships WHERE user_id = 2",
         "UPDATE packets SET kind = 'personal', target_id = 55 WHERE packet_id = {p}",
     ],
+    "bills": ["INSERT INTO bills VALUES (1, 'event.follow.3', 2, 5, '', '', 0)"],
     "directions": [
         "INSERT INTO transfers VALUES (1, 2, 4, '', 1, 0)",
         "INSERT INTO transfers VALUES (1, -3, 2, 'k', 1, 0)",

@@ -34,8 +34,9 @@ async def refused(request: Awaitable[Any]) -> str:
 async def backend_of(server: Server, connect: Connect) -> Client:
     """The chat backend; sponsors with 1,000.00 yuan each, and two users."""
     backend = await connect(server, 0)
-    await backend.put_users({SPONSOR: "Tea House", OTHER: "Bakery", ANN: "Ann", BEN: "Ben"})
-    for sponsor in (SPONSOR, OTHER):
+    await backend.put_users({ANN: "Ann", BEN: "Ben"})
+    for sponsor, name in ((SPONSOR, "Tea House"), (OTHER, "Bakery")):
+        await backend.put_sponsor(sponsor, name)
         await backend.top_up(sponsor, 100_000)
     return backend
 
@@ -98,7 +99,7 @@ async def test_amount_without_a_scene_is_limited_and_with_one_it_is_larger(
 
 async def test_bill_that_failed_is_tried_again_under_its_number(backend: Client) -> None:
     poor = 90_003
-    await backend.put_users({poor: "poor"})
+    await backend.put_sponsor(poor, "poor")
     failed = await backend.send_bill(poor, "B-1", ANN, 888)
     assert (failed.status, failed.reason, failed.packet_id) == ("FAILED", "not_enough_money", 0)
     assert (await backend.bill(poor, "B-1")).status == "FAILED"
@@ -107,7 +108,9 @@ async def test_bill_that_failed_is_tried_again_under_its_number(backend: Client)
     assert (sent.status, sent.reason) == ("SENT", "")
     unknown = await backend.send_bill(SPONSOR, "B-2", 777_777, 888)
     assert (unknown.status, unknown.reason) == ("FAILED", "no_such_user")
-    assert await refused(backend.send_bill(777_778, "B-3", ANN, 888)) == "no_such_user"
+    assert await refused(backend.send_bill(BEN, "B-3", ANN, 888)) == "not_a_sponsor"
+    assert await refused(backend.report_event(BEN, "e", "follow", ANN)) == "not_a_sponsor"
+    assert await refused(backend.set_event_range(BEN, "follow", 200, 300)) == "not_a_sponsor"
 
 
 async def test_day_of_beijing_limits_what_a_sponsor_gives_a_user_however_many_ask_at_once(
@@ -128,7 +131,7 @@ async def test_day_of_beijing_limits_what_a_sponsor_gives_a_user_however_many_as
 
 async def test_bill_that_is_tried_again_is_judged_by_its_day_again(server: Server, backend: Client) -> None:
     poor = 90_003
-    await backend.put_users({poor: "poor"})
+    await backend.put_sponsor(poor, "poor")
     assert (await backend.send_bill(poor, "B-0", ANN, 500)).status == "FAILED"  # it counts for nothing
     await backend.top_up(poor, 1_000)
     for number in ("B-1", "B-2", "B-3"):
@@ -260,6 +263,7 @@ PLANTED = {
     "says 889": "UPDATE bills SET amount_fen = 889",
     "to user 4": "UPDATE bills SET user_id = 4",
     "says nothing": "UPDATE bills SET number = 'other'",
+    "who is no sponsor": "DELETE FROM sponsors",
     "which is personal": "UPDATE packets SET kind = 'personal'",
     "is for user 3": "UPDATE bills SET number = 'event.follow.4'",
 }

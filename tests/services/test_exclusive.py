@@ -10,7 +10,8 @@ import pytest
 
 from client_sim.sdk import transport
 from client_sim.sdk.client import Client
-from client_sim.sdk.errors import BadReceivers, BadShares, KeyReused, NotAllowed, NotFinished, Refusal
+from client_sim.sdk.errors import BadShares, KeyReused, NotAllowed, NotFinished, Refusal
+from client_sim.sdk.methods.everyday_errors import BadReceivers
 from protocol import messages
 from server.services.money.audit import audit
 from storage.postgres.database import Database
@@ -60,7 +61,7 @@ async def test_post_and_page_name_the_first_ten_users(server: Server, party: Mak
 
 @pytest.mark.parametrize(
     ("language", "line"),
-    [("zh", "这是专属红包，只有指定的2个人可以领取"), ("en", "This red packet is for 2 other people only")],
+    [("zh", "这是专属红包，只有指定的2个人可以领取"), ("en", "Only for 2 other people")],
 )
 async def test_page_of_a_member_who_is_not_named_says_for_whom_it_is(room: Party, language: str, line: str) -> None:
     packet_id = await exclusive(room, ANNA, BEN)

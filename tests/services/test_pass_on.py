@@ -298,12 +298,12 @@ async def test_client_that_knows_no_other_kinds_is_told_by_a_text(
     monkeypatch.setattr("client_sim.sdk.transport.FEATURES", (messages.REMINDERS,))
     old = await connect(one.server, SEED)
     missed = await old._ask(messages.CatchUp(0, SEED, 0), messages.CaughtUp)
-    assert ["当前版本打不开" in getattr(post, "text", "") for post in missed.messages] == [True]
+    assert ["当前版本无法显示" in getattr(post, "text", "") for post in missed.messages] == [True]
     await one.users[SENDER].send_packet("fission", SEED, 300, 3)
     async for push in old.pushes():
         if isinstance(push, messages.TextPosted):
             assert (push.sender_id, push.stream_id) == (SENDER, SEED)
-            assert "当前版本打不开" in push.text
+            assert "当前版本无法显示" in push.text
             break
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 3.0
 # Loops that decide nothing: probes for the screens, which would be half of the steps of a world, and webhooks.
-LEFT_OUT = ("records_health", "webhooks")
+LEFT_OUT = ("records_health", "scheduled", "webhooks")
 
 
 class Session:

@@ -378,6 +378,8 @@ def stores(world: Any) -> Stores:
         "resends": None,
         "bills": None,
         "admissions": SimpleNamespace(of_packets=_none_admitted),
+        "words": None,
+        "scheduled": None,
         "seed_trees": SimSeedTrees(world),
         "outbox": SimOutbox(world),
         "wallets": SimWallets(world),

@@ -36,7 +36,7 @@ SEED_OF_DEFECT = {
     "BreaksAreNotRecorded": 13,
     "AmountsAreNotCompared": 13,
     "CodesAreUsedTwice": 38,
-    "DayLimitIsCountedBefore": 280,
+    "DayLimitIsCountedBefore": 186,
     "ChargesIgnoreTheLease": 2689,
 }
 ERRORS_OF_THE_DEFECT = ("AttributeError", "NameError", "TypeError")  # it breaks itself, and nothing was found

@@ -274,7 +274,7 @@ CASES: dict[str, tuple[dict[str, Any], Case, object]] = {
         "too_many_failed_logins",
     ),
     "outgoing_bytes_max": ({"outgoing_bytes_max": 1234}, _outgoing, 1234),
-    "wait_ms_max": ({"wait_ms_max": 1.0}, _waits, [True] * 11),
+    "wait_ms_max": ({"wait_ms_max": 1.0}, _waits, [True] * 13),
     "catch_up_messages": ({"catch_up_messages": 1}, _catch_up, (3, False, 1)),
     "reload_after_messages": ({"reload_after_messages": 2}, _catch_up, (3, True, 0)),
 }

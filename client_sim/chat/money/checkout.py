@@ -33,14 +33,22 @@ class Order(NamedTuple):
     shares: int = 1
     text: str = ""
     for_user_ids: tuple[int, ...] = ()
+    words: str = ""  # of a password packet: the user's own to tell
+    send_at_ms: int = 0  # of a packet that is posted later
 
 
 def packet_order(
-    kind: str, target_id: int, amount_fen: int, shares: int, greeting: str, for_user_ids: tuple[int, ...] = ()
+    kind: str,
+    target_id: int,
+    amount_fen: int,
+    shares: int,
+    greeting: str,
+    for_user_ids: tuple[int, ...] = (),
+    words: str = "",
 ) -> Order:
     """The order of a packet."""
     total_fen = amount_fen * shares if kind in PER_SHARE else amount_fen
-    return Order(PACKET, amount_fen, total_fen, target_id, kind, shares, greeting, for_user_ids)
+    return Order(PACKET, amount_fen, total_fen, target_id, kind, shares, greeting, for_user_ids, words)
 
 
 @dataclass(slots=True, eq=False)
@@ -115,6 +123,8 @@ class Desk:
     """What a session pays: the payment on the screen, those whose outcome is unknown, the code that is awaited."""
 
     def __init__(self) -> None:
+        self.cancelled: set[int] = set()  # packets whose return is no news
+        self.send_at_ms = 0  # when the packet that is being sent is posted; 0: at once
         self.payer: Payer | None = None  # None: not asked since the login
         self.payment: Payment | None = None  # asks for a way to pay
         self.offer: messages.CardOffered | None = None  # a code was sent for it

@@ -7,8 +7,9 @@ ways to pay, and `pay` goes on with it: the same payment, with the same key and 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Any, Final
 
 from client_sim.chat.commands import BadCommand
 from client_sim.chat.money import card_requests
@@ -24,7 +25,7 @@ from client_sim.chat.money.checkout import (
     Way,
     ways_of,
 )
-from client_sim.chat.session import Session
+from client_sim.chat.session import Fields, Session
 from client_sim.sdk.errors import BankDeclined, BankUnknown, ClientError, NotEnoughMoney, Refusal
 
 UNKNOWN_PATIENCE_S: Final = 60.0  # so long a payment is asked about before the user is told to come back
@@ -91,11 +92,20 @@ async def pay(session: Session, payment: Payment, card_id: int = 0, password: st
 async def _send(session: Session, payment: Payment, card_id: int, password: str) -> None:
     one = payment.order
     content = one.kind, one.target_id, one.amount_fen, one.shares, one.text, payment.key, payment.client_seed
-    sent = await session.client.send_packet(
-        *content, card_id=card_id, password=password, for_user_ids=one.for_user_ids
-    )
+    more: dict[str, Any] = {"for_user_ids": one.for_user_ids, "words": one.words, "send_at_ms": one.send_at_ms}
+    sent = await session.client.send_packet(*content, card_id=card_id, password=password, **more)
     session.desk.paid(payment)
-    session.emit("sent", packet=sent.packet_id, kind=one.kind, total_fen=sent.total_fen, shares=one.shares)
+    about: Fields = {"kind": one.kind, "total_fen": sent.total_fen, "shares": one.shares}
+    if one.send_at_ms:
+        later: Fields = {"at_ms": one.send_at_ms, "when": when(one.send_at_ms)}
+        session.emit("scheduled", packet=sent.packet_id, **about, **later)
+    else:
+        session.emit("sent", packet=sent.packet_id, **about)
+
+
+def when(at_ms: int) -> str:
+    """The local day and time of day."""
+    return time.strftime("%m-%d %H:%M", time.localtime(at_ms / 1000))
 
 
 async def _top_up(session: Session, payment: Payment, card_id: int, password: str) -> None:

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from client_sim.chat.money.checkout import PER_SHARE
 
-KINDS = ("lucky", "equal", "exclusive")  # for a group, in the order in which the form switches
+KINDS = ("lucky", "equal", "exclusive", "password")  # for a group, in the order in which the form switches
 FOR_ONE = ("personal", "fission")  # for one user
-WITH_SHARES = ("lucky", "equal", "fission")  # whose number of shares is typed
+WITH_SHARES = ("lucky", "equal", "password", "fission")  # whose number of shares is typed
 FISSION_SHARES_MIN = 3
 
 

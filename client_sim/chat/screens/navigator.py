@@ -16,7 +16,7 @@ from client_sim.chat.screens.campaigns.shake_page import ShakePage
 from client_sim.chat.screens.cards_page import CardsPage
 from client_sim.chat.screens.dialog import Dialog
 from client_sim.chat.screens.money_form import MoneyForm
-from client_sim.chat.screens.open_page import OpenPage
+from client_sim.chat.screens.open_page import OpenPage, WordsPage
 from client_sim.chat.screens.pay_sheet import PaySheet
 from client_sim.chat.screens.records import Records
 from client_sim.chat.screens.result_page import ResultPage
@@ -71,6 +71,8 @@ class PageNavigator:
             self._is_tapping = False
         if page.result is not None:
             await self.show_result(page.packet_id)
+        elif page.view == "words":
+            self._push(WordsPage(self.session, self, page))
         elif page.view:
             self._push(OpenPage(self.session, self, page))
         else:

@@ -1,4 +1,4 @@
-"""The open page: the sender, the greeting, and the coin that turns while the packet is opened."""
+"""The open page: sender, greeting, and the coin that turns while the packet is opened; or an input for words."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from client_sim.chat import packet_requests
 from client_sim.chat.screens import drawing
 from client_sim.chat.screens.dialog import Dialog, Navigator
 from client_sim.chat.screens.drawing import CREAM, GOLD
+from client_sim.chat.screens.sheet import Sheet
 from client_sim.chat.screens.widgets import Drawn, Keys
 from client_sim.chat.session import Session
 from client_sim.sdk.errors import ClientError
@@ -112,3 +113,35 @@ class OpenPage(Dialog):
         if self.page.link and not self.is_opening:
             self.dismiss()
             self.do(self.navigator.show_result(self.page.packet_id))
+
+
+class WordsPage(Sheet):
+    """The page of a packet whose words were not said: what is typed is said in the group, if it is right."""
+
+    def __init__(self, session: Session, navigator: Navigator, page: messages.OpenPageShown) -> None:
+        super().__init__(session, navigator)
+        self.page = page
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="form"):
+            sender = self.text("from", name=self.page.sender_name or self.page.sender_id)
+            yield Drawn(Content.styled(sender, f"bold {GOLD}"), id="title")
+            yield Drawn(Content.styled(self.page.greeting, CREAM), id="greeting")
+            yield from self.fields("words")
+            yield Drawn(id="message")
+            yield Keys(id="keys")
+
+    def on_mount(self) -> None:
+        self.label("words", self.text("form_words"))
+        self.say(self.page.line)
+        self.show_keys(("↵", "key_say"))
+        self.field("words").focus()
+
+    def on_input_submitted(self) -> None:
+        """Say it, once."""
+        self.run(self._say())
+
+    async def _say(self) -> None:
+        await packet_requests.say_words(self.session, self.page.packet_id, self.value("words"))
+        self.close()
+        self.navigator.do(self.navigator.tap(self.page.packet_id))

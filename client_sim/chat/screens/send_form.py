@@ -20,11 +20,12 @@ from client_sim.chat.screens.widgets import Drawn, Keys
 from client_sim.chat.session import Event, Session
 from client_sim.chat.users import find_user, find_users, names_in
 
-NAMES: Final = ("receiver", "for", "amount", "shares", "greeting")
+NAMES: Final = ("receiver", "for", "amount", "shares", "words", "greeting")
 AMOUNTS: Final = {
     "lucky": "form_total",
     "equal": "form_single",
     "exclusive": "form_single",
+    "password": "form_total",
     "personal": "form_amount",
     "fission": "form_total",
 }
@@ -55,6 +56,7 @@ class SendForm(Sheet):
         self.field("amount").placeholder = self.session.money.typed(0)
         self.field("greeting").placeholder = self.text("form_default")
         self.field("for").placeholder = self.text("form_for_hint")
+        self.field("words").placeholder = self.text("form_words_hint")
         self.show_field("receiver", is_shown=self._asks_receiver)
         self.field("receiver" if self._asks_receiver else "amount").focus()
         self.draft = self.draft.for_one(self._is_for_one())
@@ -79,10 +81,13 @@ class SendForm(Sheet):
     def _draw(self) -> None:
         draft = self.draft
         shown = FOR_ONE if draft.kind in FOR_ONE else KINDS
-        kinds = [(f" {self.text(one)} ", f"reverse {GOLD}" if one == draft.kind else DIM) for one in shown]
+        kinds = [
+            (f" {self.text(f'form_{one}')} ", f"reverse {GOLD}" if one == draft.kind else DIM) for one in shown
+        ]
         self.query_one("#kinds", Drawn).draw(Content("  ").join(Content.assemble(one) for one in kinds))
         self.show_field("shares", is_shown=draft.kind in WITH_SHARES)
         self.show_field("for", is_shown=draft.kind == "exclusive")
+        self.show_field("words", is_shown=draft.kind == "password")
         labels = {"amount": AMOUNTS[draft.kind]}
         for name in NAMES:
             self.label(name, self.text(labels.get(name, f"form_{name}")))
@@ -128,6 +133,8 @@ class SendForm(Sheet):
         if self.draft.kind in FOR_ONE:
             self.field("shares").value = str(self.draft.shares)
         self._draw()
+        if self.focused is None or not self.query_one(f"#{self.focused.id}_row").display:  # its row is hidden now
+            self.field("amount").focus()
 
     def on_click(self, click: Any) -> None:
         """A click on the kinds switches."""
@@ -152,6 +159,11 @@ class SendForm(Sheet):
             if not self.value("receiver"):
                 raise BadCommand("no_receiver", "send")
             target_id = self._group() or await find_user(self.session, self.value("receiver"))
+        if draft.kind == "password":
+            if not self.value("words"):
+                raise BadCommand("no_words", "secret")
+            content = draft.kind, target_id, draft.shown_fen, draft.shares, greeting
+            return packet_order(*content, words=self.value("words"))
         if draft.kind != "exclusive":
             return packet_order(draft.kind, target_id, draft.shown_fen, draft.shares, greeting)
         user_ids = await find_users(self.session, self.value("for"))

@@ -28,7 +28,7 @@ class CodeWrong(Refusal):
     @property
     def attempts_left(self) -> int:
         """How many codes may still be tried."""
-        return _number_in(self.detail)
+        return number_in(self.detail)
 
 
 class CodeSpent(Refusal):
@@ -51,7 +51,7 @@ class PasswordWrong(Refusal):
     @property
     def attempts_left(self) -> int:
         """How many passwords may still be tried, before none is accepted for hours."""
-        return _number_in(self.detail)
+        return number_in(self.detail)
 
 
 class PasswordLocked(Refusal):
@@ -62,7 +62,7 @@ class PasswordLocked(Refusal):
     @property
     def locked_until_ms(self) -> int:
         """When passwords are accepted again, milliseconds since 1970."""
-        return _number_in(self.detail)
+        return number_in(self.detail)
 
 
 class PasswordNeeded(Refusal):
@@ -83,7 +83,7 @@ class NeedsTls(Refusal):
     CODE = codes.Refusal.NEEDS_TLS
 
 
-def _number_in(detail: str) -> int:
+def number_in(detail: str) -> int:
     """The number at the end of a detail; 0 without one."""
     found = re.search(r"(\d+)$", detail)
     return int(found[1]) if found else 0

@@ -30,7 +30,7 @@ class EnterpriseMethods(Requests):
 
         The same number with the same content finds the packet, or tries again if it has failed. `status` of the
         reply is SENT, or FAILED with a `reason` such as not_enough_money. Raises BadAmount, BadScene, KeyReused
-        (other content), LimitReached (of the day), NoSuchUser (the sponsor), StoreUnavailable.
+        (other content), LimitReached (of the day), NotASponsor, StoreUnavailable.
         """
         content = amount_fen, greeting, scene_id, client_seed
         request = messages.SendBill(0, sponsor_id, bill_number, user_id, *content)
@@ -46,7 +46,7 @@ class EnterpriseMethods(Requests):
         """A user has followed a sponsor (`follow`) or signed up (`sign_up`): the bill of the packet that they get.
 
         One packet for a user and kind; again with the same `event_id` is harmless. Without a range of the sponsor
-        for such an event `bill_number` is "". Raises KeyReused, LimitReached, NoSuchUser, Refusal (bad_request).
+        for such an event `bill_number` is "". Raises KeyReused, LimitReached, NotASponsor, Refusal (bad_request).
         """
         request = messages.ReportEvent(0, sponsor_id, event_id, event_kind, user_id)
         return await self._ask(request, messages.EventReported)
@@ -56,7 +56,7 @@ class EnterpriseMethods(Requests):
     ) -> messages.EventRangeSet:
         """What a sponsor gives for an event, drawn from a seed that the reply commits to; 0, 0: nothing.
 
-        Raises BadAmount, NoSuchUser.
+        Raises BadAmount, NotASponsor.
         """
         request = messages.SetEventRange(0, sponsor_id, event_kind, low_fen, high_fen, greeting)
         return await self._ask(request, messages.EventRangeSet)

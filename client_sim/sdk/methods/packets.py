@@ -20,15 +20,22 @@ class PacketMethods(Requests):
         """Tap a packet: can it still be opened? Every answer is a value, `not_allowed` too."""
         return await self._ask(messages.Grab(0, packet_id), messages.Grabbed)
 
-    async def open(self, packet_id: int, patience_s: float = OPEN_PATIENCE_S) -> messages.Opened:
+    async def open(
+        self, packet_id: int, patience_s: float = OPEN_PATIENCE_S, *, words: str = ""
+    ) -> messages.Opened:
         """Grab and open in one. Answers `won`, `claimed`, `gone`, `expired` or `not_allowed`; again is harmless.
+
+        `words`: those of a password packet, which become a text in the chat. Without them, unless they were said
+        before, such a packet raises WordsNeeded; other ones raise WordsWrong, WordsSpent.
 
         While the packet is busy or a refusal is temporary, this waits as the server says and retries, for
         `patience_s`. After that it raises Busy or the last refusal.
         """
-        return await patiently(lambda: self._grab_and_open(packet_id), patience_s)
+        return await patiently(lambda: self._grab_and_open(packet_id, words), patience_s)
 
-    async def _grab_and_open(self, packet_id: int) -> messages.Opened:
+    async def _grab_and_open(self, packet_id: int, words: str) -> messages.Opened:
+        if words:
+            await self._ask(messages.SayWords(0, packet_id, words), messages.WordsSaid)
         grabbed = await self.grab(packet_id)
         if grabbed.answer == "busy":
             raise Busy(packet_id, grabbed.retry_after_ms)

@@ -10,7 +10,7 @@ from msgspec import UNSET
 
 from protocol.codes import Refusal
 from server.core.packet import Answer, Decision
-from server.core.packet_request import request_of
+from server.core.packet_request import Terms, request_of
 from server.core.pages import state_of
 from server.core.refusals import RequestRefused
 from server.core.texts import Text, plain
@@ -22,7 +22,11 @@ from server.services.packets.live_packet import Snapshot
 from server.services.packets.resend import WHERE_IT_WAS
 
 CLAIMS_PAGE: Final = 1_000
-REFUSED_ANSWERS: Final = {Answer.NOT_ALLOWED: Refusal.NOT_ALLOWED, Answer.NO_TICKET: Refusal.NO_TICKET}
+REFUSED_ANSWERS: Final = {
+    Answer.NOT_ALLOWED: Refusal.NOT_ALLOWED,
+    Answer.NO_TICKET: Refusal.NO_TICKET,
+    Answer.WORDS_NEEDED: Refusal.WORDS_NEEDED,
+}
 
 
 class PacketRequests:
@@ -32,6 +36,8 @@ class PacketRequests:
         self._sends, self._resends, self._on_behalf = services.payments.sender, services.resends, services.on_behalf
         self._groups, self._standing = services.backend_groups, services.standing
         self._wallets, self._pass_on = services.wallets, services.pass_on
+        self._scheduled = services.everyday.scheduled
+        self._words, self._hidden_words = services.everyday.words, services.everyday.hidden_words
         self._now_ms = now_ms
         self._gate = gate
 
@@ -43,7 +49,8 @@ class PacketRequests:
         seed = bytes.fromhex(body.client_seed)
         shares = (len(body.for_user_ids) or 1) if body.shares is UNSET else body.shares
         content = body.kind, target_id, body.amount_fen, shares, body.greeting, seed, body.for_user_ids
-        asked = request_of(body.sender_id, call.key, *content)
+        words = self._hidden_words.hide(body.sender_id, call.key, body.words)
+        asked = request_of(body.sender_id, call.key, *content, words, body.send_at_ms)
         try:
             terms = await self._sends.send(asked)
         except RequestRefused as refused:
@@ -92,6 +99,8 @@ class PacketRequests:
         await self._standing.check(user_id)
         if call.body.link and (over := (await self._pass_on.show(user_id, call.body.link, packet_id)).over):
             return shapes.PacketOpenReply(str(packet_id), "gone" if over.packet.finished else "expired")
+        if call.body.words:
+            await self._words.say(user_id, packet_id, call.body.words)
         return _opened(packet_id, await self._on_behalf.open(user_id, packet_id))
 
     async def pass_on(self, call: Call) -> shapes.PassOnReply:
@@ -111,6 +120,19 @@ class PacketRequests:
         posted = await self._resends.send(body.sender_id, packet_id, group_id or WHERE_IT_WAS, call.key)
         return shapes.SendAgainReply(str(packet_id), str(posted.stream_id), posted.message)
 
+    async def scheduled(self, call: Call) -> shapes.ScheduledReply:
+        """The packets of a user that wait for their time"""
+        user_id = call.path["user_id"]
+        self._gate.check_current()
+        shown = [_scheduled(terms) for terms in await self._scheduled.waiting(user_id)]
+        return shapes.ScheduledReply(str(user_id), shown)
+
+    async def cancel(self, call: Call) -> shapes.CancelReply:
+        """Cancel a scheduled packet before its time on behalf of its sender; again is harmless"""
+        sender_id, packet_id = call.body.sender_id, call.path["packet_id"]
+        self._gate.enter(sender_id)
+        return shapes.CancelReply(str(packet_id), await self._scheduled.cancel(sender_id, packet_id))
+
     async def _look(self, call: Call) -> Snapshot:
         """A packet that is there. That there is none is said as HTTP says it."""
         self._gate.check_current()
@@ -118,6 +140,11 @@ class PacketRequests:
         if seen is None:
             raise Problem(Refusal.NOT_ALLOWED, "there is no such packet", status=404)
         return seen
+
+
+def _scheduled(terms: Terms) -> shapes.ScheduledShown:
+    about = terms.kind, str(terms.target_id), terms.total_fen, terms.shares, terms.greeting
+    return shapes.ScheduledShown(str(terms.packet_id), *about, terms.created_at_ms, terms.expires_at_ms)
 
 
 def _opened(packet_id: int, decision: Decision) -> shapes.PacketOpenReply:

@@ -10,7 +10,7 @@ import msgspec
 from protocol.codes import Refusal
 from protocol.money_unit import MoneyUnit
 from server.core.packet import Answer, Decision
-from server.core.pages import View
+from server.core.pages import OpenPageView, View
 from server.core.texts import Language, Text, say
 from server.http_api.handlers.call import Call, Gate
 from server.http_api.handlers.packets import REFUSED_ANSWERS
@@ -109,7 +109,7 @@ def _card(shown: ShownPage, speech: Speech) -> dict[str, str]:
         "sender": _called(shown.sender_name, page.sender_id, speech),
         "greeting": page.greeting,
         "line": page.line,
-        "button": page.button,
+        "button": _button(page),
         "link": page.link,
     }
 
@@ -118,7 +118,12 @@ def _shown(shown: ShownPage, speech: Speech) -> shapes.PageReply:
     if shown.result is not None:
         return _result(shown.result, speech)
     page = shown.page
-    return shapes.PageReply(page.view, line=page.line, button=page.button, link=page.link)
+    return shapes.PageReply(page.view, line=page.line, button=_button(page), link=page.link)
+
+
+def _button(page: OpenPageView) -> str:
+    """The coin. Words are said in the chat, where a WebView cannot say them."""
+    return "" if page.view is View.WORDS else page.button
 
 
 def _busy(decision: Decision, speech: Speech) -> shapes.PageReply:

@@ -23,11 +23,12 @@ from server.http_api.shapes.base import (
     Reply,
     Request,
     Seed,
+    SentKind,
     StreamText,
     asked,
 )
 
-AMOUNT: Final = "in " + FEN + ": the total (lucky, personal), or what ONE share holds (equal, exclusive)"
+AMOUNT: Final = "in " + FEN + ": the total (lucky, password, personal), or what ONE share holds (equal, exclusive)"
 SHARES: Final = "at most one for each member of the group; none given: 1, or one for each user named"
 
 
@@ -35,13 +36,14 @@ class PacketSendBody(Request):
     """A packet on behalf of a user: to a `group` of the chat backend, or to a `target_id`.
 
     `target_id` is the id in hongbao of a group, or of a user or a one-to-one chat (personal, fission). The wallet
-    is debited `amount_fen` (lucky, personal, fission), or `shares` times `amount_fen` (equal, exclusive). A
-    personal packet has one share, a fission packet at least three. An exclusive one is for the members of the group
-    in `for_user_ids`, one share each: `shares` need not be given.
+    is debited `amount_fen` (lucky, password, personal, fission), or `shares` times `amount_fen` (equal, exclusive).
+    A personal packet has one share, a fission packet at least three. An exclusive one is for the members of the
+    group in `for_user_ids`, one share each: `shares` need not be given. A password one is opened by users who say
+    its `words`. With `send_at_ms` it is paid now and posted then.
     """
 
     sender_id: UserId
-    kind: Kind
+    kind: SentKind
     amount_fen: Annotated[int, asked(1, FEN_MAX, AMOUNT)]
     shares: Annotated[int, asked(1, SHARES_MAX, SHARES)] | UnsetType = UNSET
     group: GroupText | UnsetType = UNSET
@@ -49,6 +51,8 @@ class PacketSendBody(Request):
     greeting: str = ""
     client_seed: Seed = ""
     for_user_ids: list[UserId] = msgspec.field(default_factory=list)
+    words: str = ""
+    send_at_ms: int = 0
 
 
 class PacketSendReply(Reply):
@@ -100,10 +104,14 @@ class ClaimPageReply(Reply):
 
 
 class PacketOpenBody(Request):
-    """Who opens the packet; of a fission packet the first time with the `link` of a friend."""
+    """Who opens the packet; of a fission packet the first time with the `link` of a friend.
+
+    `words`: those of a password packet, which become a text of the user in the group.
+    """
 
     user_id: UserId
     link: str = ""
+    words: str = ""
 
 
 class PacketOpenReply(Reply):
@@ -151,3 +159,36 @@ class SendAgainReply(Reply):
     packet_id: IdText
     stream_id: StreamText
     message: int
+
+
+class ScheduledShown(Reply):
+    """A packet that waits for its time."""
+
+    packet_id: IdText
+    kind: Kind
+    target_id: IdText
+    total_fen: Fen
+    shares: Count
+    greeting: str
+    send_at_ms: Ms
+    expires_at_ms: Ms
+
+
+class ScheduledReply(Reply):
+    """The packets of a user that wait for their time, the next one first; at most 100."""
+
+    user_id: IdText
+    packets: list[ScheduledShown]
+
+
+class CancelBody(Request):
+    """Whose packet is cancelled."""
+
+    sender_id: UserId
+
+
+class CancelReply(Reply):
+    """What came back to the sender."""
+
+    packet_id: IdText
+    refunded_fen: Fen

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from typing import Any
+
 from protocol import messages, passes
 from protocol.messages import MEMBERS_MAX, Message
 from server.core.refusals import Reason, RequestRefused
@@ -17,6 +20,18 @@ class GroupHandlers:
         self._groups, self._membership = services.groups, services.membership
         self._chats, self._passes = services.chats, services.passes
         self._messages, self._names, self._people = services.messages, services.names, services.people
+
+    def served(self) -> dict[type[Message], Callable[[Session, Any], Awaitable[Message]]]:
+        """What serves each request that changes something, or that costs no read of the record."""
+        return {
+            messages.CreateGroup: self.create,
+            messages.JoinGroup: self.join,
+            messages.LeaveGroup: self.leave,
+            messages.Kick: self.remove_member,
+            messages.GetInvite: self.invite,
+            messages.OpenChat: self.open_chat,
+            messages.ShowPass: self.show_pass,
+        }
 
     async def create(self, session: Session, request: messages.CreateGroup) -> Message:
         return messages.GroupCreated(0, await self._membership.create(session.user_id, request.name))

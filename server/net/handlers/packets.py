@@ -18,7 +18,7 @@ class PacketHandlers:
     def __init__(self, services: Services, campaigns: CampaignHandlers) -> None:
         self._campaigns = campaigns
         self._sends, self._resends, self._reveals = services.payments.sender, services.resends, services.reveals
-        self._seeds = services.seeds
+        self._seeds, self._hidden_words = services.seeds, services.everyday.hidden_words
 
     async def send(self, session: Session, request: messages.SendPacket) -> Message:
         check_password_of(session, request.password)
@@ -32,6 +32,8 @@ class PacketHandlers:
             request.greeting,
             request.client_seed,
             request.for_user_ids,
+            self._hidden_words.hide(session.user_id, request.key, request.words),
+            request.send_at_ms,
         )
         terms = await self._sends.send(asked, Payer(request.card_id, request.password))
         index = -1 if terms.seed_use is None else terms.seed_use.index

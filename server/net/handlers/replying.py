@@ -7,7 +7,7 @@ from typing import Protocol
 
 from protocol import codes, messages
 from server.core.campaigns.shakes import Shook
-from server.core.packet import NO_TICKET, Answer
+from server.core.packet import NO_TICKET, WORDS_NEEDED, Answer
 from server.core.refusals import Reason, RequestRefused
 from server.net.handlers.campaigns import CampaignHandlers
 from server.net.page_encoding import grabbed_of, opened_of
@@ -91,7 +91,9 @@ class ReplyingHandlers:
         self.answers[outcome.answer] += 1
         if session is None:
             return
-        if type(request) is GrabRequest:
+        if outcome is WORDS_NEEDED:
+            self._refuse(session, request.seq, codes.Refusal.WORDS_NEEDED)
+        elif type(request) is GrabRequest:
             session.reply(grabbed_of(request.seq, request.packet_id, outcome))
         elif outcome is NO_TICKET:
             self._refuse(session, request.seq, codes.Refusal.NO_TICKET)

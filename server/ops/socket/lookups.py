@@ -128,6 +128,7 @@ class Lookups:
         packet = str(payment.packet_id) if payment.packet_id else None
         more = {
             "gateway": payment.gateway,
+            "card": payment.card or None,
             "created_at_ms": payment.created_at_ms,
             "changed_at_ms": payment.changed_at_ms,
             "next_try_at_ms": payment.next_try_ms,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 
 from server.clock import Clock
 from server.config import Config
@@ -21,14 +21,13 @@ class EnterpriseServices:
         self,
         store: BillStore,
         send: Send,
-        check_known: Callable[[list[int]], Awaitable[None]],
         config: Config,
         limits: Limits,
         clock: Clock,
         seed_keys: Mapping[str, bytes],
     ) -> None:
-        """`send`: as a user sends a packet; `check_known` refuses users that the server does not know."""
-        self.bills = BillService(store, send, check_known, _rules(config), limits, clock.now_ms)
+        """`send`: as a user sends a packet."""
+        self.bills = BillService(store, send, _rules(config), limits, clock.now_ms)
         self.events = EventService(store, self.bills, Seals(seed_keys), limits, clock.now_ms, clock.random_bytes)
 
     def use_keys(self, seed_keys: Mapping[str, bytes]) -> None:

@@ -44,13 +44,12 @@ class BillService:
         self,
         store: BillStore,
         send: Send,
-        check_known: Callable[[list[int]], Awaitable[None]],
         bill_rules: BillRules,
         limits: Limits,
         now_ms: Callable[[], int],
     ) -> None:
-        """`send` sends a packet as its sender would, once per key; `check_known` refuses unknown users."""
-        self._store, self._send, self._check_known = store, send, check_known
+        """`send` sends a packet as its sender would, once per key."""
+        self._store, self._send = store, send
         self.rules = bill_rules  # a reload replaces them
         self._limits, self._now_ms = limits, now_ms
 
@@ -84,7 +83,8 @@ class BillService:
 
     async def check_sponsor(self, sponsor_id: int) -> None:
         """Raise RequestRefused unless packets may be sent in the name of this user."""
-        await self._check_known([sponsor_id])
+        if not await self._store.is_sponsor(sponsor_id):
+            raise RequestRefused(Reason.NOT_A_SPONSOR)
 
     async def _begin(self, one: BillRequest) -> BillRow:
         now_ms, bounds = self._now_ms(), self.rules

@@ -23,6 +23,7 @@ CHECKS: dict[str, str] = {
     "settlement": "every claim is credited once or waits once, with its amount",
     "refunds": "what expired unopened went back once, to the sender",
     "late": "no claim before its packet was sent or after it expired",
+    "scheduled": "what was sent for a later time was posted then, once, or went back in full",
     "allowed": "only members, or those named, opened (members of groups without a list: not checked)",
     "chains": "of a packet that friends pass on its receiver opened first, and each friend after who admitted them",
     "bills": "every packet in a sponsor's name has its bill, with its receiver and amount",

@@ -43,7 +43,7 @@ class RecordItem(NamedTuple):
     user_id: int
     name: str  # "" for a group
     amount_fen: int  # the own share, or the total
-    state: State
+    state: State  # or that of a scheduled packet
     is_best: bool  # received: mine was the best luck
 
 
@@ -117,11 +117,20 @@ class RecordService:
                 user_id=other_id,
                 name=names.get(other_id, ""),
                 amount_fen=row.amount_fen,
-                state=state_of(row.packet, now_ms),
+                state=_state_of(row.packet, now_ms),
                 is_best=row.is_best,
             )
             for row, other_id in zip(rows, others, strict=True)
         ]
+
+
+def _state_of(packet: PacketRow, now_ms: int) -> State:
+    """How far a packet is; a scheduled one may wait for its time."""
+    if packet.send_at_ms is not None and packet.closed_at_ms is None and now_ms < packet.send_at_ms:
+        return State.SCHEDULED
+    if packet.send_at_ms is not None and (packet.closed_at_ms or packet.send_at_ms) < packet.send_at_ms:
+        return State.CANCELLED
+    return state_of(packet, now_ms)
 
 
 def _direction(name: str) -> RecordDirection:

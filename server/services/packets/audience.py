@@ -13,8 +13,8 @@ from storage.postgres.chat.groups import GroupKind
 
 
 def groups_of(terms: Terms, also_in: Sequence[int] = ()) -> tuple[int, ...]:
-    """The groups that it was sent to, `also_in` those of later times; none if one user receives it."""
-    return (terms.target_id, *also_in) if terms.kind.row.audience is not Audience.RECEIVER else ()
+    """The groups that it was sent to, `also_in` those of later times; none unless its kind goes to groups."""
+    return (terms.target_id, *also_in) if terms.kind.row.goes_to_group else ()
 
 
 def receiver_of(terms: Terms) -> int:

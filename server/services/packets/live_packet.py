@@ -39,6 +39,10 @@ class Snapshot(NamedTuple):
         """Whether the rules let a user open it."""
         return may_open(self.packet.terms, user_id, user_id in self.audience)
 
+    def has_said(self, user_id: int) -> bool:
+        """Whether the user has said its words, if it has any."""
+        return self.packet.said is None or user_id in self.packet.said
+
     def sees(self, user_id: int) -> bool:
         """Whether it was posted where the user reads."""
         return user_id in self.audience

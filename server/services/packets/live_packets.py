@@ -70,6 +70,12 @@ class LivePackets:
         live.read_at_s = asyncio.get_running_loop().time()
         self.evict()
 
+    def announced(self, terms: Terms) -> None:
+        """A scheduled packet was posted. A reading under way may have found it hidden: it is read once more."""
+        live = self._by_id.get(terms.packet_id)
+        if live is not None and live.packet is None:
+            live.audience = live.audience or audience_of(terms, (), self._groups, live.admitted)
+
     def evict(self) -> None:
         """Drop the oldest quiet packets if there are too many."""
         surplus = len(self._by_id) - LIVE_MAX
@@ -98,6 +104,13 @@ class LivePackets:
     def passed_on(self) -> list[int]:
         """The packets in memory that are passed on, or of which that is not known yet."""
         return [live.packet_id for live in self._by_id.values() if _may_be_passed_on(live)]
+
+    def said(self, packet_id: int, user_id: int) -> None:
+        """A user has said the words of a packet. A reading that is under way may not know that yet."""
+        live = self._by_id.get(packet_id)
+        for packet in (live.packet, live.replaced) if live is not None else ():
+            if packet is not None and packet.said is not None:
+                packet.said.add(user_id)
 
     def refunded(self, packet_ids: Iterable[int]) -> None:
         """The unopened rest of these packets is back with the senders."""

@@ -168,7 +168,8 @@ class PageService:
         depth = depth_of(seen.audience, user_id)
         may_pass_on = depth is not None and depth < self._limits.pass_on_depth_max
         may_open, sees_it = seen.may_open(user_id), seen.sees(user_id)
-        return Viewer(user_id, may_open, in_first_group, language, self._money, sees_it, may_pass_on)
+        has_said = seen.has_said(user_id)
+        return Viewer(user_id, may_open, in_first_group, language, self._money, sees_it, may_pass_on, has_said)
 
     async def _result(self, seen: Snapshot, viewer: Viewer, now_ms: int, before_index: int) -> ResultList | None:
         known = seen.known

@@ -29,6 +29,7 @@ from server.services.seeds.service import SeedService
 from storage.errors import StoreUnavailable
 from storage.postgres.packets.admissions import AdmissionStore
 from storage.postgres.packets.packets import Advance, PacketStore
+from storage.postgres.packets.words import WordsStore
 from storage.redis.mirror import Log, Mirror
 
 LOG = structlog.get_logger()
@@ -52,6 +53,7 @@ class PacketReload:
         groups: GroupService,
         seeds: SeedService,
         admissions: AdmissionStore,
+        words: WordsStore,
         dealt_to: Callable[[int], tuple[int, ...]],
     ) -> None:
         """`dealt_to`: the amounts of a lease that this server gives away; empty: it does not give it away."""
@@ -61,6 +63,7 @@ class PacketReload:
         self._groups = groups
         self._seeds = seeds
         self._admissions = admissions
+        self._words = words
         self._dealt_to = dealt_to
         self.redriven_claims = 0
         self.found_fen = 0  # of claims that stand in the books and were not seen to get there
@@ -91,6 +94,8 @@ class PacketReload:
         # a lease that is over, or that another server gives away: it cannot be tapped
         rows = {one: row for one, row in found.items() if not is_lease(row) or self._dealt_to(one)}
         seeds = await self._seeds.of(rows.values())
+        with_words = [row.packet_id for row in rows.values() if row.words is not None]
+        said = await self._words.said(with_words) if with_words else {}
         logs: dict[int, Log] = {}
         if self._health.is_up:
             try:
@@ -106,9 +111,11 @@ class PacketReload:
                 logs.get(packet_id, NOTHING),
                 row.also_in,
                 self._health.is_up,
+                said.get(packet_id, ()),
                 self._health.decides,
             )
             for packet_id, row in rows.items()
+            if not row.is_hidden  # until it is posted, it is like one that does not exist
         }
 
     async def _admit(self, lives: Sequence[LivePacket], stored: Mapping[int, StoredState]) -> None:
@@ -153,6 +160,8 @@ class PacketReload:
             known, counted = live.durable, live.recorded
         try:
             packet = Packet(terms, claims, stored.closed or stored.log.closed)
+            if packet.said is not None:
+                packet.said.update(stored.said)
             # sent to one more group while the record was read: the record then does not say so yet
             live.also_in = tuple(dict.fromkeys((*stored.also_in, *live.also_in)))
             audience = audience_of(terms, live.also_in, self._groups, live.admitted)

@@ -81,6 +81,8 @@ class ResendService:
             raise RequestRefused(Reason.NOT_ALLOWED)  # whether there is such a packet is its sender's to know
         if key and (before := await self._store.before(packet_id, key)) is not None:
             return _repeated(before, group_id)
+        if row.is_hidden:
+            raise RequestRefused(Reason.BAD_TARGET, "packet_id: the packet is scheduled, and not posted")
         now_ms = self._now_ms()
         if state_of(row, now_ms) is not State.OPEN:
             raise RequestRefused(Reason.FINISHED)

@@ -63,7 +63,7 @@ class RevealService:
             has_claim=any(claim.user_id == user_id for claim in all_claims),
             may_open=may_open(terms, user_id, await self._is_member(user_id, row)),
         )
-        if not may_see:
+        if not may_see or (row.is_hidden and user_id != row.sender_id):
             raise RequestRefused(Reason.NOT_ALLOWED)
         if state not in pages.OVER:
             raise RequestRefused(Reason.NOT_FINISHED)

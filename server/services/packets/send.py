@@ -104,6 +104,7 @@ class SendService:
 
     async def _check(self, one: PacketRequest) -> None:
         packet_request.check(one, self._limits, await self._members(one), self._smallest)
+        packet_request.check_time(one, self._limits, self._now_ms())
 
     async def _earlier(self, one: PacketRequest) -> Terms | None:
         """What this key has sent when it was still allowed: the group or the limits may have changed since (I6)."""
@@ -163,10 +164,12 @@ class SendService:
             greeting=one.greeting,
             seed=None,
             created_at_ms=now_ms,
-            expires_at_ms=now_ms + int(one.kind.row.lifetime_s(self._limits) * 1000),
+            expires_at_ms=(one.send_at_ms or now_ms) + int(one.kind.row.lifetime_s(self._limits) * 1000),
             client_seed=one.client_seed,
             chat_id=one.chat_id or None,
             only_for=one.only_for or None,
+            words=one.words or None,
+            send_at_ms=one.send_at_ms or None,
         )
 
     def _conclude(self, row: PacketRow, sent: Sent | Unsent, seeds: Mapping[int, bytes]) -> Terms | Exception:
@@ -178,9 +181,10 @@ class SendService:
         return self.sent(sent, seeds)
 
     def sent(self, sent: Sent, seeds: Mapping[int, bytes]) -> Terms:
-        """A packet has just been recorded: keep it in memory, and tell of it."""
+        """A packet has just been recorded: keep it in memory, and tell of it, unless it is to be posted later."""
         terms = terms_of(sent.row, seeds[sent.row.packet_id])
-        self._packets.add(terms)
+        if sent.row.send_at_ms is None:
+            self._packets.add(terms)
         self._publish(sent)
         return terms
 
@@ -199,18 +203,29 @@ class SendService:
 def _recorded_content(row: PacketRow) -> tuple[object, ...]:
     """What must be the same when a key is used again."""
     only_for = tuple(sorted(row.only_for or ()))
-    return (row.kind, row.target_id, row.total_fen, row.shares, row.greeting, row.chat_id or 0, only_for)
+    told = row.kind, row.target_id, row.total_fen, row.shares, row.greeting
+    return (*told, row.chat_id or 0, only_for, row.words or "", row.send_at_ms or 0)
 
 
 def _differences(earlier: PacketRow, now: PacketRow) -> str:
     """For the sender: which packet the key has sent, and what is other in it."""
-    names = ("kind", "target", "total", "shares", "greeting", "chat", "users")
+    names = ("kind", "target", "total", "shares", "greeting", "chat", "users", "words", "time")
     pairs = zip(names, _recorded_content(earlier), _recorded_content(now), strict=True)
     return f"the key has sent packet {earlier.packet_id} with other {', '.join(n for n, a, b in pairs if a != b)}"
 
 
 def _requested_content(one: PacketRequest) -> tuple[object, ...]:
-    return (one.kind, one.target_id, one.total_fen, one.shares, one.greeting, one.chat_id, one.only_for)
+    return (
+        one.kind,
+        one.target_id,
+        one.total_fen,
+        one.shares,
+        one.greeting,
+        one.chat_id,
+        one.only_for,
+        one.words,
+        one.send_at_ms,
+    )
 
 
 def _check_named(user_ids: Collection[int], members: Collection[int]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import structlog
@@ -31,6 +31,7 @@ class StoredState(NamedTuple):
     log: Log
     also_in: Sequence[int] = ()
     log_known: bool = True  # the mirror was read
+    said: Collection[int] = ()  # users who have said its words
     decides: bool = True  # users may have been told of claims that only the mirror holds
 
 
@@ -49,7 +50,7 @@ def terms_of(row: PacketRow, seed: bytes = b"", dealt: tuple[int, ...] = ()) -> 
         caps=Caps(row.share_fen_min, row.share_fen_max),
         greeting=row.greeting,
         seed=seed if row.seed is None else row.seed,
-        created_at_ms=row.created_at_ms,
+        created_at_ms=row.send_at_ms or row.created_at_ms,
         expires_at_ms=row.expires_at_ms,
         seed_use=seed_use_of(row),
         chat_id=row.chat_id or 0,

@@ -64,7 +64,7 @@ class PaymentServices:
         """
         gateways = _gateways(config, clock) if gateways is None else gateways
         self.sender: SendService | PaidSendService = sends
-        self.lookups = PaymentLookupService(stores.payments, clock.now_ms)
+        self.lookups = PaymentLookupService(stores.payments, stores.cards, clock.now_ms)
         self.day_limits = DayLimits(config.payments.day_limit_fen, smallest)
         self.cards = cards = CardServices(config, stores, gateways, seed_keys, ids, clock)
         self.orders = OrderService(

@@ -177,11 +177,13 @@ class _Content(msgspec.Struct, frozen=True):
     greeting: str
     client_seed: str
     only_for: tuple[int, ...] = ()
+    words: str = ""
+    send_at_ms: int = 0
 
 
 def content_of(request: PacketRequest) -> str:
     """A send as it is kept with its charge, as the sender asked for it."""
-    kept = _Content(*request[:7], request.client_seed.hex(), request.only_for)
+    kept = _Content(*request[:7], request.client_seed.hex(), request.only_for, request.words, request.send_at_ms)
     return msgspec.json.encode(kept).decode()
 
 
@@ -189,4 +191,5 @@ def request_in(content: str) -> PacketRequest:
     """The inverse of `content_of`."""
     kept = msgspec.json.decode(content, type=_Content)
     first = kept.sender_id, kept.key, kept.kind, kept.target_id, kept.amount_fen, kept.shares, kept.greeting
-    return PacketRequest(*first, bytes.fromhex(kept.client_seed), only_for=kept.only_for)
+    request = PacketRequest(*first, bytes.fromhex(kept.client_seed))
+    return request._replace(only_for=kept.only_for, words=kept.words, send_at_ms=kept.send_at_ms)

@@ -7,11 +7,15 @@ from collections.abc import Callable
 import msgspec
 
 from server.core.payments import ENDED
+from storage.postgres.cards.cards import CardStore
 from storage.postgres.money.payments import PaymentRow, PaymentStore
 
 
 class PaymentFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """A payment. Times in ms since 1970; `next_try_ms` is None of one that has ended, `packet_id` 0: no packet."""
+    """A payment. Times in ms since 1970; `next_try_ms` is None of one that has ended, `packet_id` 0: no packet.
+
+    `card` is for people: bank and last four digits; empty without a card, and in lists.
+    """
 
     number: int
     gateway: str
@@ -27,6 +31,7 @@ class PaymentFacts(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     key: str
     packet_id: int
+    card: str = ""
 
 
 class EvidenceFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,8 +48,8 @@ class EvidenceFacts(msgspec.Struct, frozen=True, kw_only=True):
 class PaymentLookupService:
     """All methods raise StoreUnavailable."""
 
-    def __init__(self, store: PaymentStore, now_ms: Callable[[], int]) -> None:
-        self._store = store
+    def __init__(self, store: PaymentStore, cards: CardStore, now_ms: Callable[[], int]) -> None:
+        self._store, self._cards = store, cards
         self._now_ms = now_ms
 
     async def newest(self, user_id: int, state: str, most: int) -> list[PaymentFacts]:
@@ -57,7 +62,8 @@ class PaymentLookupService:
         if row is None:
             return None
         evidence = await self._store.evidence(number)
-        return self._facts(row), [
+        facts = msgspec.structs.replace(self._facts(row), card=await self._card(row))
+        return facts, [
             EvidenceFacts(
                 at_ms=one.at_ms,
                 source=one.source,
@@ -68,6 +74,12 @@ class PaymentLookupService:
             )
             for one in evidence
         ]
+
+    async def _card(self, row: PaymentRow) -> str:
+        card = None if row.card_id is None else await self._cards.get(row.card_id)
+        if card is None:
+            return ""
+        return f"{card.bank} ****{card.last4}" + (" (unbound)" if card.unbound_at_ms is not None else "")
 
     def _facts(self, row: PaymentRow) -> PaymentFacts:
         is_over = row.state in ENDED

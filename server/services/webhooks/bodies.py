@@ -38,6 +38,7 @@ def _sent(event: EventRow, facts: Facts) -> dict[str, Any]:
         "greeting": packet.greeting,
         "created_at_ms": packet.created_at_ms,
         "expires_at_ms": packet.expires_at_ms,
+        **({} if packet.send_at_ms is None else {"send_at_ms": packet.send_at_ms}),
         **({} if packet.only_for is None else {"for_user_ids": [str(one) for one in packet.only_for]}),
     }
 

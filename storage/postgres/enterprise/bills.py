@@ -79,6 +79,11 @@ class BillStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    async def is_sponsor(self, user_id: int) -> bool:
+        """Whether packets may be sent in the name of this user."""
+        async with self._database.reading() as connection:
+            return bool(await connection.fetchval(_SQL["is_sponsor"], user_id))
+
     async def begin(self, bill: NewBill, day: BillDay) -> BillRow:
         """The bill, recorded now or before, perhaps with other content. Raises OverBillDay.
 

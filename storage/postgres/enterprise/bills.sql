@@ -1,3 +1,6 @@
+-- name: is_sponsor
+SELECT EXISTS (SELECT FROM sponsors WHERE user_id = $1)
+
 -- name: lock
 -- Bills of one sponsor for one user are judged one after the other: each counts those before it.
 SELECT pg_advisory_xact_lock(hashtextextended('bills ' || $1::bigint || ' ' || $2::bigint, 0))

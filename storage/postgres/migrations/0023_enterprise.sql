@@ -2,7 +2,7 @@
 
 ALTER TABLE packets DROP CONSTRAINT packets_kind_check;
 ALTER TABLE packets ADD CONSTRAINT packets_kind_check
-    CHECK (kind IN ('lucky', 'equal', 'personal', 'shake', 'fission', 'exclusive', 'enterprise')) NOT VALID;
+    CHECK (kind IN ('lucky', 'equal', 'personal', 'shake', 'fission', 'exclusive', 'password', 'enterprise')) NOT VALID;
 
 -- The packet of a bill is that of its sponsor with the key 'bill:' and the number: its state is that of the bill.
 -- `failed`: why no packet was sent; empty: it was sent, or that is not known yet. `asked_at_ms`: of the last attempt, by

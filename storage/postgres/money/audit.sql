@@ -79,13 +79,36 @@ FROM (SELECT * FROM packets WHERE kind <> 'shake') p
 FULL JOIN (SELECT * FROM transfers WHERE kind = 5) t ON t.debit_account = p.packet_id
 WHERE coalesce(p.refunded_fen, 0) <> coalesce(t.amount_fen, 0)
    OR (t.amount_fen IS NOT NULL AND p.sender_id IS DISTINCT FROM t.credit_account)
-   OR (p.refunded_fen > 0 AND p.closed_at_ms < p.expires_at_ms)
+   OR (p.refunded_fen > 0 AND p.closed_at_ms < p.expires_at_ms AND NOT EXISTS (
+       SELECT FROM scheduled_packets s WHERE s.packet_id = p.packet_id AND s.state IN ('cancelled', 'returned')))
 
 -- name: late
-SELECT format('packet %s: user %s opened at %s, outside its time %s to %s', packet_id, user_id, at_ms, created_at_ms,
+SELECT format('packet %s: user %s opened at %s, outside its time %s to %s', packet_id, user_id, at_ms,
+              coalesce(send_at_ms, created_at_ms),
               expires_at_ms)
 FROM claims JOIN packets USING (packet_id)
-WHERE at_ms >= expires_at_ms OR at_ms < created_at_ms
+WHERE at_ms >= expires_at_ms OR at_ms < coalesce(send_at_ms, created_at_ms)
+
+-- name: scheduled
+-- A packet for a later time has one row, which says what became of it: it waits and is not told anywhere, or it was
+-- posted at its time and not before, or it was never posted and its whole money went back.
+WITH told AS (
+    SELECT packet_id, count(*) AS times, min(at_ms) AS first_ms FROM messages JOIN scheduled_packets USING (packet_id)
+    WHERE reminder IS NULL GROUP BY packet_id
+)
+SELECT format('packet %s is to be sent at %s, its schedule says %s', coalesce(p.packet_id, s.packet_id),
+              coalesce(p.send_at_ms::text, 'once'), coalesce(format('%s for %s by user %s', s.state, s.send_at_ms,
+                                                                    s.sender_id), 'nothing'))
+FROM (SELECT * FROM packets WHERE send_at_ms IS NOT NULL) p FULL JOIN scheduled_packets s USING (packet_id)
+WHERE (p.send_at_ms, p.sender_id) IS DISTINCT FROM (s.send_at_ms, s.sender_id)
+UNION ALL
+SELECT format('packet %s is %s: told %s times, first at %s, %s claims, %s ¤ of %s refunded', s.packet_id, s.state,
+              coalesce(t.times, 0), coalesce(t.first_ms::text, 'no time'), p.version, p.refunded_fen, p.total_fen)
+FROM scheduled_packets s JOIN packets p USING (packet_id) LEFT JOIN told t USING (packet_id)
+WHERE CASE s.state WHEN 'posted' THEN t.times IS NULL OR t.first_ms < s.send_at_ms
+                   WHEN 'waiting' THEN t.times IS NOT NULL OR p.version > 0 OR p.closed_at_ms IS NOT NULL
+                   ELSE t.times IS NOT NULL OR p.version > 0
+                        OR (p.refunded_fen <> p.total_fen AND (s.state = 'cancelled' OR p.closed_at_ms IS NOT NULL)) END
 
 -- name: allowed
 -- $1: the kinds that go to one user, $2: those that friends pass on (see chains). Groups of the kind `signed` have no
@@ -105,6 +128,10 @@ WHERE p.kind <> 'shake' AND p.kind <> ALL($2::text[])
 UNION ALL
 SELECT format('packet %s: user %s opened it, it was for %s other users', packet_id, user_id, cardinality(only_for))
 FROM claims JOIN packets USING (packet_id) WHERE user_id <> ALL(only_for)
+UNION ALL
+SELECT format('packet %s: user %s opened it without its words', packet_id, user_id)
+FROM claims JOIN packets USING (packet_id) LEFT JOIN words_said USING (packet_id, user_id)
+WHERE words IS NOT NULL AND said_at_ms IS NULL
 
 -- name: chains
 -- $1: the kinds that friends pass on. The user who received the packet opens first; each other opener, and each other user who was
@@ -152,6 +179,9 @@ UNION ALL
 SELECT format('bill %s of sponsor %s names packet %s, which is %s', number, sponsor_id, packet_id, p.kind)
 FROM bills b JOIN packets p ON p.sender_id = b.sponsor_id AND p.key = 'bill:' || b.number
 WHERE p.kind <> ALL($1)
+UNION ALL
+SELECT format('bill %s is of user %s, who is no sponsor', number, sponsor_id)
+FROM bills WHERE sponsor_id NOT IN (SELECT user_id FROM sponsors)
 UNION ALL
 SELECT format('bill %s of sponsor %s is for user %s', number, sponsor_id, user_id)
 FROM bills WHERE number LIKE 'event.%' AND split_part(number, '.', 3) <> user_id::text

@@ -16,7 +16,7 @@ SET sent_count = y.sent_count + excluded.sent_count, sent_fen = y.sent_fen + exc
 -- out so that the planner knows that there are few) tells whether there is another page. Answered by packets_sent.
 SELECT created_at_ms AS at_ms, total_fen AS amount_fen, false AS is_best,
        packet_id, sender_id, key, kind, target_id, total_fen, shares, share_fen_min, share_fen_max, greeting, seed,
-       created_at_ms, expires_at_ms, seed_index, client_seed, commitment, chat_id, only_for, version,
+       created_at_ms, expires_at_ms, seed_index, client_seed, commitment, chat_id, only_for, words, send_at_ms, version,
        claimed_fen, refunded_fen, closed_at_ms
 FROM packets
 WHERE sender_id = $1 AND created_at_ms >= $2 AND (created_at_ms, packet_id) < ($3, $4)
@@ -33,7 +33,7 @@ WITH page AS (
 )
 SELECT page.at_ms, c.amount_fen, b.packet_id IS NOT NULL AS is_best,
        p.packet_id, p.sender_id, p.key, p.kind, p.target_id, p.total_fen, p.shares, p.share_fen_min, p.share_fen_max,
-       p.greeting, p.seed, p.created_at_ms, p.expires_at_ms, p.seed_index, p.client_seed, p.commitment, p.chat_id, p.only_for,
+       p.greeting, p.seed, p.created_at_ms, p.expires_at_ms, p.seed_index, p.client_seed, p.commitment, p.chat_id, p.only_for, p.words, p.send_at_ms,
        p.version, p.claimed_fen, p.refunded_fen, p.closed_at_ms
 FROM page
 JOIN packets p ON p.packet_id = page.packet_id

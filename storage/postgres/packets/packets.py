@@ -38,6 +38,8 @@ _COLUMNS = (
     "commitment",
     "chat_id",
     "only_for",
+    "words",
+    "send_at_ms",
 )
 
 
@@ -48,7 +50,9 @@ class PacketRow(NamedTuple):
     `seed` instead.
 
     `chat_id`: the one-to-one chat that a personal one was posted in. `only_for`: the users whom an exclusive one is
-    for. `also_in`: groups that it was sent to again; told by `load` and `rows`.
+    for. `words`: what is recorded of those of a password one. `send_at_ms`: when a scheduled one is
+    posted. `also_in`: groups that it was sent to again; `is_hidden`: a scheduled one that is not posted; told by
+    `load` and `rows`.
     """
 
     packet_id: int
@@ -69,11 +73,14 @@ class PacketRow(NamedTuple):
     commitment: bytes | None = None
     chat_id: int | None = None
     only_for: Sequence[int] | None = None
+    words: str | None = None
+    send_at_ms: int | None = None
     version: int = 0
     claimed_fen: int = 0
     refunded_fen: int = 0
     closed_at_ms: int | None = None
     also_in: Sequence[int] = ()
+    is_hidden: bool = False
 
 
 class ClaimRow(NamedTuple):
@@ -238,9 +245,7 @@ class PacketStore:
     async def refund(self, packet_ids: Sequence[int], now_ms: int) -> list[RefundRow]:
         """Close packets and pay back what their own claims leave. One that is closed already is left out."""
         async with self._refund_writer.transaction() as connection:
-            locked = [row["packet_id"] for row in await connection.fetch(_SQL["lock_open"], packet_ids)]
-            rows = await connection.fetch(_SQL["refund"], locked, now_ms)
-        return [RefundRow(row[0], row[1], row[2], BalanceRow(row[3], row[4])) for row in rows]
+            return await pay_back(connection, packet_ids, now_ms)
 
     async def find_refunds(self, tries: Sequence[tuple[int, int]]) -> list[RefundRow | None]:
         """What `refund` at that time would have answered, had its reply not been lost; None: not paid back."""
@@ -258,6 +263,18 @@ async def sent_before(connection: Connection, asked: Sequence[tuple[int, str]]) 
     """The packets that these (sender, key) pairs made earlier."""
     senders, keys = [sender for sender, _ in asked], [key for _, key in asked]
     return [PacketRow(*row) for row in await connection.fetch(_SQL["sent_before"], senders, keys)]
+
+
+async def rows_of(connection: Connection, packet_ids: Sequence[int]) -> list[PacketRow]:
+    """These packets, inside a transaction of the caller's."""
+    return [PacketRow(*row) for row in await connection.fetch(_SQL["load"], packet_ids)] if packet_ids else []
+
+
+async def pay_back(connection: Connection, packet_ids: Sequence[int], now_ms: int) -> list[RefundRow]:
+    """Close packets inside a transaction of the caller's, and pay back what their claims leave."""
+    locked = [row["packet_id"] for row in await connection.fetch(_SQL["lock_open"], packet_ids)]
+    rows = await connection.fetch(_SQL["refund"], locked, now_ms)
+    return [RefundRow(row[0], row[1], row[2], BalanceRow(row[3], row[4])) for row in rows]
 
 
 async def insert(connection: Connection, packets: Sequence[PacketRow]) -> None:

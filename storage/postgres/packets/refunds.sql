@@ -1,6 +1,10 @@
 -- name: due
--- Leases of campaigns (shake) go back to their pool (storage/postgres/campaigns/leases.sql).
-SELECT packet_id FROM packets WHERE closed_at_ms IS NULL AND expires_at_ms <= $1 AND kind <> 'shake' ORDER BY expires_at_ms LIMIT $2
+-- Leases of campaigns (shake) go back to their pool (storage/postgres/campaigns/leases.sql). A scheduled packet that
+-- waits is taken by the server that posts it, first.
+SELECT packet_id FROM packets p
+WHERE closed_at_ms IS NULL AND expires_at_ms <= $1 AND kind <> 'shake' AND (send_at_ms IS NULL OR NOT EXISTS (
+    SELECT FROM scheduled_packets s WHERE s.packet_id = p.packet_id AND s.state = 'waiting'))
+ORDER BY expires_at_ms LIMIT $2
 
 -- name: lock_open
 SELECT packet_id FROM packets WHERE packet_id = ANY($1) AND closed_at_ms IS NULL ORDER BY packet_id FOR UPDATE

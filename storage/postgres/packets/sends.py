@@ -14,7 +14,7 @@ from storage.postgres.chat import messages, users
 from storage.postgres.chat.messages import Post
 from storage.postgres.money import records, wallets
 from storage.postgres.money.wallets import EMPTY_ROW, BalanceRow, Purse, TransferRow
-from storage.postgres.packets import packets, seed_trees
+from storage.postgres.packets import packets, scheduled, seed_trees
 from storage.postgres.packets.packets import PacketRow
 from storage.postgres.packets.seed_trees import PacketSeeds
 
@@ -39,6 +39,7 @@ class Unsent(StrEnum):
     BANNED = "banned"  # the sender
     NO_SUCH_USER = "no_such_user"  # the receiver is unknown or banned
     NOT_ENOUGH_MONEY = "not_enough_money"
+    LIMIT = "limit"  # so many packets of the sender wait for their time
 
 
 class SendStore:
@@ -81,7 +82,9 @@ class SendStore:
         sent: dict[int, Sent] = {}
         for packet_id, stream_id, message, fen, version, *use in found:
             row = by_id[packet_id]._replace(seed_index=use[0], client_seed=use[1], commitment=use[2])
-            sent.setdefault(packet_id, Sent(row, BalanceRow(fen, version), {})).messages[stream_id] = message
+            found_now = sent.setdefault(packet_id, Sent(row, BalanceRow(fen, version), {}))
+            if message is not None:  # a scheduled packet is not announced yet
+                found_now.messages[stream_id] = message
         return [sent.get(row.packet_id) for row in rows]
 
     async def before(self, sender_id: int, key: str) -> PacketRow | None:
@@ -105,8 +108,13 @@ async def record(
         (row.sender_id, row.key): Sent(row, EMPTY_ROW, {}) for row in before
     }
     fresh = await _admit(connection, rows, results)
+    later = [row for row in fresh if row.send_at_ms is not None]
+    over = await scheduled.too_many(connection, later)
+    results.update({(row.sender_id, row.key): Unsent.LIMIT for row in over})
+    fresh = [row for row in fresh if row not in over]
     paid, after = await _debit(connection, fresh, purses, results, seeds)
     await packets.insert(connection, paid)
+    await scheduled.add(connection, [row for row in paid if row.send_at_ms is not None])
     await wallets.insert_debits(connection, [transfer_of(row) for row in paid], after)
     await records.count_sent(connection, paid)
     await _announce(connection, paid, streams_of, results)
@@ -166,7 +174,8 @@ async def _announce(
     streams_of: Callable[[PacketRow], tuple[int, ...]],
     results: dict[tuple[int, str], Sent | Unsent],
 ) -> None:
-    announced = [(row, stream_id) for row in paid for stream_id in streams_of(row)]
+    at_once = [row for row in paid if row.send_at_ms is None]
+    announced = [(row, stream_id) for row in at_once for stream_id in streams_of(row)]
     posts = [Post(stream_id, row.sender_id, row.created_at_ms, None, row.packet_id) for row, stream_id in announced]
     numbers = await messages.append(connection, posts)
     for (row, stream_id), number in zip(announced, numbers, strict=True):

@@ -4,8 +4,8 @@ SELECT p.packet_id, a.stream_id, m.message, w.balance_fen, w.version, p.seed_ind
 FROM unnest($1::bigint[], $2::bigint[]) AS a (packet_id, stream_id)
 JOIN packets p USING (packet_id)
 JOIN wallets w ON w.user_id = p.sender_id
-CROSS JOIN LATERAL (
+LEFT JOIN LATERAL (
     SELECT message FROM messages
     WHERE stream_id = a.stream_id AND packet_id = p.packet_id AND reminder IS NULL
     ORDER BY message DESC LIMIT 1
-) AS m
+) AS m ON true

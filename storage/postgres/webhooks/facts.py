@@ -34,6 +34,7 @@ class PacketRecord(NamedTuple):
     best_luck_user_id: int | None
     best_luck_fen: int | None
     only_for: list[int] | None
+    send_at_ms: int | None
 
 
 class EntryRecord(NamedTuple):

@@ -1,7 +1,7 @@
 -- name: packets
 SELECT p.packet_id, p.kind, p.sender_id, p.target_id, g.external_id, p.total_fen, p.shares, p.greeting,
        p.created_at_ms, p.expires_at_ms, p.version, p.claimed_fen, p.refunded_fen, p.closed_at_ms, b.user_id, c.amount_fen,
-       p.only_for
+       p.only_for, p.send_at_ms
 FROM packets AS p LEFT JOIN groups AS g ON g.group_id = p.target_id
 LEFT JOIN best_lucks AS b ON b.packet_id = p.packet_id
 LEFT JOIN claims AS c ON c.packet_id = b.packet_id AND c.user_id = b.user_id

@@ -1,0 +1,35 @@
+"""The methods of `Client` that deal with packets for everyday chats."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from client_sim.sdk.ask import Requests
+from protocol import messages
+
+RIGHT: Final = "right"  # the answer to right words
+
+
+class EverydayMethods(Requests):
+    """Say the words of a packet; list and cancel packets that wait for their time."""
+
+    async def say_words(self, packet_id: int, words: str) -> str:
+        """Say the words of a password packet. `right`: they are a text of mine in the chat, once however often I
+        say them, and the packet can be grabbed. Otherwise what a grab answers: `claimed`, `gone`, `expired`,
+        `not_allowed`.
+
+        Raises WordsWrong (see its `attempts_left`), WordsSpent, BadWords.
+        """
+        return (await self._ask(messages.SayWords(0, packet_id, words), messages.WordsSaid)).answer
+
+    async def scheduled(self) -> list[messages.ScheduledLine]:
+        """My packets that wait for their time, the next one first."""
+        return (await self._ask(messages.GetScheduled(0), messages.ScheduledPackets)).packets
+
+    async def cancel_scheduled(self, packet_id: int) -> int:
+        """Cancel my packet before its time; what came back, in fen. Again is harmless.
+
+        Raises AlreadyPosted, NotAllowed.
+        """
+        request = messages.CancelScheduled(0, packet_id)
+        return (await self._ask(request, messages.ScheduledCancelled)).refunded_fen

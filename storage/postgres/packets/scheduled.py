@@ -1,0 +1,129 @@
+"""Scheduled packets: those that wait for their time, posted once by whichever server comes first, or cancelled."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from storage import statements
+from storage.postgres.chat import messages, users
+from storage.postgres.chat.messages import Post
+from storage.postgres.packets import packets
+from storage.postgres.packets.packets import PacketRow, RefundRow
+
+if TYPE_CHECKING:
+    from storage.postgres.database import Connection, Database
+
+_SQL = statements.load(__file__)
+WAITING_MAX: Final = 100  # scheduled packets of one sender
+POSTED: Final = "posted"
+CANCELLED: Final = "cancelled"
+
+
+class PostedPacket(NamedTuple):
+    """A packet whose time has come, and the numbers of the messages that announce it, by stream."""
+
+    row: PacketRow
+    messages: dict[int, int]
+
+
+class DuePackets(NamedTuple):
+    """What became of packets whose time has come."""
+
+    posted: list[PostedPacket]
+    refunds: list[RefundRow]  # of those that their senders could not send any more
+    taken: int
+
+
+class Cancelled(NamedTuple):
+    """A packet that is cancelled, now (`refund`) or before."""
+
+    refunded_fen: int
+    refund: RefundRow | None
+
+
+class ScheduledStore:
+    """Statements on scheduled packets."""
+
+    def __init__(self, database: Database, store: packets.PacketStore) -> None:
+        self._database = database
+        self._packets = store
+        self._writer = database.writer()
+
+    async def waiting(self, sender_id: int) -> list[PacketRow]:
+        """The packets of a sender that wait for their time, the next one first."""
+        async with self._database.reading() as connection:
+            packet_ids = [row[0] for row in await connection.fetch(_SQL["waiting"], sender_id)]
+        rows = await self._packets.rows(packet_ids)
+        return [rows[packet_id] for packet_id in packet_ids]
+
+    async def post(self, now_ms: int, most: int, streams_of: Callable[[PacketRow], tuple[int, ...]]) -> DuePackets:
+        """Post the packets whose time has come, each once, whichever server asks. Raises StoreUnavailable."""
+        async with self._writer.transaction() as connection:
+            taken = {row[0]: row[1] for row in await connection.fetch(_SQL["take"], now_ms, most)}
+            due = await packets.rows_of(connection, [one for one, state in taken.items() if state == POSTED])
+            barred = await _barred(connection, due)
+            if barred:
+                await connection.execute(_SQL["return"], barred)
+            refunds = await packets.pay_back(connection, barred, now_ms) if barred else []
+            places = [(row, one) for row in due if row.packet_id not in barred for one in streams_of(row)]
+            posts = [Post(stream_id, row.sender_id, now_ms, None, row.packet_id) for row, stream_id in places]
+            numbers = await messages.append(connection, posts) if posts else []
+        posted = {row.packet_id: PostedPacket(row, {}) for row, _ in places}
+        for (row, stream_id), number in zip(places, numbers, strict=True):
+            posted[row.packet_id].messages[stream_id] = number
+        return DuePackets(list(posted.values()), refunds, len(taken))
+
+    async def cancel(self, packet_id: int, sender_id: int, now_ms: int) -> Cancelled | None:
+        """Cancel a packet that waits and pay it back; again, it is the same. None: posted, or not the sender's.
+
+        Raises StoreUnavailable: then ask again.
+        """
+        async with self._writer.transaction() as connection:
+            if await connection.fetchval(_SQL["cancel"], packet_id, sender_id, now_ms) is not None:
+                (refund,) = await packets.pay_back(connection, [packet_id], now_ms)
+                return Cancelled(refund.refunded_fen, refund)
+            row = await connection.fetchrow(_SQL["ended"], packet_id, sender_id)
+        return Cancelled(row["refunded_fen"], None) if row is not None and row["state"] == CANCELLED else None
+
+    async def is_senders(self, packet_id: int, sender_id: int) -> bool:
+        """Whether it is a scheduled packet of this sender."""
+        async with self._database.reading() as connection:
+            return await connection.fetchrow(_SQL["ended"], packet_id, sender_id) is not None
+
+
+async def _barred(connection: Connection, due: Sequence[PacketRow]) -> list[int]:
+    """The packets that their senders may not send any more: banned, gone from the group, or without a receiver."""
+    if not due:
+        return []
+    reasons = await users.barred(connection, [(row.sender_id, row.target_id) for row in due])
+    left = {row[0] for row in await connection.fetch(_SQL["left_group"], [row.packet_id for row in due])}
+    return [
+        row.packet_id for row, why in zip(due, reasons, strict=True) if why is not None or row.packet_id in left
+    ]
+
+
+async def add(connection: Connection, rows: Sequence[PacketRow]) -> None:
+    """These packets, just recorded, wait for their time."""
+    if rows:
+        columns = (
+            [one.packet_id for one in rows],
+            [one.sender_id for one in rows],
+            [one.send_at_ms for one in rows],
+        )
+        await connection.execute(_SQL["add"], *columns)
+
+
+async def too_many(connection: Connection, rows: Sequence[PacketRow]) -> list[PacketRow]:
+    """Of packets that are to wait those over the limit of their sender, whose wallet is locked."""
+    if not rows:
+        return []
+    found = await connection.fetch(_SQL["count"], list({row.sender_id for row in rows}))
+    waiting = Counter({row["sender_id"]: row["waiting"] for row in found})
+    over = []
+    for row in rows:
+        waiting[row.sender_id] += 1
+        if waiting[row.sender_id] > WAITING_MAX:
+            over.append(row)
+    return over

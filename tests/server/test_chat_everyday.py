@@ -1,0 +1,103 @@
+"""The terminal client with packets for everyday chats: exclusive ones, and those with words."""
+
+from __future__ import annotations
+
+from client_sim.sdk.client import Client
+from client_sim.sdk.names import user_id_of
+from tests.conftest import Connect, Server
+from tests.server.test_chat import ME, OTHER, chat, family, find_in_order, last_packet, plain
+from tests.terminal import Terminal
+
+
+async def test_form_sends_an_exclusive_packet_and_the_card_says_for_whom(
+    server: Server, backend: Client, connect: Connect
+) -> None:
+    other, group_id = await family(backend, connect, server)
+    async with Terminal(chat(server, ME, "--group", str(group_id), "--lang", "zh")) as screen:
+        await screen.see("● 在线", "零钱 100.00元")
+        screen.type("/send")
+        await screen.see("发红包", "拼手气")
+        screen.press("f2", "f2")
+        await screen.see("给谁", "名字，名字", "单个金额")
+        screen.press("3", "up", OTHER)
+        await screen.see("共3.00元")
+        screen.press("enter")
+        await screen.see(f"专属红包 · 给{OTHER}", "零钱 97.00元")
+        assert (await other.open(await last_packet(other, group_id))).amount_fen == 300
+        await screen.see(f"{OTHER}领取了你的红包，3.00元")
+
+
+async def test_page_of_a_packet_for_others_says_so(server: Server, backend: Client, connect: Connect) -> None:
+    other, group_id = await family(backend, connect, server)
+    await backend.put_users({7: "小明"})
+    await backend.change_members(group_id, 2, joined=[7])
+    async with Terminal(chat(server, ME, "--group", str(group_id), "--lang", "en")) as screen:
+        await screen.see("● online")
+        await other.send_packet("exclusive", group_id, 100, for_user_ids=[7])
+        await screen.see("exclusive packet · for 小明")
+        screen.press("enter")
+        await screen.see("for 小明", "Only for 1 other person")
+
+
+async def test_page_with_words_takes_wrong_ones_then_leads_to_the_coin(
+    server: Server, backend: Client, connect: Connect
+) -> None:
+    other, group_id = await family(backend, connect, server)
+    async with Terminal(chat(server, ME, "--group", str(group_id), "--lang", "en")) as screen:
+        await screen.see("● online")
+        await other.send_packet("password", group_id, 888, 1, "guess", words="芝麻开门")
+        await screen.see("password packet · 1 shares")
+        screen.press("enter")
+        await screen.see("Say its words in the chat to open it", "words")
+        screen.press("sesame", "enter")
+        await screen.see("those are not the words; attempts left: 4")
+        screen.press("esc")
+        await screen.see_no_more("attempts left")
+        screen.press("enter")
+        await screen.see("Say its words in the chat to open it")
+        screen.press("芝麻开门", "enter")
+        await screen.see("開", "Open")
+        screen.press("enter")
+        await screen.see("¥8.88")
+        screen.press("esc")
+        await screen.see("小梅", "芝麻开门")
+
+
+async def test_plain_chat_sends_and_opens_exclusive_packets_and_packets_with_words(
+    server: Server, backend: Client, connect: Connect
+) -> None:
+    other, group_id = await family(backend, connect, server)
+    await other.send_packet("password", group_id, 100, 1, words="open sesame")
+    me = user_id_of(ME)
+    out, err, code = await plain(
+        chat(server, ME, "--group", str(group_id)),
+        *("/wait loaded", f"/for {OTHER} 1.00 you", "/wait packet", "/unlock open sesame", "/wait text"),
+        *("/secret 2.00 1 swordfish", "/wait packet", "/for  1.00", "/unlock nothing"),
+    )
+    for pattern in (
+        r"sent packet=\d+ kind=exclusive total_fen=100 shares=1",
+        rf"packet group=\d+ .* kind=exclusive shares=1 state=open greeting=you for={user_id_of(OTHER)}",
+        r"opened packet=\d+ answer=won amount_fen=100 index=0 left=0",
+        rf'text group=\d+ message=\d+ user={me} from={ME} text="open sesame"',
+        r"sent packet=\d+ kind=password total_fen=200 shares=1",
+        r"bad why=missing verb=for text=amount_fen",
+        r'refused name=words_wrong temporary=no detail=".* attempts left: 4"',
+    ):
+        find_in_order([pattern], out)
+    assert (err, code) == ("", 0)
+
+
+async def test_plain_chat_schedules_lists_and_cancels_a_packet(
+    server: Server, backend: Client, connect: Connect
+) -> None:
+    _, group_id = await family(backend, connect, server)
+    out, err, code = await plain(
+        chat(server, ME, "--group", str(group_id)),
+        *("/wait loaded", "/at 03:04 /send 8.88 2 later", "/wait scheduled", "/scheduled", "/cancel"),
+        *("/wait cancelled", "/cancel", "/at 03:04 /balance", "/at 25:00 /send 1 1"),
+    )
+    line = r"scheduled packet=\d+ kind=lucky .*total_fen=888 shares=2 at_ms=\d+ when=\"\d\d-\d\d 03:04\""
+    find_in_order([line, line, r"cancelled packet=\d+ amount_fen=888"], out)
+    for why in ("none_scheduled verb=cancel", "only_packets_later verb=at", "not_understood verb=at"):
+        assert f"bad why={why}" in out
+    assert (err, code) == ("", 0)
