@@ -6080,8 +6080,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "campaigns: leases are refunded to the sponsor",
         "I5",
         REFUNDS_SQL,
-        " AND kind <> 'shake' ORDER BY",
-        " ORDER BY",
+        " AND kind <> 'shake' AND",
+        " AND",
         (T_CAMPAIGN_STORES + "lease_that_has_expired_is_not_refunded_to_the_sponsor",),
     ),
     Mutation(
