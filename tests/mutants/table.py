@@ -6080,8 +6080,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "campaigns: leases are refunded to the sponsor",
         "I5",
         REFUNDS_SQL,
-        " AND kind <> 'shake' ORDER BY",
-        " ORDER BY",
+        " AND kind <> 'shake' AND (send_at_ms",
+        " AND (send_at_ms",
         (T_SHAKES + "campaign_ends_by_itself_and_pays_back",),
     ),
     Mutation(
