@@ -96,7 +96,6 @@ KEYS: Final = {
     "limits.groups_of_user_max": ConfigKey("groups of one user", COUNT, HUP),
     "limits.groups_of_packet_max": ConfigKey("groups that one packet is sent to, the first included", COUNT, HUP),
     "limits.greeting_bytes_max": ConfigKey("greeting on a packet, bytes of UTF-8", SIZE, HUP),
-    "limits.schedule_ahead_s": ConfigKey("how far ahead a packet may be scheduled, seconds", SECONDS, HUP),
     "limits.words_bytes_max": ConfigKey("words that open a password packet, bytes of UTF-8", SIZE, HUP),
     "limits.words_attempts_max": ConfigKey("words that one user may try at one packet", whole(1, 1_000), HUP),
     "limits.text_bytes_max": ConfigKey("chat message, bytes of UTF-8", SIZE, HUP),
@@ -109,6 +108,7 @@ KEYS: Final = {
     "limits.pass_on_lifetime_s": ConfigKey(
         "lifetime of a link to a fission packet, seconds; it ends with its packet at the latest", SECONDS, FOR_LINKS
     ),
+    "limits.schedule_ahead_s": ConfigKey("how far ahead a packet may be scheduled, seconds", SECONDS, HUP),
     "limits.ticket_lifetime_s": ConfigKey("lifetime of a ticket (from grab to open), seconds", SECONDS, HUP),
     "limits.ticket_grace_s": ConfigKey(
         "age from which a waiting user may take an unopened ticket, seconds; at most half of its lifetime",

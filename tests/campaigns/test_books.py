@@ -130,6 +130,11 @@ async def test_proof_of_a_campaign_shows_what_each_number_was_worth(
     ]
     assert [line.amount_fen for line in proof.claims] == [win.amount_fen for win in wins if win is not None]
     assert (await bob.reveal(campaign_id)).claims == []
+    assert (await alice.verify(campaign_id)).faults == []
+    proof.claims[1].amount_fen += 1
+    assert [fault.partition(" is ")[0] for fault in fairness.faults(proof)] == [f"number {proof.claims[1].index}"]
+    proof.deck += b"0"
+    assert "the deck is not the one that was committed to" in fairness.faults(proof)
 
 
 PLANTED = {

@@ -10,7 +10,7 @@ from storage.postgres.campaigns.leases import LeaseRow, LeaseStore
 from storage.postgres.money.wallets import TransferRow
 from storage.postgres.packets.packets import PacketRow
 from tests.campaigns.conftest import SPONSOR, Festival, Sql, budget_of
-from tests.conftest import Server
+from tests.conftest import DAY_MS, Server
 
 HERE, THERE = 1, 2
 
@@ -94,9 +94,9 @@ async def test_campaign_with_an_open_lease_pays_nothing_back_yet(
     server: Server, festival: Festival, sql: Sql, monkeypatch: Any
 ) -> None:
     one = await leasing(server, festival, monkeypatch)
-    packet_id = await one.take(0, 10)
     store, kind = server.app.stores.campaigns, TransferKind.CAMPAIGN_RETURNED
     assert await store.close(one.campaign_id, festival.now_ms(), kind) is None  # it has not ended
+    packet_id = await one.take(0, 10)
     await festival.backend.end_campaign(one.campaign_id)
     assert await store.close(one.campaign_id, festival.now_ms(), kind) is None
     assert await sql.fetchval("SELECT count(*) FROM transfers WHERE kind = 21") == 0
@@ -104,6 +104,14 @@ async def test_campaign_with_an_open_lease_pays_nothing_back_yet(
     await store.close(one.campaign_id, festival.now_ms(), kind)
     assert await store.close(one.campaign_id, festival.now_ms(), kind) is None
     assert await sql.fetchval("SELECT sum(amount_fen) FROM transfers WHERE kind = 21") == budget_of(40)
+
+
+async def test_lease_that_has_expired_is_not_refunded_to_the_sponsor(
+    server: Server, festival: Festival, monkeypatch: Any
+) -> None:
+    one = await leasing(server, festival, monkeypatch)
+    assert await one.take(0, 10)
+    assert await server.app.stores.packets.due(festival.now_ms() + DAY_MS, 10) == []
 
 
 async def test_leases_of_silent_servers_are_abandoned(

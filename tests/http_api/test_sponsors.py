@@ -55,7 +55,7 @@ async def test_what_is_wrong_with_a_bill_is_named(sponsor: Api) -> None:
     missing = await sponsor("GET", f"{BILLS}/B-9")
     assert (missing.status, missing.json["detail"]) == (404, "there is no such bill")
     users = {"sender_id": "90001", "kind": "enterprise", "target_id": "7", "amount_fen": 888}
-    assert (await sponsor("POST", "/v1/packets", users, key="k")).code == "bad_target"
+    assert (await sponsor("POST", "/v1/packets", users, key="k")).code == "bad_request"
 
 
 async def test_follower_gets_a_packet_of_the_range_that_was_set(sponsor: Api) -> None:

@@ -6082,7 +6082,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         REFUNDS_SQL,
         " AND kind <> 'shake' AND (send_at_ms",
         " AND (send_at_ms",
-        (T_SHAKES + "campaign_ends_by_itself_and_pays_back",),
+        (T_CAMPAIGN_STORES + "lease_that_has_expired_is_not_refunded_to_the_sponsor",),
     ),
     Mutation(
         "campaigns: the sponsor is told of each win",

@@ -123,6 +123,7 @@ async def test_personal_packet_is_posted_to_both(room: Party, sql: Sql) -> None:
 
 async def test_sender_lists_what_waits_the_next_one_first(room: Party) -> None:
     second, first = await later(room, 2 * DAY_MS), await later(room)
+    assert await service(room).post_once() == 0  # not before their time
     assert [one.packet_id for one in await room.sender.scheduled()] == [first, second]
     (line, _) = await room.sender.scheduled()
     assert (line.packet_kind, line.target_id, line.total_fen, line.shares) == ("lucky", room.group, 500, 2)

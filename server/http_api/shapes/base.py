@@ -27,7 +27,7 @@ Version = Annotated[
 SyncVersion = Annotated[int, Meta(ge=0, le=VERSION_MAX, description="as Version; 0 forgets all recorded versions")]
 Cursor = Annotated[str, Meta(max_length=64, description="next_cursor of the page before; none: the first page")]
 Kind: TypeAlias = PacketKind
-SentKind: TypeAlias = Literal["lucky", "equal", "personal", "fission", "exclusive"]  # by users
+SentKind: TypeAlias = Literal["lucky", "equal", "personal", "fission", "exclusive", "password"]  # by users
 Answer: TypeAlias = Literal["won", "claimed", "gone", "expired", "busy"]
 Seed = Annotated[
     str,

@@ -63,25 +63,13 @@ class CampaignServices:
         self.board = CampaignBoard(stores.campaigns, groups, changes, config.count_step, now_ms, unrecorded)
         pools = Pools(seeds, stores.campaigns, stores.leases, self.board.get, book.dealt_to)
         closing = PacketClosing(stores.packets, stores.mirror, health, packets, pools.terms_of)
-        self.keeper = LeaseKeeper(
-            stores.leases,
-            book,
-            self.board,
-            pools,
-            packets,
-            recovery,
-            closing,
-            ids,
-            server_id,
-            now_ms,
-            lambda: changes.others + 1,
-            bus,
-        )
+        leasing = stores.leases, book, self.board, pools, packets, recovery, closing, ids, server_id, now_ms
+        self.keeper = LeaseKeeper(*leasing, lambda: changes.others + 1, bus)
         self.service = CampaignService(
             stores.campaigns, self.board, self.keeper, groups, people, seeds, changes, limits, ids, now_ms, bus
         )
         self.proofs = PoolProofs(stores.campaigns, stores.leases, self.service, seeds)
-        self.shakes = ShakeService(
+        deciding = (
             self.board,
             book,
             self.keeper,
@@ -92,10 +80,8 @@ class CampaignServices:
             limits,
             bus,
             now_ms,
-            clock.random_part,
-            config.on_overload,
-            config.rest_ms,
         )
+        self.shakes = ShakeService(*deciding, clock.random_part, config.on_overload, config.rest_ms)
         self.loop = CampaignLoop(stores.campaigns, self.board, self.keeper, now_ms, is_confirmed, bus)
 
     @property
