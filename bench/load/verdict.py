@@ -38,7 +38,7 @@ class Verdict(NamedTuple):
         """Money that is missing or too much: in the packets, and in all accounts together."""
         sums = self.report.sums
         packets = sums.funded_fen - sums.claimed_fen - sums.refunded_fen - sums.unopened_fen
-        inside = sums.wallets_fen + sums.in_packets_fen + sums.in_transit_fen
+        inside = sums.wallets_fen + sums.in_packets_fen + sums.in_pools_fen + sums.in_transit_fen
         accounts = inside - sums.put_in_fen + sums.taken_out_fen
         return abs(packets) + abs(accounts)
 

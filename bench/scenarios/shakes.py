@@ -27,6 +27,7 @@ LEASES: Final = 8  # of a campaign: a lease has an eighth of its shares at most
 LEASE_SHARES_MAX: Final = 4_096
 READY_S: Final = 60.0
 POLL_S: Final = 0.1
+CHANCE_S: Final = 1.0  # a user has one chance in each second
 
 
 class Shakes(Requests):
@@ -35,14 +36,26 @@ class Shakes(Requests):
     about = "users shake, and nothing is due: answered from memory"
     rate_of = "shakes answered"
     standard = Standard(connections=200, depth=1, requests=200_000, rate_per_s=10_000)
-    counted: ClassVar = frozenset({"nothing"})
+    counted: ClassVar = frozenset({"nothing", "limit"})  # limit: to the user who won the share that is due at once
 
     async def first_requests(self, users: int, operations_each: int) -> RequestsByUser:
         """All shake in one campaign."""
         connections = await self.setup.log_in_users(users)
         now_ms = time.time_ns() // 1_000_000
         (campaign_id,) = await self.make_campaigns(1, FEW_SHARES, now_ms, now_ms + LONG_MS)
+        await self._win_first(connections[0], campaign_id)
         return {one: [messages.Shake(0, campaign_id) for _ in range(operations_each)] for one in connections}
+
+    async def _win_first(self, one: MeasuredConnection, campaign_id: int) -> None:
+        """The first share is due at once: it is won before the clock starts. Raises SetupFailed."""
+        deadline_s = time.monotonic() + READY_S
+        while True:
+            (reply,) = (await self.setup.request({one: [messages.Shake(0, campaign_id)]}))[one]
+            if isinstance(reply, messages.Shaken) and reply.result == "won":
+                return
+            if time.monotonic() > deadline_s:
+                raise SetupFailed("the preparation failed: the first share of a campaign was not won in time")
+            await asyncio.sleep(CHANCE_S)
 
     async def make_campaigns(self, count: int, shares: int, starts_at_ms: int, ends_at_ms: int) -> list[int]:
         """Campaigns of one sponsor, whose first numbers are leased. Raises SetupFailed."""
