@@ -6080,8 +6080,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         "campaigns: leases are refunded to the sponsor",
         "I5",
         REFUNDS_SQL,
-        " AND kind <> 'shake' AND",
-        " AND",
         " AND kind <> 'shake' AND (send_at_ms",
         " AND (send_at_ms",
         (T_CAMPAIGN_STORES + "lease_that_has_expired_is_not_refunded_to_the_sponsor",),
