@@ -245,11 +245,7 @@ class LeaseKeeper:
         """Return the leases of which nothing is in flight."""
         for live in self._board.all():
             live.leases.clear()
-        await self._close([packet_id for packet_id in self.book.held if self._is_quiet(packet_id)])
-
-    def _is_quiet(self, packet_id: int) -> bool:
-        one = self._packets.get(packet_id)
-        return one is None or one.quiet
+        await self._close([packet_id for packet_id in self.book.held if _is_quiet(self._packets.get(packet_id))])
 
     async def reclaim(self) -> None:
         """Close leases that no living server gives away."""
@@ -284,3 +280,8 @@ class LeaseKeeper:
             with suppress(ValueError):
                 if live is not None:
                     live.leases.remove(lease)
+
+
+def _is_quiet(live: LivePacket | None) -> bool:
+    """Whether nothing of a lease is in flight, as far as this server knows."""
+    return live is None or live.quiet
