@@ -234,3 +234,27 @@ async def test_proof_of_a_lease_is_that_of_its_campaign(
     with pytest.raises(NotAllowed):
         await alice.reveal(win.packet_id)
     assert len((await alice.reveal(campaign_id)).claims) == 1
+
+
+async def test_figures_count_shakes_leases_and_the_money_between_pool_and_leases(
+    server: Server, connect: Connect, festival: Festival, sql: Sql
+) -> None:
+    assert server.app.operations.observer.sample(0.0).campaigns is None
+    campaign_id = await festival.campaign(40)
+    alice = await connect(server, 11)
+    await festival.shake_until(alice, campaign_id)
+    await alice.shake(campaign_id)
+    running = server.app.operations.observer.sample(0.0).campaigns
+    assert running is not None
+    assert (running.open, running.shakes["won"], running.shakes["limit"]) == (1, 1, 1)
+    assert running.leases > 0
+    await festival.backend.end_campaign(campaign_id)
+    await closed(festival, campaign_id)
+    over = server.app.operations.observer.sample(0.0).campaigns
+    assert over is not None
+    assert (over.open, over.leases, over.reclaimed) == (0, 0, 0)
+    moved = await sql.fetchrow(
+        "SELECT sum(amount_fen) FILTER (WHERE kind = 19), sum(amount_fen) FILTER (WHERE kind = 20) FROM transfers"
+    )
+    assert moved is not None
+    assert (over.leased_fen, over.returned_fen) == tuple(moved)

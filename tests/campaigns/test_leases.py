@@ -75,6 +75,23 @@ async def test_two_servers_give_each_number_once(
     await festival.assert_books_balance()
 
 
+async def test_server_without_users_who_may_win_returns_its_numbers(
+    start_server: StartServer, connect: Connect, make_festival: MakeFestival, sql: Sql
+) -> None:
+    """One server has leased all of a small campaign, and the users are at the other one."""
+    first = await start_server()
+    festival = await make_festival(first)
+    campaign_id = await festival.campaign(12, per_user_limit=1)
+    async with asyncio.timeout(PATIENCE_S):
+        while await sql.fetchval("SELECT next_number FROM campaigns, pg_sleep(0.02)") < 12:
+            pass
+    second = await start_server(server__node=1)
+    users = await crowd(connect, second, 200, 13)
+    won = await asyncio.gather(*(win_or_end(festival, user, campaign_id) for user in users))
+    assert sum(won) == budget_of(12)
+    assert await assert_given_once(sql, campaign_id) == 12
+
+
 async def test_user_at_two_servers_at_once_wins_as_often_as_allowed(
     start_server: StartServer,
     connect: Connect,

@@ -40,6 +40,7 @@ NUMBERS_MIN: Final = 64  # and so many at least, for a crowd that grows suddenly
 LEASES_MAX: Final = 64  # of a campaign, that still have shares to give
 DEAD_S: Final = 5.0  # a server that is silent for so long does not live: what it holds is leased again
 CLOSED_AT_ONCE: Final = 50
+IDLE_MS: Final = 5_000  # beside other servers, numbers that no user has won for so long are returned
 SURPLUS: Final = 1.5  # a server with so many times its part of what is needed returns some
 
 
@@ -119,7 +120,14 @@ class LeaseKeeper:
         soon = stage is Stage.SCHEDULED and row.starts_at_ms - now_ms < AHEAD_MS
         if not (stage is Stage.RUNNING or soon) or len(live.leases) >= LEASES_MAX:
             return False
+        if not live.needs_more and self._is_idle(live, now_ms):
+            return False
         return live.needs_more or self._numbers(live) * self._servers() < self._needed(live, now_ms)
+
+    def _is_idle(self, live: LiveCampaign, now_ms: int) -> bool:
+        """Whether other servers may have users for what this one would hold. Its own may have won enough."""
+        live.active_at_ms = live.active_at_ms or now_ms
+        return self._servers() > 1 and now_ms - live.active_at_ms > IDLE_MS
 
     def _needed(self, live: LiveCampaign, now_ms: int) -> int:
         """How many numbers all servers should hold."""
@@ -191,7 +199,7 @@ class LeaseKeeper:
                 live.leases.remove(lease)
             elif user_id not in one.packet.claims:
                 return one
-        live.needs_more = True
+        live.needs_more, live.active_at_ms = True, self._now_ms()
         self.wake.set()
         return None
 
@@ -221,7 +229,8 @@ class LeaseKeeper:
         if live is None or servers == 1 or lease not in live.leases:
             return False
         without = self._numbers(live) - self._left(lease)
-        if without * servers < SURPLUS * self._needed(live, now_ms):
+        is_idle = self._is_idle(live, now_ms)
+        if not is_idle and without * servers < SURPLUS * self._needed(live, now_ms):
             return False
         live.leases.remove(lease)
         return True
@@ -236,11 +245,7 @@ class LeaseKeeper:
         """Return the leases of which nothing is in flight."""
         for live in self._board.all():
             live.leases.clear()
-        await self._close([packet_id for packet_id in self.book.held if self._is_quiet(packet_id)])
-
-    def _is_quiet(self, packet_id: int) -> bool:
-        one = self._packets.get(packet_id)
-        return one is None or one.quiet
+        await self._close([packet_id for packet_id in self.book.held if _is_quiet(self._packets.get(packet_id))])
 
     async def reclaim(self) -> None:
         """Close leases that no living server gives away."""
@@ -275,3 +280,8 @@ class LeaseKeeper:
             with suppress(ValueError):
                 if live is not None:
                     live.leases.remove(lease)
+
+
+def _is_quiet(live: LivePacket | None) -> bool:
+    """Whether nothing of a lease is in flight, as far as this server knows."""
+    return live is None or live.quiet

@@ -105,6 +105,7 @@ class LiveCampaign:
         self.leases: list[HeldLease] = []  # those with shares to give, the oldest first
         self.pool: Pool | None = None  # once it was needed
         self.needs_more = False  # a user found no lease
+        self.active_at_ms = 0  # when a user last won here, or found no lease
         self.is_overloaded = False  # in the present second
         self.published_left, self.published_at_ms = row.published_left, row.published_at_ms
         self.recorded = 0  # shares that were won, by all servers, when the record was read last

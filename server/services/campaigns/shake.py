@@ -184,7 +184,7 @@ class ShakeService:
         decision = one.packet.take(win.user_id, win.at_ms)
         if decision.answer is not WON:
             return ENDED
-        win.packet_id, win.claim = one.packet_id, decision.claim
+        win.packet_id, win.claim, live.active_at_ms = one.packet_id, decision.claim, win.at_ms
         self._commit.submit(one, win)
         return None
 
