@@ -72,14 +72,14 @@ class CrowdSize(NamedTuple):
 
 def demo(
     *,
-    users: Count = 60,
-    groups: Count = 6,
+    users: Annotated[Count, Parameter(help="number of simulated users")] = 60,
+    groups: Annotated[Count, Parameter(help="number of groups")] = 6,
     seconds: Seconds = 20.0,
     seed: Seed = 1,
-    join: bool = False,
-    http: bool = False,
-    festival: bool = False,
-    name: Annotated[UserName, Parameter(name="--as")] = "me",
+    join: Annotated[bool, Parameter(help="take part yourself")] = False,
+    http: Annotated[bool, Parameter(help="start the HTTP API, and print a curl line that sends a packet")] = False,
+    festival: Annotated[bool, Parameter(help="let all users shake for a sponsor's money")] = False,
+    name: Annotated[UserName, Parameter(name="--as", help="your name or user id with --join")] = "me",
     lang: LanguageOption = None,
     any_books: AnyBooks = False,
     data: DataOption = DATA,
@@ -102,22 +102,10 @@ def demo(
 
     Parameters
     ----------
-    users
-        number of simulated users
-    groups
-        number of groups
     seconds
         length of the run (with --join: until you quit)
     seed
         the same seed gives the same users with the same habits
-    join
-        take part yourself
-    http
-        start the HTTP API on this machine, and print a curl line that sends a packet which the crowd opens
-    festival
-        let all users shake for a sponsor's money, some of them bots
-    name
-        your name or user id with --join
     """
     if festival and (join or http):
         raise WrongOptions("give --festival without --join and --http")
@@ -127,7 +115,6 @@ def demo(
     size = joined_size(users, groups, seed) if guest else CrowdSize(users, groups, seconds, seed)
     size = size._replace(language=lang or language_of_environment())
     if festival:
-        size = size._replace(groups=-(-users // GROUP_MOST))
         return 0 if _celebrate(data, size, any_books=any_books) else 1
     return 0 if _demonstrate(data, size, guest, http=http, any_books=any_books) else 1
 
@@ -135,6 +122,7 @@ def demo(
 def _celebrate(data: Path, size: CrowdSize, *, any_books: bool) -> bool:
     """Run server and crowd in a campaign, then prove it; true if every check holds."""
     console, settings = output(), load(None, {})
+    size = size._replace(groups=-(-size.users // GROUP_MOST))
     console.print(words(size.language, "demo", data=data), highlight=False)
     with ServerProcess(data) as server:
         if not any_books:
