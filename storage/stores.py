@@ -98,12 +98,11 @@ class Stores(NamedTuple):
         `timeout_s` bounds every attempt and statement; `with_best_luck`: the kinds of packet that have a best luck.
         """
         database = Database(postgres_dsn, pool_max, timeout_s)
-        packets = PacketStore(database)
         webhooks = database.writer(plan_each_time=True)
         return cls(
             database=database,
             mirror=Mirror(redis_url, timeout_s),
-            packets=packets,
+            packets=(packets := PacketStore(database)),
             sends=SendStore(database),
             resends=ResendStore(database),
             admissions=AdmissionStore(database),

@@ -28,9 +28,9 @@ from client_sim.sim.words import words
 from protocol.money_unit import MoneyUnit
 from server import embedded
 from server.cli.shared.audit_report import print_audit, print_proof
+from server.cli.shared.crowd_options import CROWD, CrowdOptions
 from server.cli.shared.demo_bank import DemoBank, may_have_bank, print_books, settled
 from server.cli.shared.demo_http import ended, http_words, offer
-from server.cli.shared.numbers import Count, Seconds, Seed
 from server.cli.shared.options import DATA, DataOption, LanguageOption
 from server.cli.shared.pool_report import print_pool, recorded_proof
 from server.cli.shared.resources import WrongOptions, mint, opened
@@ -72,29 +72,24 @@ class CrowdSize(NamedTuple):
 
 def demo(
     *,
-    users: Annotated[Count, Parameter(help="number of simulated users")] = 60,
-    groups: Annotated[Count, Parameter(help="number of groups")] = 6,
-    seconds: Seconds = 20.0,
-    seed: Seed = 1,
-    join: Annotated[bool, Parameter(help="take part yourself")] = False,
-    http: Annotated[bool, Parameter(help="start the HTTP API, and print a curl line that sends a packet")] = False,
-    festival: Annotated[bool, Parameter(help="let all users shake for a sponsor's money")] = False,
-    name: Annotated[UserName, Parameter(name="--as", help="your name or user id with --join")] = "me",
+    crowd: CrowdOptions = CROWD,
+    join: bool = False,
+    http: bool = False,
+    festival: bool = False,
+    name: Annotated[UserName, Parameter(name="--as")] = "me",
     lang: LanguageOption = None,
     any_books: AnyBooks = False,
     data: DataOption = DATA,
 ) -> int:
     """Run a server with simulated users for a while, then verify a packet and audit; exit 1 if a check fails.
 
-    A simulated bank runs beside it. Some users bind a card of it, pay packets by card, top up and withdraw; a third
-    of its answers get lost or are wrong. At the end its books are compared with those of the server, number by
-    number. With points instead of money there is no bank.
+    A simulated bank runs beside it (not with points). Some users pay by its cards; a third of its answers get lost
+    or are wrong. At the end both books are compared, number by number.
 
     With --join you are a member of one of the groups, with money in the wallet, until you quit: in a terminal
     as with `hongbao chat`, in a pipe as with `hongbao chat --plain`.
 
-    With --festival a sponsor gives money to users who shake (摇一摇): the number of shares left falls, and then all
-    wins are recomputed from the revealed seed, and their odds are compared with the table.
+    With --festival a sponsor gives money to users who shake (摇一摇); then all wins are proved from the seed.
 
     The users and their money stay in the books, so it refuses a data folder with other users or money.
 
@@ -102,27 +97,38 @@ def demo(
 
     Parameters
     ----------
-    seconds
-        length of the run (with --join: until you quit)
-    seed
-        the same seed gives the same users with the same habits
+    join
+        take part yourself
+    http
+        start the HTTP API on this machine, and print a curl line that sends a packet which the crowd opens
+    festival
+        let all users shake for a sponsor's money, some of them bots
+    name
+        your name or user id with --join
     """
     if festival and (join or http):
         raise WrongOptions("give --festival without --join and --http")
     guest = name if join else ""
-    if guest:
-        user_id_of(guest)  # an invalid name is an error before anything starts
-    size = joined_size(users, groups, seed) if guest else CrowdSize(users, groups, seconds, seed)
-    size = size._replace(language=lang or language_of_environment())
+    language = lang or language_of_environment()
+    size = CrowdSize(crowd.users, crowd.groups, crowd.seconds, crowd.seed, language=language)
     if festival:
-        return 0 if _celebrate(data, size, any_books=any_books) else 1
-    return 0 if _demonstrate(data, size, guest, http=http, any_books=any_books) else 1
+        ok = _celebrate(data, size._replace(groups=-(-size.users // GROUP_MOST)), any_books=any_books)
+    else:
+        ok = _demonstrate(data, _with_guest(size, guest), guest, http=http, any_books=any_books)
+    return 0 if ok else 1
+
+
+def _with_guest(size: CrowdSize, guest: str) -> CrowdSize:
+    """The crowd that a guest joins; the same if there is none."""
+    if not guest:
+        return size
+    user_id_of(guest)  # an invalid name is an error before anything starts
+    return joined_size(size.users, size.groups, size.seed)._replace(language=size.language)
 
 
 def _celebrate(data: Path, size: CrowdSize, *, any_books: bool) -> bool:
     """Run server and crowd in a campaign, then prove it; true if every check holds."""
     console, settings = output(), load(None, {})
-    size = size._replace(groups=-(-size.users // GROUP_MOST))
     console.print(words(size.language, "demo", data=data), highlight=False)
     with ServerProcess(data) as server:
         if not any_books:

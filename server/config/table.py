@@ -102,12 +102,8 @@ KEYS: Final = {
     "limits.name_bytes_max": ConfigKey("name of a group or a user, bytes of UTF-8", SIZE, HUP),
     "limits.key_bytes_max": ConfigKey("idempotency key of a request, bytes", SIZE, HUP),
     "limits.packet_lifetime_s": ConfigKey("lifetime of a packet, seconds", SECONDS, FOR_PACKETS),
-    "limits.pass_on_depth_max": ConfigKey(
-        "steps from friend to friend that a fission packet goes", whole(1, DEPTH_MAX), HUP
-    ),
-    "limits.pass_on_lifetime_s": ConfigKey(
-        "lifetime of a link to a fission packet, seconds; it ends with its packet at the latest", SECONDS, FOR_LINKS
-    ),
+    "limits.pass_on_depth_max": ConfigKey("steps that a fission packet goes", whole(1, DEPTH_MAX), HUP),
+    "limits.pass_on_lifetime_s": ConfigKey("lifetime of a link to a fission packet, seconds", SECONDS, FOR_LINKS),
     "limits.schedule_ahead_s": ConfigKey("how far ahead a packet may be scheduled, seconds", SECONDS, HUP),
     "limits.ticket_lifetime_s": ConfigKey("lifetime of a ticket (from grab to open), seconds", SECONDS, HUP),
     "limits.ticket_grace_s": ConfigKey(

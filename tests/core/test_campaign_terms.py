@@ -72,7 +72,7 @@ def test_field_that_is_wrong_is_named(changes: dict[str, Any], reason: str, deta
 @pytest.mark.parametrize(
     ("changes", "reason", "detail"),
     [
-        ({"bands": [Band(1, 2, 5)]}, "bad_campaign", "bands: with draws at most one, of one amount"),
+        ({"bands": [Band(1, 2, 5)]}, "bad_campaign", "bands: band 1 (1 to 2, 5 ppm) has no number of 100"),
         ({"share_fen_min": 0}, "bad_campaign", "share_fen_min: "),
         ({"bands": [Band(61_800, 61_800, 1)]}, "bad_campaign", "bands: "),
         ({"budget_fen": 1_000}, "bad_budget", "budget_fen: 81600 to 91500"),

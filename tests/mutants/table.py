@@ -923,7 +923,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         WORDS_STORE,
         "now = {place: sayings[place] for place in firsts.values()}",
         "now = dict(waiting)",
-        (T_WORDS + "attempts_at_one_moment_are_counted_one_by_one",),
+        (T_WORDS + "attempts_of_one_batch_are_counted_one_by_one",),
     ),
     Mutation(
         "words that are said again are a second text",

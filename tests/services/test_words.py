@@ -17,7 +17,9 @@ from protocol import messages
 from server.core.limits import Limits
 from server.services.everyday.words import HiddenWords
 from server.services.money.audit import audit
+from storage.postgres.chat.messages import Post
 from storage.postgres.database import Database
+from storage.postgres.packets.words import Saying, WordsStore
 from tests.conftest import SEED_KEYS, Connect, Server, StartServer
 from tests.services.conftest import SENDER, MakeParty, Party, caught_up
 from tests.services.test_membership import first_push
@@ -305,3 +307,15 @@ async def test_audit_names_a_claim_without_the_words(room: Party, sql: Sql, data
     await sql.execute("UPDATE words_said SET said_at_ms = NULL")
     found = {one.name: one.discrepancies for one in (await audit(database, SEED_KEYS)).findings}
     assert found["allowed"] == [f"packet {packet_id}: user {ANNA} opened it without its words"]
+
+
+async def test_attempts_of_one_batch_are_counted_one_by_one(room: Party, database: Database) -> None:
+    packet_id = await with_words(room)
+    tries = [Saying(packet_id, ANNA, Post(room.group, ANNA, 1, f"{n}", None), f"{n}") for n in range(4)]
+    spoken = await WordsStore(database).say(tries, lambda hidden, words: words == "3", 3, 1)
+    assert [(one.outcome, one.attempts) for one in spoken] == [
+        ("wrong", 1),
+        ("wrong", 2),
+        ("wrong", 3),
+        ("spent", 0),
+    ]

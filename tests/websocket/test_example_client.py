@@ -81,7 +81,8 @@ async def test_messagepack_of_the_example_reads_and_writes_every_vector_and_63_b
     numbers = [0, 1, 127, 128, 255, 256, 2**31, 2**32, 2**53 - 1, 2**53, 2**53 + 1, 2**63 - 1]
     others: list[Any] = [[*numbers, *(-number for number in numbers)], ["a" * size for size in (0, 31, 32, 300)]]
     others += [[bytes(size) for size in (0, 1, 300)], [list(range(20)), None, True, False]]
-    payloads = [bytes.fromhex(vector["frame"])[4:] for vector in VECTORS if vector["message"] != "Hello"]
+    maps = ("Hello", "CampaignShown")  # they hold one, which no request does
+    payloads = [bytes.fromhex(vector["frame"])[4:] for vector in VECTORS if vector["message"] not in maps]
     payloads += map(msgpack.packb, others)
     script = REENCODE % json.dumps(EXAMPLE.as_uri())
     ended = await run_node("--input-type=module", "-e", script, text=json.dumps([one.hex() for one in payloads]))
