@@ -3010,8 +3010,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "demo ignores --lang",
         "language",
         "server/cli/demo.py",
-        "language=lang or language_of_environment()",
-        "language=language_of_environment()",
+        "language = lang or language_of_environment()",
+        "language = language_of_environment()",
         (T_CLI_MONEY + "demo_begins_in_the_language_of_its_option",),
     ),
     Mutation(
