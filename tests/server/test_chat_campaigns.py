@@ -14,12 +14,12 @@ from client_sim.chat.screens.campaigns import shake_page
 from client_sim.chat.screens.campaigns.shake_page import ShakePage
 from client_sim.chat.screens.result_page import ResultPage
 from client_sim.sdk.names import user_id_of
-from tests.campaigns.conftest import Festival, festival
+from tests.campaigns.conftest import Festival, festival, make_festival
 from tests.conftest import Connect, Server
 from tests.server.test_chat import ME, chat, family, find_in_order, plain
 from tests.server.test_chat_pages import running, see, shown
 
-__all__ = ["festival"]
+__all__ = ["festival", "make_festival"]
 DAY_MS = 86_400_000
 
 

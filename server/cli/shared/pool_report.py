@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
@@ -27,8 +28,12 @@ def read_place(place: str) -> str:
     """The text of a file or of an address on the web. Raises OSError, UnicodeDecodeError."""
     if not place.startswith(("http://", "https://")):
         return Path(place).read_text("utf-8")
-    with urllib.request.urlopen(place, timeout=PATIENCE_S) as reply:
-        text = reply.read(BYTES_MAX + 1)
+    try:
+        with urllib.request.urlopen(place, timeout=PATIENCE_S) as reply:
+            text = reply.read(BYTES_MAX + 1)
+    except urllib.error.HTTPError as refused:
+        refused.close()
+        raise OSError(str(refused)) from None
     if len(text) > BYTES_MAX:
         raise OSError(f"longer than {BYTES_MAX:,} bytes")
     return str(text, "utf-8")
