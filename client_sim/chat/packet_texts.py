@@ -18,6 +18,8 @@ PACKET_TEXTS: dict[str, Text] = {
     "form_lucky": Text("拼手气", "lucky"),
     "form_equal": Text("普通", "equal"),
     "form_exclusive": Text("专属", "exclusive"),
+    "form_personal": Text("个人红包", "personal packet"),
+    "form_fission": Text("裂变红包", "fission packet"),
     "form_password": Text("口令", "password"),
     "password": Text("口令红包", "password packet"),
     "words": Text("说出口令，就能拆红包", "say its words to open it"),

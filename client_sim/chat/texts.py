@@ -8,7 +8,7 @@ from client_sim.chat.packet_texts import PACKET_TEXTS
 from client_sim.languages import Text
 from client_sim.sdk.money import MoneyUnit
 
-KINDS = frozenset({"lucky", "equal", "personal", "fission", "enterprise"})
+KINDS = frozenset({"lucky", "equal", "personal", "fission", "exclusive", "password", "enterprise"})
 TEXTS: dict[str, Text] = {
     # around the conversation
     "connecting": Text("正在连接…", "connecting…"),

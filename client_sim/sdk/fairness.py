@@ -29,7 +29,8 @@ _INDEX = struct.Struct(">I")
 _LONG = struct.Struct(">Q")
 _HALF_BYTES = 16
 _PATH_HASHES = 6
-DRAWN = ("lucky", "password", "fission")  # kinds whose shares are drawn; those of the others are all the same
+WITH_BEST_LUCK = ("lucky", "password")
+DRAWN = (*WITH_BEST_LUCK, "fission")  # kinds whose shares are drawn; those of the others are all the same
 
 
 def commitment(seed: bytes, packet_id: int, total_fen: int, shares: int) -> bytes:
@@ -131,7 +132,7 @@ def seed_faults(revealed: messages.Revealed) -> Iterator[str]:
 
 
 def best_index(revealed: messages.Revealed) -> int:
-    """The index of the largest claim, the earliest on a tie (手气最佳); -1 unless drawn and finished."""
-    if revealed.packet_kind not in DRAWN or len(revealed.claims) < revealed.shares:
+    """The index of the largest claim, the earliest on a tie (手气最佳); -1 without one, or if shares are left."""
+    if revealed.packet_kind not in WITH_BEST_LUCK or len(revealed.claims) < revealed.shares:
         return -1
     return max(revealed.claims, key=lambda line: (line.amount_fen, -line.index)).index

@@ -269,7 +269,6 @@ ORDER: Final = (
     ("limits.share_fen_max", "limits.total_fen_max"),
     ("enterprise.fen_min", "enterprise.fen_max"),
     ("enterprise.fen_max", "enterprise.scene_fen_max"),
-    ("enterprise.scene_fen_max", "limits.total_fen_max"),
     ("enterprise.event_fen_min", "enterprise.fen_max"),
     ("limits.pong_timeout_s", "limits.ping_interval_s"),
     ("limits.requests_per_s", "limits.requests_burst"),

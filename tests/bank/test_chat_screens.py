@@ -182,7 +182,7 @@ async def test_wallet_screen_tops_up_by_card_and_sends_to_a_receiver_that_it_ask
         await on(app, pilot, SendForm)
         await see(app, pilot, "收款人或群", "个人红包", absent="红包个数")
         app.screen.query_one("#receiver", Field).value = "一家人"
-        await see(app, pilot, "拼手气红包", "红包个数")
+        await see(app, pilot, "拼手气", "红包个数")
         app.screen.query_one("#receiver", Field).value = OTHER
         await see(app, pilot, "个人红包", absent="红包个数")
         await fill(app, pilot, greeting="爱你", amount="5.20")

@@ -18,6 +18,7 @@ from client_sim.sdk import (
     fairness,
 )
 from client_sim.sdk.client import Client
+from client_sim.sdk.methods import campaign_proofs
 from server.core.campaigns import deck
 from server.core.campaigns.pool import Pool
 from tests.campaigns.conftest import BANDS, SPONSOR, SPONSOR_FEN, Festival, Settled, Sql, budget_of, closed, crowd
@@ -132,9 +133,11 @@ async def test_proof_of_a_campaign_shows_what_each_number_was_worth(
     assert (await bob.reveal(campaign_id)).claims == []
     assert (await alice.verify(campaign_id)).faults == []
     proof.claims[1].amount_fen += 1
-    assert [fault.partition(" is ")[0] for fault in fairness.faults(proof)] == [f"number {proof.claims[1].index}"]
+    assert [fault.partition(" is ")[0] for fault in campaign_proofs.win_faults(proof)] == [
+        f"number {proof.claims[1].index}"
+    ]
     proof.deck += b"0"
-    assert "the deck is not the one that was committed to" in fairness.faults(proof)
+    assert "the deck does not fit the kind" in list(campaign_proofs.win_faults(proof))
 
 
 PLANTED = {

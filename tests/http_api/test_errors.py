@@ -24,7 +24,7 @@ OTHER_STATUSES = {
     (Refusal.UNKNOWN_REQUEST, 405),
     (Refusal.NOT_ALLOWED, 404),
 }
-SENT = "equal, exclusive, fission, lucky, personal"
+SENT = "equal, exclusive, fission, lucky, password, personal"
 PACKET = {"sender_id": "1", "kind": "lucky", "target_id": "5", "amount_fen": 100, "shares": 2}
 
 
@@ -50,7 +50,7 @@ def test_every_refusal_of_the_wire_has_a_status_that_says_whether_to_repeat() ->
             {**PACKET, "greating": "x"},
             "/greating",
             "greating: there is no such field here; the fields are: sender_id, kind, amount_fen, shares, group, "
-            "target_id, greeting, client_seed, for_user_ids",
+            "target_id, greeting, client_seed, for_user_ids, words, send_at_ms",
         ),
         ({key: PACKET[key] for key in PACKET if key != "kind"}, "/kind", "kind: this field is missing"),
         ({**PACKET, "sender_id": 1}, "/sender_id", f"sender_id: {AN_ID}"),

@@ -15,6 +15,7 @@ from server.ops.samples.sample import (
     AuditFault,
     AuditResult,
     BankFigures,
+    CampaignFigures,
     Figures,
     OpenPayments,
     Sample,
@@ -47,6 +48,7 @@ FULL = sample(
     refunded_packets=15,
     payments=OpenPayments({"unknown": 29}, {"unknown": 30.5}, 31),
     bank=BankFigures({"bank": 32.5}, {"amount": 33}, {"amount": 34.5}),
+    campaigns=CampaignFigures({"won": 35, "nothing": 36}, 37, 38, 39),
     webhooks=WebhookFigures({"delivered": 25}, 26, {"shop": WebhookQueue("enabled", 27, 28.5)}),
     money_fen={"topped_up": 16, "sent": 17},
     live_packets=18,
@@ -89,6 +91,10 @@ def test_every_number_of_a_sample_is_exported_in_base_units() -> None:
         "hongbao_refunded_packets": {"": 15},
         "hongbao_slow_readers": {"": 19},
         "hongbao_requests": {"grab": 5, "open": 4},
+        "hongbao_shakes": {"won": 35, "nothing": 36},
+        "hongbao_campaigns": {"": 37},
+        "hongbao_campaign_leases": {"": 38},
+        "hongbao_campaign_leases_reclaimed": {"": 39},
         "hongbao_refusals": {"overloaded": 1, "rate_limited": 0},
         "hongbao_answers": {"won": 2},
         "hongbao_http_requests": {"GET /v1/users/{user_id},200": 23, "GET /v1/users/{user_id},404": 24},
@@ -134,7 +140,7 @@ def test_exported_names_are_those_in_the_table() -> None:
         f"{name}_total" if metric.type == "counter" else name: metric.type for name, metric in scraped(FULL).items()
     }
     assert set(types) == set(NAMES)
-    assert len(NAMES) == len(set(NAMES)) == 49
+    assert len(NAMES) == len(set(NAMES)) == 53
     assert {name for name, kind in types.items() if kind == "histogram"} == {
         "hongbao_open_seconds",
         "hongbao_batch_seconds",
@@ -163,6 +169,8 @@ def test_unknown_values_are_left_out() -> None:
         "hongbao_audit_discrepancies",
         "hongbao_audit_last_run_timestamp_seconds",
         "hongbao_payment_breaks",
+        "hongbao_campaigns",
+        "hongbao_campaign_leases",
     }
     assert values(FULL).keys() - values(EMPTY).keys() == unknown
 

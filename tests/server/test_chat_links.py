@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+
+from client_sim.chat.screens import dialog
 from client_sim.sdk.client import Client
 from client_sim.sdk.names import user_id_of
 from protocol import messages
@@ -69,6 +72,7 @@ async def test_terminal_opens_the_page_of_a_link_and_offers_to_pass_on(
         await screen.see("给好友的", "拆红包")
         screen.press("enter")
         await screen.see("存入零钱", "领取2/3个", "P 送给好友")
+        await asyncio.sleep(2 * dialog.READ_PAUSE_S)  # a page that has just come takes no key
         screen.press("p")
         await screen.see("已送出：一家人")
         screen.type("/quit")

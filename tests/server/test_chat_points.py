@@ -120,7 +120,7 @@ async def test_screens_in_points_show_and_read_whole_amounts_and_no_yuan(
         seen.append(shown(app))
         await pilot.press("f2")  # each share: half of it, typed as it is shown
         await see(app, pilot, "44")
-        await pilot.press("f2", "enter")
+        await pilot.press("f2", "f2", "f2", "enter")  # past the other kinds, to the first one again
         await see(app, pilot, after)
         packet_id = app.session.model.current.cards()[-1].packet.packet_id
         opened = await other.open(packet_id)

@@ -103,7 +103,7 @@ def test_topup_survives_kill_9_and_restart(data: Path) -> None:
     assert second.end(signal.SIGTERM) == 0
     audited = here("audit", "--data", data)  # and after it
     assert "put in 50.00 - taken out 0.00 yuan" in audited.stdout
-    assert "audit: ok (25 checks, 0 packets, 0 claims, 1 transfers, 1 wallets)" in audited.stdout
+    assert "audit: ok (28 checks, 0 packets, 0 claims, 1 transfers, 1 wallets)" in audited.stdout
     assert audited.code == 0
 
 
@@ -218,7 +218,7 @@ def test_demo_and_the_commands_that_it_names_pass_and_leave_no_process(data: Pat
         "not_allowed",
         "手气最佳",
         "verify: ok",
-        "audit: ok (25 checks",
+        "audit: ok (28 checks",
         "both books agree on",
     ):
         assert expected in shown.stdout

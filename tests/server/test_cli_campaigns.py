@@ -38,7 +38,11 @@ WRONG: dict[str, tuple[tuple[object, ...], int, str]] = {
     "too fine": ((*CREATE, "--band", "5:0.00001%"), 2, "'5:0.00001%' is finer than a part per million (0.0001%)"),
     "no amounts": (CREATE, 2, "give the amounts: --band for each of a table, or --draws"),
     "draws without a budget": ((*CREATE, "--draws", "200-900"), 2, "--draws needs a --budget"),
-    "draws of one amount": ((*CREATE, "--draws", "200"), 2, "'200' must look like 200-20000, in fen"),
+    "draws of one amount": (
+        (*CREATE, "--draws", "200"),
+        2,
+        "'200' must look like 200-20000, in the smallest unit of money",
+    ),
     "not 100 %": ((*CREATE, "--band", "5:99%"), 1, "bands: the probabilities are 1000000 ppm together, got 990000"),
     "an empty band": (
         (*CREATE, "--band", "5:99.99%", "--band", "61800:0.01%"),

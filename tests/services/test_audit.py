@@ -191,8 +191,9 @@ async def drop_guards(sql: Sql) -> None:
 
 async def test_every_check_has_something_planted() -> None:
     of_campaigns = {planted.partition(":")[0] for planted in OF_CAMPAIGNS}
+    in_their_own_files = of_campaigns | {"chains"}  # test_pass_on.py
     with_seeds = {"trees", "commitments", "fairness", "dealt", "balance"}
-    assert PLANTED.keys() | of_campaigns == CHECKS.keys() | with_seeds
+    assert PLANTED.keys() | in_their_own_files == CHECKS.keys() | with_seeds
 
 
 async def named(dsn: str) -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
@@ -36,6 +37,10 @@ class Room(NamedTuple):
         """The fields of a send."""
         return (wire.SEND_PACKET, "key", "lucky", self.group, amount_fen, shares, greeting)
 
+    def with_words(self, words: str) -> tuple[Any, ...]:
+        """The fields of a send of a password packet."""
+        return (wire.SEND_PACKET, "words", "password", self.group, 100, 2, "", b"", 0, "", [], words)
+
 
 @pytest.fixture
 async def room(start_server: StartServer, dial: Dial) -> Room:
@@ -66,6 +71,12 @@ def _refused(fields_of: Callable[[Room], tuple[Any, ...]], who: str = "alice") -
         return await client.refused(*fields_of(room))
 
     return case
+
+
+async def _wrong_words_twice(room: Room) -> object:
+    packet_id = (await room.alice.ask(*room.with_words("sesame")))[0]
+    await room.bob.refused(wire.SAY_WORDS, packet_id, "open")
+    return await room.bob.refused(wire.SAY_WORDS, packet_id, "open")
 
 
 async def _new_connection(room: Room) -> object:
@@ -236,6 +247,17 @@ CASES: dict[str, tuple[dict[str, Any], Case, object]] = {
         _refused(lambda room: (wire.TOP_UP, "four", ALICE, 1), "backend"),
         "bad_key",
     ),
+    "words_bytes_max": (
+        {"words_bytes_max": 3},
+        _refused(lambda room: room.with_words("four")),
+        "bad_words",
+    ),
+    "words_attempts_max": ({"words_attempts_max": 1}, _wrong_words_twice, "words_spent"),
+    "schedule_ahead_s": (
+        {"schedule_ahead_s": 7.0},
+        _refused(lambda room: (*room.lucky(100, 2), b"", 0, "", [], "", time.time_ns() // 1_000_000 + 60_000)),
+        "bad_time",
+    ),
     "packet_lifetime_s": ({"packet_lifetime_s": 7.0}, _packet_lasts_ms, True),
     "pass_on_depth_max": ({"pass_on_depth_max": 1}, _passed_on_by_a_friend, "too_deep"),
     "pass_on_lifetime_s": ({"pass_on_lifetime_s": 7.0}, _link_lasts_ms, True),
@@ -274,7 +296,7 @@ CASES: dict[str, tuple[dict[str, Any], Case, object]] = {
         "too_many_failed_logins",
     ),
     "outgoing_bytes_max": ({"outgoing_bytes_max": 1234}, _outgoing, 1234),
-    "wait_ms_max": ({"wait_ms_max": 1.0}, _waits, [True] * 13),
+    "wait_ms_max": ({"wait_ms_max": 1.0}, _waits, [True] * 14),
     "catch_up_messages": ({"catch_up_messages": 1}, _catch_up, (3, False, 1)),
     "reload_after_messages": ({"reload_after_messages": 2}, _catch_up, (3, True, 0)),
 }

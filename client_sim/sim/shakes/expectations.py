@@ -32,6 +32,8 @@ def every_proof_holds(crowd: Crowd) -> Expectation:
 def bands_at_their_odds(crowd: Crowd) -> Expectation:
     """χ² of the bands is what chance gives."""
     book, say = crowd.context.shakes, crowd.context.words
+    if len(book.bands) < 2:  # nothing to compare; without a band nothing was won
+        return Expectation(say("odds", most=0.0), "–", bool(book.bands))
     chi = book.chi_square(quotas_of_bands(book.shares, book.bands))
     most = critical(len(book.bands) - 1)
     return Expectation(say("odds", most=most), say("odds_seen", chi=chi), chi < most)
@@ -52,7 +54,7 @@ def bots_gain_nothing(crowd: Crowd) -> Expectation:
     bots = list(book.bots)
     bot, person = book.wins_of(bots), book.wins_of(people)
     spread = math.sqrt(max(person, bot) * (1 / max(1, len(bots)) + 1 / max(1, len(people))))
-    holds = not bots or (person >= PERSON_WINS_LEAST and bot <= person + SURE * spread)
+    holds = person > 0 if not bots else (person >= PERSON_WINS_LEAST and bot <= person + SURE * spread)
     shakes = [book.shakes[one] / max(1, len(users)) for one, users in ((True, bots), (False, people))]
     seen = say("bots_seen", bot=bot, person=person, bot_shakes=shakes[0], person_shakes=shakes[1])
     return Expectation(say("bots_nothing"), seen, holds)

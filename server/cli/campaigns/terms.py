@@ -33,7 +33,7 @@ def band_of(text: str) -> Band:
     """A band such as 200-499:85% or 61800:0.01%. Raises ValueError, one line."""
     found = _BAND.fullmatch(text)
     if found is None:
-        raise ValueError(f"{text!r} must look like 200-499:85% or 61800:0.01%, in fen")
+        raise ValueError(f"{text!r} must look like 200-499:85% or 61800:0.01%, in the smallest unit of money")
     parts = Decimal(found[3]) * PPM_PER_PERCENT
     if parts != int(parts):
         raise ValueError(f"{text!r} is finer than a part per million (0.0001%)")
@@ -47,7 +47,7 @@ def _bands(_: Any, tokens: Sequence[Token]) -> tuple[Band, ...]:
 def _amounts(_: Any, tokens: Sequence[Token]) -> Amounts:
     found = _AMOUNTS.fullmatch(tokens[0].value)
     if found is None:
-        raise ValueError(f"{tokens[0].value!r} must look like 200-20000, in fen")
+        raise ValueError(f"{tokens[0].value!r} must look like 200-20000, in the smallest unit of money")
     return Amounts(int(found[1]), int(found[2]))
 
 
@@ -59,7 +59,7 @@ Bands = Annotated[
         negative=(),
         n_tokens=1,
         accepts_keys=False,
-        help="amounts in fen and their part of all shares: 200-499:85%; for each band of the table",
+        help="amounts in the smallest unit of money, and their part of all shares: 200-499:85%; for each band",
     ),
 ]
 AmountsOption = Annotated[
@@ -69,7 +69,7 @@ AmountsOption = Annotated[
         converter=_amounts,
         n_tokens=1,
         accepts_keys=False,
-        help="draw amounts between two limits in fen, 200-20000; then bands are planted among them",
+        help="draw amounts between two limits, 200-20000; then bands are planted among them",
     ),
 ]
 
@@ -82,9 +82,9 @@ class CampaignTerms:
     shares: Annotated[Count, Parameter(help="how many there are to win")]
     bands: Bands = ()
     draws: AmountsOption | None = None
-    budget: Annotated[
-        Fen | None, Parameter(help="the sum of all shares in fen (default: what the bands add up to)")
-    ] = None
+    budget: Annotated[Fen | None, Parameter(help="the sum of all shares (default: what the bands add up to)")] = (
+        None
+    )
     start: Annotated[
         Moment | None,
         Parameter(help="when shakes begin to win, such as 2027-02-16T20:00; Beijing time (default: now)"),

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from cyclopts import Parameter, Token
 
+from protocol.messages.base import INT64_MAX
 from server.core.beijing_year import BEIJING
 
 
@@ -53,7 +54,11 @@ def a_day(_: Any, tokens: Sequence[Token]) -> date:
 def packet_or_proof(kind: Any, tokens: Sequence[Token]) -> int | str:
     """An id if it is one, else the place of a proof. Raises ValueError, one line."""
     word = filled(kind, tokens)
-    return int(word) if word.isascii() and word.isdecimal() and len(word) < 20 else word
+    if not (word.isascii() and word.isdecimal()):
+        return word
+    if int(word) > INT64_MAX:
+        raise ValueError(f"Must be <= {INT64_MAX}")
+    return int(word)
 
 
 def a_moment(_: Any, tokens: Sequence[Token]) -> datetime:
