@@ -22,6 +22,7 @@ from protocol.messages import (
     Login,
     Message,
     Pong,
+    PutSponsor,
     RevokeTokens,
     kind_of,
 )
@@ -214,7 +215,7 @@ class Grammar:
         world = self._world
         if of is Login and name == "user_id":
             return self.pick(world.users)
-        if of in (BanUser, RevokeTokens) and name == "user_id":
+        if of in (BanUser, RevokeTokens, PutSponsor) and name == "user_id":  # the login of a sponsor is refused
             return self.pick((OUTLAW,))
         values: dict[str, Callable[[], Any]] = {
             "user_id": lambda: self.pick(world.users),
