@@ -37,7 +37,6 @@ SEED_OF_DEFECT = {
     "AmountsAreNotCompared": 13,
     "CodesAreUsedTwice": 38,
     "DayLimitIsCountedBefore": 186,
-    "ChargesIgnoreTheLease": 2689,
 }
 ERRORS_OF_THE_DEFECT = ("AttributeError", "NameError", "TypeError")  # it breaks itself, and nothing was found
 WITH_A_BANK = 13

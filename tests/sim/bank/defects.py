@@ -191,13 +191,6 @@ class CodesAreUsedTwice(BankDefect):
         tables.change_challenge, tables.use_challenge = change, lambda challenge_id, at_ms: True
 
 
-class ChargesIgnoreTheLease(BankDefect):
-    """A charge that succeeds at a server without its lease sends a packet of a user who was removed."""
-
-    def break_services(self, services: Any) -> None:
-        services.payments.attempts.evidence._is_current = lambda: True
-
-
 class PasswordsAreNotProven(BankDefect):
     """A payment by card needs no right password."""
 
@@ -224,6 +217,5 @@ BANK_DEFECTS: tuple[type[Defect], ...] = (
     NothingIsAskedAgain,
     DayLimitIsCountedBefore,
     CodesAreUsedTwice,
-    ChargesIgnoreTheLease,
     PasswordsAreNotProven,
 )
