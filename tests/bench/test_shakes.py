@@ -64,7 +64,7 @@ def test_wins_are_remembered_as_claims_and_a_second_answer_with_the_same_share_i
 @pytest.mark.long
 def test_shakes_run_and_the_books_hold(tmp_path: Path) -> None:
     file = tmp_path / "shake.json"
-    words = ["--rounds", "1", "--shakes", "2000", "--wins", "2000", "--seconds", "1", "--rate", "100"]
+    words = ["--rounds", "1", "--shakes", "40000", "--wins", "2000", "--seconds", "1", "--rate", "100"]
     with pytest.raises(SystemExit) as ended:
         main.main(["bench", "shake", *words, "--crowd-rate", "200", "--json", str(file)])
     assert ended.value.code == 0
