@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from random import Random
 
+from client_sim.languages import Language
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import NotAllowed
 from client_sim.sdk.methods.everyday_errors import WordsWrong
@@ -19,7 +20,7 @@ from client_sim.sim.cards import CardHolder
 from client_sim.sim.characters import CHARACTERS, SEEDS, Giving, Reaction, Response, Step, plan, respond
 from client_sim.sim.phone import GuardedTasks, Phone
 from client_sim.sim.sim_context import Group, SimContext, name_of
-from client_sim.sim.words import GREETINGS
+from client_sim.sim.words import GREETINGS, SESAME
 from protocol import messages
 
 TO_ONE = ("personal", "fission")  # kinds that are posted to their sender, too
@@ -163,7 +164,7 @@ class User:
 
     async def send(self, order: Order, rng: Random) -> int:
         """Send this packet and report it; its id."""
-        greeting = rng.choice(GREETINGS).in_language(self.context.language)
+        greeting = greeting_of(order.kind, self.context.language, rng)
         sent = await self.cards.send(self.client, order, greeting)
         self.context.record_send(order, sent)
         return sent.packet_id
@@ -177,6 +178,12 @@ class User:
         pace = self.pace if self.character.slows_in_large_groups else 1.0
         acts = {**self.character.acts, **self.cards.acts}
         return plan(replace(self.character, acts=acts), Random(self._plan_seed), seconds, pace)
+
+
+def greeting_of(kind: str, language: Language, rng: Random) -> str:
+    """A greeting, perhaps empty; that of a password packet is its words, too, and never empty."""
+    greeting = rng.choice(GREETINGS).in_language(language)
+    return greeting or (SESAME.in_language(language) if kind == "password" else "")
 
 
 def _draw_order(giving: Giving, sender_id: int, groups: list[Group], rng: Random) -> Order:

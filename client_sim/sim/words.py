@@ -32,6 +32,7 @@ GREETINGS: Final = (
     Text("早生贵子", "A baby soon"),
     Text("周末愉快", "Have a nice weekend"),
 )
+SESAME: Final = Text("芝麻开门", "Open Sesame")
 KINDS: Final = {
     "lucky": Text("lucky 拼手气红包", "lucky"),
     "equal": Text("equal 普通红包", "equal"),

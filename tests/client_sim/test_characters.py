@@ -12,6 +12,7 @@ from client_sim.sim import scenarios
 from client_sim.sim.books import Order
 from client_sim.sim.characters import CHARACTERS, Character, Reaction, Response, Step, plan, respond
 from client_sim.sim.crowd import Crowd
+from client_sim.sim.user import greeting_of
 from protocol import tokens
 
 RUN_S = 20.0
@@ -114,3 +115,9 @@ def test_group_owners_of_a_scenario_have_the_given_character() -> None:
         campaign.groups[0].member_ids[0]
     ]
     assert {office.user(group.member_ids[0]).character_name for group in office.groups} == {"boss"}
+
+
+def test_greeting_of_a_password_packet_is_never_empty() -> None:
+    drawn = {kind: {greeting_of(kind, "zh", Random(seed)) for seed in range(50)} for kind in ("lucky", "password")}
+    assert "" in drawn["lucky"]
+    assert drawn["password"] == drawn["lucky"] - {""} | {"芝麻开门"}
