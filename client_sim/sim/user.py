@@ -9,7 +9,6 @@ from contextlib import suppress
 from dataclasses import replace
 from random import Random
 
-from client_sim.languages import Language
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import NotAllowed
 from client_sim.sdk.methods.everyday_errors import WordsWrong
@@ -180,7 +179,7 @@ class User:
         return plan(replace(self.character, acts=acts), Random(self._plan_seed), seconds, pace)
 
 
-def greeting_of(kind: str, language: Language, rng: Random) -> str:
+def greeting_of(kind: str, language: str, rng: Random) -> str:
     """A greeting, perhaps empty; that of a password packet is its words, too, and never empty."""
     greeting = rng.choice(GREETINGS).in_language(language)
     return greeting or (SESAME.in_language(language) if kind == "password" else "")
