@@ -454,10 +454,10 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a budget that does not fit the bands is taken",
         "I1",
-        DECK,
-        "if deck.total_fen != budget_fen:",
-        "if deck.total_fen > budget_fen:",
-        (T_DECKS + "budget_that_does_not_fit_is_refused_with_the_one_that_does",),
+        "server/core/campaigns/terms.py",
+        "if deck.total_fen != one.budget_fen:",
+        "if deck.total_fen > one.budget_fen:",
+        ("tests/core/test_campaign_terms.py::test_field_that_is_wrong_is_named",),
     ),
     Mutation(
         "planted amounts are not taken off the money that is drawn",

@@ -123,17 +123,7 @@ def list_campaigns(*, most: Count = 20, as_json: AsJson = False, server: Backend
         while more and len(lines) < most:
             page = await backend.campaigns(lines[-1].campaign_id if lines else 0)
             lines, more = lines + page.campaigns, page.more and bool(page.campaigns)
-        shown = (
-            "campaign_id",
-            "name",
-            "sponsor_name",
-            "state",
-            "starts_at_ms",
-            "ends_at_ms",
-            "shares",
-            "at_most_left",
-        )
-        return {"campaigns": [{one: getattr(line, one) for one in shown} for line in lines[:most]]}
+        return {"campaigns": [{one: getattr(line, one) for one in LISTED} for line in lines[:most]]}
 
     return _print(server, work, as_json)
 

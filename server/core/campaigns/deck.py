@@ -187,16 +187,6 @@ def fitting_budget(numbers: int, bands: list[Band]) -> int:
     return BandDeck(numbers, bands).total_fen
 
 
-def band_deck(numbers: int, bands: list[Band], budget_fen: int) -> BandDeck:
-    """A deck of bands for a budget. Raises DeckRefused, with the budget that fits, if it is not the deck's sum."""
-    deck = BandDeck(numbers, bands)
-    if deck.total_fen != budget_fen:
-        raise DeckRefused(
-            f"budget_fen: {numbers} numbers of these bands need exactly {deck.total_fen}, got {budget_fen}"
-        )
-    return deck
-
-
 def parsed(canonical: bytes) -> Deck:
     """The deck of a canonical text. Raises DeckRefused if it is not the canonical text of a deck."""
     try:

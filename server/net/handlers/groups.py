@@ -22,7 +22,7 @@ class GroupHandlers:
         self._messages, self._names, self._people = services.messages, services.names, services.people
 
     def served(self) -> dict[type[Message], Callable[[Session, Any], Awaitable[Message]]]:
-        """What serves each request that changes something, or that costs no read of the record."""
+        """What serves each request, but the list of members: that is charged as a read."""
         return {
             messages.CreateGroup: self.create,
             messages.JoinGroup: self.join,

@@ -91,7 +91,6 @@ class LeaseKeeper:
         self._taking = asyncio.Lock()
         self.wake = asyncio.Event()
         self.taken = 0
-        self.returned = 0  # leases that were closed with shares left
         self.reclaimed = 0  # of servers that did not live any more
         self.leased_fen = 0
         self.returned_fen = 0
@@ -263,7 +262,6 @@ class LeaseKeeper:
             if not ready:
                 continue
             closed = await self._store.close(ready, self._now_ms(), TransferKind.LEASE_RETURNED)
-            self.returned += sum(one.rest > 0 for one in closed)
             self.returned_fen += sum(one.returned_fen for one in closed)
             self._bus.publish(PacketsOver(tuple(ready)))
             for packet_id in ready:

@@ -81,9 +81,7 @@ class LivePacket:
         self.packet: Packet | None = None
         self.replaced: Packet | None = None  # the object whose tickets a reload takes over
         self.audience: Collection[int] = ()  # who sees it: members of its groups, the one receiver, or `admitted`
-        self.admitted: dict[
-            int, int
-        ] = {}  # by user: how deep they were admitted by a link (see core/fission/links)
+        self.admitted: dict[int, int] = {}  # by user who came by a link: its depth (see core/fission/links)
         self.also_in: tuple[int, ...] = ()  # groups that it was sent to again, besides the one of its terms
         self.durable = 0  # number of claims that are durable, so replies and pushes may name them
         self.recorded = 0  # number of claims that PostgreSQL is known to hold
