@@ -194,6 +194,7 @@ WORDS: Final[Mapping[str, Text]] = {
     "proofs": Text("每个人都验算了自己的金额", "all have recomputed their wins"),
     "proofs_seen": Text("{n:,} 人", "{n:,} users"),
     "odds": Text("各档次数符合概率，χ² < {most:.1f}", "odds of the bands, χ² < {most:.1f}"),
+    "odds_none": Text("可比的号太少", "too few numbers to compare"),
     "odds_seen": Text("χ² = {chi:.2f}", "χ² = {chi:.2f}"),
     "fall": Text("剩余数只减不增", "the number left only falls"),
     "fall_seen": Text("从 {first:,} 到 {last:,}，{n} 步", "from {first:,} to {last:,} in {n} steps"),

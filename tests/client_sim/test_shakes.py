@@ -77,6 +77,30 @@ def test_proof_that_has_other_wins_or_a_number_twice_is_a_contradiction() -> Non
     assert book.contradictions[-1] == "user 13 was told other wins than the proof has: [300]"
 
 
+def book_with(shares: int, won: list[int]) -> ShakeBook:
+    book = ShakeBook(7, list(BANDS), shares)
+    book.numbers = dict(enumerate(won))
+    return book
+
+
+def test_numbers_that_avoid_a_band_are_beyond_chance() -> None:
+    quotas = quotas_of_bands(600, BANDS)
+    assert quotas == [480, 90, 30]
+    at_odds, degrees = book_with(600, [200] * 240 + [600] * 45 + [3_000] * 15).chi_square(quotas)
+    assert (at_odds, degrees) == (0.0, 2)
+    avoided, degrees = book_with(600, [200] * 255 + [600] * 45).chi_square(quotas)
+    assert degrees == 2
+    assert avoided > expectations.critical(2)
+
+
+def test_few_numbers_that_are_left_say_nothing_of_the_odds() -> None:
+    quotas = quotas_of_bands(120, BANDS)
+    assert quotas == [96, 18, 6]
+    two_rare_ones_are_left = [200] * 96 + [600] * 18 + [3_000] * 4
+    assert book_with(120, two_rare_ones_are_left).chi_square(quotas)[1] == 0
+    assert book_with(120, [200] * 48 + [600] * 9 + [3_000] * 3).chi_square(quotas) == (0.0, 1)  # two bands as one
+
+
 def test_critical_value_is_that_of_the_tables() -> None:
     assert abs(expectations.critical(2) - 18.42) < 1
     assert abs(expectations.critical(10) - 35.56) < 1

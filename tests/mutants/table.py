@@ -6228,4 +6228,12 @@ MUTATIONS: tuple[Mutation, ...] = (
         "        if False:\n",
         (T_CAMPAIGN_BOOKS + "audit_names_a_share_with_another_amount",),
     ),
+    Mutation(
+        "sim: bands are compared of which too few numbers are due",
+        "no false alarm",
+        "client_sim/sim/shakes/book.py",
+        "DUE_LEAST: Final = 5 ",
+        "DUE_LEAST: Final = 0 ",
+        ("tests/client_sim/test_shakes.py::test_few_numbers_that_are_left_say_nothing_of_the_odds",),
+    ),
 )

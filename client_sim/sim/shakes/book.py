@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Final
 
 from protocol import messages
+
+DUE_LEAST: Final = 5  # numbers won of a band, and as many not won: with fewer, χ² says nothing (Cochran, 1954)
 
 Share = tuple[int, int]  # packet and index: names a share that was won
 
@@ -88,13 +91,28 @@ class ShakeBook:
         found = [len(self.wins.get(user_id, ())) for user_id in user_ids]
         return sum(found) / len(found) if found else 0.0
 
-    def chi_square(self, quotas: list[int]) -> float:
-        """χ² of the numbers won by band, as so many drawn from the pool without replacement; 0 if all were won."""
-        won = len(self.numbers)
+    def chi_square(self, quotas: list[int]) -> tuple[float, int]:
+        """χ² of the numbers won by band, as so many drawn from the pool without replacement, and its degrees of
+        freedom: bands of which too few are due are counted with their neighbour. 0 degrees: nothing to compare.
+        """
+        won, drawn = len(self.numbers), [self._drawn_between(low, high) for low, high, _ in self.bands]
         if won in (0, self.shares):
-            return 0.0
-        total = 0.0
-        for (low, high, _), quota in zip(self.bands, quotas, strict=True):
-            due = won * quota / self.shares
-            total += (sum(low <= amount <= high for amount in self.numbers.values()) - due) ** 2 / due
-        return total * (self.shares - 1) / (self.shares - won)
+            return 0.0, 0
+        groups = joined_bands(drawn, quotas, DUE_LEAST * self.shares / min(won, self.shares - won))
+        dues = [won * quota / self.shares for _, quota in groups]
+        total = sum((count - due) ** 2 / due for (count, _), due in zip(groups, dues, strict=True))
+        return total * (self.shares - 1) / (self.shares - won), len(groups) - 1
+
+    def _drawn_between(self, low: int, high: int) -> int:
+        """How many numbers of this band were won."""
+        return sum(low <= amount <= high for amount in self.numbers.values())
+
+
+def joined_bands(drawn: list[int], quotas: list[int], quota_least: float) -> list[tuple[int, int]]:
+    """Numbers drawn and quota by group of neighbouring bands. Two groups or more: each of at least this quota."""
+    groups: list[tuple[int, int]] = []
+    for band in zip(drawn, quotas, strict=True):
+        if groups and (groups[-1][1] < quota_least or band[1] < quota_least):
+            band = groups[-1][0] + band[0], groups.pop()[1] + band[1]
+        groups.append(band)
+    return groups

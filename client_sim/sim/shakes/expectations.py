@@ -32,10 +32,10 @@ def every_proof_holds(crowd: Crowd) -> Expectation:
 def bands_at_their_odds(crowd: Crowd) -> Expectation:
     """χ² of the bands is what chance gives."""
     book, say = crowd.context.shakes, crowd.context.words
-    if len(book.bands) < 2:  # nothing to compare; without a band nothing was won
-        return Expectation(say("odds", most=0.0), "–", bool(book.bands))
-    chi = book.chi_square(quotas_of_bands(book.shares, book.bands))
-    most = critical(len(book.bands) - 1)
+    chi, degrees = book.chi_square(quotas_of_bands(book.shares, book.bands)) if book.bands else (0.0, 0)
+    if not degrees:  # all numbers were won, or too few of all bands but one: nothing to compare
+        return Expectation(say("odds", most=0.0), say("odds_none"), bool(book.bands))
+    most = critical(degrees)
     return Expectation(say("odds", most=most), say("odds_seen", chi=chi), chi < most)
 
 
