@@ -16,7 +16,7 @@ USERS_AT_ONCE: Final = 500
 
 
 class MissedNews:
-    """Reads, and tells nobody. Raises StoreUnavailable."""
+    """Only reads. Raises StoreUnavailable."""
 
     def __init__(
         self, messages: MessageStore, wallets: WalletStore, posts: PostReader, groups: GroupService
