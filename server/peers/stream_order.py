@@ -1,7 +1,7 @@
 """Posts of one stream are pushed in the order of their numbers, also when two servers post at the same time.
 
 A post that comes before its predecessor waits a moment for it. Whether there is one to wait for is judged by how
-recently the stream was heard of: a server hears of a stream only while a user who reads it is here.
+recently the stream was heard of: a server is told of a stream only while a user who reads it is here.
 """
 
 from __future__ import annotations
