@@ -16,6 +16,7 @@ from protocol.framing import FRAMES_AT_ONCE, FrameSplitter, Framing, FramingErro
 DETAIL_CHARS_MAX = 200
 _HANDLED_HERE = frozenset({messages.Login, messages.Ping, messages.Pong})
 _UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_encode = messages.encode
 
 
 class Timing(NamedTuple):
@@ -88,13 +89,7 @@ class ServerConnection:
         if framing.control:
             self._out.append(framing.take_control())
         payloads, self._payloads = waiting[:FRAMES_AT_ONCE], waiting[FRAMES_AT_ONCE:]
-        requests: list[messages.Message] = []
-        for payload in payloads:
-            if self.closing is not None:
-                break
-            request = self._decode(payload, now)
-            if request is not None:
-                requests.append(request)
+        requests = self._requests_in(payloads, now) if self.closing is None else []
         if self.closing is not None:
             self._payloads.clear()
         elif self._bad_frame is not None and not self._payloads:
@@ -106,19 +101,32 @@ class ServerConnection:
         """There are frames whose turn has not come."""
         return bool(self._payloads or self._framing.unread)
 
-    def _decode(self, payload: bytes, now: float) -> messages.Message | None:
-        try:
-            message: messages.Message = messages.decode_from_client(payload)
-        except msgspec.ValidationError as error:
+    def _requests_in(self, payloads: list[bytes], now: float) -> list[messages.Message]:
+        """The requests among these, up to one that closes the connection."""
+        requests: list[messages.Message] = []
+        decode, is_logged_in = messages.decode_from_client, self.logged_in  # `admit` is not called meanwhile
+        for payload in payloads:
+            request: messages.Message | None = None
+            try:
+                message: messages.Message = decode(payload)
+            except _UNDECODABLE as error:
+                self._reject(payload, error)
+            else:
+                is_request = is_logged_in and type(message) not in _HANDLED_HERE
+                request = message if is_request else self._handle(message, now)
+            if request is not None:
+                requests.append(request)
+            elif self.closing is not None:
+                break
+        return requests
+
+    def _reject(self, payload: bytes, error: Exception) -> None:
+        """The payload is no message of a client."""
+        if isinstance(error, msgspec.ValidationError):
             self.unmetered += 1
             self._refuse_or_close(payload, str(error))
-            return None
-        except _UNDECODABLE as error:
+        else:
             self.close(codes.Close.BAD_FRAME, str(error))
-            return None
-        if type(message) in _HANDLED_HERE or not self.logged_in:
-            return self._handle(message, now)
-        return message
 
     def _handle(self, message: messages.Message, now: float) -> messages.Message | None:
         """Heartbeats and the login: what concerns the connection and not the service."""
@@ -157,7 +165,7 @@ class ServerConnection:
         """Queue one message, and say how many bytes it takes; nothing follows the last words."""
         if self.closing is not None:
             return 0
-        framed = self._frame(messages.encode(message))
+        framed = self._frame(_encode(message))
         self._out.append(framed)
         return len(framed)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal
 
+import msgspec
 import structlog
 
 from protocol import codes, messages
@@ -44,15 +45,17 @@ EXACT_WAITS: Final = (Reason.CODE_TOO_SOON, Reason.PASSWORD_LOCKED)  # the end o
 TAKEN_S_MAX: Final = 0.02  # a client that does not take its reply holds the place of another one no longer
 
 
-class Row(NamedTuple):
-    """Who may ask, and what serves it: `now` answers by itself, `later` is a coroutine that returns the reply.
+class Row(msgspec.Struct, frozen=True):
+    """Who may ask, and what serves it: `now` or `later`.
 
-    A `read` is charged by what it moves. In the lane it waits for a connection that reads may use; a batch has its
-    own queue.
+    `now` never awaits. It gets the time at which the request arrived, and returns the reply, or None if that comes
+    over the bus. The reply gets its seq and is encoded at once, so `now` may return the same message each time.
+    `later` is a coroutine that returns the reply; a task is made for it. A `read` is charged by what it moves: in
+    the lane it waits for a connection that reads may use; a batch has its own queue.
     """
 
     caller: Literal["user", "backend", "anyone"]
-    now: Callable[[Session, Any], None] | None = None
+    now: Callable[[Session, Any, int], Message | None] | None = None
     later: Callable[[Session, Any], Awaitable[Message]] | None = None
     read: Literal["", "lane", "batch"] = ""
 
@@ -86,9 +89,7 @@ class Dispatch:
 
     def _table(self, services: Services, subscriptions: Subscriptions, unit: MoneyUnit) -> dict[type[Message], Row]:
         campaigns = CampaignHandlers(services, unit)
-        self._replying = ReplyingHandlers(
-            services, campaigns, self._sessions, self._refuse, self._jittered, self._now_ms
-        )
+        self._replying = ReplyingHandlers(services, campaigns, self._sessions, self._refuse, self._jittered)
         self.answers = self._replying.answers
         packets, pages = PacketHandlers(services, campaigns), PageHandlers(services, subscriptions, self.answers)
         chat, money = ChatHandlers(services, unit), MoneyHandlers(services, self._hub)
@@ -99,7 +100,7 @@ class Dispatch:
         return {
             messages.Grab: Row("user", now=self._replying.grab),
             messages.Open: Row("user", now=self._replying.open),
-            messages.Shake: Row("user", now=self._replying.shake),
+            messages.Shake: Row("user", now=campaigns.shake),
             messages.OpenPage: Row("user", later=pages.open_page),
             messages.ResultPage: Row("user", later=pages.result_page, read="lane"),
             messages.StopWatching: Row("user", later=pages.stop_watching),
@@ -134,37 +135,61 @@ class Dispatch:
         """Requests in flight."""
         return len(self._tasks)
 
-    def __call__(self, session: Session, request: Message) -> None:
-        """Serve one request."""
+    def __call__(self, session: Session, requests: Sequence[Message], now_s: float) -> None:
+        """Serve the requests of one read, in their order.
+
+        They have arrived at one moment, so clocks, the lease and the user's bucket are looked at once for all.
+        """
         if self.draining:  # the goodbye says to ask again elsewhere
             return
-        self.requests[type(request)] += 1
-        if type(request) is messages.Login:
-            self._spawn(self._login.serve(session, request))
+        user_id, rows, counts = session.user_id, self.rows, self.requests
+        if user_id < 0:  # before the welcome a connection hands on its login only
+            self._log_in(session, requests)
             return
-        row = self.rows[type(request)]
-        is_backend = session.user_id == BACKEND
-        if is_backend != (row.caller == "backend") and row.caller != "anyone":
-            self._refuse(session, request.seq, codes.Refusal.FORBIDDEN)
-            return
-        if not is_backend:
-            wait_s = self._hub.admit(session.user_id, session.now_s())
-            if row.read and not wait_s:
-                wait_s = self._hub.debt_s(session.user_id, session.now_s())
-            if wait_s:
-                self._refuse(
-                    session, request.seq, codes.Refusal.RATE_LIMITED, retry_after_ms=int(wait_s * 1000) + 1
-                )
-                return
-            if not self._changes.is_current:
+        is_backend, at_ms = user_id == BACKEND, self._now_ms()
+        caller = "backend" if is_backend else "user"
+        wait_for_token = _no_wait if is_backend else self._hub.admission(user_id, now_s)
+        is_current = is_backend or self._changes.is_current
+        for request in requests:
+            kind = type(request)
+            counts[kind] += 1
+            row = rows[kind]
+            if row.caller != caller and row.caller != "anyone":
+                self._refuse(session, request.seq, codes.Refusal.FORBIDDEN)
+            elif wait_s := wait_for_token() or (row.read and not is_backend and self._hub.debt_s(user_id, now_s)):
+                self._refuse_rate(session, request.seq, wait_s)
+            elif not is_current:
                 self._refuse(session, request.seq, codes.Refusal.STORE_UNAVAILABLE, NOT_CURRENT)
+            elif row.now is None:
+                self._begin(session, request, row)
+            else:
+                try:
+                    reply = row.now(session, request, at_ms)
+                except RequestRefused as refused:
+                    self._refuse_because(session, request.seq, refused)
+                else:
+                    if reply is not None:
+                        reply.seq = request.seq
+                        session.reply(reply)
+
+    def _log_in(self, session: Session, requests: Sequence[Message]) -> None:
+        for login in requests:
+            assert isinstance(login, messages.Login)
+            self.requests[messages.Login] += 1
+            self._spawn(self._login.serve(session, login))
+
+    def _begin(self, session: Session, request: Message, row: Row) -> None:
+        """Make a task. A read that would wait too long is refused here, where it has cost little."""
+        assert row.later is not None
+        serves: Callable[[Session, Any], Awaitable[Message | None]] = row.later
+        if row.read:
+            try:
+                self._replies.check()
+            except RequestRefused as refused:
+                self._refuse_because(session, request.seq, refused)
                 return
-        if row.now is not None:
-            row.now(session, request)
-        elif row.read:
-            self._begin_read(session, request, row)
-        elif row.later is not None:
-            self._spawn(self._serve(session, request, row.later))
+            serves = partial(self._read, row)
+        self._spawn(self._serve(session, request, serves))
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -177,9 +202,7 @@ class Dispatch:
         try:
             reply = await handler(session, request)
         except RequestRefused as refused:
-            exact = refused.reason in EXACT_WAITS
-            wait_ms = refused.retry_after_ms if exact else self._jittered(refused.retry_after_ms)
-            self._refuse(session, request.seq, CODES[refused.reason], refused.detail, wait_ms)
+            self._refuse_because(session, request.seq, refused)
         except StoreUnavailable as error:
             self._refuse(session, request.seq, codes.Refusal.STORE_UNAVAILABLE, str(error))
         except Exception:
@@ -195,16 +218,6 @@ class Dispatch:
             if reply is not None:
                 reply.seq = request.seq
                 session.reply(reply)
-
-    def _begin_read(self, session: Session, request: Message, row: Row) -> None:
-        """A read that would wait too long is refused here, where it has cost little."""
-        try:
-            self._replies.check()
-        except RequestRefused as refused:
-            wait_ms = self._jittered(refused.retry_after_ms)
-            self._refuse(session, request.seq, codes.Refusal.OVERLOADED, retry_after_ms=wait_ms)
-        else:
-            self._spawn(self._serve(session, request, partial(self._read, row)))
 
     async def _read(self, row: Row, session: Session, request: Message) -> None:
         """Serve a read, and charge what it has moved. Requests that were admitted together may find a debt here."""
@@ -225,12 +238,20 @@ class Dispatch:
         if session.reading.backpressure:
             wait_s = max(wait_s, READ_PAUSE_S)
         if wait_s:
-            self._refuse(session, seq, codes.Refusal.RATE_LIMITED, retry_after_ms=int(wait_s * 1000) + 1)
+            self._refuse_rate(session, seq, wait_s)
             return
         reply.seq = seq
         self._hub.charge(session.user_id, session.now_s(), session.reply(reply), rows_in(reply))
 
     # --- refusals ---------------------------------------------------------------------------------------------
+
+    def _refuse_because(self, session: Session, seq: int, refused: RequestRefused) -> None:
+        is_exact = refused.reason in EXACT_WAITS
+        wait_ms = refused.retry_after_ms if is_exact else self._jittered(refused.retry_after_ms)
+        self._refuse(session, seq, CODES[refused.reason], refused.detail, wait_ms)
+
+    def _refuse_rate(self, session: Session, seq: int, wait_s: float) -> None:
+        self._refuse(session, seq, codes.Refusal.RATE_LIMITED, retry_after_ms=int(wait_s * 1000) + 1)
 
     def _refuse(
         self,
@@ -258,3 +279,8 @@ class Dispatch:
     def _jittered(self, wait_ms: int | None) -> int | None:
         """Spread around the estimate, so that requests which were refused together do not come back together."""
         return None if wait_ms is None else int(wait_ms * (0.5 + self._random_part()))
+
+
+def _no_wait() -> float:
+    """Of the chat backend, which no bucket meters."""
+    return 0.0

@@ -14,8 +14,12 @@ class TokenBucket:
 
     def take(self, now_s: float, per_s: float, burst: float) -> float:
         """Take a token: 0.0, or the seconds until there is one."""
-        level = self._filled(now_s, per_s, burst)
+        level = self._level + (now_s - self._at_s) * per_s  # as in `_filled`: each request pays for a call here
+        if level > burst:
+            level = burst
+        self._at_s = now_s
         if level < 1.0:
+            self._level = level
             return (1.0 - level) / per_s
         self._level = level - 1.0
         return 0.0
