@@ -142,26 +142,32 @@ class Dispatch:
         """
         if self.draining:  # the goodbye says to ask again elsewhere
             return
-        user_id, rows, counts = session.user_id, self.rows, self.requests
+        user_id = session.user_id
         if user_id < 0:  # before the welcome a connection hands on its login only
             self._log_in(session, requests)
-            return
-        is_backend, at_ms = user_id == BACKEND, self._now_ms()
-        caller = "backend" if is_backend else "user"
-        wait_for_token = _no_wait if is_backend else self._hub.admission(user_id, now_s)
-        is_current = is_backend or self._changes.is_current
+        elif user_id == BACKEND or (admitted := self._hub.admit_up_to(len(requests), user_id, now_s)) == len(
+            requests
+        ):
+            self._serve_all(session, requests, now_s)
+        else:
+            self._serve_all(session, requests[:admitted], now_s)
+            self._refuse_rest(session, requests[admitted:], now_s)
+
+    def _serve_all(self, session: Session, requests: Sequence[Message], now_s: float) -> None:
+        rows, counts, at_ms = self.rows, self.requests, self._now_ms()
+        is_backend = session.user_id == BACKEND
+        caller, is_current = ("backend", True) if is_backend else ("user", self._changes.is_current)
+        send = session.connection.send  # it leaves with all that this read is answered with
         for request in requests:
             kind = type(request)
             counts[kind] += 1
             row = rows[kind]
             if row.caller != caller and row.caller != "anyone":
                 self._refuse(session, request.seq, codes.Refusal.FORBIDDEN)
-            elif wait_s := wait_for_token() or (row.read and not is_backend and self._hub.debt_s(user_id, now_s)):
-                self._refuse_rate(session, request.seq, wait_s)
             elif not is_current:
                 self._refuse(session, request.seq, codes.Refusal.STORE_UNAVAILABLE, NOT_CURRENT)
             elif row.now is None:
-                self._begin(session, request, row)
+                self._begin(session, request, row, now_s)
             else:
                 try:
                     reply = row.now(session, request, at_ms)
@@ -170,7 +176,14 @@ class Dispatch:
                 else:
                     if reply is not None:
                         reply.seq = request.seq
-                        session.reply(reply)
+                        send(reply)
+
+    def _refuse_rest(self, session: Session, requests: Sequence[Message], now_s: float) -> None:
+        """The bucket of the user is empty."""
+        wait_s = self._hub.admit(session.user_id, now_s)
+        for request in requests:
+            self.requests[type(request)] += 1
+            self._refuse_rate(session, request.seq, wait_s)
 
     def _log_in(self, session: Session, requests: Sequence[Message]) -> None:
         for login in requests:
@@ -178,11 +191,14 @@ class Dispatch:
             self.requests[messages.Login] += 1
             self._spawn(self._login.serve(session, login))
 
-    def _begin(self, session: Session, request: Message, row: Row) -> None:
+    def _begin(self, session: Session, request: Message, row: Row, now_s: float) -> None:
         """Make a task. A read that would wait too long is refused here, where it has cost little."""
         assert row.later is not None
         serves: Callable[[Session, Any], Awaitable[Message | None]] = row.later
         if row.read:
+            if session.user_id != BACKEND and (wait_s := self._hub.debt_s(session.user_id, now_s)):
+                self._refuse_rate(session, request.seq, wait_s)
+                return
             try:
                 self._replies.check()
             except RequestRefused as refused:
@@ -279,8 +295,3 @@ class Dispatch:
     def _jittered(self, wait_ms: int | None) -> int | None:
         """Spread around the estimate, so that requests which were refused together do not come back together."""
         return None if wait_ms is None else int(wait_ms * (0.5 + self._random_part()))
-
-
-def _no_wait() -> float:
-    """Of the chat backend, which no bucket meters."""
-    return 0.0

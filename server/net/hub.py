@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from protocol import codes, messages
@@ -73,17 +72,18 @@ class Hub:
             user = self._users[user_id] = User(user_id, TokenBucket(self._limits.requests_burst, now_s))
         return user
 
-    def admission(self, user_id: int, now_s: float) -> Callable[[], float]:
-        """To be called for each request that arrives at this moment; it lets the user make one, as `admit` does."""
-        limits, user = self._limits, self._users.get(user_id) or self._known(user_id, now_s)
-        return partial(user.requests.take, now_s, limits.requests_per_s, limits.requests_burst)
-
     def admit(self, user_id: int, now_s: float) -> float:
         """Let a user make one request: 0.0, or the seconds until they may.
 
         Also one who is not online, for whom the chat backend asks.
         """
-        return self.admission(user_id, now_s)()
+        limits, user = self._limits, self._users.get(user_id) or self._known(user_id, now_s)
+        return user.requests.take(now_s, limits.requests_per_s, limits.requests_burst)
+
+    def admit_up_to(self, requests: int, user_id: int, now_s: float) -> int:
+        """Let a user make so many requests, or as many as they may; how many."""
+        limits, user = self._limits, self._users.get(user_id) or self._known(user_id, now_s)
+        return user.requests.take_up_to(requests, now_s, limits.requests_per_s, limits.requests_burst)
 
     def debt_s(self, user_id: int, now_s: float) -> float:
         """How long a user must wait before the next read; 0.0: not at all."""

@@ -14,15 +14,21 @@ class TokenBucket:
 
     def take(self, now_s: float, per_s: float, burst: float) -> float:
         """Take a token: 0.0, or the seconds until there is one."""
-        level = self._level + (now_s - self._at_s) * per_s  # as in `_filled`: each request pays for a call here
-        if level > burst:
-            level = burst
-        self._at_s = now_s
+        level = self._filled(now_s, per_s, burst)
         if level < 1.0:
-            self._level = level
             return (1.0 - level) / per_s
         self._level = level - 1.0
         return 0.0
+
+    def take_up_to(self, tokens: int, now_s: float, per_s: float, burst: float) -> int:
+        """Take so many tokens, or as many as there are; how many were taken."""
+        level = self._level + (now_s - self._at_s) * per_s  # as in `_filled`: each read pays for a call here
+        if level > burst:
+            level = burst
+        if tokens > level:
+            tokens = int(level)
+        self._level, self._at_s = level - tokens, now_s
+        return tokens
 
     def charge(self, now_s: float, per_s: float, burst: float, tokens: int = 1) -> None:
         """Take tokens for what has happened already, or as many as there are."""

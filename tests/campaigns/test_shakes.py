@@ -34,10 +34,10 @@ async def until(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def slow_campaign(festival: Festival, now_ms: int, **options: Any) -> int:
-    """One of a million shares of which none is due for a long time."""
+async def slow_campaign(festival: Festival, now_ms: int, shares: int = 20_000) -> int:
+    """One of which the first share is due at once, and the next one for a long time not."""
     window = {"starts_at_ms": now_ms - 1, "ends_at_ms": now_ms + 365 * DAY_MS}
-    return await festival.campaign(20_000, **window, **options)
+    return await festival.campaign(shares, **window)
 
 
 async def test_one_chance_a_second_counts(server: Server, connect: Connect, festival: Festival) -> None:
@@ -70,7 +70,7 @@ async def test_shakes_of_one_read_get_their_own_replies_in_order(
     server: Server, connect: Connect, festival: Festival
 ) -> None:
     """The answer `nothing` is the same message each time."""
-    first, second = [await slow_campaign(festival, festival.now_ms()) for _ in range(2)]
+    first, second = [await slow_campaign(festival, festival.now_ms(), 2_000) for _ in range(2)]
     alice = await connect(server, 11)
     await festival.shake_until(alice, first)  # the share that is due at once
     await festival.shake_until(alice, second)
@@ -162,6 +162,7 @@ async def test_wins_are_looked_up_unless_this_server_alone_gives_shares(
     await until(lambda: changes.is_alone)
     campaign_id = await festival.campaign()
     alice, bob = await crowd(connect, server, 11, 2)
+    await until(lambda: bool(live(server, campaign_id).leases))
     await festival.shake_until(alice, campaign_id)
     assert (looked_up, (await alice.shake(campaign_id)).result) == ([], "limit")
     await start_server(server__node=1)
