@@ -88,7 +88,10 @@ class ServerConnection:
             self._bad_frame = error
         if framing.control:
             self._out.append(framing.take_control())
-        payloads, self._payloads = waiting[:FRAMES_AT_ONCE], waiting[FRAMES_AT_ONCE:]
+        if len(waiting) > FRAMES_AT_ONCE:
+            payloads, self._payloads = waiting[:FRAMES_AT_ONCE], waiting[FRAMES_AT_ONCE:]
+        else:
+            payloads, self._payloads = waiting, []
         requests = self._requests_in(payloads, now) if self.closing is None else []
         if self.closing is not None:
             self._payloads.clear()
@@ -103,30 +106,30 @@ class ServerConnection:
 
     def _requests_in(self, payloads: list[bytes], now: float) -> list[messages.Message]:
         """The requests among these, up to one that closes the connection."""
-        requests: list[messages.Message] = []
-        decode, is_logged_in = messages.decode_from_client, self.logged_in  # `admit` is not called meanwhile
+        if self.logged_in and (requests := _all_requests(payloads)) is not None:
+            return requests
+        requests = []
         for payload in payloads:
-            request: messages.Message | None = None
-            try:
-                message: messages.Message = decode(payload)
-            except _UNDECODABLE as error:
-                self._reject(payload, error)
-            else:
-                is_request = is_logged_in and type(message) not in _HANDLED_HERE
-                request = message if is_request else self._handle(message, now)
+            request = self._request_in(payload, now)
             if request is not None:
                 requests.append(request)
             elif self.closing is not None:
                 break
         return requests
 
-    def _reject(self, payload: bytes, error: Exception) -> None:
-        """The payload is no message of a client."""
-        if isinstance(error, msgspec.ValidationError):
+    def _request_in(self, payload: bytes, now: float) -> messages.Message | None:
+        try:
+            message: messages.Message = messages.decode_from_client(payload)
+        except msgspec.ValidationError as error:
             self.unmetered += 1
             self._refuse_or_close(payload, str(error))
-        else:
+            return None
+        except _UNDECODABLE as error:
             self.close(codes.Close.BAD_FRAME, str(error))
+            return None
+        if type(message) in _HANDLED_HERE or not self.logged_in:
+            return self._handle(message, now)
+        return message
 
     def _handle(self, message: messages.Message, now: float) -> messages.Message | None:
         """Heartbeats and the login: what concerns the connection and not the service."""
@@ -224,6 +227,15 @@ class ServerConnection:
             self.send(messages.Ping(0))
             self._ping_is_out = True
             self._deadline = now + self._timing.pong_timeout_s
+
+
+def _all_requests(payloads: list[bytes]) -> list[messages.Message] | None:
+    """These payloads, if each is a request for the service, as nearly always; otherwise None."""
+    try:
+        requests: list[messages.Message] = [*map(messages.decode_from_client, payloads)]
+    except _UNDECODABLE:
+        return None
+    return requests if _HANDLED_HERE.isdisjoint(map(type, requests)) else None
 
 
 def refused(

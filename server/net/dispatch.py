@@ -45,7 +45,7 @@ EXACT_WAITS: Final = (Reason.CODE_TOO_SOON, Reason.PASSWORD_LOCKED)  # the end o
 TAKEN_S_MAX: Final = 0.02  # a client that does not take its reply holds the place of another one no longer
 
 
-class Row(msgspec.Struct, frozen=True):
+class Row(msgspec.Struct):
     """Who may ask, and what serves it: `now` or `later`.
 
     `now` never awaits. It gets the time at which the request arrived, and returns the reply, or None if that comes
@@ -58,6 +58,7 @@ class Row(msgspec.Struct, frozen=True):
     now: Callable[[Session, Any, int], Message | None] | None = None
     later: Callable[[Session, Any], Awaitable[Message]] | None = None
     read: Literal["", "lane", "batch"] = ""
+    asked: int = 0  # how many have come
 
 
 class Dispatch:
@@ -84,7 +85,7 @@ class Dispatch:
         self.draining = False
         self.refusals: dict[codes.Refusal, int] = dict.fromkeys(codes.Refusal, 0)
         self.rows = self._table(services, subscriptions, money)
-        self.requests: dict[type[Message], int] = dict.fromkeys((messages.Login, *self.rows), 0)
+        self._logins = 0
         bus.deliver_replies(self._replying.deliver)
 
     def _table(self, services: Services, subscriptions: Subscriptions, unit: MoneyUnit) -> dict[type[Message], Row]:
@@ -131,6 +132,11 @@ class Dispatch:
         }
 
     @property
+    def requests(self) -> dict[type[Message], int]:
+        """How many requests of each kind have come."""
+        return {messages.Login: self._logins, **{kind: row.asked for kind, row in self.rows.items()}}
+
+    @property
     def under_way(self) -> int:
         """Requests in flight."""
         return len(self._tasks)
@@ -142,26 +148,17 @@ class Dispatch:
         """
         if self.draining:  # the goodbye says to ask again elsewhere
             return
-        user_id = session.user_id
+        user_id, admitted, caller, is_current = session.user_id, len(requests), "backend", True
         if user_id < 0:  # before the welcome a connection hands on its login only
             self._log_in(session, requests)
-        elif user_id == BACKEND or (admitted := self._hub.admit_up_to(len(requests), user_id, now_s)) == len(
-            requests
-        ):
-            self._serve_all(session, requests, now_s)
-        else:
-            self._serve_all(session, requests[:admitted], now_s)
-            self._refuse_rest(session, requests[admitted:], now_s)
-
-    def _serve_all(self, session: Session, requests: Sequence[Message], now_s: float) -> None:
-        rows, counts, at_ms = self.rows, self.requests, self._now_ms()
-        is_backend = session.user_id == BACKEND
-        caller, is_current = ("backend", True) if is_backend else ("user", self._changes.is_current)
-        send = session.connection.send  # it leaves with all that this read is answered with
-        for request in requests:
-            kind = type(request)
-            counts[kind] += 1
-            row = rows[kind]
+            return
+        if user_id != BACKEND:
+            caller, is_current = "user", self._changes.is_current
+            admitted = self._hub.admit_up_to(admitted, user_id, now_s)
+        rows, at_ms, send = self.rows, self._now_ms(), session.connection.send  # `Session` flushes after a read
+        for request in requests[:admitted]:
+            row = rows[type(request)]
+            row.asked += 1
             if row.caller != caller and row.caller != "anyone":
                 self._refuse(session, request.seq, codes.Refusal.FORBIDDEN)
             elif not is_current:
@@ -177,12 +174,27 @@ class Dispatch:
                     if reply is not None:
                         reply.seq = request.seq
                         send(reply)
+        if admitted < len(requests):
+            self._refuse_rest(session, requests[admitted:], now_s)
+
+    def _log_in(self, session: Session, requests: Sequence[Message]) -> None:
+        for login in requests:
+            assert isinstance(login, messages.Login)
+            self._logins += 1
+            self._spawn(self._login.serve(session, login))
 
     def _refuse_rest(self, session: Session, requests: Sequence[Message], now_s: float) -> None:
         """The bucket of the user is empty."""
         wait_s = self._hub.admit(session.user_id, now_s)
         for request in requests:
-            self.requests[type(request)] += 1
+            self.rows[type(request)].asked += 1
+            self._refuse_rate(session, request.seq, wait_s)
+
+    def _refuse_rest(self, session: Session, requests: Sequence[Message], now_s: float) -> None:
+        """The bucket of the user is empty."""
+        wait_s = self._hub.admit(session.user_id, now_s)
+        for request in requests:
+            self.rows[type(request)].asked += 1
             self._refuse_rate(session, request.seq, wait_s)
 
     def _log_in(self, session: Session, requests: Sequence[Message]) -> None:
@@ -222,13 +234,8 @@ class Dispatch:
         except StoreUnavailable as error:
             self._refuse(session, request.seq, codes.Refusal.STORE_UNAVAILABLE, str(error))
         except Exception:
-            LOG.exception(
-                "request_failed",
-                connection=session.number,
-                user_id=session.user_id,
-                seq=request.seq,
-                request=type(request).__name__,
-            )
+            asker = {"connection": session.number, "user_id": session.user_id, "seq": request.seq}
+            LOG.exception("request_failed", **asker, request=type(request).__name__)
             self._refuse(session, request.seq, codes.Refusal.INTERNAL)
         else:
             if reply is not None:
