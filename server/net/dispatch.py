@@ -190,19 +190,6 @@ class Dispatch:
             self.rows[type(request)].asked += 1
             self._refuse_rate(session, request.seq, wait_s)
 
-    def _refuse_rest(self, session: Session, requests: Sequence[Message], now_s: float) -> None:
-        """The bucket of the user is empty."""
-        wait_s = self._hub.admit(session.user_id, now_s)
-        for request in requests:
-            self.rows[type(request)].asked += 1
-            self._refuse_rate(session, request.seq, wait_s)
-
-    def _log_in(self, session: Session, requests: Sequence[Message]) -> None:
-        for login in requests:
-            assert isinstance(login, messages.Login)
-            self.requests[messages.Login] += 1
-            self._spawn(self._login.serve(session, login))
-
     def _begin(self, session: Session, request: Message, row: Row, now_s: float) -> None:
         """Make a task. A read that would wait too long is refused here, where it has cost little."""
         assert row.later is not None
