@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -86,10 +87,12 @@ class Listener:
         make: Callable[[Listener], Session] = Session,
         address_of: Callable[[Any], Address] = address_of,
         where: str = "",
+        held: socket.socket | None = None,
     ) -> int:
         """Listen for the sessions that `make` makes; the port, which the system chose if `port` was 0.
 
-        `where`: the key of the config that sets the address. Raises OSError that names the address.
+        `where`: the key of the config that sets the address. `held`: a socket that is bound to it already; it is
+        closed when no more connections are accepted. Raises OSError that names the address.
         """
         host = host.strip("[]")
         try:
@@ -99,8 +102,11 @@ class Listener:
                     lambda: make(self), self._enter_gate, self.addresses.leave, timeout_s, tls, address_of
                 )
                 self._servers.append(gate)
-                return await gate.open(host, port, BACKLOG)
-            server = await self._loop.create_server(lambda: make(self), host, port, backlog=BACKLOG)
+                return await gate.open(host, port, BACKLOG, held)
+            if held is None:
+                server = await self._loop.create_server(lambda: make(self), host, port, backlog=BACKLOG)
+            else:
+                server = await self._loop.create_server(lambda: make(self), sock=held, backlog=BACKLOG)
         except OSError as error:
             raise cannot_listen(host, port, error, where) from error
         self._servers.append(server)
@@ -133,6 +139,9 @@ class Listener:
     def abort(self) -> None:
         """Abort every connection at once."""
         self.stop_accepting()
+        for server in self._servers:
+            if isinstance(server, TlsListener):
+                server.abort()
         for session in list(self.sessions.values()):
             session.transport.abort()
 
