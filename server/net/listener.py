@@ -116,9 +116,9 @@ class Listener:
     def reload(self, tls: ssl.SSLContext | None) -> None:
         """Take over this certificate, and the limits as they are now; connections keep what they were told."""
         self._read_limits()
-        for server in self._servers:
-            if isinstance(server, TlsListener) and tls is not None:
-                server.context, server.handshake_s = tls, self._timing.login_timeout_s
+        for gate in self._gates():
+            if tls is not None:
+                gate.context, gate.handshake_s = tls, self._timing.login_timeout_s
 
     def stop_accepting(self) -> None:
         """No new connections."""
@@ -132,16 +132,18 @@ class Listener:
         for session in list(self.sessions.values()):
             session.close(codes.Close.SHUTTING_DOWN, reconnect_after_ms=int(random_part() * RECONNECT_MS_MAX))
         for _ in range(100):
-            if not self.sessions:
+            if not (self.sessions or any(gate.under_way for gate in self._gates())):
                 return
             await asyncio.sleep(0.01)
+
+    def _gates(self) -> list[TlsListener]:
+        return [one for one in self._servers if isinstance(one, TlsListener)]
 
     def abort(self) -> None:
         """Abort every connection at once."""
         self.stop_accepting()
-        for server in self._servers:
-            if isinstance(server, TlsListener):
-                server.abort()
+        for gate in self._gates():
+            gate.abort()
         for session in list(self.sessions.values()):
             session.transport.abort()
 

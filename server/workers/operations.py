@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Final
 
 from protocol.money_unit import MoneyUnit
 from server.clock import Clock
@@ -20,7 +21,7 @@ from server.workers.restart import RollingRestart
 from server.workers.samples import WorkerSamples
 from server.workers.worker import KeptWorker
 
-RELOAD_S = 5.0  # a worker that takes longer has not reloaded, as far as the answer knows
+RELOAD_S: Final = 1.5  # within the time of a command; a worker that takes longer is named in the answer
 
 
 class SupervisorOperations:

@@ -6,9 +6,9 @@ It has no stores and no clients. The embedded stores belong to it: they outlive 
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -123,10 +123,8 @@ class WorkerSupervisor:
 
     async def run(self, ready: Callable[[WorkerServes], None]) -> None:
         """Serve until `stop` is set. `ready` gets what the first worker has told when all serve."""
-        self._folder.mkdir(exist_ok=True)
-        self._folder.chmod(0o700)
-        for left in self._folder.iterdir():  # of workers of a supervisor that was killed
-            left.unlink()
+        shutil.rmtree(self._folder, ignore_errors=True)  # of workers of a supervisor that was killed
+        self._folder.mkdir(mode=0o700)
         await self.operations.open(status_path(self._data, self._work.now.config))
         loops = [
             asyncio.create_task(self._loops.run(name, loop), name=name)
@@ -151,8 +149,7 @@ class WorkerSupervisor:
                 await end_all(loops)
                 withdraw(self._data)
                 await self.operations.close()
-                with suppress(OSError):
-                    self._folder.rmdir()
+                shutil.rmtree(self._folder, ignore_errors=True)
 
     async def _start(self, told: list[WorkerServes]) -> None:
         """The first alone: it migrates, and says what is wrong with the stores. Then all others together."""

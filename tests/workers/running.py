@@ -6,6 +6,9 @@ import json
 import os
 import signal
 import socket
+import ssl
+import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -21,6 +24,7 @@ from tests.server.log import wait_for
 from tests.server.serving import here
 
 HELLO_BYTES = 8  # so many at least
+THREADS = 4
 
 
 class Workers:
@@ -106,6 +110,41 @@ class Workers:
         """A login token of a user."""
         key_id, key = list(load_keys(load(None, {}, {}), self.data, may_make=False).items())[-1]
         return str(tokens.mint(user_id, FAR_AWAY_S, key_id, key))
+
+
+class Callers:
+    """Threads that connect, read the hello and hang up, as fast as they can. `seen`: what became of each."""
+
+    def __init__(self, server: Workers, tls: ssl.SSLContext | None = None) -> None:
+        self._address = "127.0.0.1", server.port
+        self._tls = tls
+        self._is_over = threading.Event()
+        self._threads = [threading.Thread(target=self._call) for _ in range(THREADS)]
+        self.seen: Counter[str] = Counter()
+
+    def __enter__(self) -> Callers:
+        for one in self._threads:
+            one.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over.set()
+        for one in self._threads:
+            one.join()
+
+    def _call(self) -> None:
+        while not self._is_over.is_set():
+            self.seen[self._outcome()] += 1
+
+    def _outcome(self) -> str:
+        try:
+            with socket.create_connection(self._address, timeout=PATIENCE_S) as connected:
+                if self._tls is None:
+                    return "served" if connected.recv(1) else "closed"
+                with self._tls.wrap_socket(connected, server_hostname=self._address[0]) as secure:
+                    return "served" if secure.recv(1) else "closed"
+        except OSError as error:
+            return repr(error)
 
 
 def is_open(connection: socket.socket) -> bool:

@@ -2,47 +2,13 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-from collections import Counter
+import ssl
+from pathlib import Path
 
 from protocol import codes
-from tests.conftest import PATIENCE_S
+from tests.issuer import Issuer
 from tests.workers.conftest import StartWorkers
-from tests.workers.running import Workers
-
-THREADS = 4
-
-
-class Callers:
-    """Threads that connect, read the hello and hang up, as fast as they can. `seen`: what became of each."""
-
-    def __init__(self, server: Workers) -> None:
-        self._address = "127.0.0.1", server.port
-        self._is_over = threading.Event()
-        self._threads = [threading.Thread(target=self._call) for _ in range(THREADS)]
-        self.seen: Counter[str] = Counter()
-
-    def __enter__(self) -> Callers:
-        for one in self._threads:
-            one.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._is_over.set()
-        for one in self._threads:
-            one.join()
-
-    def _call(self) -> None:
-        while not self._is_over.is_set():
-            self.seen[self._outcome()] += 1
-
-    def _outcome(self) -> str:
-        try:
-            with socket.create_connection(self._address, timeout=PATIENCE_S) as connected:
-                return "served" if connected.recv(1) else "closed"
-        except OSError as error:
-            return repr(error)
+from tests.workers.running import Callers
 
 
 def test_restart_refuses_and_resets_no_connection(workers: StartWorkers) -> None:
@@ -68,3 +34,14 @@ def test_connection_of_a_replaced_worker_gets_the_goodbye(workers: StartWorkers)
             while one.recv(65_536):
                 pass  # ends without a reset
     assert server.status()["closes"] == {"shutting_down": 20}
+
+
+def test_restart_breaks_off_no_handshake(workers: StartWorkers, tmp_path: Path) -> None:
+    issuer = Issuer(tmp_path)
+    certificate, key = issuer.issue()
+    server = workers(2, "--tls-certificate", certificate, "--tls-key", key)
+    assert server.url.startswith("tls://")
+    with Callers(server, ssl.create_default_context(cafile=issuer.ca_file)) as callers:
+        assert server.ask("restart")["restarted"] == 2
+    assert set(callers.seen) == {"served"}, callers.seen
+    assert callers.seen["served"] > 50
