@@ -24,7 +24,7 @@ class HeldAddress(NamedTuple):
 
     def bind(self) -> socket.socket:
         """One more socket at this address. It takes no connection before a worker listens. Raises OSError."""
-        # with the protocol named: the event loop sets TCP_NODELAY only where it sees that it is TCP
+        # with the protocol named: an event loop may set TCP_NODELAY only where it sees that it is TCP
         bound = socket.socket(self.family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
