@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -204,6 +204,34 @@ RULES: tuple[Callable[[PacketBook], Iterator[str]], ...] = (
     _revealed_as_told,
     _amounts_are_fair,
 )
+
+
+class LaterBook:
+    """What senders were told of packets that are to be posted later. `packets`: those that were sent, by id."""
+
+    def __init__(self, packets: Mapping[int, PacketBook]) -> None:
+        self._packets = packets
+
+    def record_listed(self, packet_id: int, listed: bool) -> None:
+        """A user looked at what waits, well before the time of this packet."""
+        if not listed:
+            self._packets[packet_id].contradictions.append("waits for its time, and its sender was not shown it")
+
+    def record_cancel(self, packet_id: int, refunded_fen: int) -> None:
+        """A packet was cancelled before its time."""
+        self._packets[packet_id].cancelled_fen = refunded_fen
+
+    def record_not_cancelled(self, packet_id: int) -> None:
+        """It was too late to cancel a packet."""
+        self._packets[packet_id].told_posted = True
+
+    def waiting(self) -> list[PacketBook]:
+        """The packets that were neither posted nor cancelled yet."""
+        return [
+            book
+            for book in self._packets.values()
+            if book.order and book.order.send_at_ms and book.posted is None and book.cancelled_fen is None
+        ]
 
 
 # --- streams ----------------------------------------------------------------------------------------------------

@@ -50,7 +50,7 @@ async def schedule(user: Person, rng: Random) -> None:
 async def _look(user: Person, packet_id: int, order: Order) -> None:
     listed = packet_id in [line.packet_id for line in await user.client.scheduled()]
     if now_ms() < order.send_at_ms - SURE_MS:
-        user.context.witness.record_listed(packet_id, listed)
+        user.context.witness.later.record_listed(packet_id, listed)
 
 
 async def _cancel_after(user: Person, packet_id: int, after_s: float) -> None:
@@ -63,7 +63,7 @@ async def cancel(user: Person, packet_id: int) -> None:
     try:
         refunded_fen = await patiently(partial(user.client.cancel_scheduled, packet_id), PATIENCE_S)
     except AlreadyPosted:
-        user.context.witness.record_not_cancelled(packet_id)
+        user.context.witness.later.record_not_cancelled(packet_id)
     else:
-        user.context.witness.record_cancel(packet_id, refunded_fen)
+        user.context.witness.later.record_cancel(packet_id, refunded_fen)
         user.context.show("cancelled", name=user.name, amount=user.context.amount(refunded_fen))

@@ -78,7 +78,7 @@ async def wind_down(crowd: Crowd) -> None:
     """Users send nothing new, and cancel what waits; opens in flight are completed."""
     crowd.phase = "winding down"
     crowd.end()
-    waiting = [(crowd.user(book.order.sender_id), book) for book in crowd.witness.waiting() if book.order]
+    waiting = [(crowd.user(book.order.sender_id), book) for book in crowd.witness.later.waiting() if book.order]
     await _within_patience(crowd, (user.tasks.guard(later.cancel(user, book.packet_id)) for user, book in waiting))
     await _within_patience(crowd, (user.tasks.finish() for user in crowd.users))
 
@@ -107,7 +107,7 @@ async def check(crowd: Crowd) -> None:
     crowd.phase = "checking"
     all_received = await _until(lambda: not any(_lags(crowd, group) for group in crowd.groups))
     crowd.witness.expect(all_received, "every member has received every post of their groups")
-    none_waits = await _until(lambda: not crowd.witness.waiting())
+    none_waits = await _until(lambda: not crowd.witness.later.waiting())
     crowd.witness.expect(none_waits, "every packet that was to be sent later was posted or cancelled")
     finished: dict[int, list[int]] = {}
     for book in crowd.witness.finished():

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from client_sim.sdk.errors import ClientError
 from client_sim.sdk.pushes import Push, Reloaded
-from client_sim.sim.books import RULES, Order, PacketBook, Share, StreamBook
+from client_sim.sim.books import RULES, LaterBook, Order, PacketBook, Share, StreamBook
 from client_sim.sim.histogram import Histogram
 from protocol import messages
 
@@ -37,6 +37,7 @@ class Witness:
 
     def __init__(self) -> None:
         self.packets: dict[int, PacketBook] = {}
+        self.later = LaterBook(self.packets)
         self.streams = StreamBook()
         self.answers: Counter[str] = Counter()  # to grabs and opens
         self.refusals: Counter[str] = Counter()  # and lost requests, by name
@@ -55,19 +56,6 @@ class Witness:
         if book.sent is not None:
             book.contradictions.append(f"two sends got the same packet: {book.order} and {order}")
         book.order, book.sent = order, sent
-
-    def record_listed(self, packet_id: int, listed: bool) -> None:
-        """A user looked at what waits, well before the time of this packet."""
-        if not listed:
-            self._book(packet_id).contradictions.append("waits for its time, and its sender was not shown it")
-
-    def record_cancel(self, packet_id: int, refunded_fen: int) -> None:
-        """A packet was cancelled before its time."""
-        self._book(packet_id).cancelled_fen = refunded_fen
-
-    def record_not_cancelled(self, packet_id: int) -> None:
-        """It was too late to cancel a packet."""
-        self._book(packet_id).told_posted = True
 
     def record_grab(self, grabbed: messages.Grabbed) -> None:
         """A tap was answered, and no open followed."""
@@ -178,14 +166,6 @@ class Witness:
         return [
             _row(kind, [book for book in self.packets.values() if book.order and book.order.kind == kind])
             for kind in KINDS
-        ]
-
-    def waiting(self) -> list[PacketBook]:
-        """The packets that were to be posted later, and were neither posted nor cancelled yet."""
-        return [
-            book
-            for book in self.packets.values()
-            if book.order and book.order.send_at_ms and book.posted is None and book.cancelled_fen is None
         ]
 
     def finished(self) -> list[PacketBook]:

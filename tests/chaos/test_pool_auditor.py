@@ -141,6 +141,11 @@ def test_judge_with_another_contradiction_about_a_campaign_names_it(name: str) -
     assert findings(OTHERS[name]).others
 
 
+def test_judge_names_a_user_who_has_won_more_than_the_limit() -> None:
+    found = findings(OTHERS["a user has won too much"]).others
+    assert f"campaign {POOL}: user 1 has won 2 shares, allowed are 1" in found
+
+
 def test_numbers_of_a_pool_are_worth_what_the_published_vectors_say() -> None:
     checked = 0
     for one in json.loads((Path(__file__).parent.parent / "vectors" / "pools.json").read_text()):

@@ -6258,7 +6258,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "bench/chaos/pool_auditor.py",
         "        if count > (most := limits[campaign_id]):\n",
         "        if count > (most := limits[campaign_id]) + 100:\n",
-        ("tests/chaos/test_pool_auditor.py::test_judge_with_another_contradiction_about_a_campaign_names_it",),
+        ("tests/chaos/test_pool_auditor.py::test_judge_names_a_user_who_has_won_more_than_the_limit",),
     ),
     Mutation(
         "sim: a scheduled packet that is posted early is not noticed",
