@@ -6229,11 +6229,11 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_CAMPAIGN_BOOKS + "audit_names_a_share_with_another_amount",),
     ),
     Mutation(
-        "chaos: the rest of a lease begins at its first number",
+        "chaos: a lease that is closed gives back numbers that were won",
         "I2",
         LEASES_SQL,
-        "SELECT packet_id, l.first_number + l.numbers - rest AS first_number, rest AS numbers FROM leases l\n",
-        "SELECT packet_id, l.first_number, rest AS numbers FROM leases l\n",
+        "p.refunded_fen, p.shares - p.version AS rest\n",
+        "p.refunded_fen, p.shares AS rest\n",
         ("tests/chaos/test_run.py::test_run_with_kills_holds[postgres]",),
     ),
     Mutation(

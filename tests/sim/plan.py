@@ -20,6 +20,8 @@ TOKEN_KEYS = {"sim": bytes(range(32))}
 START_FEN = 20_000
 SPONSOR = 700
 SPONSOR_FEN = 1_000_000
+# These worlds have found defects before there were other kinds and campaigns: they are as they were.
+EARLIER = frozenset({5, 8, 13, 15, 26, 31, 32, 38, 45, 86, 134, 171, 186})
 
 
 class Plan(NamedTuple):
@@ -56,6 +58,8 @@ def plan_of(seed: int) -> Plan:
     """The plan of a seed. Its parts have a randomness of their own: worlds without them are as they were."""
     drawn = plan(random.Random(f"plan {seed}"))
     bank = bank_plan(random.Random(f"bank plan {seed}"), drawn.users)
+    if seed in EARLIER:
+        return drawn._replace(bank=bank)
     kinds = kinds_plan(random.Random(f"kinds plan {seed}"))
     campaigns = campaign_plan(random.Random(f"campaign plan {seed}"))
     drawn = drawn._replace(bank=bank, kinds=kinds, campaigns=campaigns)
