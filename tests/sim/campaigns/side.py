@@ -216,7 +216,7 @@ class CampaignSide:
         server.expected[call] = reply
         try:
             shook: Shook | Reason | None = services.campaigns.shakes.shake(
-                campaign_id, user_id, server.number + 1, call
+                campaign_id, user_id, server.number + 1, call, server.now_ms()
             )
         except RequestRefused as refused:
             shook = refused.reason
