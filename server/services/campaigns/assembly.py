@@ -82,7 +82,8 @@ class CampaignServices:
             now_ms,
         )
         self.shakes = ShakeService(*deciding, clock.random_part, config.on_overload, config.rest_ms)
-        self.loop = CampaignLoop(stores.campaigns, self.board, self.keeper, now_ms, is_confirmed, bus)
+        records = stores.campaigns, stores.leases
+        self.loop = CampaignLoop(*records, self.board, self.keeper, now_ms, is_confirmed, bus)
 
     @property
     def batchers(self) -> dict[str, Batcher[Any, Any]]:

@@ -75,7 +75,7 @@ class CampaignBoard:
             audience = self._groups.audience((row.group_id,)) if row.group_id else None
             self._by_id[row.campaign_id] = LiveCampaign(row, audience)
         elif live is not None and row.version > live.row.version:
-            live.row = row
+            live.row, live.has_started = row, False
 
     # --- what is left -----------------------------------------------------------------------------------------
 

@@ -104,6 +104,7 @@ class LiveCampaign:
         self.lease_shares = lease_shares(row.shares, row.per_user_limit)
         self.leases: list[HeldLease] = []  # those with shares to give, the oldest first
         self.pool: Pool | None = None  # once it was needed
+        self.has_started = False  # and this server has recorded that it runs
         self.needs_more = False  # a user found no lease
         self.active_at_ms = 0  # when a user last won here, or found no lease
         self.is_overloaded = False  # in the present second

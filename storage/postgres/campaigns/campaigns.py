@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import asyncpg
 
 from storage import statements
+from storage.postgres.campaigns import leases
 from storage.postgres.money import wallets
 from storage.postgres.money.wallets import BalanceRow, NotEnoughMoney, TransferRow
 from storage.postgres.packets import seed_trees
@@ -176,6 +177,11 @@ class CampaignStore:
         async with self._database.reading() as connection:
             await connection.execute(_SQL["end_due"], now_ms)
 
+    async def start_due(self, now_ms: int) -> None:
+        """Campaigns whose time has come have started; each is told once."""
+        async with self._database.reading() as connection:
+            await connection.execute(_SQL["start_due"], now_ms)
+
     async def progress(self, campaign_ids: Collection[int]) -> list[Progress]:
         """What is recorded of these."""
         async with self._database.reading() as connection:
@@ -202,6 +208,7 @@ class CampaignStore:
             open_leases, won_fen = row
             if open_leases:
                 return None
+            await leases.tell_all_wins(connection, campaign_id, now_ms)  # before the end is told
             left_fen = budget_fen - won_fen
             await connection.execute(_SQL["close"], campaign_id, now_ms, left_fen)
             balance = None

@@ -35,6 +35,11 @@ UPDATE campaigns SET state = $2, version = version + 1 WHERE campaign_id = $1 AN
 UPDATE campaigns SET state = 'ended', version = version + 1
 WHERE closed_at_ms IS NULL AND state <> 'ended' AND ends_at_ms <= $1
 
+-- name: start_due
+-- Each campaign that runs is marked once; a trigger tells of it. One that is paused at its start begins when it is resumed.
+UPDATE campaigns SET started_at_ms = $1
+WHERE closed_at_ms IS NULL AND started_at_ms IS NULL AND state = 'open' AND starts_at_ms <= $1 AND ends_at_ms > $1
+
 -- name: progress
 -- Shares that are recorded as won: of closed leases all but the rest, of open ones what their packets say.
 SELECT c.campaign_id, published_left, published_at_ms,

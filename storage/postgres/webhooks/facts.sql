@@ -22,6 +22,15 @@ FROM unnest($1::bigint[], $2::bigint[]) AS asked (user_id, version) JOIN entries
 -- name: payments
 SELECT number, kind, user_id, amount_fen, state, reason, key, card_id, packet_id FROM payments WHERE number = ANY($1)
 
+-- name: campaigns
+SELECT campaign_id, c.name, sponsor_id, external_id, shares, budget_fen, starts_at_ms, ends_at_ms, closed_at_ms, returned_fen,
+       CASE WHEN closed_at_ms IS NOT NULL
+            THEN (SELECT coalesce(sum(numbers - rest), 0) FROM leases l WHERE l.campaign_id = c.campaign_id) ELSE 0 END
+FROM campaigns c LEFT JOIN groups USING (group_id) WHERE campaign_id = ANY($1)
+
+-- name: leases
+SELECT packet_id, campaign_id, first_number FROM leases WHERE packet_id = ANY($1)
+
 -- name: admissions
 SELECT number, packet_id, kind, sender_id, user_id, from_user, depth, at_ms
 FROM admissions JOIN packets USING (packet_id) WHERE number = ANY($1)
