@@ -44,6 +44,8 @@ AMOUNTS_FEN = {
     PacketKind.EQUAL: (200, 200, 200),
     PacketKind.PERSONAL: (888,),
     PacketKind.ENTERPRISE: (888,),
+    PacketKind.ENTERPRISE_LUCKY: (123, 500, 377),
+    PacketKind.ENTERPRISE_EQUAL: (200, 200, 200),
     PacketKind.FISSION: (123, 500, 377),
     PacketKind.EXCLUSIVE: (300, 300),
     PacketKind.PASSWORD: (123, 500, 377),

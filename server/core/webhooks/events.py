@@ -25,10 +25,23 @@ class EventType(StrEnum):
     CAMPAIGN_RESUMED = "campaign.resumed"
     CAMPAIGN_WON = "campaign.won"
     CAMPAIGN_ENDED = "campaign.ended"
+    BILL_SENT = "bill.sent"
+    BILL_FAILED = "bill.failed"
+    BILL_RECEIVED = "bill.received"
+    BILL_REFUNDED = "bill.refunded"
     USER_BANNED = "user.banned"
     USER_UNBANNED = "user.unbanned"
 
 
+OF_PACKETS: Final = (  # their subject is a packet
+    EventType.PACKET_SENT,
+    EventType.PACKET_CLAIMED,
+    EventType.PACKET_FINISHED,
+    EventType.PACKET_REFUNDED,
+    EventType.BILL_SENT,
+    EventType.BILL_RECEIVED,
+    EventType.BILL_REFUNDED,
+)
 OF_CAMPAIGNS: Final = (  # their subject is a campaign; that of CAMPAIGN_WON is a lease
     EventType.CAMPAIGN_STARTED,
     EventType.CAMPAIGN_PAUSED,

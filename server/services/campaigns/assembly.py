@@ -69,20 +69,9 @@ class CampaignServices:
             stores.campaigns, self.board, self.keeper, groups, people, seeds, changes, limits, ids, now_ms, bus
         )
         self.proofs = PoolProofs(stores.campaigns, stores.leases, self.service, seeds)
-        deciding = (
-            self.board,
-            book,
-            self.keeper,
-            stores.campaigns,
-            stores.leases,
-            commit,
-            changes,
-            limits,
-            bus,
-            now_ms,
-        )
-        self.shakes = ShakeService(*deciding, clock.random_part, config.on_overload, config.rest_ms)
         records = stores.campaigns, stores.leases
+        deciding = self.board, book, self.keeper, *records, commit, changes, limits, bus, now_ms
+        self.shakes = ShakeService(*deciding, clock.random_part, config.on_overload, config.rest_ms)
         self.loop = CampaignLoop(*records, self.board, self.keeper, now_ms, is_confirmed, bus)
 
     @property

@@ -42,4 +42,5 @@ class EnterpriseServices:
 def _rules(config: Config) -> BillRules:
     one = config.enterprise
     amounts = one.fen_min, one.fen_max, one.scene_fen_max
-    return BillRules(*amounts, one.scenes, one.event_fen_min, one.user_packets_a_day, one.user_fen_a_day)
+    of_user, of_group = (one.user_packets_a_day, one.user_fen_a_day), (one.group_packets_a_day, one.group_fen_a_day)
+    return BillRules(*amounts, one.scenes, one.event_fen_min, *of_user, *of_group)

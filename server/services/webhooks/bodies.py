@@ -7,39 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
 from server.core import ledger
 from server.core.ids import USER_ID_MAX
-from server.core.webhooks.events import OF_CAMPAIGNS, TEST, EventType
-from storage.postgres.packets.packets import ClaimRow
+from server.core.webhooks.events import TEST, EventType
+from server.services.webhooks.gathered_facts import Facts, claims_of, gathered, share, told_claims
+from server.services.webhooks.sponsor_bodies import SPONSOR_RENDERERS
 from storage.postgres.webhooks.deliveries import EventRow
-from storage.postgres.webhooks.facts import (
-    AdmissionRecord,
-    CampaignRecord,
-    EntryRecord,
-    FactStore,
-    LeaseRecord,
-    PacketRecord,
-    PaymentRecord,
-)
-
-# The number of an event of the first claim alone: a packet's send is number 1 (migration 0014), a lease has none.
-FIRST_CLAIMED: Final[dict[str, int]] = {EventType.PACKET_CLAIMED: 2, EventType.CAMPAIGN_WON: 1}
-
-
-class Facts(NamedTuple):
-    """The records that some events tell of."""
-
-    packets: dict[int, PacketRecord]
-    claims: dict[int, list[ClaimRow]]
-    entries: dict[tuple[int, int], EntryRecord]
-    payments: dict[int, PaymentRecord]
-    admissions: dict[int, AdmissionRecord]
-    leases: dict[int, LeaseRecord]
-    campaigns: dict[int, CampaignRecord]
+from storage.postgres.webhooks.facts import FactStore, PacketRecord
 
 
 def _sent(event: EventRow, facts: Facts) -> dict[str, Any]:
@@ -58,19 +36,9 @@ def _claimed(event: EventRow, facts: Facts) -> dict[str, Any]:
     packet = facts.packets[event.subject]
     return {
         **_packet(packet),
-        "claims": [{"index": one.index, **_share(one)} for one in _told_claims(event, facts)],
-        "left_shares": packet.shares - _claims_of(event)[1],
+        "claims": [{"index": one.index, **share(one)} for one in told_claims(event, facts)],
+        "left_shares": packet.shares - claims_of(event)[1],
     }
-
-
-def _told_claims(event: EventRow, facts: Facts) -> list[ClaimRow]:
-    """The claims that an event tells of, in their order."""
-    first, end = _claims_of(event)
-    return [one for one in facts.claims.get(event.subject, ()) if first <= one.index < end]
-
-
-def _share(claim: ClaimRow) -> dict[str, Any]:
-    return {"user_id": str(claim.user_id), "amount_fen": claim.amount_fen, "at_ms": claim.at_ms}
 
 
 def _finished(event: EventRow, facts: Facts) -> dict[str, Any]:
@@ -133,45 +101,6 @@ def _link_shown(event: EventRow, facts: Facts) -> dict[str, Any]:
     }
 
 
-def _campaign_changed(event: EventRow, facts: Facts) -> dict[str, Any]:
-    campaign = facts.campaigns[event.subject]
-    return {
-        **_campaign(campaign),
-        "shares": campaign.shares,
-        "budget_fen": campaign.budget_fen,
-        "starts_at_ms": campaign.starts_at_ms,
-        "ends_at_ms": campaign.ends_at_ms,
-    }
-
-
-def _campaign_ended(event: EventRow, facts: Facts) -> dict[str, Any]:
-    campaign = facts.campaigns[event.subject]
-    return {
-        **_campaign_changed(event, facts),
-        "won_shares": campaign.won_shares,
-        "spent_fen": campaign.budget_fen - campaign.returned_fen,
-        "returned_fen": campaign.returned_fen,
-        "ended_at_ms": campaign.closed_at_ms,
-    }
-
-
-def _campaign_won(event: EventRow, facts: Facts) -> dict[str, Any]:
-    lease = facts.leases[event.subject]
-    return {
-        **_campaign(facts.campaigns[lease.campaign_id]),
-        "packet_id": str(lease.packet_id),
-        "wins": [
-            {"share": lease.first_number + one.index, **_share(one)} for one in _told_claims(event, facts)
-        ],
-    }
-
-
-def _campaign(campaign: CampaignRecord) -> dict[str, Any]:
-    group = {} if campaign.external_id is None else {"group": campaign.external_id}
-    named = {"campaign_id": str(campaign.campaign_id), "name": campaign.name}
-    return {**named, "sponsor_id": str(campaign.sponsor_id), **group}
-
-
 def _banned(event: EventRow, facts: Facts) -> dict[str, Any]:
     return {"user_id": str(event.subject)}
 
@@ -201,11 +130,7 @@ RENDERERS: Final[dict[str, Callable[[EventRow, Facts], dict[str, Any]]]] = {
     EventType.LINK_SHOWN: _link_shown,
     EventType.WALLET_CHANGED: _changed,
     EventType.PAYMENT_ENDED: _payment_ended,
-    EventType.CAMPAIGN_STARTED: _campaign_changed,
-    EventType.CAMPAIGN_PAUSED: _campaign_changed,
-    EventType.CAMPAIGN_RESUMED: _campaign_changed,
-    EventType.CAMPAIGN_WON: _campaign_won,
-    EventType.CAMPAIGN_ENDED: _campaign_ended,
+    **SPONSOR_RENDERERS,
     EventType.USER_BANNED: _banned,
     EventType.USER_UNBANNED: _banned,
     TEST: _test,
@@ -214,24 +139,7 @@ RENDERERS: Final[dict[str, Callable[[EventRow, Facts], dict[str, Any]]]] = {
 
 async def render(store: FactStore, events: Sequence[EventRow]) -> dict[int, bytes]:
     """The body of each event. Raises StoreUnavailable."""
-    packets = {one.subject for one in events if one.type.startswith("packet.")}
-    claimed = [(one.subject, *_claims_of(one)) for one in events if one.type in FIRST_CLAIMED]
-    changed = {(one.subject, one.number) for one in events if one.type == EventType.WALLET_CHANGED}
-    ended = {one.subject for one in events if one.type == EventType.PAYMENT_ENDED}
-    shown = {one.subject for one in events if one.type == EventType.LINK_SHOWN}
-    won = {one.subject for one in events if one.type == EventType.CAMPAIGN_WON}
-    leases = await store.leases(won) if won else {}
-    campaigns = {one.subject for one in events if one.type in OF_CAMPAIGNS}
-    campaigns |= {lease.campaign_id for lease in leases.values()}
-    facts = Facts(
-        await store.packets(packets) if packets else {},
-        await store.claims(claimed) if claimed else {},
-        await store.entries(changed) if changed else {},
-        await store.payments(ended) if ended else {},
-        await store.admissions(shown) if shown else {},
-        leases,
-        await store.campaigns(campaigns) if campaigns else {},
-    )
+    facts = await gathered(store, events)
     return {one.event_id: _body(one, facts) for one in events}
 
 
@@ -245,9 +153,3 @@ def _body(event: EventRow, facts: Facts) -> bytes:
             "data": {**RENDERERS[event.type](event, facts), **numbers},
         }
     )
-
-
-def _claims_of(event: EventRow) -> tuple[int, int]:
-    """The indexes of the claims that it tells of: from the first one to before the second."""
-    first = FIRST_CLAIMED[event.type]
-    return event.previous - first + 1, event.number - first + 1

@@ -13,26 +13,33 @@ _SQL = statements.load(__file__)
 
 
 class NewBill(NamedTuple):
-    """A bill that is asked for."""
+    """A bill that is asked for. `target_id`: a user or a group; `kind`: that of its packet."""
 
     sponsor_id: int
     number: str
-    user_id: int
+    target_id: int
     amount_fen: int
     greeting: str
     scene: str
+    kind: str
+    shares: int
     asked_at_ms: int
 
 
 class BillRow(NamedTuple):
-    """A bill as it is recorded, and what is recorded of its packet; None while there is no packet, or no claim."""
+    """A bill as it is recorded, and what is recorded of its packet; None while there is no packet.
+
+    `opened_shares`, `opened_fen`: of the claims; `received_at_ms`: of the last one, once all shares are opened.
+    """
 
     sponsor_id: int
     number: str
-    user_id: int
+    target_id: int
     amount_fen: int
     greeting: str
     scene: str
+    kind: str
+    shares: int
     asked_at_ms: int
     failed: str
     packet_id: int | None
@@ -40,11 +47,13 @@ class BillRow(NamedTuple):
     expires_at_ms: int | None
     closed_at_ms: int | None
     refunded_fen: int | None
+    opened_shares: int | None
+    opened_fen: int | None
     received_at_ms: int | None
 
 
 class BillDay(NamedTuple):
-    """What a sponsor may give a user in the day that begins then; 0: any number, any amount."""
+    """What a sponsor may give a user, or a group, in the day that begins then; 0: any number, any amount."""
 
     begin_ms: int
     packets: int
@@ -90,12 +99,12 @@ class BillStore:
         One that has failed is tried again, and judged again by its day.
         """
         async with self._database.transaction() as connection:
-            await connection.execute(_SQL["lock"], bill.sponsor_id, bill.user_id)
+            await connection.execute(_SQL["lock"], bill.sponsor_id, bill.target_id)
             found = await _find(connection, bill.sponsor_id, bill.number)
-            if found is not None and (found[:6] != bill[:6] or not found.failed or found.packet_id is not None):
+            if found is not None and (found[:8] != bill[:8] or not found.failed or found.packet_id is not None):
                 return found
             counted = await connection.fetchrow(
-                _SQL["of_day"], bill.sponsor_id, bill.user_id, day.begin_ms, bill.number
+                _SQL["of_day"], bill.sponsor_id, bill.target_id, day.begin_ms, bill.number
             )
             assert counted is not None
             packets, fen = counted
@@ -109,15 +118,21 @@ class BillStore:
         assert found is not None
         return found
 
-    async def fail(self, sponsor_id: int, number: str, reason: str) -> None:
+    async def fail(self, sponsor_id: int, number: str, reason: str, now_ms: int) -> None:
         """No packet was sent for a bill, unless another attempt has sent it."""
         async with self._database.reading() as connection:
-            await connection.execute(_SQL["fail"], sponsor_id, number, reason)
+            await connection.execute(_SQL["fail"], sponsor_id, number, reason, now_ms)
 
     async def find(self, sponsor_id: int, number: str) -> BillRow | None:
         """The bill with this number; None: there is none."""
         async with self._database.reading() as connection:
             return await _find(connection, sponsor_id, number)
+
+    async def page(self, sponsor_id: int, before_ms: int, before: str, most: int) -> list[BillRow]:
+        """The newest bills of a sponsor that were asked for before this time, or then with a smaller number."""
+        async with self._database.reading() as connection:
+            rows = await connection.fetch(_SQL["page"], sponsor_id, before_ms, before, most)
+        return [BillRow(*row) for row in rows]
 
     async def range(self, sponsor_id: int, kind: str) -> RangeRow | None:
         """What a sponsor gives for such an event; None: nothing."""

@@ -35,6 +35,7 @@ class PacketRecord(NamedTuple):
     best_luck_fen: int | None
     only_for: list[int] | None
     send_at_ms: int | None
+    key: str
 
 
 class EntryRecord(NamedTuple):
@@ -101,6 +102,21 @@ class LeaseRecord(NamedTuple):
     first_number: int
 
 
+class BillFailureRecord(NamedTuple):
+    """An attempt at a bill that was refused."""
+
+    number: int
+    sponsor_id: int
+    bill: str
+    reason: str
+    at_ms: int
+    kind: str
+    target_id: int
+    external_id: str | None
+    amount_fen: int
+    shares: int
+
+
 class FactStore:
     """Statements that read."""
 
@@ -140,6 +156,12 @@ class FactStore:
         async with self._connection.alone() as connection:
             rows = await connection.fetch(_SQL["leases"], list(packet_ids))
         return {row["packet_id"]: LeaseRecord(*row) for row in rows}
+
+    async def bill_failures(self, numbers: Collection[int]) -> dict[int, BillFailureRecord]:
+        """These failures by number."""
+        async with self._connection.alone() as connection:
+            rows = await connection.fetch(_SQL["bill_failures"], list(numbers))
+        return {row["number"]: BillFailureRecord(*row) for row in rows}
 
     async def admissions(self, numbers: Collection[int]) -> dict[int, AdmissionRecord]:
         """These admissions by number."""

@@ -1,7 +1,7 @@
 -- name: packets
 SELECT p.packet_id, p.kind, p.sender_id, p.target_id, g.external_id, p.total_fen, p.shares, p.greeting,
        p.created_at_ms, p.expires_at_ms, p.version, p.claimed_fen, p.refunded_fen, p.closed_at_ms, b.user_id, c.amount_fen,
-       p.only_for, p.send_at_ms
+       p.only_for, p.send_at_ms, p.key
 FROM packets AS p LEFT JOIN groups AS g ON g.group_id = p.target_id
 LEFT JOIN best_lucks AS b ON b.packet_id = p.packet_id
 LEFT JOIN claims AS c ON c.packet_id = b.packet_id AND c.user_id = b.user_id
@@ -30,6 +30,11 @@ FROM campaigns c LEFT JOIN groups USING (group_id) WHERE campaign_id = ANY($1)
 
 -- name: leases
 SELECT packet_id, campaign_id, first_number FROM leases WHERE packet_id = ANY($1)
+
+-- name: bill_failures
+SELECT f.number, f.sponsor_id, f.bill, f.reason, f.at_ms, b.kind, b.target_id, g.external_id, b.amount_fen, b.shares
+FROM bill_failures f JOIN bills b ON b.sponsor_id = f.sponsor_id AND b.number = f.bill
+LEFT JOIN groups g ON g.group_id = b.target_id WHERE f.number = ANY($1)
 
 -- name: admissions
 SELECT number, packet_id, kind, sender_id, user_id, from_user, depth, at_ms
