@@ -33,6 +33,7 @@ from server.services.chat.people import PeopleService
 from server.services.chat.posts import PostReader
 from server.services.chat.standing import StandingService
 from server.services.enterprise.assembly import EnterpriseServices
+from server.services.enterprise.reported import ReportedUsers
 from server.services.everyday.assembly import EverydayServices
 from server.services.fission.pass_on import PassOnService
 from server.services.money.audit_results import AuditResults
@@ -205,7 +206,9 @@ class Services:
         self.cards, self.orders = self.payments.cards, self.payments.orders
         self.forgetting = ForgetService(self.people, self.cards.service)
         bills, send = self._stores.bills, self.payments.sender.send
-        self.enterprise = EnterpriseServices(bills, send, self._config, self._limits, self._clock, seed_keys)
+        self.reported = ReportedUsers(bills, self.changes, self._limits)
+        sent = bills, self.reported, send, self._config, self._limits, self._clock
+        self.enterprise = EnterpriseServices(*sent, seed_keys)
         self.reconciliation = ReconciliationServices(
             self._config, self._stores, self.payments, self._clock, self._bus, self._money_words.smallest
         )
@@ -216,7 +219,7 @@ class Services:
 
     def _make_campaigns(self) -> None:
         parts = self._config.campaigns, self._stores, self._clock, self._limits, self._ids, self._bus
-        names = ("changes", "groups", "people", "seeds", "recovery", "commit")
+        names = ("changes", "groups", "people", "reported", "seeds", "recovery", "commit")
         others: dict[str, Any] = {name: getattr(self, name) for name in names}
         self.campaigns = CampaignServices(
             *parts,
@@ -262,6 +265,7 @@ class Services:
             "names": self.names.batcher,
             "standing": self.standing.batcher,
             "admissions": self.pass_on.batcher,
+            "reported": self.reported.batcher,
             **self.everyday.batchers,
             **self.messages.batchers,
             **self.campaigns.batchers,

@@ -135,6 +135,7 @@ class CampaignHandlers:
             row.highlighted,
             row.group_id,
             row.commitment,
+            row.event_kind,
         )
 
 

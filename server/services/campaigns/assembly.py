@@ -18,6 +18,7 @@ from server.services.campaigns.service import CampaignService
 from server.services.campaigns.shake import ShakeService
 from server.services.chat.groups import GroupService
 from server.services.chat.people import PeopleService
+from server.services.enterprise.reported import ReportedUsers
 from server.services.packets.commit import CommitPath
 from server.services.packets.live_packets import LivePackets
 from server.services.packets.mirror_health import MirrorHealth
@@ -47,6 +48,7 @@ class CampaignServices:
         changes: ChangeFeed,
         groups: GroupService,
         people: PeopleService,
+        reported: ReportedUsers,
         seeds: SeedService,
         health: MirrorHealth,
         packets: LivePackets,
@@ -60,7 +62,9 @@ class CampaignServices:
             return commit.unrecorded if health.decides else 0
 
         self.config = config
-        self.board = CampaignBoard(stores.campaigns, groups, changes, config.count_step, now_ms, unrecorded)
+        self.board = CampaignBoard(
+            stores.campaigns, groups, reported, changes, config.count_step, now_ms, unrecorded
+        )
         pools = Pools(seeds, stores.campaigns, stores.leases, self.board.get, book.dealt_to)
         closing = PacketClosing(stores.packets, stores.mirror, health, packets, pools.terms_of)
         leasing = stores.leases, book, self.board, pools, packets, recovery, closing, ids, server_id, now_ms
@@ -70,7 +74,7 @@ class CampaignServices:
         )
         self.proofs = PoolProofs(stores.campaigns, stores.leases, self.service, seeds)
         records = stores.campaigns, stores.leases
-        deciding = self.board, book, self.keeper, *records, commit, changes, limits, bus, now_ms
+        deciding = self.board, book, self.keeper, *records, commit, reported, changes, limits, bus, now_ms
         self.shakes = ShakeService(*deciding, clock.random_part, config.on_overload, config.rest_ms)
         self.loop = CampaignLoop(*records, self.board, self.keeper, now_ms, is_confirmed, bus)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Container
 from typing import Final, NamedTuple
 
 from server.core.campaigns.pacing import Pace
@@ -96,7 +96,7 @@ class ShakeCounts(NamedTuple):
 class LiveCampaign:
     """One campaign. `given` is what all servers have given away, as far as this one knows."""
 
-    def __init__(self, row: CampaignRow, audience: Collection[int] | None) -> None:
+    def __init__(self, row: CampaignRow, audience: Container[int] | None) -> None:
         self.row = row
         self.audience = audience  # None: all users
         self.pace = Pace(row.shares, row.starts_at_ms, row.ends_at_ms)
@@ -129,8 +129,12 @@ class LiveCampaign:
         return stage_of(Wanted(self.row.state), now_ms, self.row.starts_at_ms, self.row.ends_at_ms)
 
     def may_shake(self, user_id: int) -> bool:
-        """Whether it is for this user."""
+        """Whether it is for this user, as far as memory knows: see EventAudience."""
         return self.audience is None or user_id in self.audience
+
+    def is_shown_to(self, user_id: int) -> bool:
+        """Whether a user may see it: of one for followers others are told what it takes to shake."""
+        return bool(self.row.event_kind) or self.may_shake(user_id)
 
     def take_counts(self) -> ShakeCounts:
         """Shakes since the last call."""

@@ -20,9 +20,11 @@ from server.core.campaigns.terms import Stage
 from server.core.limits import Limits
 from server.core.packet import WON, Decision
 from server.core.refusals import Reason, RequestRefused
+from server.services.campaigns import outsiders
 from server.services.campaigns.board import CampaignBoard
 from server.services.campaigns.leases import LeaseBook, LeaseKeeper
 from server.services.campaigns.live_campaign import NO_WIN, LiveCampaign, Won
+from server.services.enterprise.reported import EventAudience, ReportedUsers
 from server.services.packets.commit import CommitPath
 from server.services.packets.grab_open import FAILURES_MAX, WinRejected
 from server.services.packets.requests import WinRequest
@@ -58,6 +60,7 @@ class ShakeService:
         campaigns: CampaignStore,
         leases: LeaseStore,
         commit: CommitPath,
+        reported: ReportedUsers,
         changes: ChangeFeed,
         limits: Limits,
         bus: Bus,
@@ -67,12 +70,10 @@ class ShakeService:
         rest_ms: int,
     ) -> None:
         """`on_overload`: what a shake is answered with then. `rest_ms`: when a user who rests may shake again."""
-        self._board = board
-        self._book = book
-        self._keeper = keeper
-        self._campaigns = campaigns
-        self._leases = leases
+        self._board, self._book, self._keeper = board, book, keeper
+        self._campaigns, self._leases = campaigns, leases
         self._commit = commit
+        self._reported = reported
         self._changes = changes
         self._bus = bus
         self._now_ms = now_ms
@@ -91,7 +92,10 @@ class ShakeService:
         if live is None:
             return self._of_unknown(campaign_id, user_id, session, seq)
         now_ms = self._now_ms()
-        shook = self._before_chance(live, user_id, now_ms)
+        try:
+            shook = self._before_chance(live, user_id, now_ms)
+        except outsiders.UnknownUser as unknown:
+            return self._later(unknown.audience, ShakeRequest(campaign_id, user_id, session, seq))
         if shook is None:
             if not live.pace.takes(user_id, self._random_part()):
                 shook = NOTHING
@@ -110,7 +114,7 @@ class ShakeService:
                 return ENDED
             return self._rest if stage is Stage.PAUSED else Shook(Result.REST, row.starts_at_ms - now_ms)
         if not live.may_shake(user_id):
-            raise RequestRefused(Reason.NO_SUCH_CAMPAIGN)
+            outsiders.refuse(live, user_id)
         if now_ms // SECOND_MS != live.pace.second:
             live.pace.begin(now_ms, live.given, self._changes.others + 1)
             live.is_overloaded = self._commit.almost_overloaded
@@ -120,6 +124,19 @@ class ShakeService:
         if known is not None and known.shares >= live.wins.limit:
             return Shook(Result.LIMIT, win=known.latest)
         return ENDED if not live.published_left else None
+
+    def _later(self, audience: EventAudience, request: ShakeRequest) -> None:
+        """Ask the record whether the campaign is for this user, then decide."""
+        looked_up = self._reported.look_up(audience, request.user_id)
+        self.waiting += 1
+        looked_up.add_done_callback(partial(self._known_user, request))
+
+    def _known_user(self, request: ShakeRequest, looked_up: asyncio.Future[bool]) -> None:
+        self.waiting -= 1
+        asked = request.campaign_id, request.user_id, request.session, request.seq
+        outcome = outsiders.decided(looked_up, partial(self.shake, *asked))
+        if outcome is not None:
+            self._bus.reply(request, outcome)
 
     def _overloaded(self, live: LiveCampaign) -> Shook:
         """No number is consumed."""

@@ -10,6 +10,7 @@ from server.core.enterprise.bills import BillRules
 from server.core.limits import Limits
 from server.services.enterprise.bills import BillService, Send
 from server.services.enterprise.events import EventService
+from server.services.enterprise.reported import ReportedUsers
 from server.services.seeds.seals import Seals
 from storage.postgres.enterprise.bills import BillStore
 
@@ -20,6 +21,7 @@ class EnterpriseServices:
     def __init__(
         self,
         store: BillStore,
+        reported: ReportedUsers,
         send: Send,
         config: Config,
         limits: Limits,
@@ -28,7 +30,8 @@ class EnterpriseServices:
     ) -> None:
         """`send`: as a user sends a packet."""
         self.bills = BillService(store, send, _rules(config), limits, clock.now_ms)
-        self.events = EventService(store, self.bills, Seals(seed_keys), limits, clock.now_ms, clock.random_bytes)
+        given = self.bills, reported, Seals(seed_keys), limits
+        self.events = EventService(store, *given, clock.now_ms, clock.random_bytes)
 
     def use_keys(self, seed_keys: Mapping[str, bytes]) -> None:
         """These seal and unseal the seeds of ranges from now on."""

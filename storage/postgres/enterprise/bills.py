@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, NamedTuple
 
 from storage import statements
@@ -82,6 +83,14 @@ class RangeRow(NamedTuple):
     set_at_ms: int
 
 
+class ReportedRow(NamedTuple):
+    """A user of whom an event of a kind was reported to a sponsor."""
+
+    sponsor_id: int
+    kind: str
+    user_id: int
+
+
 class BillStore:
     """Statements on bills, ranges and events. All methods raise StoreUnavailable: then ask again."""
 
@@ -153,13 +162,30 @@ class BillStore:
             await connection.execute(_SQL["drop_range"], sponsor_id, kind)
         return before
 
-    async def report(self, sponsor_id: int, event_id: str, kind: str, user_id: int, at_ms: int) -> tuple[str, int]:
-        """Record an event, once; the kind and the user that its id was reported with first."""
+    async def report(self, sponsor_id: int, event_id: str, kind: str, user_id: int, at_ms: int) -> int | None:
+        """Record an event, once, and its user; the number of the user's record.
+
+        None: its id was reported before with another kind or user.
+        """
+        whom = sponsor_id, kind, user_id
         async with self._database.transaction() as connection:
             await connection.execute(_SQL["report"], sponsor_id, event_id, kind, user_id, at_ms)
             row = await connection.fetchrow(_SQL["event"], sponsor_id, event_id)
-        assert row is not None
-        return row["kind"], row["user_id"]
+            assert row is not None
+            if tuple(row) != (kind, user_id):
+                return None
+            number: int | None = await connection.fetchval(_SQL["reported_number"], *whom)
+            if number is None:
+                await connection.execute(_SQL["lock_reported"], user_id)
+                await connection.execute(_SQL["add_reported"], *whom, at_ms)
+                number = await connection.fetchval(_SQL["reported_number"], *whom)
+            return number
+
+    async def reported(self, asked: Collection[ReportedRow]) -> set[ReportedRow]:
+        """Those of whom such an event was reported."""
+        columns = [list(column) for column in zip(*asked, strict=True)]
+        async with self._database.reading() as connection:
+            return {ReportedRow(*row) for row in await connection.fetch(_SQL["reported"], *columns)}
 
 
 async def _find(connection: Connection, sponsor_id: int, number: str) -> BillRow | None:

@@ -63,3 +63,18 @@ INSERT INTO sponsor_events (sponsor_id, event_id, kind, user_id, at_ms) VALUES (
 
 -- name: event
 SELECT kind, user_id FROM sponsor_events WHERE sponsor_id = $1 AND event_id = $2
+
+-- name: lock_reported
+-- Rows of one user get their numbers in the order in which they are committed: other servers follow them by number.
+SELECT pg_advisory_xact_lock(hashtextextended('reported ' || $1::bigint, 0))
+
+-- name: add_reported
+INSERT INTO reported_users (sponsor_id, kind, user_id, at_ms) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING
+
+-- name: reported_number
+SELECT number FROM reported_users WHERE sponsor_id = $1 AND kind = $2 AND user_id = $3
+
+-- name: reported
+SELECT sponsor_id, kind, user_id
+FROM unnest($1::bigint[], $2::text[], $3::bigint[]) AS asked (sponsor_id, kind, user_id)
+JOIN reported_users USING (sponsor_id, kind, user_id)

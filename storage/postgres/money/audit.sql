@@ -579,7 +579,7 @@ WHERE next_number <> coalesce(leased, 0) OR coalesce(last, 0) > next_number
 
 -- name: wins
 -- Every claim of a lease is one win of its user, and no user has more than the campaign allows. Winners of a campaign for a
--- group were its members (of groups without a member list: not checked).
+-- group were its members (of groups without a member list: not checked), those of one for users with an event had been reported.
 WITH shares AS (
     SELECT l.campaign_id, c.user_id, packet_id, index FROM leases l JOIN claims c USING (packet_id)
 )
@@ -597,6 +597,12 @@ SELECT format('campaign %s: user %s has won, it was for the members of group %s'
 FROM wins w JOIN campaigns USING (campaign_id) JOIN groups g USING (group_id)
 LEFT JOIN memberships m ON m.group_id = g.group_id AND m.user_id = w.user_id AND m.joined_at_ms IS NOT NULL
 WHERE g.kind <> 'signed' AND m.user_id IS NULL
+UNION ALL
+SELECT format('campaign %s: user %s has won, and no event %s of sponsor %s was reported', campaign_id, w.user_id,
+              c.event_kind, c.sponsor_id)
+FROM wins w JOIN campaigns c USING (campaign_id)
+LEFT JOIN reported_users r ON r.sponsor_id = c.sponsor_id AND r.kind = c.event_kind AND r.user_id = w.user_id
+WHERE c.event_kind <> '' AND r.user_id IS NULL
 
 -- name: campaigns
 -- With the tree of the server seed, and its leases; one with nulls if there is none.
