@@ -108,6 +108,7 @@ def _pages() -> Iterator[Route]:
     made, wanted = pages.PageLinkReply, pages.PageLinkBody
     yield Route("POST", "/v1/packets/{packet_id}/page-link", on.make_link, made, wanted)
     yield Route("POST", "/c/open", on.open, shown, query=query, by_link=True)
+    yield Route("POST", "/c/say", on.say, shown, pages.PageWordsBody, query=query, by_link=True)
     yield Route("GET", "/c/result", on.result, shown, query=query, by_link=True)
 
 
