@@ -264,3 +264,15 @@ async def test_planted_discrepancy_of_a_groups_bill_is_named(
     report = await audit(database, SEED_KEYS)
     (found,) = [one.discrepancies for one in report.findings if one.name == "bills"]
     assert any(told in line for line in found), found
+
+
+async def test_shares_of_a_group_are_drawn_within_the_bounds(
+    server: Server, backend: Client, group_id: int, connect: Connect, sql: asyncpg.Connection[asyncpg.Record]
+) -> None:
+    users = [await connect(server, user_id) for user_id in (ANN, BEN, CAI)]
+    for number in range(3):
+        sent = await backend.send_group_bill(SPONSOR, f"B-{number}", group_id, LUCKY, 301, 3)
+        amounts = [(await one.open(sent.packet_id)).amount_fen for one in users]
+        assert sorted(one or 0 for one in amounts) == [100, 100, 101]
+    rows = await sql.fetch("SELECT DISTINCT share_fen_min, share_fen_max FROM packets")
+    assert [tuple(row) for row in rows] == [(100, 20_000)]
