@@ -75,8 +75,8 @@ class CampaignLine(msgspec.Struct, array_like=True, gc=False):
     """A campaign. `state` is scheduled, running, paused or ended.
 
     At `left_at_ms` at most `at_most_left` shares were left; it never rises, and is 0 only if none is left.
-    `per_user_limit`: shares that a user may win. `highlighted`: its entry is marked. `group_id` 0: for all users, or
-    with `event_kind` for those of whom such an event of the sponsor was reported (follow, sign_up).
+    `per_user_limit`: shares that a user may win. `highlighted`: its entry is marked. `group_id` 0: for all users,
+    or with `event_kind` for those of whom such an event of the sponsor was reported (follow, sign_up).
     """
 
     campaign_id: int
@@ -147,8 +147,8 @@ class CreateCampaign(Message, tag=84):
     """Chat backend only: a campaign of a sponsor, whose wallet pays `budget_fen` at once. Keyed like SendPacket.
 
     `scheme` bands: `bands` is the table, and the budget must be what it adds up to. draws: amounts of
-    `share_fen_min` to `share_fen_max` are drawn, and `bands` are planted: their shares are rounded down. `event_kind`
-    follow or sign_up: only users of whom such an event of the sponsor was reported (ReportEvent) may shake.
+    `share_fen_min` to `share_fen_max` are drawn, and `bands` are planted: their shares are rounded down.
+    `event_kind` follow or sign_up: only users of whom such an event of the sponsor was reported (ReportEvent) may shake.
     """
 
     key: str

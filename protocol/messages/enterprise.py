@@ -50,8 +50,8 @@ class SendBill(Message, tag=92):
 class BillSent(Message, tag=192):
     """A bill. `status`: SENDING, SENT, FAILED (`reason`), RECEIVED, RFUND_ING or REFUND.
 
-    `packet_id`, `…_at_ms` and `refunded_fen` are 0 as long as there is none. A bill is for a user or for a group: the
-    other id is 0. `received_at_ms`: when the last of its shares was opened.
+    `packet_id`, `…_at_ms` and `refunded_fen` are 0 as long as there is none. A bill is for a user or for a group:
+    the other id is 0. `received_at_ms`: when the last of its shares was opened.
     """
 
     sponsor_id: int
@@ -117,8 +117,8 @@ class EventRangeSet(Message, tag=195):
 class SendGroupBill(Message, tag=96):
     """Send a packet to a group in a sponsor's name: `shares` shares of `amount_fen` in all.
 
-    `packet_kind`: enterprise_lucky or enterprise_equal. The bounds of SendBill are those of a share. The same number
-    with the same content finds it.
+    `packet_kind`: enterprise_lucky or enterprise_equal. The bounds of SendBill are those of a share. The same
+    number with the same content finds it.
     """
 
     sponsor_id: Person
@@ -137,7 +137,7 @@ class GroupBillSent(BillSent, tag=196):
 
 
 class ListBills(Message, tag=97):
-    """The bills of a sponsor, those that were asked for last first. `cursor`: the `next_cursor` of the page before."""
+    """The bills of a sponsor, the newest first. `cursor`: the `next_cursor` of the page before."""
 
     sponsor_id: Person
     cursor: str = ""

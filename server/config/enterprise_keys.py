@@ -11,10 +11,14 @@ from server.config.rules import AMOUNT, Rule, whole
 SCENE: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
 ENTERPRISE_KEYS: Final = {
     "enterprise.fen_min": ConfigKey(
-        "smallest packet in a sponsor's name without a scene, in a group the smallest share, in the smallest unit of money", AMOUNT, HUP
+        "smallest packet in a sponsor's name without a scene (in a group: share), in the smallest unit of money",
+        AMOUNT,
+        HUP,
     ),
     "enterprise.fen_max": ConfigKey(
-        "largest packet in a sponsor's name without a scene, in a group the largest share, in the smallest unit of money", AMOUNT, HUP
+        "largest packet in a sponsor's name without a scene (in a group: share), in the smallest unit of money",
+        AMOUNT,
+        HUP,
     ),
     "enterprise.scenes": ConfigKey(
         "ids of scenes, with which such a packet may be smaller or larger",
@@ -22,7 +26,9 @@ ENTERPRISE_KEYS: Final = {
         HUP,
     ),
     "enterprise.scene_fen_max": ConfigKey(
-        "largest packet in a sponsor's name with a scene, in a group the largest share, in the smallest unit of money", AMOUNT, HUP
+        "largest packet in a sponsor's name with a scene (in a group: share), in the smallest unit of money",
+        AMOUNT,
+        HUP,
     ),
     "enterprise.event_fen_min": ConfigKey(
         "smallest amount that a sponsor may give for an event (follow, sign_up), in the smallest unit of money",

@@ -164,7 +164,7 @@ def _check_amount(request: PacketRequest, limits: Limits, smallest: str) -> None
 
 
 def caps_of(request: PacketRequest, limits: Limits) -> Caps:
-    """The smallest and the largest share of a packet to be. A bill for one user has a bound of its own (core/enterprise)."""
+    """The smallest and the largest share. A bill for one user has a bound of its own (see core/enterprise)."""
     if request.share_caps is not None:
         return request.share_caps
     if request.kind.row.sent_by is SentBy.BILLS:

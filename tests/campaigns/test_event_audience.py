@@ -1,4 +1,4 @@
-"""Campaigns for users of whom an event was reported: decided by the record, in step on all servers, cheap to refuse."""
+"""Campaigns for users of whom an event was reported: decided by the record, in step on all servers."""
 
 from __future__ import annotations
 

@@ -17,8 +17,8 @@ __all__ = ["make_receiver"]
 HOUR_MS = 3_600_000
 WON = "campaign.won"
 LEASE = """
-INSERT INTO packets (packet_id, sender_id, key, kind, target_id, total_fen, shares, share_fen_min, share_fen_max, greeting,
-                     created_at_ms, expires_at_ms, version, claimed_fen)
+INSERT INTO packets (packet_id, sender_id, key, kind, target_id, total_fen, shares, share_fen_min, share_fen_max,
+                     greeting, created_at_ms, expires_at_ms, version, claimed_fen)
 VALUES ($1, $3, 'lease', 'shake', $2, 4096, 4096, 1, 1, '', 1, 2, $4, $4)
 """
 
@@ -48,9 +48,7 @@ async def win(festival: Festival, client: Client, campaign_id: int) -> dict[str,
 
 def told(receiver: Receiver) -> list[dict[str, Any]]:
     """All wins that were received, each with its packet."""
-    return [
-        {"packet_id": one.data["packet_id"], **line} for one in receiver.of(WON) for line in one.data["wins"]
-    ]
+    return [{"packet_id": one.data["packet_id"], **line} for one in receiver.of(WON) for line in one.data["wins"]]
 
 
 def numbers(receiver: Receiver, packet_id: str) -> list[tuple[int, int]]:

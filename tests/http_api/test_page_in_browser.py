@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from playwright.async_api import CDPSession, Page, expect
 
-from server.http_api.page.shell import shell
 from protocol.messages import TextPosted
+from server.http_api.page.shell import shell
 from tests.conftest import API_KEYS, DAY_MS, Connect, StartServer, Turn
 from tests.http_api.client import Api
 from tests.http_api.conftest import ADDRESS, Dial

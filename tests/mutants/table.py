@@ -42,8 +42,14 @@ CAMPAIGNS_STORE, CAMPAIGNS_SQL = (
 LEASES_STORE, LEASES_SQL = "storage/postgres/campaigns/leases.py", "storage/postgres/campaigns/leases.sql"
 SHAKES, PACING = "server/services/campaigns/shake.py", "server/core/campaigns/pacing.py"
 STORED_STATE = "server/services/packets/stored_state.py"
-REPORTED, T_EVENT_AUDIENCE = "server/services/enterprise/reported.py", "tests/campaigns/test_event_audience.py::test_"
-T_CAMPAIGN_HOOKS, T_GROUP_BILLS = "tests/campaigns/test_webhooks.py::test_", "tests/services/test_group_bills.py::test_"
+REPORTED, T_EVENT_AUDIENCE = (
+    "server/services/enterprise/reported.py",
+    "tests/campaigns/test_event_audience.py::test_",
+)
+T_CAMPAIGN_HOOKS, T_GROUP_BILLS = (
+    "tests/campaigns/test_webhooks.py::test_",
+    "tests/services/test_group_bills.py::test_",
+)
 T_TICKETS, T_HOARDING = "tests/core/test_tickets.py::test_", "tests/services/test_hoarding.py::test_"
 T_PACKET, T_AMOUNTS = "tests/core/test_packet.py::test_", "tests/core/test_amounts.py::test_"
 T_COMMIT, T_FAULTS = "tests/services/test_commit.py::test_", "tests/services/test_faults.py::test_"
@@ -5914,8 +5920,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "the audit does not name a packet without its bill",
         "bills",
         "storage/postgres/money/audit.sql",
-        "(p.kind, p.target_id, p.shares, p.total_fen) IS DISTINCT FROM (b.kind, b.target_id, b.shares, b.amount_fen)",
-        "(p.kind, p.target_id, p.shares, p.total_fen) <> (b.kind, b.target_id, b.shares, b.amount_fen)",
+        "p.total_fen) IS DISTINCT FROM (b.kind,",
+        "p.total_fen) <> (b.kind,",
         (T_BILLS + "planted_discrepancy_of_a_bill_is_named[says nothing]",),
     ),
     Mutation(

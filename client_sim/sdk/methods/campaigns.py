@@ -62,8 +62,8 @@ class CampaignMethods(Requests):
         """Make a campaign; its whole budget leaves the sponsor's wallet at once. For `key` see `send_packet`.
 
         `scheme` "bands": `bands` is the table of amounts, and the budget is what it adds up to. "draws": amounts of
-        `share_fen_min` to `share_fen_max` are drawn, `bands` are planted among them. `event_kind` "follow", "sign_up":
-        only users of whom such an event of the sponsor was reported (`report_event`) may shake.
+        `share_fen_min` to `share_fen_max` are drawn, `bands` are planted among them. `event_kind` "follow" or
+        "sign_up": only users of whom such an event of the sponsor was reported (`report_event`) may shake.
         Raises Forbidden, NotASponsor, BadCampaign, BadBudget, NotEnoughMoney, KeyReused, NoSuchGroup.
         """
         request = messages.CreateCampaign(

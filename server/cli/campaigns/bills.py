@@ -20,7 +20,16 @@ from server.cli.shared.words import Text
 
 KINDS: Final = {"lucky": messages.ENTERPRISE_LUCKY, "equal": messages.ENTERPRISE_EQUAL}
 SHOWN: Final = {"user_id", "group_id", "packet_id", "sent_at_ms", "received_at_ms", "refunded_fen", "reason"}
-LISTED: Final = ("bill_number", "user_id", "group_id", "amount_fen", "shares", "status", "opened_fen", "refunded_fen")
+LISTED: Final = (
+    "bill_number",
+    "user_id",
+    "group_id",
+    "amount_fen",
+    "shares",
+    "status",
+    "opened_fen",
+    "refunded_fen",
+)
 
 bill_cli = cyclopts.App(
     name="bill",
@@ -94,9 +103,7 @@ def send(
 
 
 @bill_cli.command
-def show(
-    sponsor: User, number: Text, /, *, as_json: AsJson = False, server: BackendOptions = AS_BACKEND
-) -> int:
+def show(sponsor: User, number: Text, /, *, as_json: AsJson = False, server: BackendOptions = AS_BACKEND) -> int:
     """Show a bill: how far it is, and what was opened of it and came back.
 
     Example: hongbao bill show 888 B-1

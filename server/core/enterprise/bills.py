@@ -20,9 +20,7 @@ NUMBER: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
 NUMBER_BYTES_MAX: Final = 48  # also of those that the server makes
 NO_SCENE: Final = ""
 KEY: Final = "bill:"  # of the packet of a bill, before its number
-TO_GROUP: Final = tuple(
-    kind for kind in PacketKind if kind.row.sent_by is SentBy.BILLS and kind.row.goes_to_group
-)
+TO_GROUP: Final = tuple(kind for kind in PacketKind if kind.row.sent_by is SentBy.BILLS and kind.row.goes_to_group)
 
 
 class BillStatus(StrEnum):
@@ -132,9 +130,7 @@ def _check_amount(one: BillRequest, rules: BillRules) -> None:
     why = "without a scene" if one.scene == NO_SCENE else ""
     if one.shares > 1:
         why = f"{one.shares} shares of {low} to {high} each{', ' * bool(why)}{why}"
-    check_number(
-        "amount_fen", one.amount_fen, low * one.shares, high * one.shares, Reason.BAD_AMOUNT, why=why
-    )
+    check_number("amount_fen", one.amount_fen, low * one.shares, high * one.shares, Reason.BAD_AMOUNT, why=why)
     if one.kind.row.allocation is Allocation.EVEN and one.amount_fen % one.shares:
         raise RequestRefused(Reason.BAD_AMOUNT, f"amount_fen: {one.amount_fen} makes no {one.shares} even shares")
 
@@ -145,7 +141,7 @@ def share_caps(one: BillRequest, rules: BillRules) -> Caps:
 
 
 def most_a_day(rules: BillRules, to_group: bool) -> tuple[int, int]:
-    """How many packets one user, or one group, gets of a sponsor in a day, and how much in all; 0: without a bound."""
+    """How many packets a user or a group gets of a sponsor in a day, and how much in all; 0: without a bound."""
     if to_group:
         return rules.group_packets_a_day, rules.group_fen_a_day
     return rules.user_packets_a_day, rules.user_fen_a_day

@@ -66,7 +66,7 @@ class CampaignBody(Request):
 
     `scheme` bands: `bands` is the table of amounts, 1,000,000 parts together, and the budget is what it adds up to.
     draws: amounts from `share_fen_min` to `share_fen_max` are drawn, and `bands` are planted among them. `group` or
-    `group_id`: only its members may shake. `event_kind`: only users of whom such an event of the sponsor was reported.
+    `group_id`: only its members may shake. `event_kind`: only users of whom such an event was reported.
     """
 
     sponsor_id: UserId

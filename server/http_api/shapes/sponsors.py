@@ -6,7 +6,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from msgspec import UNSET, Meta, UnsetType
 
-from server.config.rules import FEN_MAX
+from server.config.rules import FEN_MAX, SHARES_MAX
 from server.core.enterprise.bills import BillStatus
 from server.core.enterprise.events import EventKind
 from server.http_api.numbers import Id, UserId

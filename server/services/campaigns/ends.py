@@ -1,4 +1,4 @@
-"""The loop behind campaigns: leases ahead of need, starts and wins told, ends in time, what is left paid back once."""
+"""The loop behind campaigns: leases ahead of need, starts and wins told, ends in time, the rest paid back once."""
 
 from __future__ import annotations
 
@@ -81,7 +81,9 @@ class CampaignLoop:
     async def start(self) -> None:
         """Webhooks tell once of each campaign that runs."""
         now_ms = self._now_ms()
-        starting = [live for live in self._board.all() if not live.has_started and live.stage(now_ms) is Stage.RUNNING]
+        starting = [
+            live for live in self._board.all() if not live.has_started and live.stage(now_ms) is Stage.RUNNING
+        ]
         if starting:
             await self._store.start_due(now_ms)
         for live in starting:

@@ -26,7 +26,9 @@ def refuse(live: LiveCampaign, user_id: int) -> NoReturn:
         raise RequestRefused(Reason.NO_SUCH_CAMPAIGN)
     if live.audience.known(user_id) is None:
         raise UnknownUser(live.audience)
-    raise RequestRefused(Reason.NOT_ALLOWED, f"no event {live.row.event_kind} of the sponsor was reported of the user")
+    raise RequestRefused(
+        Reason.NOT_ALLOWED, f"no event {live.row.event_kind} of the sponsor was reported of the user"
+    )
 
 
 def decided(looked_up: asyncio.Future[bool], shake: Callable[[], Shook | None]) -> Shook | Reason | None:

@@ -1,4 +1,4 @@
-"""Use cases of bills: send a packet in a sponsor's name, once per bill number, to a user or a group, and tell how far it is.
+"""Use cases of bills: send a packet in a sponsor's name, once per bill number, and tell how far it is.
 
 A bill is recorded before its packet, with the day's limits under a lock. Its packet has the key of the bill, so an
 attempt whose outcome is unknown is repeated, and finds the packet. What a bill says follows from the records.

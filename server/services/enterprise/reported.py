@@ -1,7 +1,7 @@
 """Of whom an event was reported to a sponsor: users who may shake in a campaign that is for them.
 
-The record decides. Memory holds of each user who has asked whether they are in, so a user costs one look-up. A report
-drops what memory says of its user on all servers, over the change feed, before it is answered.
+The record decides. Memory holds of each user who has asked whether they are in, so a user costs one look-up. A
+report drops what memory says of its user on all servers, over the change feed, before it is answered.
 """
 
 from __future__ import annotations

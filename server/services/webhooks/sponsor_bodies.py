@@ -40,9 +40,7 @@ def _campaign_won(event: EventRow, facts: Facts) -> dict[str, Any]:
     return {
         **_campaign(facts.campaigns[lease.campaign_id]),
         "packet_id": str(lease.packet_id),
-        "wins": [
-            {"share": lease.first_number + one.index, **share(one)} for one in told_claims(event, facts)
-        ],
+        "wins": [{"share": lease.first_number + one.index, **share(one)} for one in told_claims(event, facts)],
     }
 
 

@@ -151,6 +151,6 @@ class LeaseStore:
 
 
 async def tell_all_wins(connection: Connection, campaign_id: int, now_ms: int) -> None:
-    """Write the events of all wins of a campaign whose leases are closed, also of those that another server tells now."""
+    """Write the events of all wins of a campaign whose leases are closed; waits for a server that tells of some."""
     await connection.execute(_SQL["lock_untold"], campaign_id)
     await connection.execute(_SQL["tell_wins"], [campaign_id], now_ms)
