@@ -148,7 +148,7 @@ class CreateCampaign(Message, tag=84):
 
     `scheme` bands: `bands` is the table, and the budget must be what it adds up to. draws: amounts of
     `share_fen_min` to `share_fen_max` are drawn, and `bands` are planted: their shares are rounded down.
-    `event_kind` follow or sign_up: only users of whom such an event of the sponsor was reported (ReportEvent) may shake.
+    `event_kind` follow or sign_up: only users of whom such an event of the sponsor was reported may shake.
     """
 
     key: str

@@ -48,7 +48,7 @@ class EnterpriseMethods(Requests):
         scene_id: str = "",
         client_seed: bytes = b"",
     ) -> messages.GroupBillSent:
-        """Send a packet to a group in a sponsor's name, once per `bill_number`: `amount_fen` in all, so many shares.
+        """Send a packet to a group in a sponsor's name, once per `bill_number`: `amount_fen` in all.
 
         `packet_kind`: `enterprise_lucky` (drawn) or `enterprise_equal` (even). The rest as in `send_bill`.
         """

@@ -12,7 +12,7 @@ from server.services.campaigns.live_campaign import LiveCampaign
 from server.services.enterprise.reported import EventAudience
 
 
-class UnknownUser(Exception):
+class UnknownShaker(Exception):
     """Whether a campaign is for this user is not known: the record must be asked."""
 
     def __init__(self, audience: EventAudience) -> None:
@@ -21,11 +21,11 @@ class UnknownUser(Exception):
 
 
 def refuse(live: LiveCampaign, user_id: int) -> NoReturn:
-    """Raise RequestRefused, or UnknownUser. Whether there is a campaign for a group, others are not told."""
+    """Raise RequestRefused, or UnknownShaker. Whether there is a campaign for a group, others are not told."""
     if not isinstance(live.audience, EventAudience):
         raise RequestRefused(Reason.NO_SUCH_CAMPAIGN)
     if live.audience.known(user_id) is None:
-        raise UnknownUser(live.audience)
+        raise UnknownShaker(live.audience)
     raise RequestRefused(
         Reason.NOT_ALLOWED, f"no event {live.row.event_kind} of the sponsor was reported of the user"
     )

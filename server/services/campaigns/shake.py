@@ -94,7 +94,7 @@ class ShakeService:
         now_ms = self._now_ms()
         try:
             shook = self._before_chance(live, user_id, now_ms)
-        except outsiders.UnknownUser as unknown:
+        except outsiders.UnknownShaker as unknown:
             return self._later(unknown.audience, ShakeRequest(campaign_id, user_id, session, seq))
         if shook is None:
             if not live.pace.takes(user_id, self._random_part()):
