@@ -6347,8 +6347,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "event audience: all users shake",
         "I7",
         REPORTED,
-        "        return self._known.get(user_id, False)",
-        "        return self._known.get(user_id, True)",
+        " and self._known.get(user_id, False)",
+        " and self._known.get(user_id, True)",
         (T_EVENT_AUDIENCE + "only_users_with_the_event_shake_and_from_then_on",),
     ),
     Mutation(

@@ -11,8 +11,8 @@ from cyclopts import Parameter
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import NotAllowed
 from protocol import messages
+from server.cli.campaigns.answers import AsJson, fields, print_from_backend
 from server.cli.shared.as_backend import AS_BACKEND, BackendOptions
-from server.cli.shared.backend_answers import AsJson, fields, print_from_backend
 from server.cli.shared.numbers import Count, Fen, Id
 from server.cli.shared.resources import CommandFailed, WrongOptions
 from server.cli.shared.users import User

@@ -10,9 +10,9 @@ import cyclopts
 
 from client_sim.sdk.client import Client
 from protocol import messages
+from server.cli.campaigns.answers import AsJson, fields, print_from_backend
 from server.cli.campaigns.terms import CampaignTerms
 from server.cli.shared.as_backend import AS_BACKEND, BackendOptions
-from server.cli.shared.backend_answers import AsJson, fields, print_from_backend
 from server.cli.shared.numbers import Count, Id
 from server.cli.shared.options import DATA, ConfigOption, DataOption, PostgresOption
 from server.cli.shared.pool_report import recorded_proof

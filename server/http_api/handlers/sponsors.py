@@ -30,9 +30,9 @@ class SponsorRequests:
         """Send a packet to a user or a group in a sponsor's name, once per bill number"""
         self._gate.check_current()
         body = call.body
-        content = body.amount_fen, body.greeting or DEFAULT_GREETING, body.scene_id, bytes.fromhex(body.client_seed)
-        whom = call.path["sponsor_id"], body.bill_number, await self._target(body)
-        asked = BillRequest(*whom, *content, kind=PacketKind(body.packet_kind), shares=body.shares)
+        whom = call.path["sponsor_id"], body.bill_number, await self._target(body), body.amount_fen
+        about = body.greeting or DEFAULT_GREETING, body.scene_id, bytes.fromhex(body.client_seed)
+        asked = BillRequest(*whom, *about, PacketKind(body.packet_kind), body.shares)
         return _told(await self._bills.send(asked))
 
     async def _target(self, body: shapes.BillBody) -> int:

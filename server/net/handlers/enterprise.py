@@ -39,9 +39,9 @@ class EnterpriseHandlers:
         return _told(await self._bills.send(asked), messages.BillSent)
 
     async def send_group_bill(self, session: Session, request: messages.SendGroupBill) -> Message:
-        content = request.amount_fen, request.greeting or DEFAULT_GREETING, request.scene_id, request.client_seed
-        whom = request.sponsor_id, request.bill_number, request.group_id
-        asked = BillRequest(*whom, *content, kind=group_kind(request.packet_kind), shares=request.shares)
+        whom = request.sponsor_id, request.bill_number, request.group_id, request.amount_fen
+        about = request.greeting or DEFAULT_GREETING, request.scene_id, request.client_seed
+        asked = BillRequest(*whom, *about, group_kind(request.packet_kind), request.shares)
         return _told(await self._bills.send(asked), messages.GroupBillSent)
 
     async def get_bill(self, session: Session, request: messages.GetBill) -> Message:

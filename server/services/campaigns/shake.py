@@ -95,7 +95,8 @@ class ShakeService:
         try:
             shook = self._before_chance(live, user_id, now_ms)
         except outsiders.UnknownShaker as unknown:
-            return self._later(unknown.audience, ShakeRequest(campaign_id, user_id, session, seq))
+            self._later(unknown.audience, ShakeRequest(campaign_id, user_id, session, seq))
+            return None
         if shook is None:
             if not live.pace.takes(user_id, self._random_part()):
                 shook = NOTHING

@@ -64,10 +64,10 @@ class EventService:
         event_kind = rules.kind_of(kind)
         rules.check_event_id(event_id)
         await self._bills.check_sponsor(sponsor_id)
-        number = await self._store.report(sponsor_id, event_id, event_kind, user_id, self._now_ms())
-        if number is None:
+        recorded = await self._store.report(sponsor_id, event_id, event_kind, user_id, self._now_ms())
+        if recorded is None:
             raise RequestRefused(Reason.KEY_REUSED, "event_id: it was reported before with other content")
-        await self._reported.tell(user_id, number)
+        await self._reported.tell(user_id, recorded)
         found = await self._store.range(sponsor_id, event_kind)
         given = EventRange(sponsor_id, event_kind, 0, 0, "") if found is None else _range_of(found)
         earlier = await self._bills.earlier(sponsor_id, given.bill_number(user_id))

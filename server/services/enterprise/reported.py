@@ -31,7 +31,7 @@ class EventAudience(Container[int]):
 
     def __contains__(self, user_id: object) -> bool:
         """Whether a user is known to be in."""
-        return self._known.get(user_id, False)  # type: ignore[call-overload]  # no other object is a key
+        return isinstance(user_id, int) and self._known.get(user_id, False)
 
     def known(self, user_id: int) -> bool | None:
         """Whether a user is in; None: the record must be asked."""
