@@ -26,6 +26,7 @@ async def test_bill_is_sent_once_and_asked_by_its_number(sponsor: Api) -> None:
         "sponsor_id": "90001",
         "bill_number": "B-1",
         "user_id": "7",
+        "packet_kind": "enterprise",
         "amount_fen": 888,
         "status": "SENT",
         "packet_id": sent["packet_id"],

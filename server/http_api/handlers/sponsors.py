@@ -83,11 +83,11 @@ def _told(bill: Bill) -> shapes.SponsorBillReply:
     told = shapes.SponsorBillReply(
         str(bill.sponsor_id),
         bill.number,
+        cast(shapes.BillKind, bill.kind),
         bill.amount_fen,
         bill.status,
         user_id=str(bill.user_id) if bill.user_id else UNSET,
         group_id=str(bill.group_id) if bill.group_id else UNSET,
-        packet_kind=cast(shapes.BillKind, bill.kind),
         shares=bill.shares,
         opened_shares=bill.opened_shares,
         opened_fen=bill.opened_fen,

@@ -42,11 +42,11 @@ class SponsorBillReply(Reply):
 
     sponsor_id: IdText
     bill_number: str
+    packet_kind: BillKind
     amount_fen: Fen
     status: BillStatus
     user_id: IdText | UnsetType = UNSET
     group_id: IdText | UnsetType = UNSET
-    packet_kind: BillKind = "enterprise"
     shares: Count = 1
     opened_shares: Count = 0
     opened_fen: Fen = 0
