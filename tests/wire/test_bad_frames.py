@@ -300,6 +300,8 @@ async def test_texts_with_zero_bytes_are_refused(clients: dict[int, Raw], attack
         "key at a bank": "bad_card",  # this server has none
         "hbl_": "bad_link",
         "bill": "bad_key",
+        "5.bill": "bad_request",
+        "enterprise_lucky": "bad_target",
         "event": "bad_key",
         "follow": "bad_request",
         "scene": "bad_scene",

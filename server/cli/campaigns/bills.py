@@ -64,13 +64,16 @@ class BillTerms:
         return await backend.send_group_bill(sponsor, number, self.group, *shares, *about)
 
 
+NO_TERMS: Final = BillTerms()
+
+
 @bill_cli.command
 def send(
     sponsor: User,
     number: Text,
     amount: Fen,
     /,
-    terms: BillTerms,
+    terms: BillTerms = NO_TERMS,
     *,
     as_json: AsJson = False,
     server: BackendOptions = AS_BACKEND,
