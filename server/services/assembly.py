@@ -33,7 +33,6 @@ from server.services.chat.people import PeopleService
 from server.services.chat.posts import PostReader
 from server.services.chat.standing import StandingService
 from server.services.enterprise.assembly import EnterpriseServices
-from server.services.enterprise.reported import ReportedUsers
 from server.services.everyday.assembly import EverydayServices
 from server.services.fission.pass_on import PassOnService
 from server.services.money.audit_results import AuditResults
@@ -66,6 +65,7 @@ from server.services.runtime.change_feed import ChangeFeed
 from server.services.runtime.database_time import DatabaseTime
 from server.services.runtime.in_doubt import InDoubt
 from server.services.runtime.lookups import LookupService
+from server.services.runtime.missed_news import MissedNews
 from server.services.runtime.outbox import Outbox
 from server.services.runtime.read_lane import ReadLane
 from server.services.runtime.store_health import StoreHealth
@@ -106,8 +106,9 @@ class Services:
         self.records_health = StoreHealth("postgres", stores.database.probe_write, WRITE_S)
         bus.subscribe(lambda *_: self.records_health.wrote(), ClaimsRecorded)
         self.time = DatabaseTime(stores.time, clock)
-        self._server_id = clock.random_number()
-        self.changes = ChangeFeed(stores.change_feed, self._server_id, clock.elapsed_s)
+        self.server_id = clock.random_number()
+        self.changes = ChangeFeed(stores.change_feed, self.server_id, clock.elapsed_s)
+        self.changes.on_node(config.server.node, self._ids.use_node)
         self._lease_book = LeaseBook()
         self.seeds = SeedService(stores.seed_trees, seed_keys, clock.random_bytes, clock.now_ms)
         self.reads = ReadLane(max(1, config.stores.postgres_pool_max // 2), limits)
@@ -187,6 +188,7 @@ class Services:
             stores.settlement, settlement.batch_max, settlement.idle_s, now_ms, bus, self.commit
         )
         self.outbox = Outbox(stores.outbox, self._posts, self.groups, settlement.idle_s, bus, self.commit)
+        self.missed_news = MissedNews(stores.messages, stores.wallets, self._posts, self.groups)
 
     def _make_payments(self, seed_keys: Mapping[str, bytes], gateways: Mapping[str, Gateway] | None) -> None:
         self.payments = PaymentServices(
@@ -205,10 +207,8 @@ class Services:
         )
         self.cards, self.orders = self.payments.cards, self.payments.orders
         self.forgetting = ForgetService(self.people, self.cards.service)
-        bills, send = self._stores.bills, self.payments.sender.send
-        self.reported = ReportedUsers(bills, self.changes, self._limits)
-        sent = bills, self.reported, send, self._config, self._limits, self._clock
-        self.enterprise = EnterpriseServices(*sent, seed_keys)
+        sending = self._stores.bills, self.payments.sender.send, self.changes
+        self.enterprise = EnterpriseServices(*sending, self._config, self._limits, self._clock, seed_keys)
         self.reconciliation = ReconciliationServices(
             self._config, self._stores, self.payments, self._clock, self._bus, self._money_words.smallest
         )
@@ -219,12 +219,13 @@ class Services:
 
     def _make_campaigns(self) -> None:
         parts = self._config.campaigns, self._stores, self._clock, self._limits, self._ids, self._bus
-        names = ("changes", "groups", "people", "reported", "seeds", "recovery", "commit")
+        names = ("changes", "groups", "people", "seeds", "recovery", "commit")
         others: dict[str, Any] = {name: getattr(self, name) for name in names}
         self.campaigns = CampaignServices(
             *parts,
             book=self._lease_book,
-            server_id=self._server_id,
+            server_id=self.server_id,
+            reported=self.enterprise.reported,
             health=self.mirror_health,
             packets=self.live_packets,
             is_confirmed=lambda: self.time.is_confirmed,
@@ -265,7 +266,7 @@ class Services:
             "names": self.names.batcher,
             "standing": self.standing.batcher,
             "admissions": self.pass_on.batcher,
-            "reported": self.reported.batcher,
+            "reported": self.enterprise.reported.batcher,
             **self.everyday.batchers,
             **self.messages.batchers,
             **self.campaigns.batchers,

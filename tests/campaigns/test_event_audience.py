@@ -132,7 +132,7 @@ async def test_gap_in_the_feed_is_caught_up_with(
     await sql.execute("ALTER TABLE reported_users DISABLE TRIGGER notify_insert")
     await server.app.stores.bills.report(SPONSOR, "e1", "follow", 11, 1)
     assert await refused(alice.shake(campaign_id)) == "not_allowed"
-    await server.app.services.reported.catch_up()
+    await server.app.services.enterprise.reported.catch_up()
     await festival.shake_until(alice, campaign_id)
 
 

@@ -11,6 +11,7 @@ from server.core.limits import Limits
 from server.services.enterprise.bills import BillService, Send
 from server.services.enterprise.events import EventService
 from server.services.enterprise.reported import ReportedUsers
+from server.services.runtime.change_feed import ChangeFeed
 from server.services.seeds.seals import Seals
 from storage.postgres.enterprise.bills import BillStore
 
@@ -21,8 +22,8 @@ class EnterpriseServices:
     def __init__(
         self,
         store: BillStore,
-        reported: ReportedUsers,
         send: Send,
+        changes: ChangeFeed,
         config: Config,
         limits: Limits,
         clock: Clock,
@@ -30,7 +31,8 @@ class EnterpriseServices:
     ) -> None:
         """`send`: as a user sends a packet."""
         self.bills = BillService(store, send, _rules(config), limits, clock.now_ms)
-        given = self.bills, reported, Seals(seed_keys), limits
+        self.reported = ReportedUsers(store, changes, limits)
+        given = self.bills, self.reported, Seals(seed_keys), limits
         self.events = EventService(store, *given, clock.now_ms, clock.random_bytes)
 
     def use_keys(self, seed_keys: Mapping[str, bytes]) -> None:
