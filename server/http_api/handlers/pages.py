@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final, NamedTuple
+from collections.abc import Awaitable, Callable
+from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -23,6 +23,7 @@ from server.services.assembly import Services
 from server.services.everyday.words import WordsWrong
 from server.services.packets.pages import ListedClaim, ResultList, ShownPage
 
+Opens: TypeAlias = Callable[[int, int], Awaitable[Decision]]  # a user and a packet
 REPLY_BYTES_MAX: Final = 800  # with the head of the response less than 1 KB
 UNSAID: Final = {
     Reason.WORDS_WRONG: Text.WORDS_WRONG,
@@ -80,7 +81,7 @@ class PageRequests:
     async def open(self, call: Call) -> shapes.PageReply:
         """Of the page: grab and open its packet, and show what came of it; again, it answers the same share"""
         page, speech = await self._admitted(call), Speech(call.query.language, self._money)
-        return await self._opened(page, speech)
+        return await self._opened(page, speech, self._on_behalf.open)
 
     async def say(self, call: Call) -> shapes.PageReply:
         """Of the page: say the words of its packet in the chat, then open it; again, it answers the same share"""
@@ -91,10 +92,10 @@ class PageRequests:
             if refused.reason not in UNSAID:
                 raise
             return _unsaid(refused, speech)
-        return await self._opened(page, speech)
+        return await self._opened(page, speech, self._on_behalf.open_here)
 
-    async def _opened(self, page: link.LinkClaim, speech: Speech) -> shapes.PageReply:
-        decision = await self._on_behalf.open(page.user_id, page.packet_id)
+    async def _opened(self, page: link.LinkClaim, speech: Speech, opens: Opens) -> shapes.PageReply:
+        decision = await opens(page.user_id, page.packet_id)
         answer = decision.answer
         if answer in REFUSED_ANSWERS:
             raise Problem(REFUSED_ANSWERS[answer])
