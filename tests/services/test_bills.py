@@ -217,6 +217,7 @@ async def test_follower_gets_one_packet_whatever_is_reported(
     assert await refused(backend.report_event(SPONSOR, "e0", "follow", BEN)) == "key_reused"
     assert await refused(backend.report_event(SPONSOR, "e0", "sign_up", ANN)) == "key_reused"
     assert await refused(backend.report_event(SPONSOR, "e8", "leave", ANN)) == "bad_request"
+    assert await refused(backend.report_event(SPONSOR, "e7", "follow", SPONSOR)) == "bad_target"
     await until(lambda: settled(sql))
     await books_balance()
 

@@ -63,6 +63,8 @@ class EventService:
         """
         event_kind = rules.kind_of(kind)
         rules.check_event_id(event_id)
+        if user_id == sponsor_id:
+            raise RequestRefused(Reason.BAD_TARGET, "user_id: a sponsor does not follow itself")
         await self._bills.check_sponsor(sponsor_id)
         recorded = await self._store.report(sponsor_id, event_id, event_kind, user_id, self._now_ms())
         if recorded is None:
