@@ -238,7 +238,7 @@ class Services:
     @property
     def unanswered(self) -> bool:
         """Claims are in flight, or a request waits for a packet."""
-        waits = self.commit.unrecorded or self.campaigns.shakes.waiting
+        waits = self.commit.unrecorded or self.campaigns.waiting
         return bool(waits) or self.live_packets.unanswered
 
     async def open_stores(self) -> None:

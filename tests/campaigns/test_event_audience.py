@@ -95,8 +95,8 @@ async def test_refused_shakes_ask_the_record_once(
     shakes, before = server.app.services.campaigns.shakes, asyncio.all_tasks()
     for _ in range(100):
         with pytest.raises(Exception, match="no event follow"):
-            shakes.shake(campaign_id, 11, 1, 1)
-    assert (asyncio.all_tasks(), shakes.waiting) == (before, 0)
+            shakes.shake(campaign_id, 11, 1, 1, festival.now_ms())
+    assert (asyncio.all_tasks(), server.app.services.campaigns.waiting) == (before, 0)
 
 
 async def test_look_up_that_a_report_overtakes_is_not_kept(

@@ -68,7 +68,7 @@ class CampaignServices:
         pools = Pools(seeds, stores.campaigns, stores.leases, self.board.get, book.dealt_to)
         closing = PacketClosing(stores.packets, stores.mirror, health, packets, pools.terms_of)
         leasing = stores.leases, book, self.board, pools, packets, recovery, closing, ids, server_id, now_ms
-        self.keeper = LeaseKeeper(*leasing, lambda: changes.others + 1, bus)
+        self.keeper = LeaseKeeper(*leasing, changes, bus)
         self.service = CampaignService(
             stores.campaigns, self.board, self.keeper, groups, people, seeds, changes, limits, ids, now_ms, bus
         )
@@ -79,6 +79,12 @@ class CampaignServices:
         self.loop = CampaignLoop(*records, self.board, self.keeper, now_ms, is_confirmed, bus)
 
     @property
+    def waiting(self) -> int:
+        """Shakes that are answered later."""
+        shakes = self.shakes
+        return shakes.waiting + shakes.unknown.waiting + shakes.unknown_users.waiting
+
+    @property
     def batchers(self) -> dict[str, Batcher[Any, Any]]:
         """The queues of work that is done in batches, by name."""
-        return {"wins": self.shakes.wins, "unknown_campaigns": self.shakes.unknown}
+        return {"wins": self.shakes.wins, "unknown_campaigns": self.shakes.unknown.batcher}

@@ -20,11 +20,12 @@ from server.core.campaigns.terms import Stage
 from server.core.limits import Limits
 from server.core.packet import WON, Decision
 from server.core.refusals import Reason, RequestRefused
-from server.services.campaigns import outsiders
 from server.services.campaigns.board import CampaignBoard
 from server.services.campaigns.leases import LeaseBook, LeaseKeeper
 from server.services.campaigns.live_campaign import NO_WIN, LiveCampaign, Won
-from server.services.enterprise.reported import EventAudience, ReportedUsers
+from server.services.campaigns.outsiders import UnknownShaker, UnknownShakers, refuse
+from server.services.campaigns.unknown_campaigns import UnknownCampaigns
+from server.services.enterprise.reported import ReportedUsers
 from server.services.packets.commit import CommitPath
 from server.services.packets.grab_open import FAILURES_MAX, WinRejected
 from server.services.packets.requests import WinRequest
@@ -71,9 +72,9 @@ class ShakeService:
     ) -> None:
         """`on_overload`: what a shake is answered with then. `rest_ms`: when a user who rests may shake again."""
         self._board, self._book, self._keeper = board, book, keeper
-        self._campaigns, self._leases = campaigns, leases
+        self._leases = leases
         self._commit = commit
-        self._reported = reported
+        self.unknown_users = UnknownShakers(reported, bus)
         self._changes = changes
         self._bus = bus
         self._now_ms = now_ms
@@ -81,29 +82,43 @@ class ShakeService:
         self._rest = Shook(Result.REST, rest_ms)
         self._is_rest_told = on_overload == "rest"
         self.wins: Batcher[tuple[int, int], Won] = Batcher(self._look_up, LOOKED_UP_MAX, limits)
-        self.unknown: Batcher[int, bool] = Batcher(self._look_for, LOOKED_UP_MAX, limits)
+        self.unknown = UnknownCampaigns(board, campaigns, limits, bus)
         self.waiting = 0  # shakes that are answered later
-        self.results = dict.fromkeys(Result, 0)
+        self._results = dict.fromkeys(Result, 0)
+        self._lost = 0  # of them answered `nothing`: nearly all
         bus.subscribe(self._on_rejected, WinRejected)
 
-    def shake(self, campaign_id: int, user_id: int, session: int, seq: int) -> Shook | None:
+    @property
+    def results(self) -> dict[Result, int]:
+        """How many shakes were answered with what."""
+        return self._results | {Result.NOTHING: self._lost}
+
+    def shake(self, campaign_id: int, user_id: int, session: int, seq: int, at_ms: int) -> Shook | None:
         """The answer to a shake; None: it comes over the bus, to a ShakeRequest. Raises RequestRefused."""
         live = self._board.get(campaign_id)
         if live is None:
-            return self._of_unknown(campaign_id, user_id, session, seq)
-        now_ms = self._now_ms()
+            return self.unknown.answer(ShakeRequest(campaign_id, user_id, session, seq))
         try:
-            shook = self._before_chance(live, user_id, now_ms)
-        except outsiders.UnknownShaker as unknown:
-            self._later(unknown.audience, ShakeRequest(campaign_id, user_id, session, seq))
+            if live.calm_from_ms <= at_ms < live.calm_until_ms:  # nearly always
+                shook = None if live.wins.known(user_id) is None else self._at_limit(live, user_id)
+            else:
+                shook = self._before_chance(live, user_id, at_ms)
+        except UnknownShaker as unknown:
+            request = ShakeRequest(campaign_id, user_id, session, seq)
+            again = partial(self._shake_now, campaign_id, user_id, session, seq)
+            self.unknown_users.ask(unknown, request, again)
             return None
         if shook is None:
-            if not live.pace.takes(user_id, self._random_part()):
+            pace = live.pace
+            if user_id in pace.seen or not pace.takes(user_id, self._random_part()):
                 shook = NOTHING
             elif (shook := self._won(live, ShakeRequest(campaign_id, user_id, session, seq))) is None:
                 return None
         live.shakes += 1
-        self.results[shook.result] += 1
+        if shook is NOTHING:
+            self._lost += 1
+        else:
+            self._results[shook.result] += 1
         return shook
 
     def _before_chance(self, live: LiveCampaign, user_id: int, now_ms: int) -> Shook | None:
@@ -115,29 +130,22 @@ class ShakeService:
                 return ENDED
             return self._rest if stage is Stage.PAUSED else Shook(Result.REST, row.starts_at_ms - now_ms)
         if not live.may_shake(user_id):
-            outsiders.refuse(live, user_id)
+            refuse(live, user_id)
         if now_ms // SECOND_MS != live.pace.second:
-            live.pace.begin(now_ms, live.given, self._changes.others + 1)
-            live.is_overloaded = self._commit.almost_overloaded
+            live.begin_second(now_ms, self._changes.others + 1, is_overloaded=self._commit.almost_overloaded)
         if live.is_overloaded:
             return self._overloaded(live)
+        return self._at_limit(live, user_id) or (None if live.published_left else ENDED)
+
+    def _at_limit(self, live: LiveCampaign, user_id: int) -> Shook | None:
+        """The answer to a user who is known to have won all that a user may."""
         known = live.wins.known(user_id)
-        if known is not None and known.shares >= live.wins.limit:
-            return Shook(Result.LIMIT, win=known.latest)
-        return ENDED if not live.published_left else None
+        if known is None or known.shares < live.wins.limit:
+            return None
+        return Shook(Result.LIMIT, win=known.latest)
 
-    def _later(self, audience: EventAudience, request: ShakeRequest) -> None:
-        """Ask the record whether the campaign is for this user, then decide."""
-        looked_up = self._reported.look_up(audience, request.user_id)
-        self.waiting += 1
-        looked_up.add_done_callback(partial(self._known_user, request))
-
-    def _known_user(self, request: ShakeRequest, looked_up: asyncio.Future[bool]) -> None:
-        self.waiting -= 1
-        asked = request.campaign_id, request.user_id, request.session, request.seq
-        outcome = outsiders.decided(looked_up, partial(self.shake, *asked))
-        if outcome is not None:
-            self._bus.reply(request, outcome)
+    def _shake_now(self, campaign_id: int, user_id: int, session: int, seq: int) -> Shook | None:
+        return self.shake(campaign_id, user_id, session, seq, self._now_ms())
 
     def _overloaded(self, live: LiveCampaign) -> Shook:
         """No number is consumed."""
@@ -152,7 +160,7 @@ class ShakeService:
     def _won(self, live: LiveCampaign, request: ShakeRequest) -> Shook | None:
         """The chance is taken: the answer, or None if it comes later."""
         try:
-            if live.wins.known(request.user_id) is not None:
+            if self._is_known(live, request.user_id):
                 return self._take(live, request)
             looked_up = self.wins.submit((live.campaign_id, request.user_id))
         except RequestRefused:  # overloaded
@@ -161,6 +169,16 @@ class ShakeService:
         self.waiting += 1
         looked_up.add_done_callback(partial(self._looked_up, live, request))
         return None
+
+    def _is_known(self, live: LiveCampaign, user_id: int) -> bool:
+        """Whether it is known what a user has won: from the record, or because only this server has given shares.
+
+        A win that another server has just given to the user is found by the record, before the answer.
+        """
+        wins = live.wins
+        if wins.complete_at == self._changes.heard_others and not self._commit.won_after_mirror:
+            wins.learn(user_id, NO_WIN)
+        return wins.known(user_id) is not None
 
     def _looked_up(self, live: LiveCampaign, request: ShakeRequest, looked_up: asyncio.Future[Won]) -> None:
         self.waiting -= 1
@@ -224,7 +242,7 @@ class ShakeService:
     def _answer(self, live: LiveCampaign, request: ShakeRequest, outcome: Shook | Reason) -> None:
         live.shakes += 1
         if isinstance(outcome, Shook):
-            self.results[outcome.result] += 1
+            self._results[outcome.result] += 1
         self._bus.reply(request, outcome)
 
     # --- a claim that a store refused -------------------------------------------------------------------------
@@ -271,30 +289,3 @@ class ShakeService:
         return [
             NO_WIN if row is None else Won(row.n, Win(row.amount_fen, row.packet_id, row.index)) for row in rows
         ]
-
-    def _of_unknown(self, campaign_id: int, user_id: int, session: int, seq: int) -> Shook | None:
-        """A campaign that is not in memory: it has ended long ago, or there is none."""
-        if campaign_id in self._board.closed:
-            return ENDED
-        request = ShakeRequest(campaign_id, user_id, session, seq)
-
-        def answer(found: asyncio.Future[bool]) -> None:
-            self.waiting -= 1
-            failed = found.exception()
-            if failed is not None:
-                reason = failed.reason if isinstance(failed, RequestRefused) else Reason.INTERNAL
-                self._bus.reply(request, reason)
-            else:
-                self._bus.reply(request, ENDED if found.result() else Reason.NO_SUCH_CAMPAIGN)
-
-        looked_for = self.unknown.submit(campaign_id)
-        self.waiting += 1
-        looked_for.add_done_callback(answer)
-        return None
-
-    async def _look_for(self, campaign_ids: list[int]) -> list[bool | Exception]:
-        """Whether these exist; they come into memory if their books are open."""
-        rows = await self._campaigns.rows(set(campaign_ids))
-        for row in rows.values():
-            await self._board.put(row)
-        return [campaign_id in rows for campaign_id in campaign_ids]
