@@ -8,7 +8,12 @@ from client_sim.chat.packet_texts import PACKET_TEXTS
 from client_sim.languages import Text
 from client_sim.sdk.money import MoneyUnit
 
-KINDS = frozenset({"lucky", "equal", "personal", "fission", "exclusive", "password", "enterprise"})
+KINDS = frozenset(
+    {
+        *("lucky", "equal", "personal", "fission", "exclusive", "password"),
+        *("enterprise", "enterprise_lucky", "enterprise_equal"),
+    }
+)
 TEXTS: dict[str, Text] = {
     # around the conversation
     "connecting": Text("正在连接…", "connecting…"),
@@ -56,6 +61,8 @@ TEXTS: dict[str, Text] = {
     "personal": Text("个人红包", "personal packet"),
     "fission": Text("裂变红包", "fission packet"),
     "enterprise": Text("企业红包", "packet of a sponsor"),
+    "enterprise_lucky": Text("企业拼手气红包", "lucky packet of a sponsor"),
+    "enterprise_equal": Text("企业普通红包", "equal packet of a sponsor"),
     "packet": Text("红包", "red packet"),  # of a kind that this client does not know
     "state_open": Text("未领取", "not opened yet"),
     "state_claimed": Text("已领取{amount}", "opened, {amount}"),

@@ -29,7 +29,7 @@ _INDEX = struct.Struct(">I")
 _LONG = struct.Struct(">Q")
 _HALF_BYTES = 16
 _PATH_HASHES = 6
-WITH_BEST_LUCK = ("lucky", "password")
+WITH_BEST_LUCK = ("lucky", "password", "enterprise_lucky")
 DRAWN = (*WITH_BEST_LUCK, "fission")  # kinds whose shares are drawn; those of the others are all the same
 
 

@@ -24,6 +24,8 @@ FEATURES = (
     messages.EXCLUSIVE,
     messages.PASSWORD,
     messages.ENTERPRISE,
+    messages.ENTERPRISE_LUCKY,
+    messages.ENTERPRISE_EQUAL,
 )
 SCHEMES = ("tcp", "tls", "ws", "wss")
 WEB_PORTS = {"ws": 80, "wss": 443}  # the ports of urls that name none

@@ -75,7 +75,8 @@ class CampaignLine(msgspec.Struct, array_like=True, gc=False):
     """A campaign. `state` is scheduled, running, paused or ended.
 
     At `left_at_ms` at most `at_most_left` shares were left; it never rises, and is 0 only if none is left.
-    `per_user_limit`: shares that a user may win. `highlighted`: its entry is marked. `group_id` 0: for all users.
+    `per_user_limit`: shares that a user may win. `highlighted`: its entry is marked. `group_id` 0: for all users,
+    or with `event_kind` for those of whom such an event of the sponsor was reported (follow, sign_up).
     """
 
     campaign_id: int
@@ -95,6 +96,7 @@ class CampaignLine(msgspec.Struct, array_like=True, gc=False):
     highlighted: bool
     group_id: int
     commitment: bytes
+    event_kind: str = ""
 
 
 class CampaignShown(Message, tag=181):
@@ -146,6 +148,7 @@ class CreateCampaign(Message, tag=84):
 
     `scheme` bands: `bands` is the table, and the budget must be what it adds up to. draws: amounts of
     `share_fen_min` to `share_fen_max` are drawn, and `bands` are planted: their shares are rounded down.
+    `event_kind` follow or sign_up: only users of whom such an event of the sponsor was reported may shake.
     """
 
     key: str
@@ -165,6 +168,7 @@ class CreateCampaign(Message, tag=84):
     group_id: Int64 = 0
     highlighted: bool = False
     client_seed: bytes = b""
+    event_kind: str = ""
 
 
 class CampaignCreated(Message, tag=184):

@@ -80,6 +80,8 @@ REQUESTS: Final[dict[type[Message], type[Message]]] = {
     enterprise.GetBill: enterprise.BillFound,
     enterprise.ReportEvent: enterprise.EventReported,
     enterprise.SetEventRange: enterprise.EventRangeSet,
+    enterprise.SendGroupBill: enterprise.GroupBillSent,
+    enterprise.ListBills: enterprise.Bills,
     everyday.SayWords: everyday.WordsSaid,
     everyday.GetScheduled: everyday.ScheduledPackets,
     everyday.CancelScheduled: everyday.ScheduledCancelled,

@@ -198,6 +198,8 @@ class EnterpriseSection(Section, frozen=True):
     event_fen_min: int = 200
     user_packets_a_day: int = 10
     user_fen_a_day: int = 0
+    group_packets_a_day: int = 10
+    group_fen_a_day: int = 0
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

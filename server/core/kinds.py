@@ -102,6 +102,8 @@ class PacketKind(StrEnum):
     EXCLUSIVE = "exclusive"
     PASSWORD = "password"
     ENTERPRISE = "enterprise"
+    ENTERPRISE_LUCKY = "enterprise_lucky"
+    ENTERPRISE_EQUAL = "enterprise_equal"
 
 
 LIFETIME: Callable[[Limits], float] = attrgetter("packet_lifetime_s")
@@ -196,6 +198,30 @@ ROWS: Final[dict[PacketKind, KindRow]] = {
         posted_to_sender=False,
         sent_by=SentBy.BILLS,
         feature="enterprise",
+    ),
+    PacketKind.ENTERPRISE_LUCKY: KindRow(
+        audience=Audience.GROUP,
+        allocation=Allocation.DRAWN,
+        amount_of=AmountOf.PACKET,
+        claims_seen_by=SeenBy.EVERY_VIEWER,
+        has_best_luck=True,
+        total_is_shown=False,
+        lifetime_s=LIFETIME,
+        posted_to_sender=False,
+        sent_by=SentBy.BILLS,
+        feature="enterprise_lucky",
+    ),
+    PacketKind.ENTERPRISE_EQUAL: KindRow(
+        audience=Audience.GROUP,
+        allocation=Allocation.EVEN,
+        amount_of=AmountOf.PACKET,
+        claims_seen_by=SeenBy.SENDER,
+        has_best_luck=False,
+        total_is_shown=True,
+        lifetime_s=LIFETIME,
+        posted_to_sender=False,
+        sent_by=SentBy.BILLS,
+        feature="enterprise_equal",
     ),
 }
 for _kind, _row in ROWS.items():

@@ -33,6 +33,7 @@ class PacketRequest(NamedTuple):
     only_for: tuple[int, ...] = ()  # of an exclusive one: who may open it, in the order of their ids
     send_at_ms: int = 0  # when it is posted; 0: at once
     words: str = ""  # of a password one: what is recorded of them, never the words
+    share_caps: Caps | None = None  # of a bill for a group: what a share is worth; None: the limits say
 
     @property
     def total_fen(self) -> int:
@@ -149,9 +150,8 @@ def _check_shares(request: PacketRequest, limits: Limits, members: int) -> None:
 
 
 def _check_amount(request: PacketRequest, limits: Limits, smallest: str) -> None:
-    low, high, shares, why = limits.share_fen_min, limits.share_fen_max, request.shares, ""
-    if request.kind.row.sent_by is not SentBy.USERS:
-        high = limits.total_fen_max
+    low, high = caps_of(request, limits)
+    shares, why = request.shares, ""
     if request.kind.row.amount_of is AmountOf.PACKET:
         if shares > 1:
             why = f"{shares} shares of {low} to {high} each"
@@ -161,6 +161,15 @@ def _check_amount(request: PacketRequest, limits: Limits, smallest: str) -> None
     check_number("amount_fen", request.amount_fen, low, high, Reason.BAD_AMOUNT, smallest, why)
     why, unit = f"{shares} shares of {request.amount_fen}", f"{smallest} in all"
     check_number("amount_fen", request.total_fen, 1, limits.total_fen_max, Reason.BAD_AMOUNT, unit, why)
+
+
+def caps_of(request: PacketRequest, limits: Limits) -> Caps:
+    """The smallest and the largest share. A bill for one user has a bound of its own (see core/enterprise)."""
+    if request.share_caps is not None:
+        return request.share_caps
+    if request.kind.row.sent_by is SentBy.BILLS:
+        return Caps(limits.share_fen_min, min(max(limits.share_fen_max, request.total_fen), limits.total_fen_max))
+    return limits.caps
 
 
 def check_target(kind: PacketKind, sender_id: int, target_id: int) -> None:

@@ -85,6 +85,9 @@ class Text(StrEnum):
     NEW_KIND = "new_kind"
     SAY_WORDS = "say_words"
     SAY = "say"
+    WORDS_WRONG = "words_wrong"
+    WORDS_SPENT = "words_spent"
+    BAD_WORDS = "bad_words"
 
 
 # Sentences that the product fixes literally have its half-width comma, all others a full-width one.
@@ -138,6 +141,9 @@ _ZH: Final = {
     Text.NEW_KIND: "[红包] 当前版本无法显示，请升级后查看",
     Text.SAY_WORDS: "在聊天里说出口令，就能拆红包",
     Text.SAY: "说出口令",
+    Text.WORDS_WRONG: "口令不对，还可以试{left}次",
+    Text.WORDS_SPENT: "试错太多次，不能再试了",
+    Text.BAD_WORDS: "口令只有一行，没有这么长",
 }
 
 _EN: Final = {
@@ -190,6 +196,9 @@ _EN: Final = {
     Text.NEW_KIND: "[Red packet] This version cannot show it: update the app to see it",
     Text.SAY_WORDS: "Say its words in the chat to open it",
     Text.SAY: "Say the words",
+    Text.WORDS_WRONG: "Those are not the words: {left:attempt|attempts} left",
+    Text.WORDS_SPENT: "Too many wrong words: no more attempts",
+    Text.BAD_WORDS: "Words are on one line, and not so long",
 }
 
 TEXTS: Final = {Language.ZH: _ZH, Language.EN: _EN}

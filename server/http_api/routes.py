@@ -108,6 +108,7 @@ def _pages() -> Iterator[Route]:
     made, wanted = pages.PageLinkReply, pages.PageLinkBody
     yield Route("POST", "/v1/packets/{packet_id}/page-link", on.make_link, made, wanted)
     yield Route("POST", "/c/open", on.open, shown, query=query, by_link=True)
+    yield Route("POST", "/c/say", on.say, shown, pages.PageWordsBody, query=query, by_link=True)
     yield Route("GET", "/c/result", on.result, shown, query=query, by_link=True)
 
 
@@ -134,6 +135,7 @@ def _sponsors() -> Iterator[Route]:
     on, sponsor, bill = SponsorRequests, "/v1/sponsors/{sponsor_id}", sponsors.SponsorBillReply
     given, wanted = sponsors.EventRangeReply, sponsors.EventRangeBody
     yield Route("POST", f"{sponsor}/packets", on.send_bill, bill, sponsors.BillBody)
+    yield Route("GET", f"{sponsor}/packets", on.bills, sponsors.BillPageReply, query=PageQuery)
     yield Route("GET", f"{sponsor}/packets/{{bill_number}}", on.get_bill, bill)
     yield Route("POST", f"{sponsor}/events", on.report_event, sponsors.EventReply, sponsors.EventBody)
     yield Route("PUT", f"{sponsor}/events/{{event_kind}}", on.set_event_range, given, wanted)

@@ -188,7 +188,6 @@ class Services:
             stores.settlement, settlement.batch_max, settlement.idle_s, now_ms, bus, self.commit
         )
         self.outbox = Outbox(stores.outbox, self._posts, self.groups, settlement.idle_s, bus, self.commit)
-
         self.missed_news = MissedNews(stores.messages, stores.wallets, self._posts, self.groups)
 
     def _make_payments(self, seed_keys: Mapping[str, bytes], gateways: Mapping[str, Gateway] | None) -> None:
@@ -208,8 +207,8 @@ class Services:
         )
         self.cards, self.orders = self.payments.cards, self.payments.orders
         self.forgetting = ForgetService(self.people, self.cards.service)
-        bills, send = self._stores.bills, self.payments.sender.send
-        self.enterprise = EnterpriseServices(bills, send, self._config, self._limits, self._clock, seed_keys)
+        sending = self._stores.bills, self.payments.sender.send, self.changes
+        self.enterprise = EnterpriseServices(*sending, self._config, self._limits, self._clock, seed_keys)
         self.reconciliation = ReconciliationServices(
             self._config, self._stores, self.payments, self._clock, self._bus, self._money_words.smallest
         )
@@ -226,6 +225,7 @@ class Services:
             *parts,
             book=self._lease_book,
             server_id=self.server_id,
+            reported=self.enterprise.reported,
             health=self.mirror_health,
             packets=self.live_packets,
             is_confirmed=lambda: self.time.is_confirmed,
@@ -238,7 +238,7 @@ class Services:
     @property
     def unanswered(self) -> bool:
         """Claims are in flight, or a request waits for a packet."""
-        waits = self.commit.unrecorded or self.campaigns.shakes.waiting
+        waits = self.commit.unrecorded or self.campaigns.waiting
         return bool(waits) or self.live_packets.unanswered
 
     async def open_stores(self) -> None:
@@ -266,6 +266,7 @@ class Services:
             "names": self.names.batcher,
             "standing": self.standing.batcher,
             "admissions": self.pass_on.batcher,
+            "reported": self.enterprise.reported.batcher,
             **self.everyday.batchers,
             **self.messages.batchers,
             **self.campaigns.batchers,

@@ -9,14 +9,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.core.enterprise import events
-from server.core.enterprise.bills import BillRequest, BillRules, BillStatus, SentPacket, check, status_of
+from server.core.enterprise.bills import (
+    BillRequest,
+    BillRules,
+    BillStatus,
+    SentPacket,
+    check,
+    group_kind,
+    most_a_day,
+    share_caps,
+    status_of,
+)
 from server.core.enterprise.events import EventKind, EventRange
 from server.core.kinds import PacketKind
 from server.core.limits import Limits
 from server.core.packet_request import request_of
 from server.core.refusals import Reason, RequestRefused
 
-RULES = BillRules(100, 20_000, 100_000, ("PRODUCT_1",), 200, 10, 0)
+RULES = BillRules(100, 20_000, 100_000, ("PRODUCT_1",), 200, 10, 0, 5, 9)
+GROUP = 2**60
 RANGE = EventRange(90_001, EventKind.FOLLOW, 200, 500, "hello")
 SEED = bytes(range(32))
 
@@ -50,12 +61,62 @@ def refused(one: BillRequest) -> Reason | None:
         (bill(number="x" * 32), None),
         (bill(number="x" * 33), Reason.BAD_KEY),
         (bill(number="event.follow.7"), Reason.BAD_KEY),
-        (bill(user_id=90_001), Reason.BAD_TARGET),
+        (bill(target_id=90_001), Reason.BAD_TARGET),
+        (bill(target_id=GROUP), Reason.BAD_TARGET),
+        (bill(shares=2), Reason.BAD_SHARES),
         (bill(greeting="x" * 129), Reason.BAD_GREETING),
     ],
 )
 def test_first_rule_that_a_bill_breaks_is_named(one: BillRequest, reason: Reason | None) -> None:
     assert refused(one) is reason
+
+
+def group_bill(**changes: Any) -> BillRequest:
+    return bill(kind=PacketKind.ENTERPRISE_LUCKY, target_id=GROUP, shares=4, amount_fen=888)._replace(**changes)
+
+
+@pytest.mark.parametrize(
+    ("one", "reason"),
+    [
+        (group_bill(), None),
+        (group_bill(target_id=7), Reason.BAD_TARGET),
+        (group_bill(shares=0), Reason.BAD_SHARES),
+        (group_bill(shares=501, amount_fen=501_000), Reason.BAD_SHARES),
+        (group_bill(shares=500, amount_fen=500_000), None),
+        (group_bill(amount_fen=399), Reason.BAD_AMOUNT),
+        (group_bill(amount_fen=400), None),
+        (group_bill(amount_fen=80_000), None),
+        (group_bill(amount_fen=80_001), Reason.BAD_AMOUNT),
+        (group_bill(amount_fen=399, scene="PRODUCT_1"), None),
+        (group_bill(amount_fen=400_000, scene="PRODUCT_1"), None),
+        (group_bill(amount_fen=400_001, scene="PRODUCT_1"), Reason.BAD_AMOUNT),
+        (group_bill(amount_fen=3, scene="PRODUCT_1"), Reason.BAD_AMOUNT),
+        (group_bill(kind=PacketKind.ENTERPRISE_EQUAL), None),
+        (group_bill(kind=PacketKind.ENTERPRISE_EQUAL, amount_fen=889), Reason.BAD_AMOUNT),
+        (group_bill(kind=PacketKind.ENTERPRISE_EQUAL, shares=1), None),
+    ],
+)
+def test_bounds_of_a_bill_for_a_group_are_those_of_each_share(one: BillRequest, reason: Reason | None) -> None:
+    assert refused(one) is reason
+
+
+def test_shares_of_a_group_are_drawn_within_the_bounds_of_the_bill() -> None:
+    assert share_caps(group_bill(), RULES) == (100, 20_000)
+    assert share_caps(group_bill(scene="PRODUCT_1"), RULES) == (1, 100_000)
+
+
+def test_user_and_group_have_limits_of_a_day_of_their_own() -> None:
+    assert (most_a_day(RULES, to_group=False), most_a_day(RULES, to_group=True)) == ((10, 0), (5, 9))
+
+
+def test_kinds_of_a_group_are_those_that_bills_send() -> None:
+    assert [group_kind(text) for text in ("enterprise_lucky", "enterprise_equal")] == [
+        PacketKind.ENTERPRISE_LUCKY,
+        PacketKind.ENTERPRISE_EQUAL,
+    ]
+    for text in ("enterprise", "lucky", "shake", ""):
+        with pytest.raises(RequestRefused, match="enterprise_lucky or enterprise_equal"):
+            group_kind(text)
 
 
 @pytest.mark.parametrize(
@@ -74,10 +135,12 @@ def test_status_follows_from_the_records(packet: SentPacket | None, failed: str,
     assert status_of(packet, failed, 999) is status
 
 
-def test_only_the_chat_backend_sends_the_kind() -> None:
+@pytest.mark.parametrize("kind", ["enterprise", "enterprise_lucky", "enterprise_equal"])
+def test_only_the_chat_backend_sends_the_kind(kind: str) -> None:
     with pytest.raises(RequestRefused) as caught:
-        request_of(1, "k", PacketKind.ENTERPRISE, 7, 888, 1, "")
+        request_of(1, "k", kind, 7 if kind == "enterprise" else GROUP, 888, 1, "")
     assert caught.value.reason is Reason.BAD_TARGET
+    assert "by a bill number" in caught.value.detail
 
 
 @given(st.integers(1, 2**53 - 1))

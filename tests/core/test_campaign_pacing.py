@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from random import Random
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.core.campaigns.pacing import Pace, allowed
+from server.core.campaigns.pacing import SECOND_MS, Pace, allowed
 from server.core.campaigns.published import border
 
 SHARES = st.integers(1, 10**8)
@@ -23,7 +27,7 @@ def test_due_shares_never_fall_and_end_with_all(shares: int, lasts_ms: int, mome
     assert allowed(lasts_ms, 0, lasts_ms, shares) == shares
 
 
-def test_no_more_than_what_is_due_is_given_in_a_second() -> None:
+def test_sudden_crowd_gets_no_more_than_what_is_due_in_a_second() -> None:
     pace = Pace(shares=100, starts_at_ms=0, ends_at_ms=100_000)
     pace.begin(10_000, given=8, servers=1)  # 11 are due until the end of this second
     assert (pace.due, pace.chance) == (3, 1.0)
@@ -38,6 +42,51 @@ def test_chance_is_what_is_due_among_the_users_of_the_last_second() -> None:
     assert (pace.due, pace.chance) == (10, 10 / 40)
     assert not pace.takes(1, 0.25)
     assert pace.takes(2, 0.2499)
+
+
+def test_second_gives_more_than_is_due_by_three_standard_deviations_at_most() -> None:
+    pace = Pace(shares=100, starts_at_ms=0, ends_at_ms=100_000)
+    pace.begin(10_000, given=11, servers=1)
+    assert sum(pace.takes(user_id, 0.0) for user_id in range(40)) == 0
+    pace.begin(11_000, given=3, servers=1)
+    assert (pace.due, pace.chance) == (9, 9 / 40)
+    assert sum(pace.takes(user_id, 0.0) for user_id in range(40)) == 9 + 3 * 3
+    pace.begin(12_000, given=21, servers=1)  # what was given too much is not due
+    assert (pace.due, pace.room, pace.chance) == (0, 0, 0.0)
+
+
+def test_no_second_gives_more_than_the_campaign_has() -> None:
+    pace = Pace(shares=100, starts_at_ms=0, ends_at_ms=100_000)
+    pace.begin(98_000, given=99, servers=1)
+    assert sum(pace.takes(user_id, 0.0) for user_id in range(40)) == 0
+    pace.begin(99_000, given=99, servers=1)
+    assert (pace.due, pace.room) == (1, 1)
+    assert sum(pace.takes(user_id, 0.0) for user_id in range(40)) == 1
+
+
+USERS, SECONDS = 20, 30_000
+
+
+@pytest.mark.parametrize("seed", [7, 8, 9])
+@pytest.mark.parametrize("shares", [9_000, 30_000, 90_000])
+def test_user_who_shakes_first_in_each_second_wins_no_more_than_others(shares: int, seed: int) -> None:
+    """0.3, 1 and 3 shares a second, and 20 users who shake in each: user 0 first, the others in any order."""
+    draws, pace = Random(seed), Pace(shares, 0, SECONDS * SECOND_MS)
+    others, wins, ahead = list(range(1, USERS)), [0] * USERS, 0
+    for second in range(SECONDS):
+        given_before = sum(wins)
+        pace.begin(second * SECOND_MS, given_before, 1)
+        draws.shuffle(others)
+        for user_id in (0, *others):
+            wins[user_id] += pace.takes(user_id, draws.random())
+        ahead = max(ahead, sum(wins) - allowed((second + 1) * SECOND_MS, 0, SECONDS * SECOND_MS, shares))
+    total = sum(wins)
+    of_one = total / USERS
+    deviation = math.sqrt(of_one * (1 - 1 / USERS))
+    assert abs(wins[0] - of_one) < 3 * deviation, wins
+    assert all(abs(one - of_one) < 4 * deviation for one in wins), wins
+    assert shares * 0.999 <= total <= shares
+    assert ahead <= 3 * math.sqrt(3 * USERS)
 
 
 def test_user_has_one_chance_a_second() -> None:

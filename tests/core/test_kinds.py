@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from protocol import messages
 from server.core.kinds import (
+    BY_BILL,
     ROWS,
     TO_INVITED,
     TO_USER,
@@ -35,7 +36,12 @@ def test_a_packet_to_one_user_is_seen_in_the_inboxes_of_both() -> None:
 
 
 def test_lists_for_statements_are_the_values_of_the_records() -> None:
-    assert (WITH_BEST_LUCK, TO_USER, TO_INVITED) == (["lucky", "password"], ["personal", "enterprise"], ["fission"])
+    assert (WITH_BEST_LUCK, TO_USER, TO_INVITED) == (
+        ["lucky", "password", "enterprise_lucky"],
+        ["personal", "enterprise"],
+        ["fission"],
+    )
+    assert BY_BILL == ["enterprise", "enterprise_lucky", "enterprise_equal"]
 
 
 def test_who_opens_by_a_link_sees_no_list_and_no_best_luck_of_others() -> None:
@@ -57,6 +63,8 @@ def test_kinds_that_older_clients_do_not_know_are_features_of_their_name() -> No
         PacketKind.EXCLUSIVE: messages.EXCLUSIVE,
         PacketKind.PASSWORD: messages.PASSWORD,
         PacketKind.ENTERPRISE: messages.ENTERPRISE,
+        PacketKind.ENTERPRISE_LUCKY: messages.ENTERPRISE_LUCKY,
+        PacketKind.ENTERPRISE_EQUAL: messages.ENTERPRISE_EQUAL,
     }
     assert all(kind.row.feature in ("", kind) for kind in PacketKind)
 

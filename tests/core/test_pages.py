@@ -44,6 +44,8 @@ AMOUNTS_FEN = {
     PacketKind.EQUAL: (200, 200, 200),
     PacketKind.PERSONAL: (888,),
     PacketKind.ENTERPRISE: (888,),
+    PacketKind.ENTERPRISE_LUCKY: (123, 500, 377),
+    PacketKind.ENTERPRISE_EQUAL: (200, 200, 200),
     PacketKind.FISSION: (123, 500, 377),
     PacketKind.EXCLUSIVE: (300, 300),
     PacketKind.PASSWORD: (123, 500, 377),
@@ -711,3 +713,25 @@ def test_best_luck_is_that_of_the_packet_and_users_with_a_claim_see_the_result_p
         assert tapped is not None
         assert tapped.view is View.RESULT
         assert page is not None
+
+
+@pytest.mark.parametrize(
+    ("kind", "language", "line", "summary"),
+    [
+        (PacketKind.ENTERPRISE_LUCKY, ZH, "手慢了,红包派完了", "3个红包,3秒被抢光"),
+        (PacketKind.ENTERPRISE_LUCKY, EN, "Better luck next time: all gone", "3 red packets, gone in 3 seconds"),
+        (PacketKind.ENTERPRISE_EQUAL, ZH, "手慢了,红包派完了", "3个红包共6.00元"),
+        (PacketKind.ENTERPRISE_EQUAL, EN, "Better luck next time: all gone", "3 red packets, 6.00 yuan in all"),
+    ],
+)
+def test_sponsors_packet_to_a_group_has_the_pages_of_a_groups_packet(
+    kind: PacketKind, language: Language, line: str, summary: str
+) -> None:
+    done = known(kind, BEN, CAI, DEE, sender_id=900)
+    gone = open_page(done, Viewer(ANN, True, True, language, YUAN), SOON)
+    assert gone is not None
+    assert (gone.line, gone.button, gone.sender_id) == (line, "", 900)
+    page = result(done, BEN, language=language)
+    assert page.summary == summary
+    assert page.lists_claims == (kind is PacketKind.ENTERPRISE_LUCKY)
+    assert tap(known(kind, sender_id=900), EVE) is None  # not in the group

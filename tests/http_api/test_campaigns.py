@@ -84,6 +84,7 @@ async def test_campaign_of_a_group_is_named_by_the_id_of_the_backend(api: Api) -
     group = await api.ok("PUT", "/v1/groups/family", {"name": "一家人"})
     made = await api.ok("POST", CAMPAIGNS, spring(group="family"), key="c1")
     assert made["group_id"] == group["group_id"]
+    assert "event_kind" not in made
     unknown = await api("POST", CAMPAIGNS, spring(group="strangers"), key="c2")
     assert (unknown.status, unknown.code) == (404, "no_such_group")
 
@@ -127,6 +128,17 @@ async def test_campaign_that_cannot_be_is_refused_with_the_reason(
     assert (refused.status, refused.code) == (status, code)
     assert refused.json.get("detail", "").startswith(detail)
     assert (await api.ok("GET", "/v1/users/700"))["balance_fen"] == 100_000
+
+
+async def test_campaign_for_followers_says_so_and_is_for_no_group_at_once(api: Api) -> None:
+    made = await api.ok("POST", CAMPAIGNS, spring(event_kind="follow"), key="c1")
+    assert (made["event_kind"], "group_id" in made) == ("follow", False)
+    other = await api("POST", CAMPAIGNS, spring(event_kind="sign_up"), key="c1")
+    assert (other.status, other.code) == (409, "key_reused")
+    group = await api.ok("PUT", "/v1/groups/family", {"name": "一家人"})
+    both = await api("POST", CAMPAIGNS, spring(event_kind="follow", group_id=group["group_id"]), key="c2")
+    assert (both.status, both.code) == (422, "bad_campaign")
+    assert (await api("POST", CAMPAIGNS, spring(event_kind="leave"), key="c3")).code == "bad_request"
 
 
 async def test_campaign_that_does_not_exist_is_not_found(api: Api) -> None:

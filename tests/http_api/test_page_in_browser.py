@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 from playwright.async_api import CDPSession, Page, expect
 
+from protocol.messages import TextPosted
 from server.http_api.page.shell import shell
-from tests.conftest import API_KEYS, DAY_MS, StartServer, Turn
+from tests.conftest import API_KEYS, DAY_MS, Connect, StartServer, Turn
 from tests.http_api.client import Api
 from tests.http_api.conftest import ADDRESS, Dial
 from tests.http_api.test_packets import SEND, family, lucky
 from tests.ops.dashboard.browser import browser, installed_or_skip, open_page
 from tests.ops.dashboard.test_page import BEYOND, CONTRAST, LEAST_CONTRAST
+from tests.services.test_membership import first_push
 
 PATIENCE_MS = 20_000
 expect.set_options(timeout=PATIENCE_MS)
@@ -174,3 +176,66 @@ async def test_page_tells_every_end_and_shows_hostile_texts_as_text(
     await phone.shows(line="This red packet is more than 24 hours old")
     await phone.does_not_show("open", "link", "amount")
     assert {one for one in phone.complaints if "Failed to load resource" not in one} == set()
+
+
+@pytest.mark.parametrize(
+    ("language", "wrong", "spent"),
+    [
+        ("zh", "口令不对，还可以试1次", "试错太多次，不能再试了"),
+        ("en", "Those are not the words: 1 attempt left", "Too many wrong words: no more attempts"),
+    ],
+)
+async def test_words_are_typed_on_the_page_and_said_in_the_chat(
+    start_server: StartServer, dial: Dial, phone: Phone, connect: Connect, language: str, wrong: str, spent: str
+) -> None:
+    server = await start_server(http_api__address=ADDRESS, limits__words_attempts_max=2)
+    api = await dial(server)
+    await family(api, 1, 2, 3)
+    guest = await connect(server, 3)
+    packet_id = await send(api, "words", kind="password", words="芝麻开门", shares=2)
+    await phone.show(await link(api, packet_id, 2, language))
+    await expect(phone.page.locator("#said")).to_be_visible()
+    await phone.does_not_show("open")
+    await phone.page.click("#say")  # nothing is typed: nothing is asked
+    await phone.page.fill("#said", "sesame")
+    await phone.page.press("#said", "Enter")
+    await phone.shows(line=wrong)
+    await expect(phone.page.locator("#said")).to_have_value("")
+    await phone.page.fill("#said", " 芝麻开门 ")
+    await phone.page.click("#say")
+    await phone.shows(amount=re.compile(r"^\d+\.\d\d"))
+    await phone.does_not_show("open", "words", "line")
+    assert phone.asked[1:] == [f"POST {api.url}/c/say?language={language}"] * 2
+    assert (await first_push(guest, TextPosted)).text == "芝麻开门"
+    [told] = await phone.told()
+    assert (told["hongbao"], told["answer"], told["packet_id"]) == ("opened", "won", packet_id)
+
+    await phone.show(await link(api, packet_id, 2, language))  # claimed: straight to the result
+    await phone.shows(amount=re.compile(r"^\d+\.\d\d"))
+    await phone.does_not_show("words")
+    await phone.show(await link(api, packet_id, 3, language))
+    for line in (wrong, spent):
+        await phone.page.fill("#said", "open")
+        await phone.page.click("#say")
+        await phone.shows(line=line)
+    await phone.does_not_show("words", "open")
+    assert {one for one in phone.complaints if "Failed to load resource" not in one} == set()
+
+
+async def test_reply_to_words_that_is_lost_is_not_asked_for_again(
+    start_server: StartServer, dial: Dial, phone: Phone
+) -> None:
+    api = await dial(await start_server(http_api__address=ADDRESS))
+    await family(api, 1, 2)
+    packet_id = await send(api, "words", kind="password", words="芝麻开门", shares=2)
+    await phone.show(await link(api, packet_id, 2, "zh"))
+    await phone.network(offline=True)
+    await phone.page.fill("#said", "芝麻开门")
+    await phone.page.click("#say")
+    await phone.shows(line="暂时没有结果，请稍后再试")
+    await expect(phone.page.locator("#said")).to_be_visible()
+    assert len(phone.asked) == 2
+    await phone.network()
+    await phone.page.fill("#said", "芝麻开门")
+    await phone.page.click("#say")
+    await phone.shows(amount=re.compile(r"^\d+\.\d\d元$"))

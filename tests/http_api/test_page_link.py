@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
@@ -248,3 +249,39 @@ async def test_answers_to_the_page_are_small_however_many_claims_with_long_names
     assert shown["lines"][0]["mark"] == {"zh": "手气最佳", "en": "Best luck"}[language]
     assert shown["lines"][0]["name"].startswith(f"{int(best['user_id']):02}")
     assert (len(shown["lines"]) > 2, shown["more"]) == (True, True)
+
+
+async def say(api: Api, link: Link, words: str, language: str = "zh") -> Answer:
+    headers = {**link.headers(), "Content-Type": "application/json"}
+    return await api.send("POST", f"/c/say?language={language}", json.dumps({"words": words}).encode(), headers)
+
+
+async def test_words_are_said_by_the_page_once_and_open_the_packet(api: Api) -> None:
+    packet_id = await sent(api, 1, 2, 3, kind="password", words="芝麻开门", shares=2)
+    link = await link_of(api, packet_id, 2)
+    assert (link.card["view"], link.card["say"], "button" in link.card) == ("words", "说出口令", False)
+    refused = await page_opens(api, link)
+    assert (refused.status, refused.code) == (403, "words_needed")
+    for words, line in (
+        ("sesame", "口令不对，还可以试4次"),
+        ("", "口令只有一行，没有这么长"),
+        ("长" * 21, "口令只有一行，没有这么长"),
+    ):
+        answer = await say(api, link, words)
+        assert answer.json == {"view": "words", "line": line, "say": "说出口令"}
+    opened = await say(api, link, "芝麻开门")
+    assert (opened.json["view"], opened.json["answer"]) == ("result", "won")
+    for answer in (await say(api, link, "芝麻开门"), await page_opens(api, link)):
+        assert (answer.json["answer"], answer.json["amount_fen"]) == ("claimed", opened.json["amount_fen"])
+
+
+async def test_words_of_another_packet_or_user_are_refused_as_an_open_is(api: Api) -> None:
+    packet_id = await sent(api, 1, 2, 3, kind="password", words="芝麻开门")
+    link = await link_of(api, packet_id, 2)
+    forged = link.card["signed"].replace(f"{packet_id}.2.", f"{packet_id}.3.")
+    headers = {"Hongbao-Link": forged, "Content-Type": "application/json"}
+    body = json.dumps({"words": "芝麻开门"}).encode()
+    refused = await api.send("POST", "/c/say", body, headers)
+    assert (refused.status, refused.code) == (401, "bad_link")
+    await api.ok("POST", "/v1/users/2/ban")
+    assert (await say(api, link, "芝麻开门")).code == "banned"

@@ -26,6 +26,7 @@ async def test_bill_is_sent_once_and_asked_by_its_number(sponsor: Api) -> None:
         "sponsor_id": "90001",
         "bill_number": "B-1",
         "user_id": "7",
+        "packet_kind": "enterprise",
         "amount_fen": 888,
         "status": "SENT",
         "packet_id": sent["packet_id"],
@@ -70,3 +71,53 @@ async def test_follower_gets_a_packet_of_the_range_that_was_set(sponsor: Api) ->
     assert len((await sponsor.ok("PUT", f"{EVENTS}/follow", {"low_fen": 0, "high_fen": 0}))["revealed_seed"]) == 64
     wrong = await sponsor("PUT", f"{EVENTS}/leave", {"low_fen": 200, "high_fen": 300})
     assert (wrong.status, wrong.code) == (400, "bad_request")
+
+
+async def test_packet_to_a_group_is_sent_under_the_own_id_of_the_group(sponsor: Api) -> None:
+    await sponsor.ok("PUT", "/v1/users/8", {"name": "Ben"})
+    group = await sponsor.ok("PUT", "/v1/groups/family", {"name": "Family"})
+    await sponsor.ok("PUT", "/v1/groups/family/members", {"version": 1, "user_ids": ["7", "8"]})
+    body = {
+        "bill_number": "G-1",
+        "group": "family",
+        "packet_kind": "enterprise_equal",
+        "amount_fen": 600,
+        "shares": 2,
+    }
+    sent = await sponsor.ok("POST", BILLS, body)
+    assert sent == {
+        "sponsor_id": "90001",
+        "bill_number": "G-1",
+        "group_id": group["group_id"],
+        "packet_kind": "enterprise_equal",
+        "amount_fen": 600,
+        "shares": 2,
+        "status": "SENT",
+        "packet_id": sent["packet_id"],
+        "sent_at_ms": sent["sent_at_ms"],
+    }
+    by_id = {**body, "group_id": group["group_id"]}
+    del by_id["group"]
+    assert await sponsor.ok("POST", BILLS, by_id) == sent
+    opened = await sponsor.ok("POST", f"/v1/packets/{sent['packet_id']}/open", {"user_id": "8"})
+    assert opened["amount_fen"] == 300
+    half = await sponsor.ok("GET", f"{BILLS}/G-1")
+    assert (half["status"], half["opened_shares"], half["opened_fen"]) == ("SENT", 1, 300)
+    listed = await sponsor.ok("GET", BILLS)
+    assert listed == {"bills": [half]}
+    wrong = await sponsor("GET", f"{BILLS}?cursor=5")
+    assert (wrong.status, wrong.code) == (400, "bad_request")
+
+
+async def test_bill_names_one_receiver(sponsor: Api) -> None:
+    body = {"bill_number": "G-1", "amount_fen": 600}
+    for whom in ({}, {"user_id": "7", "group": "family"}, {"group": "family", "group_id": "250000000000000001"}):
+        refused = await sponsor("POST", BILLS, {**body, **whom})
+        assert (refused.status, refused.code) == (400, "bad_request")
+        assert refused.json["detail"] == "give one of user_id, group and group_id"
+    for changes, code in (
+        ({"user_id": "7", "packet_kind": "enterprise_lucky"}, "bad_target"),
+        ({"user_id": "7", "shares": 2}, "bad_shares"),
+        ({"group_id": "250000000000000001"}, "bad_target"),
+    ):
+        assert (await sponsor("POST", BILLS, {**body, **changes})).code == code

@@ -114,6 +114,12 @@ def test_campaign_of_draws_has_planted_bands(data: Path) -> None:
     assert len(done(data, "list", "--most", 1)["campaigns"]) == 1
 
 
+def test_campaign_for_followers_says_so(data: Path) -> None:
+    words = ("create", 888, "关注", "--shares", 10, "--band", "200:100%", "--event", "follow")
+    made = done(data, *words, "--start", "2027-02-16T20:00")
+    assert done(data, "show", made["campaign_id"])["event_kind"] == "follow"
+
+
 def test_report_is_a_table_of_what_was_spent_and_what_is_left(data: Path) -> None:
     made = done(data, "create", 888, "十", "--shares", 10, "--band", "200:100%", "--start", "2027-02-16T20:00")
     shown = here("campaign", "report", made["campaign_id"], "--data", data)

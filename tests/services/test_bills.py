@@ -217,6 +217,7 @@ async def test_follower_gets_one_packet_whatever_is_reported(
     assert await refused(backend.report_event(SPONSOR, "e0", "follow", BEN)) == "key_reused"
     assert await refused(backend.report_event(SPONSOR, "e0", "sign_up", ANN)) == "key_reused"
     assert await refused(backend.report_event(SPONSOR, "e8", "leave", ANN)) == "bad_request"
+    assert await refused(backend.report_event(SPONSOR, "e7", "follow", SPONSOR)) == "bad_target"
     await until(lambda: settled(sql))
     await books_balance()
 
@@ -261,7 +262,8 @@ async def test_seed_of_a_range_stands_in_no_table(backend: Client, sql: asyncpg.
 
 PLANTED = {
     "says 889": "UPDATE bills SET amount_fen = 889",
-    "to user 4": "UPDATE bills SET user_id = 4",
+    "of kind enterprise to 4": "UPDATE bills SET target_id = 4",
+    "in 1 of kind enterprise_equal to": "UPDATE bills SET kind = 'enterprise_equal', target_id = 2 ^ 60",
     "says nothing": "UPDATE bills SET number = 'other'",
     "who is no sponsor": "DELETE FROM sponsors",
     "which is personal": "UPDATE packets SET kind = 'personal'",

@@ -94,7 +94,7 @@ FIELDS: dict[str, list[Any]] = {
     "PutSponsor": [4, "name"],
     "CreateCampaign": [
         *("key", 4, "name", 1, 2, 10, 2_000, "bands", [[200, 200, 1_000_000]]),
-        *(0, 0, 1, "greeting", "cover", 0, False, b""),
+        *(0, 0, 1, "greeting", "cover", 0, False, b"", "follow"),
     ],
     "ChangeCampaign": [GROUP, "pause"],
     "CampaignReport": [GROUP],
@@ -102,13 +102,15 @@ FIELDS: dict[str, list[Any]] = {
     "GetBill": [3, "bill"],
     "ReportEvent": [3, "event", "follow", 4],
     "SetEventRange": [3, "follow", 200, 300, "greeting"],
+    "SendGroupBill": [3, "bill", GROUP, "enterprise_lucky", 300, 2, "greeting", "scene", b""],
+    "ListBills": [3, "5.bill"],
     "SayWords": [GROUP, "words"],
     "GetScheduled": [],
     "CancelScheduled": [GROUP],
 }
 FOR_BACKEND = {
     *("TopUp", "Withdraw", "Pay", "PutUsers", "BanUser", "RevokeTokens", "ForgetUser"),
-    *("SendBill", "GetBill", "ReportEvent", "SetEventRange"),
+    *("SendBill", "GetBill", "ReportEvent", "SetEventRange", "SendGroupBill", "ListBills"),
     *("PutGroup", "DeleteGroup", "SyncMembers", "ChangeMembers", "PutChat"),
     *("PutSponsor", "CreateCampaign", "ChangeCampaign", "CampaignReport"),
 }
@@ -129,6 +131,8 @@ MAY_BE_LEFT_OUT = {
     "Transfer": 2,
     "Pay": 1,
     "SendBill": 3,
+    "SendGroupBill": 3,
+    "ListBills": 1,
     "SetEventRange": 1,
     "OpenPage": 1,
     "PassOn": 1,
@@ -138,7 +142,7 @@ MAY_BE_LEFT_OUT = {
     "SendAgain": 1,
     "CampaignInfo": 1,
     "ListCampaigns": 1,
-    "CreateCampaign": 8,
+    "CreateCampaign": 9,
 }
 ANY_REQUEST = {
     "bad_request",
@@ -296,6 +300,8 @@ async def test_texts_with_zero_bytes_are_refused(clients: dict[int, Raw], attack
         "key at a bank": "bad_card",  # this server has none
         "hbl_": "bad_link",
         "bill": "bad_key",
+        "5.bill": "bad_request",
+        "enterprise_lucky": "bad_target",
         "event": "bad_key",
         "follow": "bad_request",
         "scene": "bad_scene",

@@ -57,11 +57,13 @@ class CampaignMethods(Requests):
         group_id: int = 0,
         highlighted: bool = False,
         client_seed: bytes = b"",
+        event_kind: str = "",
     ) -> messages.CampaignCreated:
         """Make a campaign; its whole budget leaves the sponsor's wallet at once. For `key` see `send_packet`.
 
         `scheme` "bands": `bands` is the table of amounts, and the budget is what it adds up to. "draws": amounts of
-        `share_fen_min` to `share_fen_max` are drawn, `bands` are planted among them.
+        `share_fen_min` to `share_fen_max` are drawn, `bands` are planted among them. `event_kind` "follow" or
+        "sign_up": only users of whom such an event of the sponsor was reported (`report_event`) may shake.
         Raises Forbidden, NotASponsor, BadCampaign, BadBudget, NotEnoughMoney, KeyReused, NoSuchGroup.
         """
         request = messages.CreateCampaign(
@@ -75,14 +77,13 @@ class CampaignMethods(Requests):
             budget_fen,
             scheme,
             [messages.DeckBand(*band) for band in bands],
-            share_fen_min,
-            share_fen_max,
-            per_user_limit,
+            *(share_fen_min, share_fen_max, per_user_limit),
             greeting,
             cover,
             group_id,
             highlighted,
             client_seed,
+            event_kind,
         )
         return await self._ask_with_key(request, key, messages.CampaignCreated)
 

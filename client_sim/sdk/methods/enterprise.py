@@ -14,7 +14,7 @@ class BadScene(Refusal):
 
 
 class EnterpriseMethods(Requests):
-    """Packets to one user, by bill number or because of an event."""
+    """Packets to a user or a group by bill number, or to a user because of an event."""
 
     async def send_bill(
         self,
@@ -36,9 +36,33 @@ class EnterpriseMethods(Requests):
         request = messages.SendBill(0, sponsor_id, bill_number, user_id, *content)
         return await self._ask(request, messages.BillSent)
 
+    async def send_group_bill(
+        self,
+        sponsor_id: int,
+        bill_number: str,
+        group_id: int,
+        packet_kind: str,
+        amount_fen: int,
+        shares: int,
+        greeting: str = "",
+        scene_id: str = "",
+        client_seed: bytes = b"",
+    ) -> messages.GroupBillSent:
+        """Send a packet to a group in a sponsor's name, once per `bill_number`: `amount_fen` in all.
+
+        `packet_kind`: `enterprise_lucky` (drawn) or `enterprise_equal` (even). The rest as in `send_bill`.
+        """
+        content = packet_kind, amount_fen, shares, greeting, scene_id, client_seed
+        request = messages.SendGroupBill(0, sponsor_id, bill_number, group_id, *content)
+        return await self._ask(request, messages.GroupBillSent)
+
     async def bill(self, sponsor_id: int, bill_number: str) -> messages.BillFound:
         """How far a bill is, see `messages.BillSent`. Raises NotAllowed: there is none."""
         return await self._ask(messages.GetBill(0, sponsor_id, bill_number), messages.BillFound)
+
+    async def bills(self, sponsor_id: int, cursor: str = "") -> messages.Bills:
+        """The bills of a sponsor, the newest first; go on with `next_cursor`, which is "" at the end."""
+        return await self._ask(messages.ListBills(0, sponsor_id, cursor), messages.Bills)
 
     async def report_event(
         self, sponsor_id: int, event_id: str, event_kind: str, user_id: int

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 from cyclopts import Parameter, Token
 
@@ -94,6 +94,10 @@ class CampaignTerms:
     greeting: Annotated[str, Parameter(help="to the winners (default: as of packets)")] = ""
     cover: Annotated[str, Parameter(help="a name of your app's, for a picture")] = ""
     group: Annotated[Id, Parameter(help="only members of this group may shake (default: all users)")] = 0
+    event: Annotated[
+        Literal["follow", "sign_up"] | None,
+        Parameter(help="only users of whom your chat app has reported this may shake (default: all users)"),
+    ] = None
     highlighted: Annotated[bool, Parameter(negative=(), help="the app marks the entry of the campaign")] = False
 
     def times_ms(self) -> tuple[int, int]:
@@ -122,6 +126,7 @@ class CampaignTerms:
             "cover": self.cover,
             "group_id": self.group,
             "highlighted": self.highlighted,
+            "event_kind": self.event or "",
         }
         if self.draws is not None:
             found |= {"scheme": "draws", "share_fen_min": self.draws.low_fen, "share_fen_max": self.draws.high_fen}

@@ -2,17 +2,23 @@
 
 Time is cut into seconds. At the begin of one the pace says how many shares are due until its end (`allowed`, minus
 what was given, divided by the servers), and with which chance a shake wins: what is due, divided by the chances
-that users took in the second before, at most 1. Nothing above what is due is given within the second, so a crowd
-that grows suddenly does not empty the pool.
+that users took in the second before, at most 1.
+
+A second may give more than is due, by three standard deviations (a Poisson number of wins has √due), and the next
+seconds give so much less. Were it cut off at what is due, the chances of the users who shake last in a second would
+often find nothing left, and a program that always shakes first would win more than others: with one share due a
+second by a half. So the cut is only for a crowd that grows suddenly: it does not empty the pool.
 
 A user has one chance a second. Users are forgotten with the second, so memory holds those of one.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 SECOND_MS: Final = 1_000
+SPREAD: Final = 3  # standard deviations
 
 
 def allowed(now_ms: int, starts_at_ms: int, ends_at_ms: int, shares: int) -> int:
@@ -27,13 +33,14 @@ def allowed(now_ms: int, starts_at_ms: int, ends_at_ms: int, shares: int) -> int
 class Pace:
     """The chances of one campaign on one server."""
 
-    __slots__ = ("_ends_at_ms", "_shares", "_starts_at_ms", "chance", "due", "second", "seen")
+    __slots__ = ("_ends_at_ms", "_shares", "_starts_at_ms", "chance", "due", "room", "second", "seen")
 
     def __init__(self, shares: int, starts_at_ms: int, ends_at_ms: int) -> None:
         self._shares, self._starts_at_ms, self._ends_at_ms = shares, starts_at_ms, ends_at_ms
         self.second = -1  # the present one, since 1970
         self.seen: set[int] = set()  # users who have had their chance in it
-        self.due = 0  # shares that this server may still give in it
+        self.due = 0  # shares that this server is to give in it, on average
+        self.room = 0  # shares that it may still give in it
         self.chance = 0.0  # of a shake
 
     def begin(self, now_ms: int, given: int, servers: int) -> None:
@@ -43,6 +50,8 @@ class Pace:
         due = allowed(until_ms, self._starts_at_ms, self._ends_at_ms, self._shares) - given
         self.due = max(0, -(-due // servers))
         self.chance = min(1.0, self.due / max(1, len(self.seen)))
+        by_luck = math.ceil(SPREAD * math.sqrt(self.due)) if self.chance < 1.0 else 0
+        self.room = min(self.due + by_luck, max(0, self._shares - given))
         self.seen = set()
 
     def takes(self, user_id: int, drawn: float) -> bool:
@@ -51,11 +60,11 @@ class Pace:
         if user_id in seen:
             return False
         seen.add(user_id)
-        if drawn >= self.chance or self.due <= 0:
+        if drawn >= self.chance or self.room <= 0:
             return False
-        self.due -= 1
+        self.room -= 1
         return True
 
     def give_back(self) -> None:
         """A chance that came to nothing is there for another user."""
-        self.due += 1
+        self.room += 1

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from server.core import seeds
 from server.core.amounts import Caps
 from server.core.campaigns.deck import Band, BandDeck, Deck, DeckRefused, DrawDeck
+from server.core.enterprise.events import kind_of
 from server.core.limits import Limits, check_bytes, check_number, check_text
 from server.core.refusals import Reason, RequestRefused
 
@@ -77,6 +78,7 @@ class CampaignRequest(NamedTuple):
     group_id: int
     highlighted: bool
     client_seed: bytes
+    event_kind: str = ""  # only users of whom such an event of the sponsor was reported; empty: all, or the group
 
 
 def stage_of(state: Wanted, now_ms: int, starts_at_ms: int, ends_at_ms: int) -> Stage:
@@ -103,6 +105,10 @@ def checked(one: CampaignRequest, limits: Limits, now_ms: int) -> Deck:
         raise RequestRefused(
             Reason.BAD_SEED, f"client_seed: 16 to 32 bytes, over HTTP in hex, got {len(one.client_seed)}"
         )
+    if one.event_kind:
+        kind_of(one.event_kind)
+        if one.group_id:
+            raise RequestRefused(Reason.BAD_CAMPAIGN, "event_kind: a campaign for a group has none")
     first = one.starts_at_ms + 1
     check_number("ends_at_ms", one.ends_at_ms, max(first, now_ms), first + LASTS_MS_MAX, Reason.BAD_CAMPAIGN, "ms")
     check_number("per_user_limit", one.per_user_limit, 1, WINS_OF_USER_MAX, Reason.BAD_CAMPAIGN)

@@ -11,7 +11,7 @@ NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class EventType(StrEnum):
-    """The values stand in the records (migrations 0014, 0018 and the one of admissions) and in bodies."""
+    """The values stand in the records (the migrations that make events) and in bodies."""
 
     PACKET_SENT = "packet.sent"
     PACKET_CLAIMED = "packet.claimed"
@@ -20,10 +20,34 @@ class EventType(StrEnum):
     LINK_SHOWN = "link.shown"
     WALLET_CHANGED = "wallet.changed"
     PAYMENT_ENDED = "payment.ended"
+    CAMPAIGN_STARTED = "campaign.started"
+    CAMPAIGN_PAUSED = "campaign.paused"
+    CAMPAIGN_RESUMED = "campaign.resumed"
+    CAMPAIGN_WON = "campaign.won"
+    CAMPAIGN_ENDED = "campaign.ended"
+    BILL_SENT = "bill.sent"
+    BILL_FAILED = "bill.failed"
+    BILL_RECEIVED = "bill.received"
+    BILL_REFUNDED = "bill.refunded"
     USER_BANNED = "user.banned"
     USER_UNBANNED = "user.unbanned"
 
 
+OF_PACKETS: Final = (  # their subject is a packet
+    EventType.PACKET_SENT,
+    EventType.PACKET_CLAIMED,
+    EventType.PACKET_FINISHED,
+    EventType.PACKET_REFUNDED,
+    EventType.BILL_SENT,
+    EventType.BILL_RECEIVED,
+    EventType.BILL_REFUNDED,
+)
+OF_CAMPAIGNS: Final = (  # their subject is a campaign; that of CAMPAIGN_WON is a lease
+    EventType.CAMPAIGN_STARTED,
+    EventType.CAMPAIGN_PAUSED,
+    EventType.CAMPAIGN_RESUMED,
+    EventType.CAMPAIGN_ENDED,
+)
 TEST: Final = "webhook.test"  # sent on request, to one endpoint
 
 

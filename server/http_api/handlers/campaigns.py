@@ -6,6 +6,7 @@ from msgspec import UNSET
 
 from server.core.campaigns.deck import Band
 from server.core.campaigns.terms import Action, CampaignRequest
+from server.core.enterprise.events import EventKind
 from server.core.ids import BACKEND
 from server.core.refusals import RequestRefused
 from server.http_api.handlers.call import Call, Gate, cursor_number, target_of, with_balance
@@ -126,4 +127,5 @@ def _shown(view: CampaignView) -> shapes.CampaignReply:
         seed_index=row.seed_index,
         returned_fen=row.returned_fen,
         group_id=str(row.group_id) if row.group_id else UNSET,
+        event_kind=EventKind(row.event_kind) if row.event_kind else UNSET,
     )

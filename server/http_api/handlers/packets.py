@@ -101,6 +101,7 @@ class PacketRequests:
             return shapes.PacketOpenReply(str(packet_id), "gone" if over.packet.finished else "expired")
         if call.body.words:
             await self._words.say(user_id, packet_id, call.body.words)
+            return _opened(packet_id, await self._on_behalf.open_here(user_id, packet_id))
         return _opened(packet_id, await self._on_behalf.open(user_id, packet_id))
 
     async def pass_on(self, call: Call) -> shapes.PassOnReply:

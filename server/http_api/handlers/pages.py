@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final, NamedTuple
+from collections.abc import Awaitable, Callable
+from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -11,6 +11,7 @@ from protocol.codes import Refusal
 from protocol.money_unit import MoneyUnit
 from server.core.packet import Answer, Decision
 from server.core.pages import OpenPageView, View
+from server.core.refusals import Reason, RequestRefused
 from server.core.texts import Language, Text, say
 from server.http_api.handlers.call import Call, Gate
 from server.http_api.handlers.packets import REFUSED_ANSWERS
@@ -19,9 +20,16 @@ from server.http_api.page.shell import shell
 from server.http_api.problems import Problem
 from server.http_api.shapes import pages as shapes
 from server.services.assembly import Services
+from server.services.everyday.words import WordsWrong
 from server.services.packets.pages import ListedClaim, ResultList, ShownPage
 
+Opens: TypeAlias = Callable[[int, int], Awaitable[Decision]]  # a user and a packet
 REPLY_BYTES_MAX: Final = 800  # with the head of the response less than 1 KB
+UNSAID: Final = {
+    Reason.WORDS_WRONG: Text.WORDS_WRONG,
+    Reason.WORDS_SPENT: Text.WORDS_SPENT,
+    Reason.BAD_WORDS: Text.BAD_WORDS,
+}
 
 
 class Speech(NamedTuple):
@@ -41,6 +49,7 @@ class PageRequests:
     def __init__(self, services: Services, gate: Gate, now_ms: Callable[[], int], money: MoneyUnit) -> None:
         self._pages, self._on_behalf, self._reads = services.pages, services.on_behalf, services.reads
         self._standing, self._login, self._pass_on = services.standing, services.login, services.pass_on
+        self._words = services.everyday.words
         self._gate = gate
         self._now_ms = now_ms
         self._money = money
@@ -72,7 +81,21 @@ class PageRequests:
     async def open(self, call: Call) -> shapes.PageReply:
         """Of the page: grab and open its packet, and show what came of it; again, it answers the same share"""
         page, speech = await self._admitted(call), Speech(call.query.language, self._money)
-        decision = await self._on_behalf.open(page.user_id, page.packet_id)
+        return await self._opened(page, speech, self._on_behalf.open)
+
+    async def say(self, call: Call) -> shapes.PageReply:
+        """Of the page: say the words of its packet in the chat, then open it; again, it answers the same share"""
+        page, speech = await self._admitted(call), Speech(call.query.language, self._money)
+        try:
+            await self._words.say(page.user_id, page.packet_id, call.body.words)
+        except RequestRefused as refused:
+            if refused.reason not in UNSAID:
+                raise
+            return _unsaid(refused, speech)
+        return await self._opened(page, speech, self._on_behalf.open_here)
+
+    async def _opened(self, page: link.LinkClaim, speech: Speech, opens: Opens) -> shapes.PageReply:
+        decision = await opens(page.user_id, page.packet_id)
         answer = decision.answer
         if answer in REFUSED_ANSWERS:
             raise Problem(REFUSED_ANSWERS[answer])
@@ -110,6 +133,7 @@ def _card(shown: ShownPage, speech: Speech) -> dict[str, str]:
         "greeting": page.greeting,
         "line": page.line,
         "button": _button(page),
+        "say": _say(page),
         "link": page.link,
     }
 
@@ -118,12 +142,25 @@ def _shown(shown: ShownPage, speech: Speech) -> shapes.PageReply:
     if shown.result is not None:
         return _result(shown.result, speech)
     page = shown.page
-    return shapes.PageReply(page.view, line=page.line, button=_button(page), link=page.link)
+    return shapes.PageReply(page.view, line=page.line, button=_button(page), say=_say(page), link=page.link)
 
 
 def _button(page: OpenPageView) -> str:
-    """The coin. Words are said in the chat, where a WebView cannot say them."""
+    """The coin; words are said first."""
     return "" if page.view is View.WORDS else page.button
+
+
+def _say(page: OpenPageView) -> str:
+    """The button beside the field for the words."""
+    return page.button if page.view is View.WORDS else ""
+
+
+def _unsaid(refused: RequestRefused, speech: Speech) -> shapes.PageReply:
+    """Why the words were not taken, and the field again while there are attempts."""
+    left = refused.left if isinstance(refused, WordsWrong) else None
+    text = Text.WORDS_SPENT if left == 0 else UNSAID[refused.reason]
+    say = "" if text is Text.WORDS_SPENT else speech.say(Text.SAY)
+    return shapes.PageReply(View.WORDS, line=speech.say(text, left=left or 0), say=say)
 
 
 def _busy(decision: Decision, speech: Speech) -> shapes.PageReply:

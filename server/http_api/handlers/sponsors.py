@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from msgspec import UNSET
+from typing import cast
+
+from msgspec import UNSET, UnsetType
 
 from protocol.codes import Refusal
 from server.core.enterprise.bills import BillRequest
+from server.core.kinds import PacketKind
 from server.core.packet_request import DEFAULT_GREETING
 from server.core.refusals import Reason, RequestRefused
-from server.http_api.handlers.call import Call, Gate
+from server.http_api.handlers.call import Call, Gate, target_of
 from server.http_api.problems import Problem
 from server.http_api.shapes import sponsors as shapes
 from server.services.assembly import Services
@@ -16,19 +19,35 @@ from server.services.enterprise.bills import Bill
 
 
 class SponsorRequests:
-    """Packets to one user in a sponsor's name."""
+    """Packets to a user or a group in a sponsor's name."""
 
     def __init__(self, services: Services, gate: Gate) -> None:
         self._bills, self._events = services.enterprise.bills, services.enterprise.events
+        self._groups, self._reads = services.backend_groups, services.reads
         self._gate = gate
 
     async def send_bill(self, call: Call) -> shapes.SponsorBillReply:
-        """Send a packet to a user in a sponsor's name, once per bill number"""
+        """Send a packet to a user or a group in a sponsor's name, once per bill number"""
         self._gate.check_current()
         body = call.body
-        content = body.amount_fen, body.greeting or DEFAULT_GREETING, body.scene_id, bytes.fromhex(body.client_seed)
-        asked = BillRequest(call.path["sponsor_id"], body.bill_number, body.user_id, *content)
+        whom = call.path["sponsor_id"], body.bill_number, await self._target(body), body.amount_fen
+        about = body.greeting or DEFAULT_GREETING, body.scene_id, bytes.fromhex(body.client_seed)
+        asked = BillRequest(*whom, *about, PacketKind(body.packet_kind), body.shares)
         return _told(await self._bills.send(asked))
+
+    async def _target(self, body: shapes.BillBody) -> int:
+        named = [one for one in (body.user_id, body.group, body.group_id) if one is not UNSET]
+        if len(named) != 1:
+            raise Problem(Refusal.BAD_REQUEST, "give one of user_id, group and group_id", pointer="")
+        if not isinstance(body.user_id, UnsetType):
+            return body.user_id
+        return await target_of(self._groups, body.group, body.group_id, "group_id")
+
+    async def bills(self, call: Call) -> shapes.BillPageReply:
+        """The bills of a sponsor, the newest first, in pages"""
+        async with self._reads.turn():
+            page = await self._bills.page(call.path["sponsor_id"], call.query.cursor)
+        return shapes.BillPageReply([_told(one) for one in page.bills], page.next_cursor or UNSET)
 
     async def get_bill(self, call: Call) -> shapes.SponsorBillReply:
         """A bill, and how far it is"""
@@ -64,9 +83,14 @@ def _told(bill: Bill) -> shapes.SponsorBillReply:
     told = shapes.SponsorBillReply(
         str(bill.sponsor_id),
         bill.number,
-        str(bill.user_id),
+        cast(shapes.BillKind, bill.kind),
         bill.amount_fen,
         bill.status,
+        user_id=str(bill.user_id) if bill.user_id else UNSET,
+        group_id=str(bill.group_id) if bill.group_id else UNSET,
+        shares=bill.shares,
+        opened_shares=bill.opened_shares,
+        opened_fen=bill.opened_fen,
         reason=bill.reason or UNSET,
     )
     if bill.packet_id:

@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from protocol.messages.campaigns import BANDS_MAX, PPM
 from server.core.campaigns.deck import NUMBERS_MAX, TOTAL_FEN_MAX
 from server.core.campaigns.terms import WINS_OF_USER_MAX
+from server.core.enterprise.events import EventKind
 from server.http_api.numbers import Id, UserId
 from server.http_api.shapes.base import (
     FEN,
@@ -65,7 +66,7 @@ class CampaignBody(Request):
 
     `scheme` bands: `bands` is the table of amounts, 1,000,000 parts together, and the budget is what it adds up to.
     draws: amounts from `share_fen_min` to `share_fen_max` are drawn, and `bands` are planted among them. `group` or
-    `group_id`: only its members may shake.
+    `group_id`: only its members may shake. `event_kind`: only users of whom such an event was reported.
     """
 
     sponsor_id: UserId
@@ -85,6 +86,7 @@ class CampaignBody(Request):
     group_id: Id | UnsetType = UNSET
     highlighted: bool = False
     client_seed: Seed = ""
+    event_kind: Literal["", "follow", "sign_up"] = ""
 
 
 class CampaignReply(Reply):
@@ -109,6 +111,7 @@ class CampaignReply(Reply):
     seed_index: int
     returned_fen: Fen
     group_id: IdText | UnsetType = UNSET
+    event_kind: EventKind | UnsetType = UNSET
 
 
 class CampaignPageReply(Reply):

@@ -38,6 +38,12 @@ class PageLanguageQuery(Request):
     language: Language = Language.ZH
 
 
+class PageWordsBody(Request):
+    """What the user typed into the field for the words."""
+
+    words: str
+
+
 class PageLine(Reply):
     """A share that was opened, in texts; `mark`: it is the best luck."""
 
@@ -51,8 +57,8 @@ class PageReply(Reply):
     """What the page of a packet shows next, in texts; none that are empty. At most 1 KB.
 
     `answer` is that of an open; `busy`: others hold tickets, ask again after a while. `lines` are the newest
-    shares, the best luck before them, as many as there is room for; `more`: there are others. `send_again`,
-    `records`, `send` and `pass_on` lead to the app.
+    shares, the best luck before them, as many as there is room for; `more`: there are others. `say`: a button
+    beside a field for the words of the packet. `send_again`, `records`, `send` and `pass_on` lead to the app.
     """
 
     view: View
@@ -61,6 +67,7 @@ class PageReply(Reply):
     amount_fen: Fen = 0
     line: str = ""
     button: str = ""
+    say: str = ""
     link: str = ""
     amount: str = ""
     note: str = ""

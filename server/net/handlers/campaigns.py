@@ -139,6 +139,7 @@ class CampaignHandlers:
             row.highlighted,
             row.group_id,
             row.commitment,
+            row.event_kind,
         )
 
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from protocol import messages
 from protocol.messages import Message
-from server.core.enterprise.bills import BillRequest
+from server.core.enterprise.bills import BillRequest, group_kind
 from server.core.packet_request import DEFAULT_GREETING
 from server.net.session import Session
 from server.services.assembly import Services
@@ -29,6 +29,8 @@ class EnterpriseHandlers:
             messages.GetBill: self.get_bill,
             messages.ReportEvent: self.report_event,
             messages.SetEventRange: self.set_event_range,
+            messages.SendGroupBill: self.send_group_bill,
+            messages.ListBills: self.list_bills,
         }
 
     async def send_bill(self, session: Session, request: messages.SendBill) -> Message:
@@ -36,8 +38,18 @@ class EnterpriseHandlers:
         asked = BillRequest(request.sponsor_id, request.bill_number, request.user_id, *content)
         return _told(await self._bills.send(asked), messages.BillSent)
 
+    async def send_group_bill(self, session: Session, request: messages.SendGroupBill) -> Message:
+        whom = request.sponsor_id, request.bill_number, request.group_id, request.amount_fen
+        about = request.greeting or DEFAULT_GREETING, request.scene_id, request.client_seed
+        asked = BillRequest(*whom, *about, group_kind(request.packet_kind), request.shares)
+        return _told(await self._bills.send(asked), messages.GroupBillSent)
+
     async def get_bill(self, session: Session, request: messages.GetBill) -> Message:
         return _told(await self._bills.find(request.sponsor_id, request.bill_number), messages.BillFound)
+
+    async def list_bills(self, session: Session, request: messages.ListBills) -> Message:
+        page = await self._bills.page(request.sponsor_id, request.cursor)
+        return messages.Bills(0, [messages.BillLine(*one) for one in page.bills], page.next_cursor)
 
     async def report_event(self, session: Session, request: messages.ReportEvent) -> Message:
         about = request.sponsor_id, request.event_id, request.event_kind, request.user_id

@@ -18,6 +18,7 @@ from server.services.campaigns.service import CampaignService
 from server.services.campaigns.shake import ShakeService
 from server.services.chat.groups import GroupService
 from server.services.chat.people import PeopleService
+from server.services.enterprise.reported import ReportedUsers
 from server.services.packets.commit import CommitPath
 from server.services.packets.live_packets import LivePackets
 from server.services.packets.mirror_health import MirrorHealth
@@ -47,6 +48,7 @@ class CampaignServices:
         changes: ChangeFeed,
         groups: GroupService,
         people: PeopleService,
+        reported: ReportedUsers,
         seeds: SeedService,
         health: MirrorHealth,
         packets: LivePackets,
@@ -60,7 +62,9 @@ class CampaignServices:
             return commit.unrecorded if health.decides else 0
 
         self.config = config
-        self.board = CampaignBoard(stores.campaigns, groups, changes, config.count_step, now_ms, unrecorded)
+        self.board = CampaignBoard(
+            stores.campaigns, groups, reported, changes, config.count_step, now_ms, unrecorded
+        )
         pools = Pools(seeds, stores.campaigns, stores.leases, self.board.get, book.dealt_to)
         closing = PacketClosing(stores.packets, stores.mirror, health, packets, pools.terms_of)
         leasing = stores.leases, book, self.board, pools, packets, recovery, closing, ids, server_id, now_ms
@@ -69,22 +73,18 @@ class CampaignServices:
             stores.campaigns, self.board, self.keeper, groups, people, seeds, changes, limits, ids, now_ms, bus
         )
         self.proofs = PoolProofs(stores.campaigns, stores.leases, self.service, seeds)
-        deciding = (
-            self.board,
-            book,
-            self.keeper,
-            stores.campaigns,
-            stores.leases,
-            commit,
-            changes,
-            limits,
-            bus,
-            now_ms,
-        )
+        records = stores.campaigns, stores.leases
+        deciding = self.board, book, self.keeper, *records, commit, reported, changes, limits, bus, now_ms
         self.shakes = ShakeService(*deciding, clock.random_part, config.on_overload, config.rest_ms)
-        self.loop = CampaignLoop(stores.campaigns, self.board, self.keeper, now_ms, is_confirmed, bus)
+        self.loop = CampaignLoop(*records, self.board, self.keeper, now_ms, is_confirmed, bus)
+
+    @property
+    def waiting(self) -> int:
+        """Shakes that are answered later."""
+        shakes = self.shakes
+        return shakes.waiting + shakes.unknown.waiting + shakes.unknown_users.waiting
 
     @property
     def batchers(self) -> dict[str, Batcher[Any, Any]]:
         """The queues of work that is done in batches, by name."""
-        return {"wins": self.shakes.wins, "unknown_campaigns": self.shakes.unknown}
+        return {"wins": self.shakes.wins, "unknown_campaigns": self.shakes.unknown.batcher}

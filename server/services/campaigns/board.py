@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Final
 
 from server.core.campaigns.published import border
+from server.core.enterprise.events import EventKind
 from server.services.campaigns.live_campaign import LiveCampaign
 from server.services.chat.groups import GroupService
+from server.services.enterprise.reported import ReportedUsers
 from server.services.runtime.change_feed import ChangeFeed
 from storage.postgres.campaigns.campaigns import CampaignRow, CampaignStore
 
@@ -21,6 +23,7 @@ class CampaignBoard:
         self,
         store: CampaignStore,
         groups: GroupService,
+        reported: ReportedUsers,
         changes: ChangeFeed,
         count_step: int,
         now_ms: Callable[[], int],
@@ -32,6 +35,7 @@ class CampaignBoard:
         """
         self._store = store
         self._groups = groups
+        self._reported = reported
         self._count_step = count_step
         self._now_ms = now_ms
         self._unrecorded = unrecorded
@@ -70,10 +74,14 @@ class CampaignBoard:
             if len(self.closed) > CLOSED_MAX:
                 del self.closed[next(iter(self.closed))]
         elif live is None and row.campaign_id not in self.closed:
-            audience = self._groups.audience((row.group_id,)) if row.group_id else None
-            self._by_id[row.campaign_id] = LiveCampaign(row, audience)
+            self._by_id[row.campaign_id] = LiveCampaign(row, self._audience(row))
         elif live is not None and row.version > live.row.version:
             live.follow(row)
+
+    def _audience(self, row: CampaignRow) -> Container[int] | None:
+        if row.event_kind:
+            return self._reported.audience(row.sponsor_id, EventKind(row.event_kind))
+        return self._groups.audience((row.group_id,)) if row.group_id else None
 
     # --- what is left -----------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""The loop behind campaigns: leases ahead of need, ends in time, what is left paid back once, counts written."""
+"""The loop behind campaigns: leases ahead of need, starts and wins told, ends in time, the rest paid back once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from server.core.campaigns.terms import Wanted
+from server.core.campaigns.terms import Stage, Wanted
 from server.core.ledger import TransferKind, WalletBalance
 from server.services.campaigns.board import CampaignBoard
 from server.services.campaigns.leases import LeaseKeeper
@@ -17,9 +17,10 @@ from server.services.runtime.events import BalanceChange
 from server.services.runtime.outage_log import OutageLog
 from storage.errors import StoreUnavailable
 from storage.postgres.campaigns.campaigns import HOUR_MS, CampaignStore
+from storage.postgres.campaigns.leases import LeaseStore
 
 ROUND_S: Final = 0.25
-LOOK_EVERY: Final = 4  # rounds: reads what was won
+LOOK_EVERY: Final = 4  # rounds: reads what was won, and tells of it
 COUNT_EVERY: Final = 20  # rounds: writes counts
 
 
@@ -29,6 +30,7 @@ class CampaignLoop:
     def __init__(
         self,
         store: CampaignStore,
+        leases: LeaseStore,
         board: CampaignBoard,
         keeper: LeaseKeeper,
         now_ms: Callable[[], int],
@@ -37,6 +39,7 @@ class CampaignLoop:
     ) -> None:
         """What is final, such as an end, waits until `now_ms` is confirmed."""
         self._store = store
+        self._leases = leases
         self._board = board
         self._keeper = keeper
         self._now_ms = now_ms
@@ -68,10 +71,28 @@ class CampaignLoop:
         if number % LOOK_EVERY == 0:
             await self._board.look()
             await self._keeper.reclaim()
+            await self.tell_wins()
         if self._is_confirmed():
+            await self.start()
             await self.end()
         if number % COUNT_EVERY == 0:
             await self.count()
+
+    async def start(self) -> None:
+        """Webhooks tell once of each campaign that runs."""
+        now_ms = self._now_ms()
+        starting = [
+            live for live in self._board.all() if not live.has_started and live.stage(now_ms) is Stage.RUNNING
+        ]
+        if starting:
+            await self._store.start_due(now_ms)
+        for live in starting:
+            live.has_started = True
+
+    async def tell_wins(self) -> None:
+        """Webhooks tell of what was won, some wins at once. The rest is told when the books are closed."""
+        if lives := self._board.all():
+            await self._leases.tell_wins([live.campaign_id for live in lives], self._now_ms())
 
     async def end(self) -> None:
         """Campaigns whose time is over end; of those whose leases are all closed the rest goes back, once."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Container
 from typing import Final, NamedTuple
 
 from server.core.campaigns.pacing import SECOND_MS, Pace
@@ -98,7 +98,7 @@ class ShakeCounts(NamedTuple):
 class LiveCampaign:
     """One campaign. `given` is what all servers have given away, as far as this one knows."""
 
-    def __init__(self, row: CampaignRow, audience: Collection[int] | None) -> None:
+    def __init__(self, row: CampaignRow, audience: Container[int] | None) -> None:
         self.row = row
         self.audience = audience  # None: all users
         self.pace = Pace(row.shares, row.starts_at_ms, row.ends_at_ms)
@@ -106,6 +106,7 @@ class LiveCampaign:
         self.lease_shares = lease_shares(row.shares, row.per_user_limit)
         self.leases: list[HeldLease] = []  # those with shares to give, the oldest first
         self.pool: Pool | None = None  # once it was needed
+        self.has_started = False  # and this server has recorded that it runs
         self.needs_more = False  # a user found no lease
         self.active_at_ms = 0  # when a user last won here, or found no lease
         self.is_overloaded = False  # in the present second
@@ -136,7 +137,7 @@ class LiveCampaign:
 
     def follow(self, row: CampaignRow) -> None:
         """The record has changed."""
-        self.row = row
+        self.row, self.has_started = row, False
         self.calm_until_ms = 0
 
     def publish(self, left: int, at_ms: int) -> None:
@@ -149,8 +150,12 @@ class LiveCampaign:
         return stage_of(Wanted(self.row.state), now_ms, self.row.starts_at_ms, self.row.ends_at_ms)
 
     def may_shake(self, user_id: int) -> bool:
-        """Whether it is for this user."""
+        """Whether it is for this user, as far as memory knows: see EventAudience."""
         return self.audience is None or user_id in self.audience
+
+    def is_shown_to(self, user_id: int) -> bool:
+        """Whether a user may see it: of one for followers others are told what it takes to shake."""
+        return bool(self.row.event_kind) or self.may_shake(user_id)
 
     def take_counts(self) -> ShakeCounts:
         """Shakes since the last call."""

@@ -147,21 +147,21 @@ class CampaignService:
     # --- what is told -----------------------------------------------------------------------------------------
 
     async def view(self, user_id: int, campaign_id: int) -> CampaignView:
-        """A campaign, for a user who may shake in it, or the backend."""
+        """A campaign, for a user who may see it, or the backend."""
         live = self._board.get(campaign_id)
         row = live.row if live is not None else await self._recorded(campaign_id)
-        if user_id != BACKEND and not await self._may_shake(user_id, row):
+        if user_id != BACKEND and not await self._may_see(user_id, row):
             raise RequestRefused(Reason.NO_SUCH_CAMPAIGN)
         return self._view(row)
 
     async def page(self, user_id: int, before_id: int) -> CampaignPage:
-        """The campaigns that a user may shake in and that are not over; for the backend all of them."""
+        """The campaigns that a user may see and that are not over; for the backend all of them."""
         before_id = before_id if before_id > 0 else ID_MAX
         if user_id == BACKEND:
             found = [self._view(row) for row in await self._store.page(before_id, PAGE_MAX + 1)]
         else:
             lives = [live for live in self._board.all()[::-1] if live.campaign_id < before_id]
-            views = [self._view(live.row) for live in lives if live.may_shake(user_id)]
+            views = [self._view(live.row) for live in lives if live.is_shown_to(user_id)]
             found = [view for view in views if view.stage is not Stage.ENDED]
         return CampaignPage(found[:PAGE_MAX], len(found) > PAGE_MAX)
 
@@ -182,7 +182,7 @@ class CampaignService:
             raise RequestRefused(Reason.NO_SUCH_CAMPAIGN)
         return row
 
-    async def _may_shake(self, user_id: int, row: CampaignRow) -> bool:
+    async def _may_see(self, user_id: int, row: CampaignRow) -> bool:
         if not row.group_id:
             return True
         await self._groups.keep([row.group_id])
@@ -221,10 +221,11 @@ def _row(campaign_id: int, asked: CampaignRequest, deck: Deck, now_ms: int) -> C
         created_at_ms=now_ms,
         starts_at_ms=asked.starts_at_ms,
         ends_at_ms=asked.ends_at_ms,
+        event_kind=asked.event_kind,
     )
 
 
 def _content(row: CampaignRow) -> tuple[object, ...]:
     """What must be the same when a key is used again; the first client seed counts."""
-    texts = row.name, row.greeting, row.cover, row.group_id, row.highlighted
+    texts = row.name, row.greeting, row.cover, row.group_id, row.event_kind, row.highlighted
     return (*texts, row.budget_fen, row.per_user_limit, row.deck, row.starts_at_ms, row.ends_at_ms)

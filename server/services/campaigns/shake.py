@@ -23,6 +23,9 @@ from server.core.refusals import Reason, RequestRefused
 from server.services.campaigns.board import CampaignBoard
 from server.services.campaigns.leases import LeaseBook, LeaseKeeper
 from server.services.campaigns.live_campaign import NO_WIN, LiveCampaign, Won
+from server.services.campaigns.outsiders import UnknownShaker, UnknownShakers, refuse
+from server.services.campaigns.unknown_campaigns import UnknownCampaigns
+from server.services.enterprise.reported import ReportedUsers
 from server.services.packets.commit import CommitPath
 from server.services.packets.grab_open import FAILURES_MAX, WinRejected
 from server.services.packets.requests import WinRequest
@@ -58,6 +61,7 @@ class ShakeService:
         campaigns: CampaignStore,
         leases: LeaseStore,
         commit: CommitPath,
+        reported: ReportedUsers,
         changes: ChangeFeed,
         limits: Limits,
         bus: Bus,
@@ -67,12 +71,10 @@ class ShakeService:
         rest_ms: int,
     ) -> None:
         """`on_overload`: what a shake is answered with then. `rest_ms`: when a user who rests may shake again."""
-        self._board = board
-        self._book = book
-        self._keeper = keeper
-        self._campaigns = campaigns
+        self._board, self._book, self._keeper = board, book, keeper
         self._leases = leases
         self._commit = commit
+        self.unknown_users = UnknownShakers(reported, bus)
         self._changes = changes
         self._bus = bus
         self._now_ms = now_ms
@@ -80,7 +82,7 @@ class ShakeService:
         self._rest = Shook(Result.REST, rest_ms)
         self._is_rest_told = on_overload == "rest"
         self.wins: Batcher[tuple[int, int], Won] = Batcher(self._look_up, LOOKED_UP_MAX, limits)
-        self.unknown: Batcher[int, bool] = Batcher(self._look_for, LOOKED_UP_MAX, limits)
+        self.unknown = UnknownCampaigns(board, campaigns, limits, bus, self._rest)
         self.waiting = 0  # shakes that are answered later
         self._results = dict.fromkeys(Result, 0)
         self._lost = 0  # of them answered `nothing`: nearly all
@@ -95,11 +97,17 @@ class ShakeService:
         """The answer to a shake; None: it comes over the bus, to a ShakeRequest. Raises RequestRefused."""
         live = self._board.get(campaign_id)
         if live is None:
-            return self._of_unknown(campaign_id, user_id, session, seq)
-        if live.calm_from_ms <= at_ms < live.calm_until_ms:  # nearly always
-            shook = None if live.wins.known(user_id) is None else self._at_limit(live, user_id)
-        else:
-            shook = self._before_chance(live, user_id, at_ms)
+            return self.unknown.answer(ShakeRequest(campaign_id, user_id, session, seq))
+        try:
+            if live.calm_from_ms <= at_ms < live.calm_until_ms:  # nearly always
+                shook = None if live.wins.known(user_id) is None else self._at_limit(live, user_id)
+            else:
+                shook = self._before_chance(live, user_id, at_ms)
+        except UnknownShaker as unknown:
+            request = ShakeRequest(campaign_id, user_id, session, seq)
+            again = partial(self._shake_now, campaign_id, user_id, session, seq)
+            self.unknown_users.ask(unknown, request, again)
+            return None
         if shook is None:
             pace = live.pace
             if user_id in pace.seen or not pace.takes(user_id, self._random_part()):
@@ -122,7 +130,7 @@ class ShakeService:
                 return ENDED
             return self._rest if stage is Stage.PAUSED else Shook(Result.REST, row.starts_at_ms - now_ms)
         if not live.may_shake(user_id):
-            raise RequestRefused(Reason.NO_SUCH_CAMPAIGN)
+            refuse(live, user_id)
         if now_ms // SECOND_MS != live.pace.second:
             live.begin_second(now_ms, self._changes.others + 1, is_overloaded=self._commit.almost_overloaded)
         if live.is_overloaded:
@@ -135,6 +143,9 @@ class ShakeService:
         if known is None or known.shares < live.wins.limit:
             return None
         return Shook(Result.LIMIT, win=known.latest)
+
+    def _shake_now(self, campaign_id: int, user_id: int, session: int, seq: int) -> Shook | None:
+        return self.shake(campaign_id, user_id, session, seq, self._now_ms())
 
     def _overloaded(self, live: LiveCampaign) -> Shook:
         """No number is consumed."""
@@ -278,32 +289,3 @@ class ShakeService:
         return [
             NO_WIN if row is None else Won(row.n, Win(row.amount_fen, row.packet_id, row.index)) for row in rows
         ]
-
-    def _of_unknown(self, campaign_id: int, user_id: int, session: int, seq: int) -> Shook | None:
-        """A campaign that is not in memory: it has ended long ago, or there is none."""
-        if campaign_id in self._board.closed:
-            return ENDED
-        request = ShakeRequest(campaign_id, user_id, session, seq)
-
-        def answer(found: asyncio.Future[bool]) -> None:
-            self.waiting -= 1
-            failed = found.exception()
-            if failed is not None:
-                reason = failed.reason if isinstance(failed, RequestRefused) else Reason.INTERNAL
-                self._bus.reply(request, reason)
-            elif found.result():  # this server may just have heard of it: then the user shakes again
-                self._bus.reply(request, ENDED if self._board.get(campaign_id) is None else self._rest)
-            else:
-                self._bus.reply(request, Reason.NO_SUCH_CAMPAIGN)
-
-        looked_for = self.unknown.submit(campaign_id)
-        self.waiting += 1
-        looked_for.add_done_callback(answer)
-        return None
-
-    async def _look_for(self, campaign_ids: list[int]) -> list[bool | Exception]:
-        """Whether these exist; they come into memory if their books are open."""
-        rows = await self._campaigns.rows(set(campaign_ids))
-        for row in rows.values():
-            await self._board.put(row)
-        return [campaign_id in rows for campaign_id in campaign_ids]

@@ -10,6 +10,8 @@ from server.core.enterprise.bills import BillRules
 from server.core.limits import Limits
 from server.services.enterprise.bills import BillService, Send
 from server.services.enterprise.events import EventService
+from server.services.enterprise.reported import ReportedUsers
+from server.services.runtime.change_feed import ChangeFeed
 from server.services.seeds.seals import Seals
 from storage.postgres.enterprise.bills import BillStore
 
@@ -21,6 +23,7 @@ class EnterpriseServices:
         self,
         store: BillStore,
         send: Send,
+        changes: ChangeFeed,
         config: Config,
         limits: Limits,
         clock: Clock,
@@ -28,7 +31,9 @@ class EnterpriseServices:
     ) -> None:
         """`send`: as a user sends a packet."""
         self.bills = BillService(store, send, _rules(config), limits, clock.now_ms)
-        self.events = EventService(store, self.bills, Seals(seed_keys), limits, clock.now_ms, clock.random_bytes)
+        self.reported = ReportedUsers(store, changes, limits)
+        given = self.bills, self.reported, Seals(seed_keys), limits
+        self.events = EventService(store, *given, clock.now_ms, clock.random_bytes)
 
     def use_keys(self, seed_keys: Mapping[str, bytes]) -> None:
         """These seal and unseal the seeds of ranges from now on."""
@@ -42,4 +47,5 @@ class EnterpriseServices:
 def _rules(config: Config) -> BillRules:
     one = config.enterprise
     amounts = one.fen_min, one.fen_max, one.scene_fen_max
-    return BillRules(*amounts, one.scenes, one.event_fen_min, one.user_packets_a_day, one.user_fen_a_day)
+    of_user, of_group = (one.user_packets_a_day, one.user_fen_a_day), (one.group_packets_a_day, one.group_fen_a_day)
+    return BillRules(*amounts, one.scenes, one.event_fen_min, *of_user, *of_group)

@@ -7,11 +7,12 @@ attempt whose outcome is unknown is repeated, and finds the packet. What a bill 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from server.core.beijing_year import day_begin_ms
 from server.core.enterprise import bills as rules
 from server.core.enterprise.bills import BillRequest, BillRules, BillStatus, SentPacket
+from server.core.ids import is_user
 from server.core.kinds import PacketKind
 from server.core.limits import Limits, check_bytes
 from server.core.packet_request import PacketRequest, Terms
@@ -19,11 +20,16 @@ from server.core.refusals import Reason, RequestRefused
 from storage.postgres.enterprise.bills import BillDay, BillRow, BillStore, NewBill, OverBillDay
 
 UNKNOWN = (Reason.STORE_UNAVAILABLE, Reason.OVERLOADED, Reason.INTERNAL, Reason.BANK_UNKNOWN, Reason.BANK_AWAY)
+PAGE_MAX: Final = 100
+LAST_MS: Final = 2**63 - 1
 Send = Callable[[PacketRequest], Awaitable[Terms]]
 
 
 class Bill(NamedTuple):
-    """A bill and how far it is. `packet_id` 0, times 0: not yet. `reason`: why it has failed."""
+    """A bill and how far it is. `packet_id` 0, times 0: not yet. `reason`: why it has failed.
+
+    It is for a user or a group: the id of the other one is 0.
+    """
 
     sponsor_id: int
     number: str
@@ -35,10 +41,22 @@ class Bill(NamedTuple):
     sent_at_ms: int = 0
     received_at_ms: int = 0
     refunded_fen: int = 0
+    group_id: int = 0
+    kind: str = PacketKind.ENTERPRISE
+    shares: int = 1
+    opened_shares: int = 0
+    opened_fen: int = 0
+
+
+class BillPage(NamedTuple):
+    """Bills, the newest first; `next_cursor`: where older ones are, empty if there are none."""
+
+    bills: list[Bill]
+    next_cursor: str
 
 
 class BillService:
-    """Use cases send and find a bill. Raises RequestRefused, StoreUnavailable."""
+    """Use cases send and find bills. Raises RequestRefused, StoreUnavailable."""
 
     def __init__(
         self,
@@ -62,7 +80,7 @@ class BillService:
         """Send what is checked, or what an event brings."""
         await self.check_sponsor(one.sponsor_id)
         row = await self._begin(one)
-        if row[:6] != one[:6]:
+        if row[:8] != one.content:
             raise RequestRefused(Reason.KEY_REUSED, "the bill number was used before with other content")
         if row.packet_id is None:
             await self._try(one)
@@ -76,6 +94,14 @@ class BillService:
             raise RequestRefused(Reason.NOT_ALLOWED)
         return _told(row, self._now_ms())
 
+    async def page(self, sponsor_id: int, cursor: str) -> BillPage:
+        """The bills of a sponsor, the newest first. Raises RequestRefused: the cursor is none of this list."""
+        before_ms, before = _place(cursor)
+        rows = await self._store.page(sponsor_id, before_ms, before, PAGE_MAX + 1)
+        bills = [_told(row, self._now_ms()) for row in rows[:PAGE_MAX]]
+        last = rows[PAGE_MAX - 1] if len(rows) > PAGE_MAX else None
+        return BillPage(bills, "" if last is None else f"{last.asked_at_ms}.{last.number}")
+
     async def earlier(self, sponsor_id: int, number: str) -> Bill | None:
         """The bill with this number if its packet was sent, or may have been."""
         row = await self._store.find(sponsor_id, number)
@@ -87,36 +113,48 @@ class BillService:
             raise RequestRefused(Reason.NOT_A_SPONSOR)
 
     async def _begin(self, one: BillRequest) -> BillRow:
-        now_ms, bounds = self._now_ms(), self.rules
-        day = BillDay(day_begin_ms(now_ms), bounds.user_packets_a_day, bounds.user_fen_a_day)
+        now_ms, to_group = self._now_ms(), one.kind.row.goes_to_group
+        day = BillDay(day_begin_ms(now_ms), *rules.most_a_day(self.rules, to_group))
         try:
-            return await self._store.begin(NewBill(*one[:6], now_ms), day)
+            return await self._store.begin(NewBill(*one.content, now_ms), day)
         except OverBillDay as over:
             most = f"{day.packets or 'any number of'} packets of {day.fen or 'any amount'} in all"
-            detail = f"a user gets at most {most} a day from one sponsor, and has {over.packets} of {over.fen}"
+            whom = "group" if to_group else "user"
+            detail = f"a {whom} gets at most {most} a day from one sponsor, and has {over.packets} of {over.fen}"
             raise RequestRefused(Reason.LIMIT, detail) from None
 
     async def _try(self, one: BillRequest) -> None:
         """Send its packet. A refusal is recorded, unless it leaves open whether the packet was sent."""
-        content = PacketKind.ENTERPRISE, one.user_id, one.amount_fen, 1, one.greeting, one.client_seed
-        asked = PacketRequest(one.sponsor_id, one.key, *content)
+        content = one.kind, one.target_id, one.amount_fen, one.shares, one.greeting, one.client_seed
+        caps = rules.share_caps(one, self.rules) if one.kind.row.goes_to_group else None
+        asked = PacketRequest(one.sponsor_id, one.key, *content, share_caps=caps)
         try:
             await self._send(asked)
         except RequestRefused as refused:
             if refused.reason in UNKNOWN:
                 raise
-            await self._store.fail(one.sponsor_id, one.number, refused.reason)
+            await self._store.fail(one.sponsor_id, one.number, refused.reason, self._now_ms())
+
+
+def _place(cursor: str) -> tuple[int, str]:
+    """The place of the last bill of a page; of none the end of all time."""
+    at_ms, point, number = cursor.partition(".")
+    if not cursor:
+        return LAST_MS, ""
+    if not (point and at_ms.isascii() and at_ms.isdigit() and int(at_ms) <= LAST_MS and "\0" not in number):
+        raise RequestRefused(Reason.BAD_REQUEST, "cursor: it is not one of this list")
+    return int(at_ms), number
 
 
 def _told(row: BillRow, now_ms: int) -> Bill:
-    packet = None
+    packet, to_user = None, is_user(row.target_id)
     if row.packet_id is not None and row.expires_at_ms is not None:
         opened, closed = row.received_at_ms is not None, row.closed_at_ms is not None
         packet = SentPacket(row.packet_id, opened, row.expires_at_ms, closed)
     return Bill(
         row.sponsor_id,
         row.number,
-        row.user_id,
+        row.target_id if to_user else 0,
         row.amount_fen,
         rules.status_of(packet, row.failed, now_ms),
         row.packet_id or 0,
@@ -124,4 +162,9 @@ def _told(row: BillRow, now_ms: int) -> Bill:
         row.sent_at_ms or 0,
         row.received_at_ms or 0,
         row.refunded_fen or 0,
+        0 if to_user else row.target_id,
+        row.kind,
+        row.shares,
+        row.opened_shares or 0,
+        row.opened_fen or 0,
     )

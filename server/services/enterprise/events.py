@@ -12,6 +12,7 @@ from server.core.limits import Limits
 from server.core.packet_request import DEFAULT_GREETING
 from server.core.refusals import Reason, RequestRefused
 from server.services.enterprise.bills import Bill, BillService
+from server.services.enterprise.reported import ReportedUsers
 from server.services.seeds.seals import NONCE_BYTES, Seals, Unsealable
 from storage.postgres.enterprise.bills import BillStore, RangeRow
 
@@ -32,12 +33,13 @@ class EventService:
         self,
         store: BillStore,
         bills: BillService,
+        reported: ReportedUsers,
         seals: Seals,
         limits: Limits,
         now_ms: Callable[[], int],
         random_bytes: Callable[[int], bytes],
     ) -> None:
-        self._store, self._bills, self.seals = store, bills, seals
+        self._store, self._bills, self._reported, self.seals = store, bills, reported, seals
         self._limits, self._now_ms, self._random_bytes = limits, now_ms, random_bytes
 
     async def set_range(self, sponsor_id: int, kind: str, low_fen: int, high_fen: int, greeting: str) -> RangeSet:
@@ -61,10 +63,13 @@ class EventService:
         """
         event_kind = rules.kind_of(kind)
         rules.check_event_id(event_id)
+        if user_id == sponsor_id:
+            raise RequestRefused(Reason.BAD_TARGET, "user_id: a sponsor does not follow itself")
         await self._bills.check_sponsor(sponsor_id)
-        first = await self._store.report(sponsor_id, event_id, event_kind, user_id, self._now_ms())
-        if first != (event_kind, user_id):
+        recorded = await self._store.report(sponsor_id, event_id, event_kind, user_id, self._now_ms())
+        if recorded is None:
             raise RequestRefused(Reason.KEY_REUSED, "event_id: it was reported before with other content")
+        await self._reported.tell(user_id, recorded)
         found = await self._store.range(sponsor_id, event_kind)
         given = EventRange(sponsor_id, event_kind, 0, 0, "") if found is None else _range_of(found)
         earlier = await self._bills.earlier(sponsor_id, given.bill_number(user_id))

@@ -37,6 +37,14 @@ def normal(words: str) -> str:
     return unicodedata.normalize("NFKC", words).strip()
 
 
+class WordsWrong(RequestRefused):
+    """The words do not fit; `left`: how many attempts the user still has."""
+
+    def __init__(self, left: int) -> None:
+        super().__init__(Reason.WORDS_WRONG, f"words: they do not fit, attempts left: {left}")
+        self.left = left
+
+
 class HiddenWords:
     """Hides words under keys that are not in the database; the last one hides, all compare.
 
@@ -126,7 +134,7 @@ class WordsService:
             raise RequestRefused(Reason.WORDS_SPENT)
         if spoken.outcome is WordsOutcome.WRONG:
             left = max(0, self._limits.words_attempts_max - spoken.attempts)
-            raise RequestRefused(Reason.WORDS_WRONG, f"words: they do not fit, attempts left: {left}")
+            raise WordsWrong(left)
         self._packets.said(packet_id, user_id)
         if spoken.message:
             event = TextPost(group_id, spoken.message, user_id, post.at_ms, post.text or "")

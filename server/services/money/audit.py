@@ -26,7 +26,7 @@ CHECKS: dict[str, str] = {
     "scheduled": "what was sent for a later time was posted then, once, or went back in full",
     "allowed": "only members, or those named, opened (members of groups without a list: not checked)",
     "chains": "of a packet that friends pass on its receiver opened first, and each friend after who admitted them",
-    "bills": "every packet in a sponsor's name has its bill, with its receiver and amount",
+    "bills": "every packet in a sponsor's name has its bill, with its kind, target, shares and amount",
     "directions": "every transfer runs between the accounts its kind says",
     "entries": "every change of a wallet has its entry, and the entries lead to what it holds",
     "pending": "what is pending is kept back until it is posted or voided, once",

@@ -25,7 +25,22 @@ def receiver_of(terms: Terms) -> int:
 async def target_group(kind: PacketKind, sender_id: int, group_id: int, groups: GroupService) -> Group:
     """The group that a packet for groups is sent to, for the first time or again. Raises RequestRefused."""
     check_target(kind, sender_id, group_id)
-    group = await groups.seen_by(sender_id, group_id)
+    return _for_groups(kind, await groups.seen_by(sender_id, group_id))
+
+
+async def any_group(kind: PacketKind, sender_id: int, group_id: int, groups: GroupService) -> Group:
+    """The group that the chat backend sends a packet to, in the name of a user who need not be in it.
+
+    Raises RequestRefused: no member asks, so it says that there is no such group.
+    """
+    check_target(kind, sender_id, group_id)
+    group = await groups.find(group_id)
+    if group is None or group.is_deleted:
+        raise RequestRefused(Reason.NO_SUCH_GROUP)
+    return _for_groups(kind, group)
+
+
+def _for_groups(kind: PacketKind, group: Group) -> Group:
     if group.kind is GroupKind.DIRECT:
         raise RequestRefused(Reason.BAD_TARGET, f"target_id: {kind} goes to a group")
     return group

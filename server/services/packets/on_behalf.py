@@ -32,7 +32,7 @@ class OnBehalfService:
         return await self.open_here(user_id, packet_id)
 
     async def open_here(self, user_id: int, packet_id: int) -> Decision:
-        """The same, decided by this server."""
+        """The same, decided by this server: only here is it in memory what the user has just said (words)."""
         grabbed, seq = self._replies.expect(packet_id)
         self._opens.grab(GrabRequest(packet_id, user_id, self._now_ms(), LOCAL, seq))
         decision = (await grabbed).decision

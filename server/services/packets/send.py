@@ -13,8 +13,8 @@ from server.core.limits import Limits
 from server.core.packet_request import WALLET, PacketRequest, Payer, Terms
 from server.core.refusals import Reason, RequestRefused
 from server.services.chat.chats import ChatService
-from server.services.chat.groups import GroupService
-from server.services.packets.audience import target_group
+from server.services.chat.groups import Group, GroupService
+from server.services.packets.audience import any_group, target_group
 from server.services.packets.live_packets import LivePackets
 from server.services.packets.stored_state import terms_of
 from server.services.runtime.batching import Batcher
@@ -126,12 +126,18 @@ class SendService:
             return 1
         if one.kind.row.audience is Audience.INVITED:
             return self._limits.shares_max
-        group = await target_group(one.kind, one.sender_id, one.target_id, self._groups)
+        group = await self._group(one)
         if one.only_for and group.kind is not GroupKind.SIGNED:
             _check_named(one.only_for, group.members)
         if group.kind is GroupKind.SIGNED:  # how many are in it the chat backend knows
             return self._limits.shares_max
         return len(group.members)
+
+    async def _group(self, one: PacketRequest) -> Group:
+        """The group that a packet is sent to: one of its sender's, or of a sponsor any."""
+        if one.kind.row.sent_by is SentBy.BILLS:
+            return await any_group(one.kind, one.sender_id, one.target_id, self._groups)
+        return await target_group(one.kind, one.sender_id, one.target_id, self._groups)
 
     # --- the batch --------------------------------------------------------------------------------------------
 
@@ -149,6 +155,7 @@ class SendService:
 
     def row(self, one: PacketRequest, now_ms: int) -> PacketRow:
         """The packet that a checked request asks for, as it is to be recorded."""
+        caps = packet_request.caps_of(one, self._limits)
         return PacketRow(
             packet_id=self._ids.next(now_ms),
             sender_id=one.sender_id,
@@ -157,10 +164,8 @@ class SendService:
             target_id=one.target_id,
             total_fen=one.total_fen,
             shares=one.shares,
-            share_fen_min=self._limits.share_fen_min,
-            share_fen_max=max(
-                self._limits.share_fen_max, one.total_fen if one.kind.row.sent_by is SentBy.BILLS else 0
-            ),
+            share_fen_min=caps.min_fen,
+            share_fen_max=caps.max_fen,
             greeting=one.greeting,
             seed=None,
             created_at_ms=now_ms,

@@ -7,28 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 
 from server.core import ledger
 from server.core.ids import USER_ID_MAX
 from server.core.webhooks.events import TEST, EventType
-from storage.postgres.packets.packets import ClaimRow
+from server.services.webhooks.gathered_facts import Facts, claims_of, gathered, share, told_claims
+from server.services.webhooks.sponsor_bodies import SPONSOR_RENDERERS
 from storage.postgres.webhooks.deliveries import EventRow
-from storage.postgres.webhooks.facts import AdmissionRecord, EntryRecord, FactStore, PacketRecord, PaymentRecord
-
-FIRST_CLAIMED: Final = 2  # the number of an event of the first claim alone: see migration 0014
-
-
-class Facts(NamedTuple):
-    """The records that some events tell of."""
-
-    packets: dict[int, PacketRecord]
-    claims: dict[int, list[ClaimRow]]
-    entries: dict[tuple[int, int], EntryRecord]
-    payments: dict[int, PaymentRecord]
-    admissions: dict[int, AdmissionRecord]
+from storage.postgres.webhooks.facts import FactStore, PacketRecord
 
 
 def _sent(event: EventRow, facts: Facts) -> dict[str, Any]:
@@ -44,15 +33,11 @@ def _sent(event: EventRow, facts: Facts) -> dict[str, Any]:
 
 
 def _claimed(event: EventRow, facts: Facts) -> dict[str, Any]:
-    packet, (first, end) = facts.packets[event.subject], _claims_of(event)
-    claims = [one for one in facts.claims.get(event.subject, ()) if first <= one.index < end]
+    packet = facts.packets[event.subject]
     return {
         **_packet(packet),
-        "claims": [
-            {"index": one.index, "user_id": str(one.user_id), "amount_fen": one.amount_fen, "at_ms": one.at_ms}
-            for one in claims
-        ],
-        "left_shares": packet.shares - end,
+        "claims": [{"index": one.index, **share(one)} for one in told_claims(event, facts)],
+        "left_shares": packet.shares - claims_of(event)[1],
     }
 
 
@@ -145,6 +130,7 @@ RENDERERS: Final[dict[str, Callable[[EventRow, Facts], dict[str, Any]]]] = {
     EventType.LINK_SHOWN: _link_shown,
     EventType.WALLET_CHANGED: _changed,
     EventType.PAYMENT_ENDED: _payment_ended,
+    **SPONSOR_RENDERERS,
     EventType.USER_BANNED: _banned,
     EventType.USER_UNBANNED: _banned,
     TEST: _test,
@@ -153,18 +139,7 @@ RENDERERS: Final[dict[str, Callable[[EventRow, Facts], dict[str, Any]]]] = {
 
 async def render(store: FactStore, events: Sequence[EventRow]) -> dict[int, bytes]:
     """The body of each event. Raises StoreUnavailable."""
-    packets = {one.subject for one in events if one.type.startswith("packet.")}
-    claimed = [(one.subject, *_claims_of(one)) for one in events if one.type == EventType.PACKET_CLAIMED]
-    changed = {(one.subject, one.number) for one in events if one.type == EventType.WALLET_CHANGED}
-    ended = {one.subject for one in events if one.type == EventType.PAYMENT_ENDED}
-    shown = {one.subject for one in events if one.type == EventType.LINK_SHOWN}
-    facts = Facts(
-        await store.packets(packets) if packets else {},
-        await store.claims(claimed) if claimed else {},
-        await store.entries(changed) if changed else {},
-        await store.payments(ended) if ended else {},
-        await store.admissions(shown) if shown else {},
-    )
+    facts = await gathered(store, events)
     return {one.event_id: _body(one, facts) for one in events}
 
 
@@ -178,8 +153,3 @@ def _body(event: EventRow, facts: Facts) -> bytes:
             "data": {**RENDERERS[event.type](event, facts), **numbers},
         }
     )
-
-
-def _claims_of(event: EventRow) -> tuple[int, int]:
-    """The indexes of the claims that it tells of: from the first one to before the second."""
-    return event.previous - FIRST_CLAIMED + 1, event.number - FIRST_CLAIMED + 1

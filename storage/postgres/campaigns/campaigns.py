@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import asyncpg
 
 from storage import statements
+from storage.postgres.campaigns import leases
 from storage.postgres.money import wallets
 from storage.postgres.money.wallets import BalanceRow, NotEnoughMoney, TransferRow
 from storage.postgres.packets import seed_trees
@@ -22,7 +23,10 @@ HOUR_MS = 3_600_000
 
 
 class CampaignRow(NamedTuple):
-    """A campaign as it is recorded. `state`: open, paused or ended; `closed_at_ms`: when the rest went back."""
+    """A campaign as it is recorded. `state`: open, paused or ended; `closed_at_ms`: when the rest went back.
+
+    For all users, or one group, or those of whom an event of the sponsor (`event_kind`) was reported.
+    """
 
     campaign_id: int
     sponsor_id: int
@@ -51,6 +55,7 @@ class CampaignRow(NamedTuple):
     published_at_ms: int = 0
     closed_at_ms: int | None = None
     returned_fen: int = 0
+    event_kind: str = ""
 
     def pool_packet(self, kind: str) -> PacketRow:
         """The packet whose seed the pool has; no such packet is recorded. `kind`: that of its deck."""
@@ -176,6 +181,11 @@ class CampaignStore:
         async with self._database.reading() as connection:
             await connection.execute(_SQL["end_due"], now_ms)
 
+    async def start_due(self, now_ms: int) -> None:
+        """Campaigns whose time has come have started; each is told once."""
+        async with self._database.reading() as connection:
+            await connection.execute(_SQL["start_due"], now_ms)
+
     async def progress(self, campaign_ids: Collection[int]) -> list[Progress]:
         """What is recorded of these."""
         async with self._database.reading() as connection:
@@ -202,6 +212,7 @@ class CampaignStore:
             open_leases, won_fen = row
             if open_leases:
                 return None
+            await leases.tell_all_wins(connection, campaign_id, now_ms)  # before the end is told
             left_fen = budget_fen - won_fen
             await connection.execute(_SQL["close"], campaign_id, now_ms, left_fen)
             balance = None
@@ -250,6 +261,6 @@ async def _create(
     assert used.commitment is not None
     after = await wallets.debit(connection, {sponsor_id: row.budget_fen}, {sponsor_id: 1}, {sponsor_id: index + 1})
     row = row._replace(seed_index=index, commitment=used.commitment)
-    await connection.execute(_SQL["insert"], row.campaign_id, sponsor_id, *row[3:21])
+    await connection.execute(_SQL["insert"], row.campaign_id, sponsor_id, *row[3:21], row.event_kind)
     await wallets.insert_debits(connection, [transfer], after)
     return Created((await _rows(connection, [row.campaign_id]))[row.campaign_id], after[sponsor_id])

@@ -11,14 +11,14 @@ SELECT campaign_id FROM campaigns WHERE sponsor_id = $1 AND key = $2
 -- name: insert
 INSERT INTO campaigns (campaign_id, sponsor_id, key, name, greeting, cover, group_id, highlighted, shares, budget_fen,
                        share_fen_min, share_fen_max, per_user_limit, deck, seed_index, client_seed, commitment,
-                       created_at_ms, starts_at_ms, ends_at_ms, published_left, published_at_ms)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $9, $18)
+                       created_at_ms, starts_at_ms, ends_at_ms, event_kind, published_left, published_at_ms)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $9, $18)
 
 -- name: rows
 SELECT campaign_id, sponsor_id, s.name AS sponsor_name, c.key, c.name, greeting, cover, group_id, highlighted, shares,
        budget_fen, share_fen_min, share_fen_max, per_user_limit, deck, seed_index, client_seed, commitment,
        c.created_at_ms, starts_at_ms, ends_at_ms, state, version, published_left, published_at_ms, closed_at_ms,
-       returned_fen
+       returned_fen, event_kind
 FROM campaigns c JOIN sponsors s ON s.user_id = c.sponsor_id WHERE campaign_id = ANY($1)
 
 -- name: open_ids
@@ -34,6 +34,11 @@ UPDATE campaigns SET state = $2, version = version + 1 WHERE campaign_id = $1 AN
 -- name: end_due
 UPDATE campaigns SET state = 'ended', version = version + 1
 WHERE closed_at_ms IS NULL AND state <> 'ended' AND ends_at_ms <= $1
+
+-- name: start_due
+-- Each campaign that runs is marked once; a trigger tells of it. One that is paused at its start begins when it is resumed.
+UPDATE campaigns SET started_at_ms = $1
+WHERE closed_at_ms IS NULL AND started_at_ms IS NULL AND state = 'open' AND starts_at_ms <= $1 AND ends_at_ms > $1
 
 -- name: progress
 -- Shares that are recorded as won: of closed leases all but the rest, of open ones what their packets say.

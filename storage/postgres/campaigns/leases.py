@@ -12,7 +12,7 @@ from storage.postgres.packets import packets
 from storage.postgres.packets.packets import ClaimRow, PacketRow
 
 if TYPE_CHECKING:
-    from storage.postgres.database import Database
+    from storage.postgres.database import Connection, Database
 
 _SQL = statements.load(__file__)
 _LOCK_OPEN = statements.load(packets.__file__, "refunds")["lock_open"]
@@ -120,6 +120,11 @@ class LeaseStore:
             rows = await connection.fetch(_SQL["close"], locked, now_ms, kind)
         return [ClosedLease(*row) for row in rows]
 
+    async def tell_wins(self, campaign_ids: Collection[int], now_ms: int) -> None:
+        """Write the events of what was won in these campaigns and is not told yet."""
+        async with self._database.reading() as connection:
+            await connection.execute(_SQL["tell_wins"], list(campaign_ids), now_ms)
+
     async def newest_wins(self, asked: Sequence[tuple[int, int]]) -> dict[tuple[int, int], WinRow]:
         """The newest wins by campaign and user, of those of these pairs that have any."""
         campaigns, users = [campaign_id for campaign_id, _ in asked], [user_id for _, user_id in asked]
@@ -143,3 +148,9 @@ class LeaseStore:
         async with self._database.reading() as connection:
             row = await connection.fetchrow(_SQL["won_share"], packet_id, user_id)
         return None if row is None else ClaimRow(packet_id, row["index"], user_id, row["amount_fen"], row["at_ms"])
+
+
+async def tell_all_wins(connection: Connection, campaign_id: int, now_ms: int) -> None:
+    """Write the events of all wins of a campaign whose leases are closed; waits for a server that tells of some."""
+    await connection.execute(_SQL["lock_untold"], campaign_id)
+    await connection.execute(_SQL["tell_wins"], [campaign_id], now_ms)

@@ -52,6 +52,30 @@ UPDATE leases l SET closed_at_ms = $2, rest = closed.rest FROM closed
 WHERE l.packet_id = closed.packet_id
 RETURNING l.packet_id, l.campaign_id, l.rest, closed.refunded_fen
 
+-- name: lock_untold
+-- At the end of a campaign, when all its leases are closed: another server may be telling of some.
+SELECT FROM leases WHERE campaign_id = $1 AND (closed_at_ms IS NULL OR told < numbers - rest)
+ORDER BY packet_id FOR UPDATE
+
+-- name: tell_wins
+-- Events of what is recorded as won since the last time, 500 wins in one at most. The number of an event is that of the wins
+-- of its lease that are told with it. Leases that another transaction locks are told of by it, or the next time: nothing
+-- waits here, so no order of locks matters.
+WITH fresh AS (
+    SELECT l.packet_id, l.told, p.version FROM leases l JOIN packets p USING (packet_id)
+    WHERE l.campaign_id = ANY($1::bigint[]) AND (l.closed_at_ms IS NULL OR l.told < l.numbers - l.rest) AND p.version > l.told
+    FOR UPDATE OF l SKIP LOCKED
+), marked AS (
+    UPDATE leases l SET told = fresh.version FROM fresh WHERE l.packet_id = fresh.packet_id
+    RETURNING l.packet_id, fresh.told AS first_index, fresh.version AS end_index
+), parts AS (
+    SELECT packet_id, first, least(first + 500, end_index) AS upto
+    FROM marked, generate_series(first_index, end_index - 1, 500) AS first
+)
+SELECT add_webhook_events('campaign.won', array_agg(packet_id), array_agg(upto::bigint), array_agg(first::bigint),
+                          array_agg($2::bigint))
+FROM parts HAVING count(*) > 0
+
 -- name: wins
 -- The newest win of each of these users.
 SELECT DISTINCT ON (w.campaign_id, w.user_id) w.campaign_id, w.user_id, n, w.packet_id, w.index, c.amount_fen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, NamedTuple
 
 from storage import statements
@@ -13,26 +14,33 @@ _SQL = statements.load(__file__)
 
 
 class NewBill(NamedTuple):
-    """A bill that is asked for."""
+    """A bill that is asked for. `target_id`: a user or a group; `kind`: that of its packet."""
 
     sponsor_id: int
     number: str
-    user_id: int
+    target_id: int
     amount_fen: int
     greeting: str
     scene: str
+    kind: str
+    shares: int
     asked_at_ms: int
 
 
 class BillRow(NamedTuple):
-    """A bill as it is recorded, and what is recorded of its packet; None while there is no packet, or no claim."""
+    """A bill as it is recorded, and what is recorded of its packet; None while there is no packet.
+
+    `opened_shares`, `opened_fen`: of the claims; `received_at_ms`: of the last one, once all shares are opened.
+    """
 
     sponsor_id: int
     number: str
-    user_id: int
+    target_id: int
     amount_fen: int
     greeting: str
     scene: str
+    kind: str
+    shares: int
     asked_at_ms: int
     failed: str
     packet_id: int | None
@@ -40,11 +48,13 @@ class BillRow(NamedTuple):
     expires_at_ms: int | None
     closed_at_ms: int | None
     refunded_fen: int | None
+    opened_shares: int | None
+    opened_fen: int | None
     received_at_ms: int | None
 
 
 class BillDay(NamedTuple):
-    """What a sponsor may give a user in the day that begins then; 0: any number, any amount."""
+    """What a sponsor may give a user, or a group, in the day that begins then; 0: any number, any amount."""
 
     begin_ms: int
     packets: int
@@ -73,6 +83,14 @@ class RangeRow(NamedTuple):
     set_at_ms: int
 
 
+class ReportedRow(NamedTuple):
+    """A user of whom an event of a kind was reported to a sponsor."""
+
+    sponsor_id: int
+    kind: str
+    user_id: int
+
+
 class BillStore:
     """Statements on bills, ranges and events. All methods raise StoreUnavailable: then ask again."""
 
@@ -90,12 +108,12 @@ class BillStore:
         One that has failed is tried again, and judged again by its day.
         """
         async with self._database.transaction() as connection:
-            await connection.execute(_SQL["lock"], bill.sponsor_id, bill.user_id)
+            await connection.execute(_SQL["lock"], bill.sponsor_id, bill.target_id)
             found = await _find(connection, bill.sponsor_id, bill.number)
-            if found is not None and (found[:6] != bill[:6] or not found.failed or found.packet_id is not None):
+            if found is not None and (found[:8] != bill[:8] or not found.failed or found.packet_id is not None):
                 return found
             counted = await connection.fetchrow(
-                _SQL["of_day"], bill.sponsor_id, bill.user_id, day.begin_ms, bill.number
+                _SQL["of_day"], bill.sponsor_id, bill.target_id, day.begin_ms, bill.number
             )
             assert counted is not None
             packets, fen = counted
@@ -109,15 +127,21 @@ class BillStore:
         assert found is not None
         return found
 
-    async def fail(self, sponsor_id: int, number: str, reason: str) -> None:
+    async def fail(self, sponsor_id: int, number: str, reason: str, now_ms: int) -> None:
         """No packet was sent for a bill, unless another attempt has sent it."""
         async with self._database.reading() as connection:
-            await connection.execute(_SQL["fail"], sponsor_id, number, reason)
+            await connection.execute(_SQL["fail"], sponsor_id, number, reason, now_ms)
 
     async def find(self, sponsor_id: int, number: str) -> BillRow | None:
         """The bill with this number; None: there is none."""
         async with self._database.reading() as connection:
             return await _find(connection, sponsor_id, number)
+
+    async def page(self, sponsor_id: int, before_ms: int, before: str, most: int) -> list[BillRow]:
+        """The newest bills of a sponsor that were asked for before this time, or then with a smaller number."""
+        async with self._database.reading() as connection:
+            rows = await connection.fetch(_SQL["page"], sponsor_id, before_ms, before, most)
+        return [BillRow(*row) for row in rows]
 
     async def range(self, sponsor_id: int, kind: str) -> RangeRow | None:
         """What a sponsor gives for such an event; None: nothing."""
@@ -138,13 +162,30 @@ class BillStore:
             await connection.execute(_SQL["drop_range"], sponsor_id, kind)
         return before
 
-    async def report(self, sponsor_id: int, event_id: str, kind: str, user_id: int, at_ms: int) -> tuple[str, int]:
-        """Record an event, once; the kind and the user that its id was reported with first."""
+    async def report(self, sponsor_id: int, event_id: str, kind: str, user_id: int, at_ms: int) -> int | None:
+        """Record an event, once, and its user; the number of the user's record.
+
+        None: its id was reported before with another kind or user.
+        """
+        whom = sponsor_id, kind, user_id
         async with self._database.transaction() as connection:
             await connection.execute(_SQL["report"], sponsor_id, event_id, kind, user_id, at_ms)
             row = await connection.fetchrow(_SQL["event"], sponsor_id, event_id)
-        assert row is not None
-        return row["kind"], row["user_id"]
+            assert row is not None
+            if tuple(row) != (kind, user_id):
+                return None
+            number: int | None = await connection.fetchval(_SQL["reported_number"], *whom)
+            if number is None:
+                await connection.execute(_SQL["lock_reported"], user_id)
+                await connection.execute(_SQL["add_reported"], *whom, at_ms)
+                number = await connection.fetchval(_SQL["reported_number"], *whom)
+            return number
+
+    async def reported(self, asked: Collection[ReportedRow]) -> set[ReportedRow]:
+        """Those of whom such an event was reported."""
+        columns = [list(column) for column in zip(*asked, strict=True)]
+        async with self._database.reading() as connection:
+            return {ReportedRow(*row) for row in await connection.fetch(_SQL["reported"], *columns)}
 
 
 async def _find(connection: Connection, sponsor_id: int, number: str) -> BillRow | None:

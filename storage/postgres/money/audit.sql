@@ -170,11 +170,14 @@ SELECT format('packet %s: user %s was admitted, %s', packet_id, user_id,
 FROM steps WHERE kind IS NULL OR kind <> ALL($1) OR user_id IN (sender_id, target_id)
 
 -- name: bills
--- $1: the kinds that are sent by bill. A packet has the bill that its key names, with its sponsor, receiver and amount.
-SELECT format('packet %s of %s ¤ to user %s: its bill %s of sponsor %s says %s', packet_id, total_fen, target_id, key,
-              sender_id, coalesce(b.amount_fen || ' ¤ to user ' || b.user_id, 'nothing'))
+-- $1: the kinds that are sent by bill. A packet has the bill that its key names, with its sponsor, kind, target, shares and
+-- amount.
+SELECT format('packet %s of %s ¤ in %s shares of kind %s to %s: its bill %s of sponsor %s says %s', packet_id, total_fen,
+              p.shares, p.kind, p.target_id, p.key, sender_id,
+              coalesce(b.amount_fen || ' ¤ in ' || b.shares || ' of kind ' || b.kind || ' to ' || b.target_id, 'nothing'))
 FROM packets p LEFT JOIN bills b ON b.sponsor_id = p.sender_id AND p.key = 'bill:' || b.number
-WHERE p.kind = ANY($1::text[]) AND (b.user_id IS DISTINCT FROM p.target_id OR b.amount_fen IS DISTINCT FROM p.total_fen)
+WHERE p.kind = ANY($1::text[])
+  AND (p.kind, p.target_id, p.shares, p.total_fen) IS DISTINCT FROM (b.kind, b.target_id, b.shares, b.amount_fen)
 UNION ALL
 SELECT format('bill %s of sponsor %s names packet %s, which is %s', number, sponsor_id, packet_id, p.kind)
 FROM bills b JOIN packets p ON p.sender_id = b.sponsor_id AND p.key = 'bill:' || b.number
@@ -183,8 +186,8 @@ UNION ALL
 SELECT format('bill %s is of user %s, who is no sponsor', number, sponsor_id)
 FROM bills WHERE sponsor_id NOT IN (SELECT user_id FROM sponsors)
 UNION ALL
-SELECT format('bill %s of sponsor %s is for user %s', number, sponsor_id, user_id)
-FROM bills WHERE number LIKE 'event.%' AND split_part(number, '.', 3) <> user_id::text
+SELECT format('bill %s of sponsor %s is for user %s', number, sponsor_id, target_id)
+FROM bills WHERE number LIKE 'event.%' AND split_part(number, '.', 3) <> target_id::text
 
 -- name: directions
 -- $1, $2, $3: every kind with the types of account that it may run from and to.
@@ -576,7 +579,7 @@ WHERE next_number <> coalesce(leased, 0) OR coalesce(last, 0) > next_number
 
 -- name: wins
 -- Every claim of a lease is one win of its user, and no user has more than the campaign allows. Winners of a campaign for a
--- group were its members (of groups without a member list: not checked).
+-- group were its members (of groups without a member list: not checked), those of one for users with an event had been reported.
 WITH shares AS (
     SELECT l.campaign_id, c.user_id, packet_id, index FROM leases l JOIN claims c USING (packet_id)
 )
@@ -594,6 +597,12 @@ SELECT format('campaign %s: user %s has won, it was for the members of group %s'
 FROM wins w JOIN campaigns USING (campaign_id) JOIN groups g USING (group_id)
 LEFT JOIN memberships m ON m.group_id = g.group_id AND m.user_id = w.user_id AND m.joined_at_ms IS NOT NULL
 WHERE g.kind <> 'signed' AND m.user_id IS NULL
+UNION ALL
+SELECT format('campaign %s: user %s has won, and no event %s of sponsor %s was reported', campaign_id, w.user_id,
+              c.event_kind, c.sponsor_id)
+FROM wins w JOIN campaigns c USING (campaign_id)
+LEFT JOIN reported_users r ON r.sponsor_id = c.sponsor_id AND r.kind = c.event_kind AND r.user_id = w.user_id
+WHERE c.event_kind <> '' AND r.user_id IS NULL
 
 -- name: campaigns
 -- With the tree of the server seed, and its leases; one with nulls if there is none.

@@ -35,6 +35,7 @@ class PacketRecord(NamedTuple):
     best_luck_fen: int | None
     only_for: list[int] | None
     send_at_ms: int | None
+    key: str
 
 
 class EntryRecord(NamedTuple):
@@ -77,6 +78,45 @@ class AdmissionRecord(NamedTuple):
     at_ms: int
 
 
+class CampaignRecord(NamedTuple):
+    """A campaign as events tell of it. The last three are known once its books are closed."""
+
+    campaign_id: int
+    name: str
+    sponsor_id: int
+    external_id: str | None
+    shares: int
+    budget_fen: int
+    starts_at_ms: int
+    ends_at_ms: int
+    closed_at_ms: int | None
+    returned_fen: int
+    won_shares: int
+
+
+class LeaseRecord(NamedTuple):
+    """Numbers of a campaign's pool, from `first_number` on, that are won as claims of this packet."""
+
+    packet_id: int
+    campaign_id: int
+    first_number: int
+
+
+class BillFailureRecord(NamedTuple):
+    """An attempt at a bill that was refused."""
+
+    number: int
+    sponsor_id: int
+    bill: str
+    reason: str
+    at_ms: int
+    kind: str
+    target_id: int
+    external_id: str | None
+    amount_fen: int
+    shares: int
+
+
 class FactStore:
     """Statements that read."""
 
@@ -104,6 +144,24 @@ class FactStore:
         async with self._connection.alone() as connection:
             rows = await connection.fetch(_SQL["payments"], list(numbers))
         return {row["number"]: PaymentRecord(*row) for row in rows}
+
+    async def campaigns(self, campaign_ids: Collection[int]) -> dict[int, CampaignRecord]:
+        """These campaigns by id."""
+        async with self._connection.alone() as connection:
+            rows = await connection.fetch(_SQL["campaigns"], list(campaign_ids))
+        return {row["campaign_id"]: CampaignRecord(*row) for row in rows}
+
+    async def leases(self, packet_ids: Collection[int]) -> dict[int, LeaseRecord]:
+        """The leases among these packets, by packet."""
+        async with self._connection.alone() as connection:
+            rows = await connection.fetch(_SQL["leases"], list(packet_ids))
+        return {row["packet_id"]: LeaseRecord(*row) for row in rows}
+
+    async def bill_failures(self, numbers: Collection[int]) -> dict[int, BillFailureRecord]:
+        """These failures by number."""
+        async with self._connection.alone() as connection:
+            rows = await connection.fetch(_SQL["bill_failures"], list(numbers))
+        return {row["number"]: BillFailureRecord(*row) for row in rows}
 
     async def admissions(self, numbers: Collection[int]) -> dict[int, AdmissionRecord]:
         """These admissions by number."""

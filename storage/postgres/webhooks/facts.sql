@@ -1,7 +1,7 @@
 -- name: packets
 SELECT p.packet_id, p.kind, p.sender_id, p.target_id, g.external_id, p.total_fen, p.shares, p.greeting,
        p.created_at_ms, p.expires_at_ms, p.version, p.claimed_fen, p.refunded_fen, p.closed_at_ms, b.user_id, c.amount_fen,
-       p.only_for, p.send_at_ms
+       p.only_for, p.send_at_ms, p.key
 FROM packets AS p LEFT JOIN groups AS g ON g.group_id = p.target_id
 LEFT JOIN best_lucks AS b ON b.packet_id = p.packet_id
 LEFT JOIN claims AS c ON c.packet_id = b.packet_id AND c.user_id = b.user_id
@@ -21,6 +21,20 @@ FROM unnest($1::bigint[], $2::bigint[]) AS asked (user_id, version) JOIN entries
 
 -- name: payments
 SELECT number, kind, user_id, amount_fen, state, reason, key, card_id, packet_id FROM payments WHERE number = ANY($1)
+
+-- name: campaigns
+SELECT campaign_id, c.name, sponsor_id, external_id, shares, budget_fen, starts_at_ms, ends_at_ms, closed_at_ms, returned_fen,
+       CASE WHEN closed_at_ms IS NOT NULL
+            THEN (SELECT coalesce(sum(numbers - rest), 0) FROM leases l WHERE l.campaign_id = c.campaign_id) ELSE 0 END
+FROM campaigns c LEFT JOIN groups USING (group_id) WHERE campaign_id = ANY($1)
+
+-- name: leases
+SELECT packet_id, campaign_id, first_number FROM leases WHERE packet_id = ANY($1)
+
+-- name: bill_failures
+SELECT f.number, f.sponsor_id, f.bill, f.reason, f.at_ms, b.kind, b.target_id, g.external_id, b.amount_fen, b.shares
+FROM bill_failures f JOIN bills b ON b.sponsor_id = f.sponsor_id AND b.number = f.bill
+LEFT JOIN groups g ON g.group_id = b.target_id WHERE f.number = ANY($1)
 
 -- name: admissions
 SELECT number, packet_id, kind, sender_id, user_id, from_user, depth, at_ms
