@@ -30,6 +30,7 @@ from server.net.subscriptions import Subscriptions
 from server.ops.operations import Operations
 from server.ops.samples.observer import ObservedParts
 from server.ops.socket.commands import AdminActions
+from server.peers.assembly import Peers
 from server.reload import Reading, Reload
 from server.services.assembly import Services
 from server.services.reconciliation.sources import sources_of
@@ -71,12 +72,14 @@ class App:
         reload: Reload | None = None,
         systemd: Systemd | None = None,
         connections_most: int = CONNECTIONS_MOST,
+        peers_folder: Path | None = None,
         place: WorkerPlace | None = None,
     ) -> None:
         """`keys` verify logins, `seed_keys` seal seeds, by key id; `data` tells other commands where the server is.
 
         `api_keys` are those of the HTTP API, which is off without them. `reload` reads config and credentials again
         when an operator or SIGHUP asks for it. `connections_most`: the limit of open files has room for so many.
+        `peers_folder`: where other servers of this machine reach it; None: it works alone.
         `place`: of a worker, whose supervisor holds the sockets and tells other commands where the server is.
         """
         self._limits = msgspec.structs.replace(config.limits)  # a reload changes them in place, so they are our own
@@ -98,19 +101,18 @@ class App:
         self.listener = self._make_listener(sessions, connections_most)
         self.http_api = HttpApi(config, self.services, api_keys or {}, tls, clock, self.hub.admit, money)
         self.operations = self._for_operators(postgres_dsn, money)
+        self._peers_folder = peers_folder
+        self.peers = None if peers_folder is None else self._with_peers(sessions, bus)
 
     def _make_listener(self, sessions: dict[int, Session], connections_most: int) -> Listener:
-        return Listener(
-            sessions,
-            self.dispatch,
-            self.hub,
-            self.subscriptions,
-            self._limits,
-            self._config.stores.durability,
-            self._clock.now_ms,
-            self._clock.random_bytes,
-            connections_most,
-        )
+        parts = sessions, self.dispatch, self.hub, self.subscriptions, self._limits
+        durability, clock = self._config.stores.durability, self._clock
+        return Listener(*parts, durability, clock.now_ms, clock.random_bytes, connections_most)
+
+    def _with_peers(self, sessions: dict[int, Session], bus: Bus) -> Peers:
+        parts = self.hub, self.dispatch, self.subscriptions, sessions, bus, self._clock
+        peers = self.dispatch.router = self.listener.router = Peers(self.services, *parts)
+        return peers
 
     def _for_operators(self, postgres_dsn: str, money: MoneyUnit) -> Operations:
         return Operations(
@@ -138,6 +140,8 @@ class App:
         self._stop = stop
         await self.operations.open(status_path(self._data, self._config))
         try:
+            if self.peers is not None and self._peers_folder is not None:
+                await self.peers.open(self._peers_folder)
             if not await done_before(stop, self.services.open_stores()):
                 return
             async with asyncio.TaskGroup() as tasks:
@@ -160,6 +164,8 @@ class App:
         finally:
             self.listener.abort()
             await self.http_api.close()
+            if self.peers is not None:
+                await self.peers.close()
             if self.place is None:
                 withdraw(self._data)
             await self.operations.close()
@@ -188,7 +194,8 @@ class App:
 
     def _loops(self) -> dict[str, Loop]:
         sockets = {"subscriptions": self.subscriptions.run, "listener": self.listener.run}
-        return {**self.services.loops(), **sockets, **self.operations.loops()}
+        peers = {} if self.peers is None else self.peers.loops()
+        return {**self.services.loops(), **sockets, **peers, **self.operations.loops()}
 
     def reload(self) -> dict[str, object]:
         """Read config, keys and certificates again; what has changed, and what needs a restart."""
@@ -232,11 +239,14 @@ class App:
         """Finish what was begun, then close. A request that comes meanwhile gets the goodbye for an answer."""
         self.listener.stop_accepting()
         self.dispatch.draining = True
+        if self.peers is not None:
+            self.peers.leave()
         self.http_api.drain()
         self.services.webhook_delivery.take_no_more()
         finishing = asyncio.create_task(self.services.webhook_delivery.finish(DRAIN_WEBHOOKS_S))
         for _ in range(int(DRAIN_S * 100)):
-            if not (self.dispatch.under_way or self.http_api.under_way or self.services.unanswered):
+            forwarded = self.peers is not None and self.peers.forwarder.under_way
+            if not (forwarded or self.dispatch.under_way or self.http_api.under_way or self.services.unanswered):
                 break
             await asyncio.sleep(0.01)
         with suppress(StoreUnavailable):  # then another server reclaims them
@@ -259,6 +269,7 @@ def app_at(
     systemd: Systemd | None = None,
     clock: Clock | None = None,
     connections_most: int = CONNECTIONS_MOST,
+    peers_folder: Path | None = None,
     place: WorkerPlace | None = None,
 ) -> App:
     """The server on the stores at these addresses, by default with the real clock."""
@@ -278,5 +289,6 @@ def app_at(
         reload=reload,
         systemd=systemd,
         connections_most=connections_most,
+        peers_folder=peers_folder,
         place=place,
     )

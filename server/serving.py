@@ -48,6 +48,7 @@ class ServerWork(NamedTuple):
             systemd=systemd,
             connections_most=connections_most,
             place=self.place,
+            peers_folder=None if self.place is None else self.place.folder,
         )
 
 

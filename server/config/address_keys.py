@@ -15,7 +15,7 @@ ADDRESS_KEYS: Final = {
     "server.host": ConfigKey("address to listen on", matching(r"\S+", "a host name or an address")),
     "server.port": ConfigKey("TCP port; 0: any free port", whole(0, 65_535)),
     "server.node": ConfigKey(
-        "number of this process, part of its ids; with workers the first of two for each; no two may share one",
+        "part of the ids that this process makes: the first number from here on that no other server has",
         whole(0, 2**NODE_BITS - 1),
     ),
     "server.workers": ConfigKey(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from protocol import codes, messages, tokens
@@ -17,11 +17,12 @@ from server.net.address_limits import Address, AddressLimits, address_of
 from server.net.addresses import cannot_listen
 from server.net.hub import Hub
 from server.net.queued_connections import QueuedConnections
+from server.net.routing import Router
 from server.net.session import Session
 from server.net.subscriptions import Subscriptions
 from server.net.tls import TlsListener
 
-Dispatch: TypeAlias = Callable[[Session, messages.Message], None]
+Dispatch: TypeAlias = Callable[[Session, Sequence[messages.Message], float], None]
 BACKLOG = 1024
 TICK_S_MAX = 0.5
 RECONNECT_MS_MAX = 2_000  # over so long the clients of a server that goes down come back
@@ -29,7 +30,7 @@ LATE_S = 0.05  # so long a push that can wait waits for a message to leave with:
 
 
 class Listener:
-    """Accepts and ends connections; `dispatch` gets every request of a client. `sessions` are those open now."""
+    """Accepts and ends connections; `dispatch` gets the requests of each read. `sessions` are those open now."""
 
     def __init__(
         self,
@@ -61,6 +62,7 @@ class Listener:
         self._servers: list[asyncio.Server | TlsListener] = []
         self._queued = QueuedConnections(lambda: self.connections_max - len(self.sessions))
         self._closing = False
+        self.router: Router | None = None  # once there are peers to other servers
         self.now_s = self._loop.time
         self.accepted = 0
         self.slow_readers = 0
@@ -211,6 +213,8 @@ class Listener:
         )
         self.addresses.leave(session.address)
         self._subscriptions.gone(session)
+        if self.router is not None:
+            self.router.gone(session)
         if session.user_id >= 0:
             self._hub.leave(session.user_id, session)
 
