@@ -6571,21 +6571,13 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_WORKER + "worker_is_given_up_after_quick_ends_and_its_socket_is_closed",),
     ),
     Mutation(
-        "workers: a successor makes ids with the node of the process before it",
-        "workers",
-        "server/workers/worker.py",
-        "        free = next(one for one in orders if one.node not in used)\n",
-        "        free = orders[0]\n",
-        (T_WORKER + "successor_serves_before_the_process_is_drained_and_has_another_node",),
-    ),
-    Mutation(
         "workers: the old process drains before its successor serves",
         "workers",
         "server/workers/worker.py",
         "            await self._serves(successor)\n",
         "            if self.process is not None:\n                self.process.drain()\n"
         "            await self._serves(successor)\n",
-        (T_WORKER + "successor_serves_before_the_process_is_drained_and_has_another_node",),
+        (T_WORKER + "successor_serves_before_the_process_is_drained",),
     ),
     Mutation(
         "workers: one that hangs is never killed",
