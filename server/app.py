@@ -16,6 +16,7 @@ from protocol.money_unit import MoneyUnit
 from server.clock import Clock
 from server.config import Config
 from server.config.money import money_unit
+from server.core.buckets import TAGS, tag_of
 from server.core.kinds import WITH_BEST_LUCK
 from server.http_api.api import HttpApi
 from server.instance import publish, status_path, withdraw
@@ -36,6 +37,8 @@ from server.services.runtime.bus import Bus
 from server.services.runtime.store_errors import StoreUnavailable
 from server.services.runtime.supervised import Loop, Supervisor
 from server.systemd import Systemd
+from storage.redis.engine import Tags
+from storage.redis.mirror import Mirror
 from storage.stores import Stores
 
 if TYPE_CHECKING:
@@ -247,8 +250,9 @@ def app_at(
     connections_most: int = CONNECTIONS_MOST,
 ) -> App:
     """The server on the stores at these addresses, by default with the real clock."""
-    pool_max = config.stores.postgres_pool_max
-    stores = Stores.at(postgres_dsn, redis_url, pool_max, STORE_TIMEOUT_S, WITH_BEST_LUCK)
+    pool_max, decides = config.stores.postgres_pool_max, config.stores.durability == "redis"
+    mirror = Mirror(redis_url, STORE_TIMEOUT_S, Tags(TAGS, tag_of), confirms=decides)
+    stores = Stores.at(postgres_dsn, mirror, pool_max, STORE_TIMEOUT_S, WITH_BEST_LUCK)
     return App(
         stores,
         Bus(),

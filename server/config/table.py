@@ -35,6 +35,7 @@ from server.config.rules import (
 from server.core.fission.links import DEPTH_MAX
 from server.core.ids import NODE_BITS
 
+REDIS: Final = ("redis", "rediss")  # without and with TLS
 FOR_PACKETS: Final = "HUP, new packets"
 FOR_LINKS: Final = "HUP, new links"
 FOR_CONNECTIONS: Final = "HUP, new connections"
@@ -77,8 +78,9 @@ KEYS: Final = {
         mask=hide_password,
     ),
     "stores.redis": ConfigKey(
-        "redis://… or unix://… (Redis or Valkey); empty: start a private Valkey",
-        url("redis", "rediss", "unix"),
+        "redis://… or unix://… (Redis or Valkey); redis+cluster://…,…; redis+sentinel://…,…/MASTER; TLS: rediss…; "
+        "empty: start a private Valkey",
+        url("redis", "rediss", "unix", *(f"{tls}+{form}" for form in ("cluster", "sentinel") for tls in REDIS)),
         mask=hide_password,
     ),
     "stores.durability": ConfigKey(

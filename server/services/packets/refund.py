@@ -54,18 +54,16 @@ class PacketClosing:
         quiet = self._packets.close_quiet(packet_ids)
         if not quiet:
             return []
-        overtaken = await self._redrive(await self._close_mirror(quiet))
-        return [packet_id for packet_id in quiet if packet_id not in overtaken]
+        logs = await self._close_mirror(quiet)
+        overtaken = await self._redrive(logs)
+        certain = logs.keys() if self._health.decides else quiet
+        return [packet_id for packet_id in quiet if packet_id in certain and packet_id not in overtaken]
 
     async def _close_mirror(self, due: list[int]) -> dict[int, Log]:
-        """Close the logs. Without Redis the record alone decides, unless it may lack acknowledged claims."""
-        if self._health.is_up:
-            try:
-                return await self._mirror.close_logs(due)
-            except StoreUnavailable as error:
-                self._health.lost(error)
+        """Close the logs. Without them the record alone decides, unless it may lack acknowledged claims."""
+        logs = await self._health.logs(self._mirror.close_logs, due)
         self._health.raise_if_claims_may_be_missing()
-        return {}
+        return logs
 
     async def _redrive(self, logs: dict[int, Log]) -> set[int]:
         """Record what only the mirror holds; returns the packets that another writer moved meanwhile."""
