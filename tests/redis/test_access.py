@@ -29,7 +29,7 @@ async def test_cluster_with_a_password_on_every_node(start_server: StartServer, 
         assert {one.answer for one in await room.all_open(await room.lucky(1_000, 2))} == {"won"}
         assert server.app.operations.status()["degraded"] == []
         mirror = Mirror(cluster.url, timeout_s=2.0, tags=OUR_TAGS)
-        with pytest.raises(StoreUnavailable, match="Authentication required"):
+        with pytest.raises(StoreUnavailable, match="authenticate"):
             await mirror.probe()
         await mirror.close()
 
