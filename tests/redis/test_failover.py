@@ -13,6 +13,7 @@ from bench.chaos.proxy import Proxy
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import Refusal
 from tests.conftest import DAY_MS, SEED_KEYS, Connect, Server, StartServer, Turn
+from tests.ops.test_http import get
 from tests.outages.crowd import compare_with_books, start_crowd, until_more_claims
 from tests.redis.nodes import Node, NodesOfCluster, cluster_of, wait_for
 from tests.services.conftest import MakeParty, Party, Record
@@ -74,7 +75,8 @@ async def test_master_that_is_away_stops_its_own_packets_only_until_a_replica_is
 ) -> None:
     """The replica that is promoted has never had a script: it answers NOSCRIPT."""
     with cluster_of(3, cluster_replica_no_failover="yes") as cluster, capture_logs() as events:
-        server = await start_server(stores__redis=cluster.url, stores__durability=durability)
+        options = {"stores__redis": cluster.url, "stores__durability": durability}
+        server = await start_server(ops__http="127.0.0.1:0", **options)
         room = await party(server, GUESTS)
         packets = await packets_on(room, cluster)
         every = [packet_id for of_master in packets.values() for packet_id in of_master]
@@ -93,6 +95,9 @@ async def test_master_that_is_away_stops_its_own_packets_only_until_a_replica_is
             (degraded,) = status["degraded"]
             assert lost.place in degraded
             assert " of 64 hash tags; opens of their packets " in degraded
+            metrics = (await get(server.app.operations.http_port, "/metrics")).body
+            assert 'hongbao_store_partly_away{store="redis"} 1.0' in metrics
+            assert 'hongbao_store_up{store="redis"} 1.0' in metrics
             let_replicas_be_promoted(cluster)
             await wait_for(cluster.replica_of(lost).is_master)
             if durability == "postgres":

@@ -149,7 +149,7 @@ async def test_settings_are_those_of_every_node(mirror: Mirror, three_masters: N
     assert sorted(tag for one in found.values() for tag in one.tags) == sorted(TAGS)
 
 
-async def test_cluster_that_nobody_answers_for_is_away_with_its_address() -> None:
+async def test_cluster_of_which_no_node_answers_is_away_with_its_address() -> None:
     port = free_port()
     mirror = Mirror(f"redis+cluster://127.0.0.1:{port}", timeout_s=2.0, tags=OUR_TAGS)
     with pytest.raises(StoreUnavailable, match=rf"refused.*127\.0\.0\.1:{port}"):
@@ -164,7 +164,7 @@ async def test_cluster_that_nobody_answers_for_is_away_with_its_address() -> Non
 
 @contextmanager
 def moving(cluster: NodesOfCluster, packet_id: int, moved: list[int]) -> Iterator[tuple[Node, Node]]:
-    """The slot of a packet is on its way to another node, and these packets of it have arrived; sent back after."""
+    """The slot of a packet moves to another node, and these packets of it have arrived; it is sent back after."""
     source = cluster.master_of(packet_id)
     target = cluster.masters[(cluster.masters.index(source) + 1) % 3]
     slot, tag = slot_of(tag_of(packet_id)), tag_of(packet_id)

@@ -255,7 +255,7 @@ class Observer:
             why = "" if health.is_up else health.why + effect
             partly = f"{away}; {WITHOUT_A_NODE[self._durability]}" if (away := health.partly_away) else ""
             warning = "; ".join(filter(None, (partly, health.warning)))
-            self._stores[name] = StoreState(health.is_up, since_ms, why, warning)
+            self._stores[name] = StoreState(health.is_up, since_ms, why, warning, bool(away))
         return dict(self._stores)
 
     def refresh(self, sample: Sample) -> Sample:
