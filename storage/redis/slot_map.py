@@ -64,7 +64,7 @@ async def view_of(redis: aioredis.Redis, asked: str, tags: Iterable[str]) -> Clu
 def read(ranges: Sequence[Sequence[Any]], asked: str, tags: Iterable[str]) -> SlotMap:
     """The answer to CLUSTER SLOTS: (first, last, master, replica, …), each node (host, port, …).
 
-    A node that does not know its own address leaves the host out: it is the one that was asked.
+    A node that does not know its own address leaves the host out (or says "?"): it is the one that was asked.
     """
     masters: dict[str, str] = {}
     replicas: dict[str, tuple[str, ...]] = {}
@@ -72,10 +72,11 @@ def read(ranges: Sequence[Sequence[Any]], asked: str, tags: Iterable[str]) -> Sl
         slot = key_slot(tag.encode())
         for first, last, *nodes in ranges:
             if first <= slot <= last:
-                masters[tag], *others = (place_in(_text(host) or asked, int(port)) for host, port, *_ in nodes)
+                masters[tag], *others = (place_in(_host(host) or asked, int(port)) for host, port, *_ in nodes)
                 replicas[tag] = tuple(others)
     return SlotMap(masters, replicas)
 
 
-def _text(word: bytes | str | None) -> str:
-    return word.decode() if isinstance(word, bytes) else word or ""
+def _host(word: bytes | str | None) -> str:
+    text = word.decode() if isinstance(word, bytes) else word or ""
+    return "" if text == "?" else text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from client_sim.sdk.errors import Refusal
 from server.services.packets import mirror_health
 from storage.errors import StoreRefused
 from tests.conftest import StartServer
@@ -21,6 +22,28 @@ async def test_durability_redis_refuses_a_cluster_without_replicas_and_postgres_
     room = await party(await start_server(stores__redis=three_masters.url), 2)
     assert {one.answer for one in await room.all_open(await room.lucky(1_000, 2))} == {"won"}
     assert room.server.app.operations.status()["degraded"] == []
+
+
+async def test_start_while_one_master_is_without_its_replica_serves_the_packets_of_the_others(
+    start_server: StartServer, party: MakeParty
+) -> None:
+    """A restart during the outage of one node must not make it one of all."""
+    with cluster_of(3) as cluster:
+        cluster.replicas[0].kill()
+        await wait_for(lambda: cluster.masters[0].ask("INFO", "replication")["connected_slaves"] == 0)
+        server = await start_server(stores__redis=cluster.url, stores__durability="redis")
+        (degraded,) = server.app.operations.status()["degraded"]
+        assert cluster.masters[0].place in degraded
+        room = await party(server, 1)
+        answers = {}
+        while len(answers) < 2:
+            packet_id = await room.lucky(100, 1)
+            at_first = cluster.master_of(packet_id) is cluster.masters[0]
+            try:
+                answers[at_first] = (await room.guests[0].open(packet_id, patience_s=0.0)).answer
+            except Refusal as refusal:
+                answers[at_first] = refusal.name
+        assert answers == {True: "store_unavailable", False: "won"}
 
 
 @pytest.mark.parametrize(("name", "value"), [("appendfsync", "everysec"), ("maxmemory-policy", "volatile-lru")])

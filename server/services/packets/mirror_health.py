@@ -36,6 +36,7 @@ class MirrorHealth(StoreHealth):
         self.durability = durability
         self._judged_s = float("-inf")
         self._faults: Mapping[str, str] = {}  # by tag, as the settings were judged last
+        self._wrong_settings = ""  # what was wrong then that no outage explains
         self.away: dict[str, str] = {}  # why, by tag of a cluster whose logs cannot be used while others can
         self._probes_wanted: dict[str, int] = {}  # in a row, until a tag can be used again
         self._told_partly: set[str] = set()
@@ -94,11 +95,15 @@ class MirrorHealth(StoreHealth):
             super().wrote()
 
     async def find_at_start(self) -> None:
-        """Look for the mirror. Raises StoreRefused if it must not be trusted with claims."""
+        """Look for the mirror. Raises StoreRefused if it must not be trusted with claims.
+
+        Some masters of a cluster without a replica are an outage of a node; all of them are a wrong cluster.
+        """
         try:
-            for fault in (await self._judge()).values():
-                raise StoreRefused(fault)
-            self._take(await self._mirror.probe())
+            faults = await self._judge()
+            if self._wrong_settings or (faults and len(faults) >= self._mirror.tags):
+                raise StoreRefused(self._wrong_settings or next(iter(faults.values())))
+            self._take({**await self._mirror.probe(), **faults})
         except StoreUnavailable as error:
             self.lost(error)
 
@@ -116,12 +121,14 @@ class MirrorHealth(StoreHealth):
         """Why settings forbid to use the mirror, by tag. What they only should not be becomes a warning."""
         faults: dict[str, str] = {}
         warnings: list[str] = []
+        self._wrong_settings = ""
         for settings in await self._mirror.settings():
             warnings.append(settings.not_shown if self.decides else settings.eviction)
             if self._mirror.tags:
                 warnings.append(settings.coverage)
             if fault := self._fault_of(settings):
                 faults.update(dict.fromkeys(settings.tags or (_ALL,), fault))
+                self._wrong_settings = self._wrong_settings or ("" if settings.lacks_replica else fault)
         self.warn("; ".join(dict.fromkeys(filter(None, warnings))))
         return faults
 
