@@ -3397,8 +3397,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "the settings of Redis are read at the start only",
         "I11",
         "server/services/packets/mirror_health.py",
-        "if not self.is_up or now_s - self._judged_s >= SETTINGS_EVERY_S:",
-        "if not self.is_up:",
+        "if not self.is_up or self._faults or now_s - self._judged_s >= SETTINGS_EVERY_S:",
+        "if not self.is_up or self._faults:",
         (T_REDIS_SETTINGS + "durability_redis_stops_deciding_when_eviction_is_switched_on",),
     ),
     Mutation(

@@ -110,7 +110,7 @@ class MirrorHealth(StoreHealth):
     async def _write_and_judge(self) -> None:
         away = await self._mirror.probe()
         now_s = asyncio.get_running_loop().time()
-        if not self.is_up or now_s - self._judged_s >= SETTINGS_EVERY_S:
+        if not self.is_up or self._faults or now_s - self._judged_s >= SETTINGS_EVERY_S:
             self._faults = await self._judge()
             self._judged_s = now_s
         if fault := self._faults.get(_ALL):
