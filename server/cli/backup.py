@@ -26,7 +26,7 @@ from server.config import (
     load_seed_keys,
     seed_key_path,
 )
-from server.core.buckets import TAGS, tag_of
+from server.core.placement.hash_tags import TAGS, tag_of
 from server.embedded import StoreAddresses
 from server.instance import running, unit_of
 from server.loop import run

@@ -17,44 +17,11 @@ from typing import Final
 import msgspec
 
 from server.core import amounts
+from server.core.counter import Counter
 from server.core.kinds import Allocation
 from server.core.limits import Limits
 from server.core.packet_request import Terms
 from server.core.seeds import SeedUnknown
-
-
-class Counter:
-    """All that a grab or an open changes: version (= claims made) in bits 0-15, tickets in 16-39, closed in 40."""
-
-    __slots__ = ("word",)
-
-    TICKET: Final = 1 << 16
-    CLOSED: Final = 1 << 40
-
-    def __init__(self, version: int = 0, closed: bool = False) -> None:
-        self.word = version | (self.CLOSED if closed else 0)
-
-    @property
-    def version(self) -> int:
-        """How many claims were made."""
-        return self.word & 0xFFFF
-
-    @property
-    def tickets(self) -> int:
-        """How many tickets are out."""
-        return (self.word >> 16) & 0xFFFFFF
-
-    @property
-    def closed(self) -> bool:
-        """No claim is made any more."""
-        return self.word >= self.CLOSED
-
-    def compare_and_swap(self, seen: int, wanted: int) -> bool:
-        """Become `wanted` if the word is still `seen`; otherwise change nothing and say so."""
-        if self.word != seen:
-            return False
-        self.word = wanted
-        return True
 
 
 class Answer(StrEnum):

@@ -55,6 +55,8 @@ T_MEMBERSHIP, T_TWO = "tests/services/test_membership.py::test_", "tests/service
 T_ONE_TO_ONE, T_PASSES = "tests/services/test_one_to_one.py::test_", "tests/services/test_passes.py::test_"
 T_PASSES, T_STRANGERS = "tests/services/test_passes.py::test_", "tests/services/test_strangers.py::test_"
 T_GROUPS = "tests/contract/test_groups.py::test_"
+T_PEERS, T_PEER_ACCESS = "tests/peers/test_peers.py::test_", "tests/peers/test_access.py::test_"
+T_STREAM_ORDER, T_PEER_FRAMES = "tests/peers/test_stream_order.py::test_", "tests/peers/test_frames.py::test_"
 T_REVEAL = "tests/services/test_reveal.py::test_"
 T_CORE_SEEDS, T_SEEDS = "tests/core/test_seeds.py::test_", "tests/services/test_seeds.py::test_"
 T_SEED_TREES, T_SEALING = "tests/contract/test_seed_trees.py::test_", "tests/services/test_sealing.py::test_"
@@ -71,7 +73,7 @@ T_STORE_HEALTH, T_REDIS_SETTINGS = T_OUTAGES + "health.py::test_", T_OUTAGES + "
 PIPELINE, CLUSTER = "storage/redis/pipeline.py", "storage/redis/cluster.py"
 T_FAILOVER, T_NODES_AWAY = "tests/redis/test_failover.py::test_", "tests/redis/test_nodes_away.py::test_"
 T_SLOTS, T_CLUSTER_START = "tests/redis/test_slots.py::test_", "tests/redis/test_start.py::test_"
-T_BUCKETS = "tests/core/test_buckets.py::test_"
+T_HASH_TAGS = "tests/core/test_hash_tags.py::test_"
 IDLE = "idle_server_says_on_every_screen_which_store_is_sick_and_why"
 T_WALLETS, T_HUB = "tests/services/test_wallets.py::test_", "tests/net/test_hub.py::test_"
 T_CLIENT = "tests/client_sim/test_client.py::test_"
@@ -1109,7 +1111,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "the counter swaps without a comparison",
         "I1",
-        PACKET,
+        "server/core/counter.py",
         "if self.word != seen:",
         "if seen < 0:",
         (T_PACKET + "counter_swaps_only_the_expected_value",),
@@ -3536,18 +3538,10 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "hash tags are numbers as they come",
         "stores",
-        "server/core/buckets.py",
+        "server/core/placement/hash_tags.py",
         "found.setdefault(slot_of(str(number)) * _TAGS // _SLOTS, str(number))",
         "found.setdefault(number, str(number))",
-        (T_BUCKETS + "each_master_has_its_share_of_the_tags",),
-    ),
-    Mutation(
-        "all buckets have the same owner",
-        "stores",
-        "server/core/buckets.py",
-        "sha256(bytes([bucket]) + worker.encode())",
-        "sha256(worker.encode())",
-        (T_BUCKETS + "owner_of_a_bucket_is_that_of_the_vector_and_of_the_documented_formula",),
+        (T_HASH_TAGS + "each_master_has_its_share_of_the_tags",),
     ),
     Mutation(
         "an audit from the command line is not stored",
@@ -6363,5 +6357,181 @@ MUTATIONS: tuple[Mutation, ...] = (
         "DUE_LEAST: Final = 5 ",
         "DUE_LEAST: Final = 0 ",
         ("tests/client_sim/test_shakes.py::test_few_numbers_that_are_left_say_nothing_of_the_odds",),
+    ),
+    Mutation(
+        "peers: a request is not kept until its reply has come",
+        "I11",
+        "server/peers/forwarding.py",
+        "        self._waiting[session.number, request.seq] = Waiting(server_id, session, request, owned)\n",
+        "        self._waiting.pop((session.number, request.seq), None)\n",
+        (T_PEERS + "open_in_flight_at_a_server_that_is_killed_is_served_by_the_next",),
+    ),
+    Mutation(
+        "peers: a request of a lost peer is not served again",
+        "I11",
+        "server/peers/forwarding.py",
+        "        if is_there and not self.forward(one.session, one.request, one.owned):\n",
+        "        if False:\n",
+        (T_PEERS + "open_in_flight_at_a_server_that_is_killed_is_served_by_the_next",),
+    ),
+    Mutation(
+        "peers: the owner of a packet is not told of claims elsewhere",
+        "peers",
+        "server/peers/moving.py",
+        "                peer.send(PacketChanged(packet_id))\n",
+        "                pass\n",
+        (T_PEERS + "claims_that_another_server_recorded_are_on_the_owners_page_at_once",),
+    ),
+    Mutation(
+        "peers: a packet sent again is not told to its owner",
+        "I7",
+        "server/peers/moving.py",
+        "        if event.stream_id != event.terms.stream_id:",
+        "        if False:",
+        (T_PEERS + "packet_sent_again_to_another_group_is_opened_at_its_owner",),
+    ),
+    Mutation(
+        "peers: a subscription does not move with its packet",
+        "peers",
+        "server/peers/moving.py",
+        "            peer.send(SubscriptionMoves(session.number, packet_id, watch.language, watch.told))\n",
+        "            pass\n",
+        (T_PEERS + "subscription_moves_to_a_server_that_comes",),
+    ),
+    Mutation(
+        "peers: a subscription moves without what was told",
+        "peers",
+        "server/peers/watches.py",
+        "watches[update.packet_id]._replace(told=update.opened)",
+        "watches[update.packet_id]",
+        (T_PEERS + "subscription_moves_to_the_next_owner_when_a_server_is_killed",),
+    ),
+    Mutation(
+        "peers: a server that drains takes requests",
+        "stays up",
+        "server/peers/served.py",
+        "        if session is None or self._dispatch.draining:\n",
+        "        if session is None:\n",
+        (T_PEERS + "server_that_drains_serves_nothing_that_comes_late",),
+    ),
+    Mutation(
+        "peers: a server that drains stays an owner",
+        "stays up",
+        "server/peers/mesh.py",
+        "        self._leaving.add(peer.server_id)\n",
+        "        pass\n",
+        (T_PEERS + "server_that_drains_owns_nothing_and_finishes_what_it_began",),
+    ),
+    Mutation(
+        "peers: a gap is not healed",
+        "peers",
+        "server/peers/healing.py",
+        "                    await self._tell(user_ids[first : first + USERS_AT_ONCE], since_ms)\n",
+        "                    pass\n",
+        (T_PEERS + "what_a_lost_connection_swallowed_is_told_from_the_record",),
+    ),
+    Mutation(
+        "peers: a login does not wait until other servers know its user",
+        "peers",
+        "server/net/login.py",
+        "            await self._noted()\n",
+        "",
+        (T_PEERS + "login_waits_until_other_servers_know_the_user",),
+    ),
+    Mutation(
+        "peers: users who came are not told to other servers",
+        "peers",
+        "server/peers/events.py",
+        "            peer.send(UsersCame(self._number, came))\n",
+        "            peer.send(UsersCame(self._number, []))\n",
+        (T_PEERS + "pushes_reach_users_at_other_servers",),
+    ),
+    Mutation(
+        "peers: a pass holds only where it was shown",
+        "I7",
+        "server/peers/passes.py",
+        "            peer.send(PassesHeld(number, [SharedPass(user_id, group_id, *held)]))\n",
+        "            self._noting.noted(number, peer.server_id)\n",
+        (T_PEER_ACCESS + "pass_shown_at_one_server_holds_at_the_owner_of_the_packet",),
+    ),
+    Mutation(
+        "peers: passes are not told to a server that comes",
+        "I7",
+        "server/peers/passes.py",
+        "            peer.send(PassesHeld(0, held))\n",
+        "            pass\n",
+        (T_PEER_ACCESS + "pass_is_told_to_a_server_that_comes_later",),
+    ),
+    Mutation(
+        "peers: the owner serves although it may not know who was removed",
+        "I7",
+        "server/net/dispatch.py",
+        "        if self._changes.is_current:\n            self._begin",
+        "        if True:\n            self._begin",
+        (T_PEER_ACCESS + "owner_that_may_not_know_the_newest_changes_refuses_for_a_while",),
+    ),
+    Mutation(
+        "peers: each server gives a user the whole rate",
+        "limits",
+        "server/net/hub.py",
+        "            part = 1 / (1 + servers)\n",
+        "            part = 1.0\n",
+        (T_PEER_ACCESS + "user_at_two_servers_makes_as_many_requests_as_at_one",),
+    ),
+    Mutation(
+        "peers: opens of the chat backend are decided where they come",
+        "peers",
+        "server/services/packets/on_behalf.py",
+        "        if self.elsewhere is not None and (",
+        "        if False and (",
+        (T_PEER_ACCESS + "open_over_http_is_decided_by_the_owner",),
+    ),
+    Mutation(
+        "peers: an open of the chat backend whose answer is lost hangs",
+        "stays up",
+        "server/peers/on_behalf.py",
+        "                future.set_result(None)\n",
+        "                pass\n",
+        (T_PEER_ACCESS + "open_over_http_is_decided_by_the_owner",),
+    ),
+    Mutation(
+        "peers: a post does not wait for its predecessor",
+        "peers",
+        "server/peers/stream_order.py",
+        "            self._hold(stream_id, number, event, audience)\n            return False\n",
+        "            return True\n",
+        (T_STREAM_ORDER + "post_waits_for_its_predecessor",),
+    ),
+    Mutation(
+        "peers: a post waits for ever for its predecessor",
+        "peers",
+        "server/peers/stream_order.py",
+        "        self._later(HOLD_S, lambda: self._give_up(stream_id, number))\n",
+        "",
+        (T_STREAM_ORDER + "post_whose_predecessor_does_not_come_is_pushed_after_a_moment",),
+    ),
+    Mutation(
+        "peers: the seed of a packet travels with its pushes",
+        "I10",
+        "server/peers/events.py",
+        'terms._replace(seed=b"", dealt=())',
+        "terms",
+        (T_PEER_FRAMES + "seed_of_a_packet_is_not_shared",),
+    ),
+    Mutation(
+        "peers: one server owns all buckets",
+        "peers",
+        "server/core/placement/buckets.py",
+        "for one in servers if owned[one] < room)",
+        "for one in servers)",
+        ("tests/core/test_buckets.py::test_buckets_are_spread_evenly_over_any_servers",),
+    ),
+    Mutation(
+        "ids: two servers make ids of one node",
+        "ids",
+        "storage/postgres/change_feed.sql",
+        "WHERE pg_try_advisory_lock($1, number) LIMIT 1",
+        "LIMIT 1",
+        (T_PEERS + "every_server_makes_ids_of_its_own_node",),
     ),
 )

@@ -20,7 +20,7 @@ import redis
 from redis.exceptions import RedisError
 
 from bench.chaos.supervisor import free_port
-from server.core.buckets import TAGS, slot_of, tag_of
+from server.core.placement.hash_tags import TAGS, slot_of, tag_of
 from server.embedded.run import die_with
 from server.embedded.stores import VALKEY_SETTINGS, valkey_program
 from storage.redis.engine import Tags

@@ -10,7 +10,7 @@ import pytest
 from redis.asyncio.cluster import RedisCluster
 
 from bench.chaos.supervisor import free_port
-from server.core.buckets import TAGS, slot_of, tag_of
+from server.core.placement.hash_tags import TAGS, slot_of, tag_of
 from storage.errors import StoreUnavailable
 from storage.redis.mirror import CLOSING, HEAD, Extension, Log, Mirror, MirroredClaim, length, pack
 from tests.redis.nodes import OUR_TAGS, Node, NodesOfCluster, cluster_of
