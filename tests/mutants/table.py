@@ -6503,7 +6503,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_STREAM_ORDER + "post_waits_for_its_predecessor",),
     ),
     Mutation(
-        "peers: a post waits for ever for its predecessor",
+        "peers: a post waits for its predecessor without an end",
         "peers",
         "server/peers/stream_order.py",
         "        self._later(HOLD_S, lambda: self._give_up(stream_id, number))\n",
