@@ -73,6 +73,8 @@ T_STORE_HEALTH, T_REDIS_SETTINGS = T_OUTAGES + "health.py::test_", T_OUTAGES + "
 PIPELINE, CLUSTER = "storage/redis/pipeline.py", "storage/redis/cluster.py"
 T_FAILOVER, T_NODES_AWAY = "tests/redis/test_failover.py::test_", "tests/redis/test_nodes_away.py::test_"
 T_SLOTS, T_CLUSTER_START = "tests/redis/test_slots.py::test_", "tests/redis/test_start.py::test_"
+MIRROR_HEALTH = "server/services/packets/mirror_health.py"
+T_MIRROR_HEALTH = "tests/services/test_mirror_health.py::test_"
 T_HASH_TAGS = "tests/core/test_hash_tags.py::test_"
 IDLE = "idle_server_says_on_every_screen_which_store_is_sick_and_why"
 T_WALLETS, T_HUB = "tests/services/test_wallets.py::test_", "tests/net/test_hub.py::test_"
@@ -3534,6 +3536,30 @@ MUTATIONS: tuple[Mutation, ...] = (
             T_CLUSTER_START + "durability_redis_refuses_settings_of_one_node_and_names_it_also_of_a_replica"
             "[appendfsync-everysec]",
         ),
+    ),
+    Mutation(
+        "a node that comes and goes is used after one good probe",
+        "health",
+        MIRROR_HEALTH,
+        "self._lose(tag, why, GOOD_PROBES_MIN)",
+        "self._lose(tag, why, 1)",
+        (T_MIRROR_HEALTH + "tag_that_a_probe_found_away_is_used_again_after_three_good_probes",),
+    ),
+    Mutation(
+        "a write to one node of a cluster replaces the probes of all",
+        "health",
+        MIRROR_HEALTH,
+        "        if not self._mirror.tags:\n            super().wrote()",
+        "        super().wrote()",
+        (T_MIRROR_HEALTH + "write_of_the_server_does_not_replace_the_probes_of_a_cluster",),
+    ),
+    Mutation(
+        "a server does not start while one master of a cluster lacks its replica",
+        "stores",
+        MIRROR_HEALTH,
+        "(faults and len(faults) >= self._mirror.tags)",
+        "faults",
+        (T_MIRROR_HEALTH + "start_is_refused_for_wrong_settings_and_without_any_replica",),
     ),
     Mutation(
         "hash tags are numbers as they come",
