@@ -3516,6 +3516,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/services/packets/refund.py",
         "certain = logs.keys() if self._health.decides else quiet",
         "certain = quiet",
+        (T_MIRROR_HEALTH + "log_that_does_not_answer_the_close_keeps_its_packet_open_if_it_decides",),
+    ),
+    Mutation(
+        "packets that wait for a node hold up the refunds of all others",
+        "stores",
+        "server/services/packets/refund.py",
+        "self._waiting = min(len(found) - len(closable), WAITING_MAX)",
+        "self._waiting = 0",
         (T_FAILOVER + "told_claim_that_only_a_dead_master_has_is_neither_given_away_nor_refunded",),
     ),
     Mutation(

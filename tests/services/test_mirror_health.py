@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping
-from typing import Any
+from collections.abc import Coroutine, Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from structlog.testing import capture_logs
 
-from server.services.packets.mirror_health import MirrorHealth
+from server.services.packets.mirror_health import Durability, MirrorHealth
+from server.services.packets.refund import PacketClosing
 from storage.errors import StoreRefused, StoreUnavailable
 from storage.redis.engine import MirrorOutcome
-from storage.redis.mirror import Mirror, PartlyAway
+from storage.redis.mirror import Log, Mirror, PartlyAway
 from storage.redis.settings import DURABLE, NO_EVICTION, PARTLY, RedisSettings
 from tests.sim.loop import SimLoop
 
@@ -40,6 +42,12 @@ class ScriptedMirror(Mirror):
 
     async def settings(self) -> list[RedisSettings]:
         return self.told
+
+    async def close_logs(self, packet_ids: Sequence[int]) -> dict[int, Log]:
+        logs = {packet_id: Log(1, [], closed=False) for packet_id in packet_ids if str(packet_id) not in self.away}
+        if len(logs) < len(packet_ids):
+            raise PartlyAway(MirrorOutcome([], self.away, frozenset()), logs=logs)
+        return logs
 
 
 def in_virtual_time(scenario: Coroutine[Any, Any, None]) -> None:
@@ -143,5 +151,31 @@ def test_start_is_refused_for_wrong_settings_and_without_any_replica(
             await health.find_at_start()
             assert health.is_up
             assert len(health.away) == sum(one.lacks_replica for one in settings)
+
+    in_virtual_time(scenario())
+
+
+@pytest.mark.parametrize(("durability", "closed"), [("redis", [1, 3]), ("postgres", [1, 2, 3])])
+def test_log_that_does_not_answer_the_close_keeps_its_packet_open_if_it_decides(
+    durability: Durability, closed: list[int]
+) -> None:
+    """Its node is lost at this moment. The log may have acknowledged claims; with durability postgres it has none."""
+
+    async def nothing(*_: object) -> Any:
+        return {}
+
+    async def load(_: list[int]) -> tuple[dict[int, Any], dict[int, Any]]:
+        return {}, {}
+
+    async def scenario() -> None:
+        mirror = ScriptedMirror()
+        health = MirrorHealth(mirror, durability)
+        mirror.away = {"2": "closed (b:1)"}
+        packets = cast("Any", SimpleNamespace(close_quiet=list))
+        closing = PacketClosing(cast("Any", SimpleNamespace(load=load)), mirror, health, packets, nothing)
+        assert closing.closable([1, 2, 3]) == [1, 2, 3]
+        assert await closing.close([1, 2, 3]) == closed
+        assert closing.closable([1, 2, 3]) == closed  # now it is known
+        assert await closing.close(closing.closable([1, 2, 3])) == closed
 
     in_virtual_time(scenario())
