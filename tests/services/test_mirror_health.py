@@ -159,7 +159,7 @@ def test_start_is_refused_for_wrong_settings_and_without_any_replica(
 def test_log_that_does_not_answer_the_close_keeps_its_packet_open_if_it_decides(
     durability: Durability, closed: list[int]
 ) -> None:
-    """Its node is lost at this moment. The log may have acknowledged claims; with durability postgres it has none."""
+    """Its node is lost at this moment. With durability postgres no log has claims that the record lacks."""
 
     async def nothing(*_: object) -> Any:
         return {}
