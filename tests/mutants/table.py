@@ -29,6 +29,7 @@ BACKEND_GROUPS_SQL = "storage/postgres/chat/backend_groups.sql"
 DECK, PERMUTATION = "server/core/campaigns/deck.py", "server/core/campaigns/permutation.py"
 POOL, POOL_PROOF = "server/core/campaigns/pool.py", "server/core/campaigns/proof.py"
 
+T_WORKER, T_WORKER_COMMANDS = "tests/workers/test_worker.py::test_", "tests/workers/test_commands.py::test_"
 T_DECKS, T_POOLS = "tests/core/test_campaign_decks.py::test_", "tests/core/test_campaign_pools.py::test_"
 T_POOL_PROOFS = "tests/core/test_campaign_proofs.py::test_"
 T_SHAKES, T_LEASES = "tests/campaigns/test_shakes.py::test_", "tests/campaigns/test_leases.py::test_"
@@ -41,6 +42,7 @@ CAMPAIGNS_STORE, CAMPAIGNS_SQL = (
 )
 LEASES_STORE, LEASES_SQL = "storage/postgres/campaigns/leases.py", "storage/postgres/campaigns/leases.sql"
 SHAKES, PACING = "server/services/campaigns/shake.py", "server/core/campaigns/pacing.py"
+LIVE_CAMPAIGN = "server/services/campaigns/live_campaign.py"
 STORED_STATE = "server/services/packets/stored_state.py"
 T_TICKETS, T_HOARDING = "tests/core/test_tickets.py::test_", "tests/services/test_hoarding.py::test_"
 T_PACKET, T_AMOUNTS = "tests/core/test_packet.py::test_", "tests/core/test_amounts.py::test_"
@@ -186,7 +188,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "ack before the record",
         "I11",
         COMMIT,
-        "if self._won_after_mirror:\n                    self._answer_won(batch)",
+        "if self.won_after_mirror:\n                    self._answer_won(batch)",
         "if True:\n                    self._answer_won(batch)",
         (T_INVARIANTS + "won_is_not_sent_before_the_claim_is_durable[postgres]",),
     ),
@@ -1443,16 +1445,16 @@ MUTATIONS: tuple[Mutation, ...] = (
         "users may send the requests of the backend",
         "login",
         "server/net/dispatch.py",
-        'if is_backend != (row.caller == "backend") and row.caller != "anyone":',
-        'if is_backend and row.caller != "backend":',
+        'if row.caller != caller and row.caller != "anyone":',
+        'if caller == "backend" and row.caller != "backend":',
         (T_REQUESTS + "users_and_backend_are_refused_the_requests_of_the_other",),
     ),
     Mutation(
         "no limit of requests",
         "limits",
         "server/net/token_bucket.py",
-        "if level < 1.0:",
-        "if level < -1e9:",
+        "        if tokens > level:\n            tokens = int(level)\n",
+        "",
         (T_REQUESTS + "requests_above_the_burst_are_rate_limited",),
     ),
     Mutation(
@@ -2339,8 +2341,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "a server that serves users while it is not current",
         "change feed",
         "server/net/dispatch.py",
-        "if not self._changes.is_current:",
-        "if False:",
+        'caller, is_current = "user", self._changes.is_current',
+        'caller, is_current = "user", True',
         (T_FEED + "requests_of_users_are_refused_while_the_server_is_not_current",),
     ),
     Mutation(
@@ -2752,7 +2754,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "a reload that reports a key that needs a restart as applied",
         "reload",
         "server/reload.py",
-        "for key in differ if not KEYS[key].reload or",
+        "for key in differ if not may_change(key) or",
         "for key in differ if",
         ("tests/server/test_reload.py::test_reload_applies_limits_and_names_keys_that_need_a_restart",),
     ),
@@ -3925,7 +3927,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "HTTP: an open address needs no TLS",
         "I7",
-        "server/http_api/api.py",
+        "server/http_api/address.py",
         "    if not is_loopback(host_and_port(address)[0]):\n",
         "    if False:\n",
         (T_HTTP + "listener.py::test_open_address_needs_tls_or_a_stated_proxy",),
@@ -6195,7 +6197,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "campaigns: the limit of a user is not looked at in memory",
         "I3",
-        "server/services/campaigns/live_campaign.py",
+        LIVE_CAMPAIGN,
         " + self._in_flight.get(user_id, 0) < self.limit",
         " + self._in_flight.get(user_id, 0) >= 0",
         (T_SHAKES + "limit_holds_for_a_server_that_has_forgotten_what_a_user_has_won",),
@@ -6305,6 +6307,38 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_SHAKES + "overload_is_answered_by_rule_and_consumes_no_number",),
     ),
     Mutation(
+        "campaigns: a pause holds from the next second on",
+        "I5",
+        LIVE_CAMPAIGN,
+        "        self.row = row\n        self.calm_until_ms = 0\n",
+        "        self.row = row\n",
+        (T_SHAKES + "pause_holds_within_the_second_in_which_a_user_has_shaken",),
+    ),
+    Mutation(
+        "campaigns: the second in which a campaign ends is a whole one",
+        "I5",
+        LIVE_CAMPAIGN,
+        "min((self.pace.second + 1) * SECOND_MS, self.row.ends_at_ms)",
+        "(self.pace.second + 1) * SECOND_MS",
+        (T_SHAKES + "end_holds_to_the_millisecond",),
+    ),
+    Mutation(
+        "campaigns: wins that another server gives are not looked up",
+        "I3",
+        SHAKES,
+        "if wins.complete_at == self._changes.heard_others and",
+        "if wins.complete_at is not None and",
+        (T_SHAKES + "wins_are_looked_up_unless_this_server_alone_gives_shares",),
+    ),
+    Mutation(
+        "replies of one read have the seq of another request",
+        "protocol",
+        "server/net/dispatch.py",
+        "                        reply.seq = request.seq\n",
+        "",
+        (T_SHAKES + "shakes_of_one_read_get_their_own_replies_in_order",),
+    ),
+    Mutation(
         "campaigns: users outside the group shake",
         "I7",
         SHAKES,
@@ -6383,6 +6417,88 @@ MUTATIONS: tuple[Mutation, ...] = (
         "        if fen != amount:\n",
         "        if False:\n",
         (T_CAMPAIGN_BOOKS + "audit_names_a_share_with_another_amount",),
+    ),
+    Mutation(
+        "chaos: a lease that is closed gives back numbers that were won",
+        "I2",
+        LEASES_SQL,
+        "p.refunded_fen, p.shares - p.version AS rest\n",
+        "p.refunded_fen, p.shares AS rest\n",
+        ("tests/chaos/test_run.py::test_run_with_kills_holds[postgres]",),
+    ),
+    Mutation(
+        "chaos: the auditor does not look for wins that are gone",
+        "I11",
+        "bench/chaos/pool_auditor.py",
+        "        if booked.get(place) != (told.user_id, told.amount_fen):\n",
+        "        if False:\n",
+        ("tests/chaos/test_pool_auditor.py::test_judge_with_a_lost_win_names_it",),
+    ),
+    Mutation(
+        "chaos: the auditor does not look for numbers that were won twice",
+        "I2",
+        "bench/chaos/pool_auditor.py",
+        'number {one[1]} was won {n} times" for one, n in won.items() if n > 1)\n',
+        'number {one[1]} was won {n} times" for one, n in won.items() if n > 9)\n',
+        ("tests/chaos/test_pool_auditor.py::test_judge_with_a_doubled_win_names_it",),
+    ),
+    Mutation(
+        "chaos: the auditor does not look at the limit of a user",
+        "money",
+        "bench/chaos/pool_auditor.py",
+        "        if count > (most := limits[campaign_id]):\n",
+        "        if count > (most := limits[campaign_id]) + 100:\n",
+        ("tests/chaos/test_pool_auditor.py::test_judge_names_a_user_who_has_won_more_than_the_limit",),
+    ),
+    Mutation(
+        "sim: a scheduled packet that is posted early is not noticed",
+        "witness",
+        "client_sim/sim/books.py",
+        "    if book.posted is not None and book.posted.at_ms < book.order.send_at_ms:\n",
+        "    if False:\n",
+        ("tests/client_sim/test_later.py::test_every_lie_about_a_scheduled_packet_is_found",),
+    ),
+    Mutation(
+        "sim: a cancelled packet may be posted",
+        "witness",
+        "client_sim/sim/books.py",
+        "    if book.posted is not None or book.shares:\n",
+        "    if False:\n",
+        ("tests/client_sim/test_later.py::test_every_lie_about_a_scheduled_packet_is_found",),
+    ),
+    Mutation(
+        "campaigns: a lease is dealt from memory that has changed meanwhile",
+        "no crash",
+        "server/services/campaigns/pools.py",
+        "            live = lives[lease.campaign_id]\n",
+        "            live = self._get(lease.campaign_id)\n",
+        (T_LEASES + "lease_of_another_server_is_dealt_although_its_campaign_ends_meanwhile",),
+    ),
+    Mutation(
+        "campaigns: progress is read of campaigns that came meanwhile",
+        "no crash",
+        "server/services/campaigns/board.py",
+        "await self._store.progress(known):",
+        "await self._store.progress(self._by_id):",
+        (T_LEASES + "campaign_that_comes_while_progress_is_read_is_looked_at_later",),
+    ),
+    Mutation(
+        "campaigns: one that a server has just heard of is over",
+        "honest",
+        SHAKES,
+        "ENDED if self._board.get(campaign_id) is None else self._rest",
+        "ENDED",
+        (T_SHAKES + "campaign_that_a_server_has_just_heard_of_is_not_over",),
+    ),
+    Mutation(
+        "fission: a friend who was admitted is refused by a server that has not heard of the first opener",
+        "I7",
+        GRAB_OPEN,
+        "        elif decision is NOT_ALLOWED and request.user_id in live.admitted ",
+        "        elif False ",
+        (
+            "tests/services/test_pass_on.py::test_friend_is_let_in_by_a_server_that_has_not_heard_of_the_first_opener",
+        ),
     ),
     Mutation(
         "sim: bands are compared of which too few numbers are due",
@@ -6508,8 +6624,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "peers: each server gives a user the whole rate",
         "limits",
         "server/net/hub.py",
-        "            part = 1 / (1 + servers)\n",
-        "            part = 1.0\n",
+        "    return per_s / (1 + others), max(1.0, burst / (1 + others))\n",
+        "    return per_s, burst\n",
         (T_PEER_ACCESS + "user_at_two_servers_makes_as_many_requests_as_at_one",),
     ),
     Mutation(
@@ -6537,7 +6653,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_STREAM_ORDER + "post_waits_for_its_predecessor",),
     ),
     Mutation(
-        "peers: a post waits for its predecessor without an end",
+        "peers: a post waits for its predecessor however long",
         "peers",
         "server/peers/stream_order.py",
         "        self._later(HOLD_S, lambda: self._give_up(stream_id, number))\n",
@@ -6567,5 +6683,86 @@ MUTATIONS: tuple[Mutation, ...] = (
         "WHERE pg_try_advisory_lock($1, number) LIMIT 1",
         "LIMIT 1",
         (T_PEERS + "every_server_makes_ids_of_its_own_node",),
+    ),
+    Mutation(
+        "workers: any process of the machine asks in the name of another",
+        "workers",
+        "server/ops/socket/status_socket.py",
+        " and peer.pid is not None and peer.pid == self._supervisor_pid\n",
+        "\n",
+        ("tests/ops/test_socket.py::test_process_that_is_not_the_supervisor_asks_in_its_own_name",),
+    ),
+    Mutation(
+        "workers: records are changed in the name of the supervisor",
+        "workers",
+        "server/workers/commands.py",
+        'forwarding(PEER.get(), " ".join((name, *words)))',
+        'forwarding(PEER.get()._replace(uid=0), " ".join((name, *words)))',
+        (T_WORKER_COMMANDS + "change_of_records_is_made_by_one_worker_in_the_name_of_the_operator",),
+    ),
+    Mutation(
+        "workers: counters fall when a process ends",
+        "workers",
+        "server/workers/merge.py",
+        "            if rule.stays is not None:\n",
+        "            if False:\n",
+        ("tests/workers/test_merge.py::test_counters_of_ended_processes_stay_and_gauges_do_not",),
+    ),
+    Mutation(
+        "workers: connections go on to one that was given up",
+        "workers",
+        "server/workers/worker.py",
+        "        if self.quick_ends >= QUICK_ENDS_MAX:\n            self.close_sockets()\n",
+        "        if self.quick_ends >= QUICK_ENDS_MAX:\n",
+        (T_WORKER + "worker_is_given_up_after_quick_ends_and_its_socket_is_closed",),
+    ),
+    Mutation(
+        "workers: a successor makes ids with the node of the process before it",
+        "workers",
+        "server/workers/worker.py",
+        "        free = next(one for one in orders if one.node not in used)\n",
+        "        free = orders[0]\n",
+        (T_WORKER + "successor_serves_before_the_process_is_drained_and_has_another_node",),
+    ),
+    Mutation(
+        "workers: the old process drains before its successor serves",
+        "workers",
+        "server/workers/worker.py",
+        "            await self._serves(successor)\n",
+        "            if self.process is not None:\n                self.process.drain()\n"
+        "            await self._serves(successor)\n",
+        (T_WORKER + "successor_serves_before_the_process_is_drained_and_has_another_node",),
+    ),
+    Mutation(
+        "workers: one that hangs is never killed",
+        "workers",
+        "server/workers/worker.py",
+        "            self.process.kill()\n",
+        "            pass\n",
+        (T_WORKER + "silent_process_is_shown_then_killed",),
+    ),
+    Mutation(
+        "workers: the server is not ready while one of them is away",
+        "workers",
+        "server/workers/samples.py",
+        "        if ready:\n",
+        "        if ready == len(self._workers):\n",
+        (T_WORKER_COMMANDS + "server_is_ready_while_one_worker_is",),
+    ),
+    Mutation(
+        "workers: the check of the money in packets goes on with counts that were lost",
+        "workers",
+        "server/ops/samples/money_in_packets.py",
+        "        if sample.lost_counts != self._lost_counts:\n",
+        "        if False:\n",
+        ("tests/ops/test_money_in_packets.py::test_lost_counts_of_a_killed_worker_begin_the_check_again",),
+    ),
+    Mutation(
+        "workers: a drain breaks off handshakes",
+        "workers",
+        "server/net/listener.py",
+        "            if not (self.sessions or any(gate.under_way for gate in self._gates())):\n",
+        "            if not self.sessions:\n",
+        ("tests/wire/test_tls.py::test_handshake_that_has_begun_ends_with_the_goodbye_of_a_drain",),
     ),
 )
