@@ -234,7 +234,7 @@ class BillsForgetTheirKey(KindsDefect):
         send = bills._send
         attempts = 0
 
-        async def send_anew(asked: Any) -> Any:
+        async def send_again(asked: Any) -> Any:
             nonlocal attempts
             attempts += 1
             return await send(asked._replace(key=f"{asked.key} {attempts}") if attempts % 2 == 0 else asked)
