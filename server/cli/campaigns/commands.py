@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import cyclopts
-import msgspec
-from cyclopts import Parameter
 
 from client_sim.sdk.client import Client
 from protocol import messages
 from server.cli.campaigns.terms import CampaignTerms
-from server.cli.shared.answers import print_answer
-from server.cli.shared.as_backend import AS_BACKEND, BackendOptions, as_backend
+from server.cli.shared.as_backend import AS_BACKEND, BackendOptions
 from server.cli.shared.numbers import Count, Id
 from server.cli.shared.options import DATA, ConfigOption, DataOption, PostgresOption
 from server.cli.shared.pool_report import recorded_proof
+from server.cli.shared.replies import AsJson, fields_of, print_reply
 from server.cli.shared.resources import with_records
-from server.cli.shared.streams import console
 from server.cli.shared.users import User
 from server.cli.shared.words import FilePath, Text
 from server.config import found_seed_keys, load
@@ -38,7 +34,6 @@ LISTED: Final = (
     "shares",
     "at_most_left",
 )
-AsJson = Annotated[bool, Parameter(name="--json", negative=(), help="print the answer as JSON")]
 
 campaign_cli = cyclopts.App(
     name="campaign",
@@ -62,7 +57,7 @@ def sponsor(user: User, name: Text, /, *, as_json: AsJson = False, server: Backe
     """
 
     async def work(backend: Client) -> dict[str, Any]:
-        return _fields(await backend.put_sponsor(user, name), drop=("trees",))
+        return fields_of(await backend.put_sponsor(user, name), drop=("trees",))
 
     return _print(server, work, as_json)
 
@@ -99,7 +94,7 @@ def create(
 
     async def work(backend: Client) -> dict[str, Any]:
         made = await backend.create_campaign(*content, key=key, client_seed=client_seed, **terms.others())
-        return _fields(made) | {"client_seed": client_seed.hex()}
+        return fields_of(made) | {"client_seed": client_seed.hex()}
 
     return _print(server, work, as_json)
 
@@ -136,7 +131,7 @@ def show(campaign_id: Id, /, *, as_json: AsJson = False, server: BackendOptions 
     """
 
     async def work(backend: Client) -> dict[str, Any]:
-        return _fields((await backend.campaign(campaign_id, "en")).campaign)
+        return fields_of((await backend.campaign(campaign_id, "en")).campaign)
 
     return _print(server, work, as_json)
 
@@ -149,7 +144,7 @@ def report(campaign_id: Id, /, *, as_json: AsJson = False, server: BackendOption
     """
 
     async def work(backend: Client) -> dict[str, Any]:
-        found = _fields(await backend.campaign_report(campaign_id))
+        found = fields_of(await backend.campaign_report(campaign_id))
         line = found.pop("campaign")
         about = {one: line[one] for one in ("campaign_id", "name", "sponsor_name", "state", "shares")}
         per_winner = {"cost_per_winner_fen": found["won_fen"] // found["winners"]} if found["winners"] else {}
@@ -218,33 +213,9 @@ def proof(
 
 
 async def _change(changed: Awaitable[messages.CampaignChanged]) -> dict[str, Any]:
-    return _fields(await changed)
-
-
-def _fields(reply: msgspec.Struct, drop: tuple[str, ...] = ()) -> dict[str, Any]:
-    """The fields of a reply with their names, bytes in hex; without the number of the request."""
-    return {
-        name: _plain(getattr(reply, name)) for name in reply.__struct_fields__ if name != "seq" and name not in drop
-    }
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, msgspec.Struct):
-        return _fields(value)
-    if isinstance(value, list):
-        return [_plain(one) for one in value]
-    return value.hex() if isinstance(value, bytes) else value
+    return fields_of(await changed)
 
 
 def _print(server: BackendOptions, work: Callable[[Client], Awaitable[dict[str, Any]]], as_json: bool) -> int:
-    """Do the work as the chat backend and print what it answers. Raises CommandFailed, ClientError."""
-
-    async def with_unit(backend: Client) -> tuple[dict[str, Any], Any]:
-        return await work(backend), backend.money
-
-    answer, money = as_backend(with_unit, server)
-    if as_json:
-        print(json.dumps(answer, ensure_ascii=False))
-    else:
-        print_answer(console(), answer, money)
+    print_reply(server, work, as_json)
     return 0

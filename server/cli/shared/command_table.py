@@ -89,6 +89,11 @@ COMMANDS: Final = (
         "server.cli.campaigns.commands:campaign_cli",
         "Make sponsors and campaigns, change them, and show what they spend.",
     ),
+    CommandRow(
+        "bill",
+        "server.cli.enterprise.commands:bill_cli",
+        "Send packets in a sponsor's name, report events of users, and show how far they are.",
+    ),
     CommandRow("payments", "server.cli.payments:payments_cli", "List the newest payments, or export them."),
     CommandRow("payment", "server.cli.operators:payment", "Show a payment with all evidence about it."),
     CommandRow(

@@ -1,0 +1,1 @@
+"""`hongbao bill`: packets in a sponsor's name."""
