@@ -14,6 +14,7 @@ from server.config import OpsSection
 from server.net.addresses import host_and_port
 from server.ops.audit_runs import AuditRuns
 from server.ops.health import Health, health
+from server.ops.samples.campaign_reports import CampaignReportLine, open_campaigns
 from server.ops.samples.observer import ObservedParts, Observer
 from server.ops.samples.periodic_query import PeriodicQuery
 from server.ops.samples.sample import Figures, Sample
@@ -62,6 +63,7 @@ class Operations:
             money.smallest,
         )
         self._figures = PeriodicQuery(self._query_figures, now_s)
+        self._campaigns = self._campaign_query(parts, now_s)
         self.observer = Observer(
             parts,
             figures=self._figures,
@@ -80,8 +82,7 @@ class Operations:
             actions=actions,
             money=money,
         )
-        books = book_commands(parts.services.reconciliation)
-        table = command_table(commands, PaymentCommands(parts), books)
+        table = command_table(commands, PaymentCommands(parts), book_commands(parts.services.reconciliation))
         self._status = StatusSocket(table, config.change_uids)
         self._http: Http | None = None
         self._dashboard: Dashboard | None = None
@@ -103,7 +104,8 @@ class Operations:
     def loops(self) -> dict[str, Loop]:
         """The background loops by name, to be supervised, once the stores are open."""
         dashboards = {} if self._dashboard is None else {"dashboard": self._dashboard.run}
-        return {"samples": self.sampler.run, "figures": self._figures.run, **dashboards}
+        queries = {"figures": self._figures.run, "campaign_reports": self._campaigns.run}
+        return {"samples": self.sampler.run, **queries, **dashboards}
 
     async def close(self) -> None:
         """Stop answering."""
@@ -124,7 +126,8 @@ class Operations:
         from server.ops.metrics import Metrics
 
         host, port = host_and_port(self._config.http)
-        dashboard = Dashboard(self.sampler, self._health_now, version(), self._money)
+        reports = self._campaigns
+        dashboard = Dashboard(self.sampler, self._health_now, version(), self._money, lambda: reports.figures or ())
         metrics = Metrics(self.sampler, version(), self._money)
         http = Http(self._health_now, metrics, dashboard.routes(), {host, *self._config.http_names})
         try:
@@ -143,6 +146,17 @@ class Operations:
 
     def _judge(self, sample: Sample) -> Health:
         return health(sample, self._config.ready_backlog_s)
+
+    def _campaign_query(
+        self, parts: ObservedParts, now_s: Callable[[], float]
+    ) -> PeriodicQuery[tuple[CampaignReportLine, ...]]:
+        """What open campaigns have spent; asked while a dashboard is open in a browser."""
+        campaigns = parts.services.campaigns
+        return PeriodicQuery(
+            lambda: open_campaigns(campaigns),
+            now_s,
+            lambda: self._dashboard is not None and bool(self._dashboard.clients),
+        )
 
     async def _query_figures(self) -> Figures:
         backlog = await self._lookups.backlog()

@@ -15,6 +15,7 @@ from server.ops.dashboard.feed import Dashboard
 from server.ops.health import Health
 from server.ops.http import Http
 from server.ops.metrics import Metrics
+from server.ops.samples.campaign_reports import CampaignReportLine
 from server.ops.samples.sample import Sample
 from tests.ops.samples import EMPTY, FixedSampler
 
@@ -29,6 +30,7 @@ class Feed(NamedTuple):
     http: Http
     dashboard: Dashboard
     samples: list[Sample]
+    campaigns: list[CampaignReportLine]
 
     def show(self, *samples: Sample) -> None:
         """Append samples, as if seconds had passed."""
@@ -38,15 +40,15 @@ class Feed(NamedTuple):
 @asynccontextmanager
 async def serve(health: Health, port: int = 0, money: MoneyUnit = YUAN) -> AsyncIterator[Feed]:
     """The dashboard is served inside `async with`; its first sample is EMPTY."""
-    samples = [EMPTY]
+    samples, campaigns = [EMPTY], list[CampaignReportLine]()
     sampler = FixedSampler(samples)
-    dashboard = Dashboard(sampler, lambda: health, VERSION, money)
+    dashboard = Dashboard(sampler, lambda: health, VERSION, money, lambda: campaigns)
     http = Http(lambda: health, Metrics(sampler, VERSION, money), dashboard.routes(), {NAME})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dashboard_module, "POLL_S", 0.005)
         running = asyncio.create_task(dashboard.run())
         try:
-            yield Feed(await http.open("127.0.0.1", port), http, dashboard, samples)
+            yield Feed(await http.open("127.0.0.1", port), http, dashboard, samples, campaigns)
         finally:
             running.cancel()
             await asyncio.wait([running])
