@@ -19,6 +19,7 @@ from storage.postgres.chat.groups import GroupStore
 from storage.postgres.chat.memberships import MembershipStore
 from storage.postgres.chat.messages import MessageStore
 from storage.postgres.chat.outbox import OutboxStore
+from storage.postgres.chat.relays import RelayStore
 from storage.postgres.chat.users import UserStore
 from storage.postgres.database import Database
 from storage.postgres.database_time import DatabaseTimeStore
@@ -80,6 +81,7 @@ class Stores(NamedTuple):
     messages: MessageStore
     users: UserStore
     outbox: OutboxStore
+    relays: RelayStore
     grab_stats: GrabStatStore
     change_feed: ChangeFeedStore
     time: DatabaseTimeStore
@@ -93,9 +95,8 @@ class Stores(NamedTuple):
     def at(
         cls, postgres_dsn: str, redis_url: str, pool_max: int, timeout_s: float, with_best_luck: Sequence[str]
     ) -> Self:
-        """The stores at these addresses; nothing is opened yet.
-
-        `timeout_s` bounds every attempt and statement; `with_best_luck`: the kinds of packet that have a best luck.
+        """The stores at these addresses; nothing is opened yet. `timeout_s` bounds every attempt and statement.
+        `with_best_luck`: the kinds of packet that have a best luck.
         """
         database = Database(postgres_dsn, pool_max, timeout_s)
         webhooks = database.writer(plan_each_time=True)
@@ -131,6 +132,7 @@ class Stores(NamedTuple):
             messages=MessageStore(database),
             users=UserStore(database),
             outbox=OutboxStore(database),
+            relays=RelayStore(database),
             grab_stats=GrabStatStore(database),
             change_feed=ChangeFeedStore(database),
             time=DatabaseTimeStore(database),

@@ -104,6 +104,8 @@ VERBS: dict[str, tuple[Argument, ...]] = {
     "at": (Argument("time", _clock), _words("command")),
     "scheduled": (),
     "cancel": (PACKET,),
+    "relay": (Argument("times", _one_of("off", "1", "2", "3"), ""),),
+    "next": (),
     "to": (Argument("user", str), AMOUNT, GREETING),
     "fission": (Argument("user", str), AMOUNT, SHARES, GREETING),
     "tap": (PACKET,),

@@ -24,6 +24,7 @@ FEATURES = (
     messages.EXCLUSIVE,
     messages.PASSWORD,
     messages.ENTERPRISE,
+    messages.RELAY,
 )
 SCHEMES = ("tcp", "tls", "ws", "wss")
 WEB_PORTS = {"ws": 80, "wss": 443}  # the ports of urls that name none

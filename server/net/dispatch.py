@@ -112,6 +112,8 @@ class Dispatch:
             messages.Reveal: Row("user", later=packets.reveal, read="lane"),
             messages.CampaignInfo: Row("anyone", later=campaigns.info),
             messages.ListCampaigns: Row("anyone", later=campaigns.page),
+            messages.SetRelay: Row("anyone", later=everyday.set_relay),
+            messages.GetRelay: Row("anyone", later=everyday.relay),
             messages.ListMembers: Row("user", later=groups.members, read="lane"),
             messages.GrabStats: Row("user", later=chat.grab_stats, read="lane"),
             messages.SetName: Row("user", later=chat.set_name),

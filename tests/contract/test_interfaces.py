@@ -24,6 +24,7 @@ NOT_SIMULATED_STORES = {
     "database": "connections and migrations: the lines of the simulator stand for them",
     "scheduled": "no packet of the worlds waits for its time",
     "words": "no packet of the worlds has words",
+    "relays": "no group of the worlds has the rule",
     "resends": "users of the worlds do not send a packet again",
     "bills": "no world has a sponsor",
     "admissions": "users of the worlds send no packets that friends pass on",

@@ -62,6 +62,7 @@ T_KEPT_SEEDS = "tests/client_sim/test_kept_seeds.py::test_"
 T_PACKET_REQUEST = "tests/core/test_packet_request.py::test_"
 WORDS, WORDS_STORE = "server/services/everyday/words.py", "storage/postgres/packets/words.py"
 WORDS_SQL, T_WORDS = "storage/postgres/packets/words.sql", "tests/services/test_words.py::test_"
+T_RELAY = "tests/services/test_relay.py::test_"
 T_SCHEDULED, SCHEDULED_SQL = "tests/services/test_scheduled.py::test_", "storage/postgres/packets/scheduled.sql"
 T_EXCLUSIVE = "tests/services/test_exclusive.py::test_"
 T_RECORDS = "tests/services/test_records.py::test_"
@@ -868,6 +869,54 @@ MUTATIONS: tuple[Mutation, ...] = (
         'row.words or "", row.send_at_ms or 0)',
         'row.words or "", 0)',
         (T_SCHEDULED + "same_key_is_one_packet_also_after_its_time_and_with_another_time_refused",),
+    ),
+    Mutation(
+        "a user who left the group has the next turn there",
+        "relay",
+        SETTLEMENT_SQL,
+        "m.user_id = lucky.user_id AND m.left_at_ms IS NULL",
+        "m.user_id = lucky.user_id",
+        (T_RELAY + "member_who_left_before_the_credit_gets_no_turn",),
+    ),
+    Mutation(
+        "a turn in another group than the one that the packet was sent to",
+        "relay",
+        SETTLEMENT_SQL,
+        "ORDER BY g.group_id <> told_in, g.group_id LIMIT 1",
+        "ORDER BY g.group_id DESC LIMIT 1",
+        (T_RELAY + "packet_in_two_groups_with_a_relay_has_one_turn_where_it_was_sent",),
+    ),
+    Mutation(
+        "a turn that is recorded and not posted",
+        "outbox",
+        SETTLEMENT_SQL,
+        "        UNION ALL SELECT group_id, 4, packet_id FROM relayed\n",
+        "",
+        (T_RELAY + "turn_is_recorded_with_the_best_luck_and_posted_behind_the_finish",),
+    ),
+    Mutation(
+        "any member sets the relay of a group",
+        "I7",
+        "server/services/everyday/relay.py",
+        "self._groups.owned_by(user_id, group_id)",
+        "self._groups.seen_by(user_id, group_id)",
+        (T_RELAY + "owner_and_backend_set_the_relay_and_others_do_not",),
+    ),
+    Mutation(
+        "an owner sets the relay where the chat backend decides",
+        "I7",
+        "server/services/everyday/relay.py",
+        "if not self._self_service:",
+        "if not times:",
+        (T_RELAY + "without_self_service_the_backend_alone_sets_the_relay",),
+    ),
+    Mutation(
+        "the next packet of a relay is larger than its shares can hold",
+        "I4",
+        "server/core/everyday/relay.py",
+        "return min(max(best_fen * times, terms.shares * low_fen), terms.shares * high_fen)",
+        "return max(best_fen * times, terms.shares * low_fen)",
+        ("tests/core/test_relay.py::test_next_packet_is_never_too_large_for_its_shares",),
     ),
     Mutation(
         "a password packet is opened without its words",
@@ -2111,7 +2160,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "features are ignored",
         "features",
         "server/net/reminder_encoding.py",
-        "if messages.REMINDERS in features:",
+        "if feature_of(event) in features:",
         "if True:",
         (T_OUTBOX + "client_without_the_feature_reads_reminders_as_texts",),
     ),

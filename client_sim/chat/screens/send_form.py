@@ -10,6 +10,7 @@ from textual.containers import Vertical
 from textual.content import Content
 
 from client_sim.chat.commands import BadCommand
+from client_sim.chat.model import Turn
 from client_sim.chat.money import payments
 from client_sim.chat.money.checkout import Order, Payer, Payment, packet_order
 from client_sim.chat.screens.dialog import Navigator
@@ -32,13 +33,18 @@ AMOUNTS: Final = {
 
 
 class SendForm(Sheet):
-    """Kind, amount, shares, greeting. `asks_receiver`: it was opened from the wallet, not from a chat."""
+    """Kind, amount, shares, greeting. `asks_receiver`: it was opened from the wallet, not from a chat.
+
+    `turn`: the packet that the user is to send next in the group on the screen; the fields begin with it.
+    """
 
     BINDINGS: ClassVar[list[Any]] = [Binding("f2,ctrl+t", "switch", show=False)]
 
-    def __init__(self, session: Session, navigator: Navigator, *, asks_receiver: bool = False) -> None:
+    def __init__(
+        self, session: Session, navigator: Navigator, *, asks_receiver: bool = False, turn: Turn | None = None
+    ) -> None:
         super().__init__(session, navigator)
-        self.draft = Draft()
+        self.draft = Draft() if turn is None else Draft("lucky", turn.amount_fen, turn.shares)
         self._asks_receiver = asks_receiver
         self._payment: Payment | None = None
 
@@ -52,7 +58,8 @@ class SendForm(Sheet):
             yield Keys(id="keys")
 
     def on_mount(self) -> None:
-        self.field("shares").value = "1"
+        self.field("shares").value = str(self.draft.shares)
+        self.field("amount").value = self._typed(self.draft.shown_fen)
         self.field("amount").placeholder = self.session.money.typed(0)
         self.field("greeting").placeholder = self.text("form_default")
         self.field("for").placeholder = self.text("form_for_hint")
@@ -128,13 +135,16 @@ class SendForm(Sheet):
         self.draft = self.draft.switched()
         if self.draft.kind in KINDS and self._shares() != self.draft.shares:
             self.draft = self.draft._replace(shares=self._shares())
-        shown_fen = self.draft.shown_fen
-        self.field("amount").value = self.session.money.typed(shown_fen) if shown_fen else ""
+        self.field("amount").value = self._typed(self.draft.shown_fen)
         if self.draft.kind in FOR_ONE:
             self.field("shares").value = str(self.draft.shares)
         self._draw()
         if self.focused is None or not self.query_one(f"#{self.focused.id}_row").display:  # its row is hidden now
             self.field("amount").focus()
+
+    def _typed(self, amount_fen: int) -> str:
+        """An amount as it would be typed; no amount is an empty field."""
+        return self.session.money.typed(amount_fen) if amount_fen else ""
 
     def on_click(self, click: Any) -> None:
         """A click on the kinds switches."""
