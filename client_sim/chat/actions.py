@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from client_sim.chat import group_requests, packet_actions
 from client_sim.chat.campaigns import shake_actions
 from client_sim.chat.commands import VERBS, BadCommand, Command
-from client_sim.chat.everyday import relay
+from client_sim.chat.everyday import later, relay
 from client_sim.chat.money import card_actions, money_actions
 from client_sim.chat.session import Fields, Session
 from client_sim.chat.texts import text, usage
@@ -129,8 +129,8 @@ ACTIONS: dict[str, Callable[..., Awaitable[None]]] = {
     "secret": packet_actions.secret,
     "unlock": packet_actions.unlock,
     "at": packet_actions.at,
-    "scheduled": packet_actions.scheduled,
-    "cancel": packet_actions.cancel,
+    "scheduled": later.scheduled,
+    "cancel": later.cancel,
     "relay": relay.relay,
     "next": relay.next_packet,
     "to": packet_actions.send_to,

@@ -63,6 +63,7 @@ T_PACKET_REQUEST = "tests/core/test_packet_request.py::test_"
 WORDS, WORDS_STORE = "server/services/everyday/words.py", "storage/postgres/packets/words.py"
 WORDS_SQL, T_WORDS = "storage/postgres/packets/words.sql", "tests/services/test_words.py::test_"
 T_RELAY = "tests/services/test_relay.py::test_"
+T_CHAT_EVERYDAY = "tests/server/test_chat_everyday.py::test_"
 T_SCHEDULED, SCHEDULED_SQL = "tests/services/test_scheduled.py::test_", "storage/postgres/packets/scheduled.sql"
 T_EXCLUSIVE = "tests/services/test_exclusive.py::test_"
 T_RECORDS = "tests/services/test_records.py::test_"
@@ -869,6 +870,22 @@ MUTATIONS: tuple[Mutation, ...] = (
         'row.words or "", row.send_at_ms or 0)',
         'row.words or "", 0)',
         (T_SCHEDULED + "same_key_is_one_packet_also_after_its_time_and_with_another_time_refused",),
+    ),
+    Mutation(
+        "a form that sends at once what is to wait for its time",
+        "scheduled",
+        "client_sim/chat/screens/send_form.py",
+        "(await self._order())._replace(send_at_ms=send_at_ms)",
+        "await self._order()",
+        (T_CHAT_EVERYDAY + "form_schedules_a_packet_and_its_page_cancels_it",),
+    ),
+    Mutation(
+        "a packet is cancelled at the first press",
+        "scheduled",
+        "client_sim/chat/screens/everyday/scheduled_page.py",
+        "if self._confirmed != marked:",
+        "if not marked:",
+        (T_CHAT_EVERYDAY + "form_schedules_a_packet_and_its_page_cancels_it",),
     ),
     Mutation(
         "a user who left the group has the next turn there",

@@ -1,12 +1,16 @@
-"""The terminal client with packets for everyday chats: exclusive ones, words, the relay."""
+"""The terminal client with packets for everyday chats: exclusive ones, words, the relay, packets for later."""
 
 from __future__ import annotations
+
+import asyncio
+import time
 
 from client_sim.sdk.client import Client
 from client_sim.sdk.names import user_id_of
 from protocol import messages
 from tests.conftest import Connect, Server
 from tests.server.test_chat import ME, OTHER, chat, family, find_in_order, last_packet, plain
+from tests.server.test_chat_keys import A_MOMENT_S
 from tests.services.test_membership import first_push
 from tests.terminal import Terminal
 
@@ -179,3 +183,63 @@ async def test_plain_chat_schedules_lists_and_cancels_a_packet(
     for why in ("none_scheduled verb=cancel", "only_packets_later verb=at", "not_understood verb=at"):
         assert f"bad why={why}" in out
     assert (err, code) == ("", 0)
+
+
+async def test_form_schedules_a_packet_and_its_page_cancels_it(
+    server: Server, backend: Client, connect: Connect
+) -> None:
+    other, group_id = await family(backend, connect, server)
+    me = await connect(server, user_id_of(ME))
+    async with Terminal(chat(server, ME, "--group", str(group_id), "--lang", "zh"), rows=30) as screen:
+        await screen.see("● 在线", "零钱 100.00元")
+        screen.type("/send")
+        await screen.see("塞钱进红包", "发出时间", "现在，或 20:00")
+        screen.press("8.88", "down", "2", "down", "新年快乐", "down", "25:00", "enter")
+        await screen.see("看不懂「25:00」", "共8.88元")
+        screen.press(*["\x7f"] * 5, "03:04")
+        await screen.see("共8.88元，", "03:04发出", "塞钱，到时发出")
+        screen.press("enter")
+        await screen.see("定时红包，", "03:04发出，8.88元", "零钱 91.12元")
+        (line,) = await me.scheduled()
+        assert (line.total_fen, line.shares, line.greeting, line.target_id) == (888, 2, "新年快乐", group_id)
+        assert await other.catch_up(group_id, 0) == []  # it is not posted yet
+
+        screen.type("/send")
+        await screen.see("F3 定时红包")
+        screen.press("f3")
+        await screen.see("03:04", "拼手气红包", "一家人", "8.88元", "新年快乐", "C 取消红包")
+        await asyncio.sleep(A_MOMENT_S)
+        screen.press("c")
+        await screen.see("再按一次就取消")
+        assert len(await me.scheduled()) == 1
+        screen.press("c")
+        await screen.see("没有定时红包", "零钱 100.00元")
+        assert await me.scheduled() == []
+        screen.press("esc")
+        await screen.see("塞钱进红包")
+        screen.press("esc")
+        await screen.see_no_more("塞钱进红包")
+
+
+async def test_scheduled_page_of_a_command_marks_each_packet_and_follows_changes(
+    server: Server, backend: Client, connect: Connect
+) -> None:
+    _, group_id = await family(backend, connect, server)
+    me = await connect(server, user_id_of(ME))
+    day_ms = 86_400_000
+    now_ms = int(time.time() * 1000)
+    first = await me.send_packet("lucky", group_id, 300, 2, "first", send_at_ms=now_ms + day_ms)
+    second = await me.send_packet("personal", user_id_of(OTHER), 500, 1, "second", send_at_ms=now_ms + 2 * day_ms)
+    async with Terminal(chat(server, ME, "--group", str(group_id), "--lang", "en")) as screen:
+        await screen.see("● online")
+        screen.type("/scheduled")
+        await screen.see("Packets that wait for their time", "lucky packet", "first", "personal packet", OTHER)
+        await asyncio.sleep(A_MOMENT_S)
+        screen.press("c", "down", "c")  # the first press was for another packet
+        await screen.see("press again to cancel")
+        assert [one.packet_id for one in await me.scheduled()] == [first.packet_id, second.packet_id]
+        screen.press("c")
+        await screen.see_no_more("second")
+        assert [one.packet_id for one in await me.scheduled()] == [first.packet_id]
+        await me.cancel_scheduled(first.packet_id)  # at another screen
+        await screen.see("no packet waits for its time")

@@ -1,10 +1,20 @@
-"""Texts of the terminal client about the relay of groups."""
+"""Texts of the terminal client about the relay of groups and about packets that are posted later."""
 
 from __future__ import annotations
 
 from client_sim.languages import Text
 
 EVERYDAY_TEXTS: dict[str, Text] = {
+    # packets that are posted later
+    "form_time": Text("发出时间", "time"),
+    "form_time_hint": Text("现在，或 20:00，或 02-16 20:00", "now, or 20:00, or 02-16 20:00"),
+    "form_costs_later": Text("共{amount}，{when}发出", "{amount} in all, to be sent {when}"),
+    "form_later": Text("塞钱，到时发出", "Put money in, send later"),
+    "key_scheduled": Text("定时红包", "scheduled"),
+    "key_cancel": Text("取消红包", "cancel it"),
+    "key_cancel_now": Text("再按一次就取消", "press again to cancel"),
+    "scheduled_title": Text("定时红包", "Packets that wait for their time"),
+    # the relay
     "turn": Text("接龙：轮到{name}发下一个红包，{amount}", "best luck: {name} is next, {amount}"),
     "turn_mine": Text("接龙：轮到你发下一个红包，{amount}，按 F6", "best luck: you are next, {amount}; press F6"),
     "turn_card": Text("接龙 · {name} {amount}", "next: {name}, {amount}"),

@@ -8,7 +8,7 @@ from typing import Any
 from client_sim.chat import packet_actions, packet_requests, targets
 from client_sim.chat.campaigns import shake_requests
 from client_sim.chat.commands import BadCommand
-from client_sim.chat.everyday import relay
+from client_sim.chat.everyday import later, relay
 from client_sim.chat.money import card_requests
 from client_sim.chat.money.checkout import TRANSFER
 from client_sim.chat.screens import listing
@@ -16,6 +16,7 @@ from client_sim.chat.screens.bind_sheet import BindSheet, OnBound
 from client_sim.chat.screens.campaigns.shake_page import ShakePage
 from client_sim.chat.screens.cards_page import CardsPage
 from client_sim.chat.screens.dialog import Dialog
+from client_sim.chat.screens.everyday.scheduled_page import ScheduledPage
 from client_sim.chat.screens.money_form import MoneyForm
 from client_sim.chat.screens.open_page import OpenPage, WordsPage
 from client_sim.chat.screens.pay_sheet import PaySheet
@@ -99,6 +100,10 @@ class PageNavigator:
         await card_requests.learn(self.session)
         self._push(SendForm(self.session, self, asks_receiver=asks_receiver))
 
+    async def show_scheduled(self) -> None:
+        """The user's packets that wait for their time."""
+        self._push(ScheduledPage(self.session, self, await later.waiting(self.session)))
+
     async def show_wallet(self) -> None:
         """The wallet, and what can be done with it."""
         await card_requests.learn(self.session)
@@ -181,6 +186,7 @@ PAGES: dict[str, Callable[..., Work]] = {  # by command; other commands have no 
     "statement": PageNavigator.show_statement,
     "form": PageNavigator.show_form,
     "next": _next,
+    "scheduled": PageNavigator.show_scheduled,
     "wallet": PageNavigator.show_wallet,
     "money_form": PageNavigator.show_money_form,
     "cards": PageNavigator.show_cards,
