@@ -80,7 +80,7 @@ class ScheduledPage(Dialog):
 
     async def _refresh(self) -> None:
         self.lines = await later.waiting(self.session)
-        if self.is_attached:
+        if self.is_attached and self.query(OptionList):  # closing takes the parts of a page one by one
             self._draw()
 
     def _draw(self) -> None:
