@@ -32,6 +32,7 @@ from server.net.hub import Hub
 from server.net.login import LoginHandler
 from server.net.read_budget import rows_in
 from server.net.read_flow import READ_PAUSE_S, pause_s
+from server.net.routing import Owned, Router
 from server.net.session import Session
 from server.net.subscriptions import Subscriptions
 from server.refusal_codes import CODES, NOT_CURRENT, PUBLIC_DETAILS
@@ -48,13 +49,14 @@ class Row(NamedTuple):
     """Who may ask, and what serves it: `now` answers by itself, `later` is a coroutine that returns the reply.
 
     A `read` is charged by what it moves. In the lane it waits for a connection that reads may use; a batch has its
-    own queue.
+    own queue. `owned`: the owner of the packet or the user serves it, if there are several servers.
     """
 
     caller: Literal["user", "backend", "anyone"]
     now: Callable[[Session, Any], None] | None = None
     later: Callable[[Session, Any], Awaitable[Message]] | None = None
     read: Literal["", "lane", "batch"] = ""
+    owned: Owned | None = None
 
 
 class Dispatch:
@@ -76,7 +78,9 @@ class Dispatch:
         self._sessions = sessions
         self._now_ms = clock.now_ms
         self._random_part = clock.random_part
-        self._login = LoginHandler(services.login, hub, clock, money)
+        self.router: Router | None = None  # once there are peers to other servers
+        self.forwarded_sessions: dict[int, Session] = {}  # connections at other servers, by a number below 0
+        self._login = LoginHandler(services.login, hub, clock, money, self._noted)
         self._tasks: set[asyncio.Task[None]] = set()
         self.draining = False
         self.refusals: dict[codes.Refusal, int] = dict.fromkeys(codes.Refusal, 0)
@@ -87,22 +91,26 @@ class Dispatch:
     def _table(self, services: Services, subscriptions: Subscriptions, unit: MoneyUnit) -> dict[type[Message], Row]:
         campaigns = CampaignHandlers(services, unit)
         self._replying = ReplyingHandlers(
-            services, campaigns, self._sessions, self._refuse, self._jittered, self._now_ms
+            services,
+            campaigns,
+            self._sessions,
+            self.forwarded_sessions,
+            self.refuse,
+            self._jittered,
+            self._now_ms,
         )
         self.answers = self._replying.answers
         packets, pages = PacketHandlers(services, campaigns), PageHandlers(services, subscriptions, self.answers)
         chat, money = ChatHandlers(services, unit), MoneyHandlers(services, self._hub)
-        cards, groups, everyday = CardHandlers(services), GroupHandlers(services), EverydayHandlers(services)
+        cards, groups, everyday = (
+            CardHandlers(services),
+            GroupHandlers(services, self._pass_told),
+            EverydayHandlers(services),
+        )
         by_users = groups.served() | cards.served() | everyday.served()
         others = BackendHandlers(services).served() | PeopleHandlers(services).served() | campaigns.served()
         others |= EnterpriseHandlers(services).served()
         return {
-            messages.Grab: Row("user", now=self._replying.grab),
-            messages.Open: Row("user", now=self._replying.open),
-            messages.Shake: Row("user", now=self._replying.shake),
-            messages.OpenPage: Row("user", later=pages.open_page),
-            messages.ResultPage: Row("user", later=pages.result_page, read="lane"),
-            messages.StopWatching: Row("user", later=pages.stop_watching),
             messages.PassOn: Row("user", later=pages.pass_on),
             messages.TapLink: Row("user", later=pages.tap_link),
             messages.SendPacket: Row("user", later=packets.send),
@@ -112,8 +120,7 @@ class Dispatch:
             messages.Reveal: Row("user", later=packets.reveal, read="lane"),
             messages.CampaignInfo: Row("anyone", later=campaigns.info),
             messages.ListCampaigns: Row("anyone", later=campaigns.page),
-            messages.SetRelay: Row("anyone", later=everyday.set_relay),
-            messages.GetRelay: Row("anyone", later=everyday.relay),
+            **{kind: Row("anyone", later=serves) for kind, serves in everyday.for_anyone().items()},
             messages.ListMembers: Row("user", later=groups.members, read="lane"),
             messages.GrabStats: Row("user", later=chat.grab_stats, read="lane"),
             messages.SetName: Row("user", later=chat.set_name),
@@ -129,6 +136,19 @@ class Dispatch:
             messages.TopUp: Row("backend", later=money.top_up),
             messages.Withdraw: Row("backend", later=money.withdraw),
             **{kind: Row("backend", later=serves) for kind, serves in others.items()},
+            **self._owned(pages, everyday),
+        }
+
+    def _owned(self, pages: PageHandlers, everyday: EverydayHandlers) -> dict[type[Message], Row]:
+        """What the owner of a packet serves, and a shake, which the owner of its user serves."""
+        return {
+            messages.Grab: Row("user", now=self._replying.grab, owned="packet"),
+            messages.Open: Row("user", now=self._replying.open, owned="packet"),
+            messages.Shake: Row("user", now=self._replying.shake, owned="user"),
+            messages.OpenPage: Row("user", later=pages.open_page, owned="packet"),
+            messages.ResultPage: Row("user", later=pages.result_page, read="lane", owned="packet"),
+            messages.StopWatching: Row("user", later=pages.stop_watching, owned="packet"),
+            messages.SayWords: Row("user", later=everyday.say_words, owned="packet"),
         }
 
     @property
@@ -147,26 +167,43 @@ class Dispatch:
         row = self.rows[type(request)]
         is_backend = session.user_id == BACKEND
         if is_backend != (row.caller == "backend") and row.caller != "anyone":
-            self._refuse(session, request.seq, codes.Refusal.FORBIDDEN)
+            self.refuse(session, request.seq, codes.Refusal.FORBIDDEN)
             return
         if not is_backend:
             wait_s = self._hub.admit(session.user_id, session.now_s())
             if row.read and not wait_s:
                 wait_s = self._hub.debt_s(session.user_id, session.now_s())
             if wait_s:
-                self._refuse(
-                    session, request.seq, codes.Refusal.RATE_LIMITED, retry_after_ms=int(wait_s * 1000) + 1
-                )
+                self.refuse(session, request.seq, codes.Refusal.RATE_LIMITED, retry_after_ms=int(wait_s * 1000) + 1)
                 return
             if not self._changes.is_current:
-                self._refuse(session, request.seq, codes.Refusal.STORE_UNAVAILABLE, NOT_CURRENT)
+                self.refuse(session, request.seq, codes.Refusal.STORE_UNAVAILABLE, NOT_CURRENT)
                 return
+        if row.owned is None or self.router is None or not self.router.forward(session, request, row.owned):
+            self._begin(session, request, row)
+
+    def serve(self, session: Session, request: Message) -> None:
+        """Serve a request that was admitted before, perhaps by another server."""
+        if self._changes.is_current:
+            self._begin(session, request, self.rows[type(request)])
+        else:
+            self.refuse(session, request.seq, codes.Refusal.STORE_UNAVAILABLE, NOT_CURRENT)
+
+    def _begin(self, session: Session, request: Message, row: Row) -> None:
         if row.now is not None:
             row.now(session, request)
         elif row.read:
             self._begin_read(session, request, row)
         elif row.later is not None:
             self._spawn(self._serve(session, request, row.later))
+
+    async def _noted(self) -> None:
+        if self.router is not None:
+            await self.router.noted()
+
+    async def _pass_told(self, user_id: int, group_id: int) -> None:
+        if self.router is not None:
+            await self.router.pass_told(user_id, group_id)
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -181,9 +218,9 @@ class Dispatch:
         except RequestRefused as refused:
             exact = refused.reason in EXACT_WAITS
             wait_ms = refused.retry_after_ms if exact else self._jittered(refused.retry_after_ms)
-            self._refuse(session, request.seq, CODES[refused.reason], refused.detail, wait_ms)
+            self.refuse(session, request.seq, CODES[refused.reason], refused.detail, wait_ms)
         except StoreUnavailable as error:
-            self._refuse(session, request.seq, codes.Refusal.STORE_UNAVAILABLE, str(error))
+            self.refuse(session, request.seq, codes.Refusal.STORE_UNAVAILABLE, str(error))
         except Exception:
             LOG.exception(
                 "request_failed",
@@ -192,7 +229,7 @@ class Dispatch:
                 seq=request.seq,
                 request=type(request).__name__,
             )
-            self._refuse(session, request.seq, codes.Refusal.INTERNAL)
+            self.refuse(session, request.seq, codes.Refusal.INTERNAL)
         else:
             if reply is not None:
                 reply.seq = request.seq
@@ -204,7 +241,7 @@ class Dispatch:
             self._replies.check()
         except RequestRefused as refused:
             wait_ms = self._jittered(refused.retry_after_ms)
-            self._refuse(session, request.seq, codes.Refusal.OVERLOADED, retry_after_ms=wait_ms)
+            self.refuse(session, request.seq, codes.Refusal.OVERLOADED, retry_after_ms=wait_ms)
         else:
             self._spawn(self._serve(session, request, partial(self._read, row)))
 
@@ -227,14 +264,14 @@ class Dispatch:
         if session.reading.backpressure:
             wait_s = max(wait_s, READ_PAUSE_S)
         if wait_s:
-            self._refuse(session, seq, codes.Refusal.RATE_LIMITED, retry_after_ms=int(wait_s * 1000) + 1)
+            self.refuse(session, seq, codes.Refusal.RATE_LIMITED, retry_after_ms=int(wait_s * 1000) + 1)
             return
         reply.seq = seq
         self._hub.charge(session.user_id, session.now_s(), session.reply(reply), rows_in(reply))
 
     # --- refusals ---------------------------------------------------------------------------------------------
 
-    def _refuse(
+    def refuse(
         self,
         session: Session,
         seq: int,
@@ -242,6 +279,7 @@ class Dispatch:
         detail: str = "",
         retry_after_ms: int | None = None,
     ) -> None:
+        """Refuse a request, and count it. `retry_after_ms` None: that of the refusal."""
         self.refusals[refusal] += 1
         logs.debug(
             "request_refused",

@@ -31,6 +31,10 @@ class EverydayHandlers:
             messages.CancelScheduled: self.cancel,
         }
 
+    def for_anyone(self) -> dict[type[Message], Callable[[Session, Any], Awaitable[Message]]]:
+        """What serves each request that users and the chat backend may send."""
+        return {messages.SetRelay: self.set_relay, messages.GetRelay: self.relay}
+
     async def say_words(self, session: Session, request: messages.SayWords) -> Message:
         answer = await self._words.say(session.user_id, request.packet_id, request.words)
         return messages.WordsSaid(0, request.packet_id, RIGHT if answer is Answer.TICKET else answer)

@@ -16,7 +16,9 @@ from server.services.chat.passes import ShownPass
 class GroupHandlers:
     """Make, join, leave, invite, remove a member, list members."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, pass_told: Callable[[int, int], Awaitable[None]]) -> None:
+        """`pass_told` returns once other servers know the pass of a user to a group."""
+        self._pass_told = pass_told
         self._groups, self._membership = services.groups, services.membership
         self._chats, self._passes = services.chats, services.passes
         self._messages, self._names, self._people = services.messages, services.names, services.people
@@ -63,6 +65,7 @@ class GroupHandlers:
             return passes.mint(*shown[:4], key, shown.issued_at_s).mac
 
         until_s = await self._passes.show(session.user_id, ShownPass(*shown), expected)
+        await self._pass_told(session.user_id, shown.group_id)
         return messages.PassShown(0, shown.group_id, until_s)
 
     async def remove_member(self, session: Session, request: messages.Kick) -> Message:

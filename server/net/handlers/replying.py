@@ -40,13 +40,15 @@ class ReplyingHandlers:
         services: Services,
         campaigns: CampaignHandlers,
         sessions: Mapping[int, Session],
+        forwarded: Mapping[int, Session],
         refuse: Refuse,
         jittered: Callable[[int | None], int | None],
         now_ms: Callable[[], int],
     ) -> None:
+        """`sessions` by number; `forwarded`: those at other servers."""
         self._opens = services.opens
         self._campaigns = campaigns
-        self._sessions = sessions
+        self._sessions, self._forwarded = sessions, forwarded
         self._refuse = refuse
         self._jittered = jittered
         self._now_ms = now_ms
@@ -78,7 +80,7 @@ class ReplyingHandlers:
 
     def deliver(self, request: GrabRequest | OpenRequest | ShakeRequest, outcome: Outcome) -> None:
         """Send the reply to the session that asked, if it is still there."""
-        session = self._sessions.get(request.session)
+        session = self._sessions.get(request.session) or self._forwarded.get(request.session)
         if isinstance(outcome, Reason):
             if session is not None:
                 wait_ms = self._opens.retry_after_ms if outcome is Reason.OVERLOADED else None
