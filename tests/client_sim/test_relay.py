@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
-from client_sim.sim import scenarios
-from tests.conftest import Server, token
+import asyncio
+from dataclasses import replace
+
+from client_sim.sim import scenarios, steps
+from client_sim.sim.books import PacketBook
+from client_sim.sim.characters import CHARACTERS
+from tests.conftest import PATIENCE_S, Server, token
 
 
-async def test_family_on_a_server_passes_packets_on_as_it_is_reminded(server: Server) -> None:
-    crowd = scenarios.prepare("family", server.url, token, users=12, groups=2, seconds=8.0, seed=5)
-    assert {group.relay_times for group in crowd.groups} == {2}
-    summary = await scenarios.perform("family", crowd)
-    assert (summary.contradictions, summary.failures) == ([], [])
-    turns = [book.turn for book in crowd.witness.packets.values() if book.turn is not None]
-    assert turns
-    followed = [book for book in crowd.witness.packets.values() if book.follows is not None]
-    assert followed
-    for book in followed:
-        assert book.order is not None
-        assert book.follows is not None
-        assert book.follows.turn is not None
-        turn = book.follows.turn
-        assert (book.order.sender_id, book.order.amount_fen, book.order.shares) == (
-            *(turn.user_id, turn.amount_fen, turn.shares),
-        )
+async def test_best_luck_of_a_family_sends_the_packet_that_the_server_reminds_of(server: Server) -> None:
+    crowd = scenarios.prepare("family", server.url, token, users=3, groups=1, seconds=1.0, seed=5)
+    assert [group.relay_times for group in crowd.groups] == [2]
+    for user in crowd.users:
+        user.character = replace(CHARACTERS["chain"], continues_chain=1.0, taps=1.0)
+    await steps.gather(crowd)
+    first = await steps.send_and_open_together(crowd, crowd.groups[0], 900, 3)
+
+    def following() -> list[PacketBook]:
+        return [book for book in crowd.witness.packets.values() if book.follows is not None]
+
+    async with asyncio.timeout(PATIENCE_S):
+        while not following():  # noqa: ASYNC110  nothing sets an event for it
+            await asyncio.sleep(0.05)
+    second = min(following(), key=lambda book: book.packet_id)
+    assert second.follows is first
+    turn, order = first.turn, second.order
+    assert turn is not None
+    assert order is not None
+    assert (order.sender_id, order.kind) == (turn.user_id, "lucky")
+    assert (order.amount_fen, order.shares) == (turn.amount_fen, turn.shares)
+    assert turn.amount_fen == 2 * max(share.amount_fen for share in first.shares.values())
+    await steps.wind_down(crowd)
+    await steps.leave(crowd)
+    assert (crowd.witness.contradictions(), crowd.witness.failures) == ([], [])
