@@ -135,8 +135,8 @@ class Forwarder:
 
     def _take_not_served(self, peer: PeerServer, message: NotServed) -> None:
         waiting = self._waiting.pop((message.session, message.seq), None)
-        if waiting is not None:
-            self._serve_again(waiting)
+        if waiting is not None and self._sessions.get(message.session) is waiting.session:
+            self._serve(waiting.session, waiting.request)  # here: its owner is about to be another one
 
     def _take_push(self, peer: PeerServer, message: ForwardedPush) -> None:
         self.watches.pushed(message.sessions, message.push)

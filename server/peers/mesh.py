@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,6 +36,7 @@ class Mesh:
         self._on_owners: list[Callable[[], None]] = []
         self._leaving: set[int] = set()  # servers that own nothing any more
         self._connecting: dict[int, asyncio.Task[None]] = {}
+        self._not_reached: set[int] = set()
         self._listening: asyncio.Server | None = None
         self._bound: BoundSocket | None = None
 
@@ -69,6 +71,7 @@ class Mesh:
     def know(self, others: Sequence[OtherServer]) -> None:
         """Connect to those of the living servers that wait for it, and cut off peers that do not live."""
         living = {one.server_id: one.address for one in others if one.address.startswith(UNIX)}
+        self._not_reached &= living.keys()
         young_s = asyncio.get_running_loop().time() - YOUNG_S
         for server_id, peer in list(self.peers.items()):
             if server_id not in living and peer.up_at_s < young_s:
@@ -82,9 +85,12 @@ class Mesh:
         try:
             async with asyncio.timeout(CONNECT_S):
                 connected = connect(Path(address.removeprefix(UNIX)))
-                await asyncio.get_running_loop().create_unix_connection(lambda: PeerServer(self), sock=connected)
-        except (OSError, TimeoutError) as error:  # it is about to end, or to listen; the next beat tries again
-            LOG.info("peer_not_reached", address=address, why=str(error) or "no answer in time")
+                make = partial(PeerServer, self, server_id)
+                await asyncio.get_running_loop().create_unix_connection(make, sock=connected)
+        except (OSError, TimeoutError) as error:  # the next beat tries again
+            if server_id not in self._not_reached:  # it may be on another machine: that is said once
+                self._not_reached.add(server_id)
+                LOG.warning("peer_not_reached", address=address, why=str(error) or "no answer in time")
         finally:
             del self._connecting[server_id]
 
@@ -114,6 +120,7 @@ class Mesh:
             replaced.is_up = False
             replaced.close()
             self._lost(replaced)
+        self._not_reached.discard(peer.server_id)
         LOG.info("peer_up", server_id=peer.server_id)
         for up in self._on_up:
             up(peer)

@@ -26,8 +26,10 @@ class PeerHost(Protocol):
 class PeerServer(asyncio.Protocol):
     """`server_id` is 0 until the other side has said hello."""
 
-    def __init__(self, host: PeerHost) -> None:
+    def __init__(self, host: PeerHost, expected_id: int = 0) -> None:
+        """`expected_id`: the server that must be at the other end; 0: any one that connects."""
         self._host = host
+        self._expected_id = expected_id
         self._loop = asyncio.get_running_loop()
         self._reader = FrameReader()
         self._batch: list[Any] = []
@@ -86,6 +88,9 @@ class PeerServer(asyncio.Protocol):
     def _greet(self, message: Any) -> bool:
         if not isinstance(message, PeerHello) or message.version != PEER_VERSION:
             LOG.warning("peer_refused", why=f"the other server speaks no peers of version {PEER_VERSION}")
+            self.close()
+            return False
+        if self._expected_id not in (0, message.server_id):  # a path of another machine, or of a server before
             self.close()
             return False
         self.server_id, self.is_up, self.up_at_s = message.server_id, True, self._loop.time()

@@ -259,7 +259,17 @@ async def test_server_that_drains_owns_nothing_and_finishes_what_it_began(
     assert owner_among([trio[0], trio[2]], packet_id) is not trio[1]
 
 
-async def test_what_a_lost_link_swallowed_is_told_from_the_record(
+async def test_server_that_drains_serves_nothing_that_comes_late(trio: list[Server], connect: Connect) -> None:
+    """A request that was on the way when its owner began to drain is served by another server."""
+    party = await make_party(trio, connect, 9)
+    packet_id = await packet_owned_by(trio[1], trio, party, shares=9)
+    trio[1].app.dispatch.draining = True  # before the others are told
+    assert (await party.users[0].open(packet_id)).answer == "won"
+    assert trio[1].app.services.commit.recorded_claims == 0
+    trio[1].app.dispatch.draining = False
+
+
+async def test_what_a_lost_connection_swallowed_is_told_from_the_record(
     trio: list[Server], connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last post of a chat and the last change of a wallet: no later number would show that one is missing."""
