@@ -16,6 +16,7 @@ WALLETS_SQL = "storage/postgres/money/wallets.sql"
 SETTLEMENT_SQL, BOOKS_SQL = "storage/postgres/money/settlement.sql", "storage/postgres/migrations/0001_books.sql"
 SENDS, SENDS_STORE = "server/services/packets/send.py", "storage/postgres/packets/sends.py"
 AUDIT, HUB = "server/services/money/audit.py", "server/net/hub.py"
+PUSH_TABLE = "server/net/push_table.py"
 SEEDS, SEED_SERVICE = "server/core/seeds.py", "server/services/seeds/service.py"
 SEED_AUDIT, SEALING = "server/services/money/seed_audit.py", "server/services/seeds/seals.py"
 SEED_STORE, AUDIT_SQL = "storage/postgres/packets/seed_trees.py", "storage/postgres/money/audit.sql"
@@ -772,7 +773,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "clients meet a kind of packet that they do not know",
         "features",
-        HUB,
+        PUSH_TABLE,
         "made = self.messages if is_known or self.instead is None else self.instead",
         "made = self.messages if is_known or self.instead is not None else self.instead",
         (T_EXCLUSIVE + "client_without_the_feature_gets_a_text_in_its_place",),
@@ -1796,7 +1797,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a push before the welcome is older than it",
         "newest balance",
-        HUB,
+        PUSH_TABLE,
         "can_wait=True, in_welcome=True)",
         "can_wait=True)",
         (T_HUB + "connection_before_its_welcome_gets_the_balance_in_the_welcome",),
@@ -6449,7 +6450,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_STREAM_ORDER + "post_waits_for_its_predecessor",),
     ),
     Mutation(
-        "peers: a post waits for ever for its predecessor",
+        "peers: a post waits without end for its predecessor",
         "peers",
         "server/peers/stream_order.py",
         "        self._later(HOLD_S, lambda: self._give_up(stream_id, number))\n",
