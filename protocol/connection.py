@@ -16,6 +16,7 @@ from protocol.framing import FRAMES_AT_ONCE, FrameSplitter, Framing, FramingErro
 DETAIL_CHARS_MAX = 200
 _HANDLED_HERE = frozenset({messages.Login, messages.Ping, messages.Pong})
 _UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_encode = messages.encode
 
 
 class Timing(NamedTuple):
@@ -87,14 +88,11 @@ class ServerConnection:
             self._bad_frame = error
         if framing.control:
             self._out.append(framing.take_control())
-        payloads, self._payloads = waiting[:FRAMES_AT_ONCE], waiting[FRAMES_AT_ONCE:]
-        requests: list[messages.Message] = []
-        for payload in payloads:
-            if self.closing is not None:
-                break
-            request = self._decode(payload, now)
-            if request is not None:
-                requests.append(request)
+        if len(waiting) > FRAMES_AT_ONCE:
+            payloads, self._payloads = waiting[:FRAMES_AT_ONCE], waiting[FRAMES_AT_ONCE:]
+        else:
+            payloads, self._payloads = waiting, []
+        requests = self._requests_in(payloads, now) if self.closing is None else []
         if self.closing is not None:
             self._payloads.clear()
         elif self._bad_frame is not None and not self._payloads:
@@ -106,7 +104,20 @@ class ServerConnection:
         """There are frames whose turn has not come."""
         return bool(self._payloads or self._framing.unread)
 
-    def _decode(self, payload: bytes, now: float) -> messages.Message | None:
+    def _requests_in(self, payloads: list[bytes], now: float) -> list[messages.Message]:
+        """The requests among these, up to one that closes the connection."""
+        if self.logged_in and (requests := _all_requests(payloads)) is not None:
+            return requests
+        requests = []
+        for payload in payloads:
+            request = self._request_in(payload, now)
+            if request is not None:
+                requests.append(request)
+            elif self.closing is not None:
+                break
+        return requests
+
+    def _request_in(self, payload: bytes, now: float) -> messages.Message | None:
         try:
             message: messages.Message = messages.decode_from_client(payload)
         except msgspec.ValidationError as error:
@@ -157,7 +168,7 @@ class ServerConnection:
         """Queue one message, and say how many bytes it takes; nothing follows the last words."""
         if self.closing is not None:
             return 0
-        framed = self._frame(messages.encode(message))
+        framed = self._frame(_encode(message))
         self._out.append(framed)
         return len(framed)
 
@@ -216,6 +227,15 @@ class ServerConnection:
             self.send(messages.Ping(0))
             self._ping_is_out = True
             self._deadline = now + self._timing.pong_timeout_s
+
+
+def _all_requests(payloads: list[bytes]) -> list[messages.Message] | None:
+    """These payloads, if each is a request for the service, as nearly always; otherwise None."""
+    try:
+        requests: list[messages.Message] = [*map(messages.decode_from_client, payloads)]
+    except _UNDECODABLE:
+        return None
+    return requests if _HANDLED_HERE.isdisjoint(map(type, requests)) else None
 
 
 def refused(

@@ -16,6 +16,7 @@ from protocol import codes
 LENGTH_BYTES: Final = 4
 FRAMES_AT_ONCE: Final = 200  # of one connection, before other connections are served
 _LENGTH: Final = struct.Struct(">I")
+_packed, _length_at = _LENGTH.pack, _LENGTH.unpack_from  # each frame asks for them
 
 Frame: TypeAlias = Callable[[bytes], bytes]  # puts a payload into a frame
 
@@ -73,7 +74,7 @@ class Framing(Protocol):
 
 def frame(payload: bytes) -> bytes:
     """The payload after its length."""
-    return _LENGTH.pack(len(payload)) + payload
+    return _packed(len(payload)) + payload
 
 
 class FrameSplitter:
@@ -100,18 +101,17 @@ class FrameSplitter:
         if self._rest:
             data = self._rest + data
             self._rest = b""
-        start, end, limit = 0, len(data), self.frame_bytes_max
-        while end - start >= LENGTH_BYTES:
-            (length,) = _LENGTH.unpack_from(data, start)
+        start, end, limit = LENGTH_BYTES, len(data), self.frame_bytes_max  # start: of the next payload
+        while start <= end:
+            (length,) = _length_at(data, start - LENGTH_BYTES)
             if length > limit:
                 raise FrameTooLarge(length, limit)
-            stop = start + LENGTH_BYTES + length
+            stop = start + length
             if stop > end:
                 break
-            payloads.append(data[start + LENGTH_BYTES : stop])
-            start = stop
-        if start < end:
-            self._rest = data[start:]
+            payloads.append(data[start:stop])
+            start = stop + LENGTH_BYTES
+        self._rest = data[start - LENGTH_BYTES :]
         return 0
 
     def take_control(self) -> bytes:

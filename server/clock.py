@@ -28,6 +28,7 @@ class Clock:
 
     def __init__(self) -> None:
         self._numbers: list[int] = []
+        self._parts: list[float] = []
         self._carried = CarriedTime(self.local_ms(), self.carrying_s())
 
     def now_ms(self) -> int:
@@ -68,5 +69,7 @@ class Clock:
         return secrets.token_bytes(size)
 
     def random_part(self) -> float:
-        """A number in [0, 1), for jitter."""
-        return self.random_number() / ((1 << 62) + 1)
+        """An unpredictable number in [0, 1): a multiple of 2^-53."""
+        if not self._parts:
+            self._parts = [(number >> 11) / 2**53 for number in _MANY.unpack(secrets.token_bytes(_MANY.size))]
+        return self._parts.pop()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final
 
 import structlog
 
@@ -16,23 +16,14 @@ from server import logs
 from server.clock import Clock
 from server.core.ids import BACKEND
 from server.core.refusals import Reason, RequestRefused
-from server.net.handlers.backend import BackendHandlers
 from server.net.handlers.campaigns import CampaignHandlers
-from server.net.handlers.cards import CardHandlers
-from server.net.handlers.chat import ChatHandlers
-from server.net.handlers.enterprise import EnterpriseHandlers
-from server.net.handlers.everyday import EverydayHandlers
-from server.net.handlers.groups import GroupHandlers
-from server.net.handlers.money import MoneyHandlers
-from server.net.handlers.packets import PacketHandlers
-from server.net.handlers.pages import PageHandlers
-from server.net.handlers.people import PeopleHandlers
 from server.net.handlers.replying import ReplyingHandlers
+from server.net.handlers.table import Row, request_table
 from server.net.hub import Hub
 from server.net.login import LoginHandler
 from server.net.read_budget import rows_in
 from server.net.read_flow import READ_PAUSE_S, pause_s
-from server.net.routing import Owned, Router
+from server.net.routing import Router
 from server.net.session import Session
 from server.net.subscriptions import Subscriptions
 from server.refusal_codes import CODES, NOT_CURRENT, PUBLIC_DETAILS
@@ -43,20 +34,6 @@ from server.services.runtime.store_errors import StoreUnavailable
 LOG = structlog.get_logger()
 EXACT_WAITS: Final = (Reason.CODE_TOO_SOON, Reason.PASSWORD_LOCKED)  # the end of the wait is a fact, no estimate
 TAKEN_S_MAX: Final = 0.02  # a client that does not take its reply holds the place of another one no longer
-
-
-class Row(NamedTuple):
-    """Who may ask, and what serves it: `now` answers by itself, `later` is a coroutine that returns the reply.
-
-    A `read` is charged by what it moves. In the lane it waits for a connection that reads may use; a batch has its
-    own queue. `owned`: the owner of the packet or the user serves it, if there are several servers.
-    """
-
-    caller: Literal["user", "backend", "anyone"]
-    now: Callable[[Session, Any], None] | None = None
-    later: Callable[[Session, Any], Awaitable[Message]] | None = None
-    read: Literal["", "lane", "batch"] = ""
-    owned: Owned | None = None
 
 
 class Dispatch:
@@ -75,127 +52,114 @@ class Dispatch:
         self._changes = services.changes
         self._hub = hub
         self._reads, self._replies = services.reads, services.read_replies
-        self._sessions = sessions
         self._now_ms = clock.now_ms
         self._random_part = clock.random_part
-        self.router: Router | None = None  # once there are peers to other servers
-        self.forwarded_sessions: dict[int, Session] = {}  # connections at other servers, by a number below 0
         self._login = LoginHandler(services.login, hub, clock, money, self._noted)
+        self.router: Router | None = None  # once there are peers
+        self.forwarded_sessions: dict[int, Session] = {}  # connections at other servers, by a number below 0
         self._tasks: set[asyncio.Task[None]] = set()
         self.draining = False
         self.refusals: dict[codes.Refusal, int] = dict.fromkeys(codes.Refusal, 0)
-        self.rows = self._table(services, subscriptions, money)
-        self.requests: dict[type[Message], int] = dict.fromkeys((messages.Login, *self.rows), 0)
-        bus.deliver_replies(self._replying.deliver)
+        campaigns = CampaignHandlers(services, money)
+        everyone = sessions, self.forwarded_sessions
+        replying = ReplyingHandlers(services, campaigns, *everyone, self._refuse, self._jittered)
+        self.answers = replying.answers
+        self.rows = request_table(services, hub, subscriptions, replying, campaigns, self._pass_told, money)
+        self._logins = 0
+        bus.deliver_replies(replying.deliver)
 
-    def _table(self, services: Services, subscriptions: Subscriptions, unit: MoneyUnit) -> dict[type[Message], Row]:
-        campaigns = CampaignHandlers(services, unit)
-        self._replying = ReplyingHandlers(
-            services,
-            campaigns,
-            self._sessions,
-            self.forwarded_sessions,
-            self.refuse,
-            self._jittered,
-            self._now_ms,
-        )
-        self.answers = self._replying.answers
-        packets, pages = PacketHandlers(services, campaigns), PageHandlers(services, subscriptions, self.answers)
-        chat, money = ChatHandlers(services, unit), MoneyHandlers(services, self._hub)
-        cards, groups, everyday = (
-            CardHandlers(services),
-            GroupHandlers(services, self._pass_told),
-            EverydayHandlers(services),
-        )
-        by_users = groups.served() | cards.served() | everyday.served()
-        others = BackendHandlers(services).served() | PeopleHandlers(services).served() | campaigns.served()
-        others |= EnterpriseHandlers(services).served()
-        return {
-            messages.PassOn: Row("user", later=pages.pass_on),
-            messages.TapLink: Row("user", later=pages.tap_link),
-            messages.SendPacket: Row("user", later=packets.send),
-            messages.SendAgain: Row("user", later=packets.send_again),
-            messages.GetSeedTrees: Row("user", later=packets.seed_trees),
-            messages.Records: Row("user", later=pages.records, read="lane"),
-            messages.Reveal: Row("user", later=packets.reveal, read="lane"),
-            messages.CampaignInfo: Row("anyone", later=campaigns.info),
-            messages.ListCampaigns: Row("anyone", later=campaigns.page),
-            **{kind: Row("anyone", later=serves) for kind, serves in everyday.for_anyone().items()},
-            messages.ListMembers: Row("user", later=groups.members, read="lane"),
-            messages.GrabStats: Row("user", later=chat.grab_stats, read="lane"),
-            messages.SetName: Row("user", later=chat.set_name),
-            messages.GetNames: Row("user", later=chat.get_names, read="batch"),
-            messages.Say: Row("user", later=chat.say),
-            messages.CatchUp: Row("user", later=chat.catch_up, read="batch"),
-            messages.GetBalance: Row("user", later=money.balance, read="lane"),
-            messages.GetEntries: Row("user", later=money.entries, read="lane"),
-            messages.GetStatement: Row("user", later=money.statement, read="lane"),
-            messages.GetCards: Row("user", later=cards.cards, read="lane"),
-            **{kind: Row("user", later=serves) for kind, serves in by_users.items()},
-            messages.Pay: Row("backend", later=money.pay),
-            messages.TopUp: Row("backend", later=money.top_up),
-            messages.Withdraw: Row("backend", later=money.withdraw),
-            **{kind: Row("backend", later=serves) for kind, serves in others.items()},
-            **self._owned(pages, everyday),
-        }
-
-    def _owned(self, pages: PageHandlers, everyday: EverydayHandlers) -> dict[type[Message], Row]:
-        """What the owner of a packet serves, and a shake, which the owner of its user serves."""
-        return {
-            messages.Grab: Row("user", now=self._replying.grab, owned="packet"),
-            messages.Open: Row("user", now=self._replying.open, owned="packet"),
-            messages.Shake: Row("user", now=self._replying.shake, owned="user"),
-            messages.OpenPage: Row("user", later=pages.open_page, owned="packet"),
-            messages.ResultPage: Row("user", later=pages.result_page, read="lane", owned="packet"),
-            messages.StopWatching: Row("user", later=pages.stop_watching, owned="packet"),
-            messages.SayWords: Row("user", later=everyday.say_words, owned="packet"),
-        }
+    @property
+    def requests(self) -> dict[type[Message], int]:
+        """How many requests of each kind have come."""
+        return {messages.Login: self._logins, **{kind: row.asked for kind, row in self.rows.items()}}
 
     @property
     def under_way(self) -> int:
         """Requests in flight."""
         return len(self._tasks)
 
-    def __call__(self, session: Session, request: Message) -> None:
-        """Serve one request."""
-        if self.draining:  # the goodbye says to ask again elsewhere
+    def __call__(self, session: Session, requests: Sequence[Message], now_s: float) -> None:
+        """Serve the requests of one read, in their order.
+
+        They have arrived at one moment, so clocks, the lease and the user's bucket are looked at once for all.
+        """
+        user_id, admitted, caller, is_current = session.user_id, len(requests), "backend", True
+        if user_id < 0 or self.draining:  # before the welcome a connection hands on its login only
+            self._log_in(session, requests)
             return
-        self.requests[type(request)] += 1
-        if type(request) is messages.Login:
-            self._spawn(self._login.serve(session, request))
-            return
-        row = self.rows[type(request)]
-        is_backend = session.user_id == BACKEND
-        if is_backend != (row.caller == "backend") and row.caller != "anyone":
-            self.refuse(session, request.seq, codes.Refusal.FORBIDDEN)
-            return
-        if not is_backend:
-            wait_s = self._hub.admit(session.user_id, session.now_s())
-            if row.read and not wait_s:
-                wait_s = self._hub.debt_s(session.user_id, session.now_s())
-            if wait_s:
-                self.refuse(session, request.seq, codes.Refusal.RATE_LIMITED, retry_after_ms=int(wait_s * 1000) + 1)
-                return
-            if not self._changes.is_current:
-                self.refuse(session, request.seq, codes.Refusal.STORE_UNAVAILABLE, NOT_CURRENT)
-                return
-        if row.owned is None or self.router is None or not self.router.forward(session, request, row.owned):
-            self._begin(session, request, row)
+        if user_id != BACKEND:
+            caller, is_current = "user", self._changes.is_current
+            admitted = self._hub.admit_up_to(admitted, user_id, now_s)
+        rows, at_ms, send = self.rows, self._now_ms(), session.connection.send  # `Session` flushes after a read
+        router = self.router
+        for request in requests[:admitted]:
+            row = rows[type(request)]
+            row.asked += 1
+            if row.caller != caller and row.caller != "anyone":
+                self._refuse(session, request.seq, codes.Refusal.FORBIDDEN)
+            elif not is_current:
+                self._refuse(session, request.seq, codes.Refusal.STORE_UNAVAILABLE, NOT_CURRENT)
+            elif router is not None and row.owned is not None and router.forward(session, request, row.owned):
+                pass  # its owner replies
+            elif row.now is None:
+                self._begin(session, request, row, now_s)
+            else:
+                try:
+                    reply = row.now(session, request, at_ms)
+                except RequestRefused as refused:
+                    self._refuse_because(session, request.seq, refused)
+                else:
+                    if reply is not None:
+                        reply.seq = request.seq
+                        send(reply)
+        if admitted < len(requests):
+            self._refuse_rest(session, requests[admitted:], now_s)
 
     def serve(self, session: Session, request: Message) -> None:
         """Serve a request that was admitted before, perhaps by another server."""
-        if self._changes.is_current:
-            self._begin(session, request, self.rows[type(request)])
+        row, now_s = self.rows[type(request)], session.now_s()
+        if not self._changes.is_current:
+            self._refuse(session, request.seq, codes.Refusal.STORE_UNAVAILABLE, NOT_CURRENT)
+        elif row.now is None:
+            self._begin(session, request, row, now_s)
         else:
-            self.refuse(session, request.seq, codes.Refusal.STORE_UNAVAILABLE, NOT_CURRENT)
+            try:
+                reply = row.now(session, request, self._now_ms())
+            except RequestRefused as refused:
+                self._refuse_because(session, request.seq, refused)
+            else:
+                if reply is not None:
+                    reply.seq = request.seq
+                    session.reply(reply)
 
-    def _begin(self, session: Session, request: Message, row: Row) -> None:
-        if row.now is not None:
-            row.now(session, request)
-        elif row.read:
-            self._begin_read(session, request, row)
-        elif row.later is not None:
-            self._spawn(self._serve(session, request, row.later))
+    def _log_in(self, session: Session, requests: Sequence[Message]) -> None:
+        for login in () if self.draining else requests:  # the goodbye says to ask again elsewhere
+            assert isinstance(login, messages.Login)
+            self._logins += 1
+            self._spawn(self._login.serve(session, login))
+
+    def _refuse_rest(self, session: Session, requests: Sequence[Message], now_s: float) -> None:
+        """The bucket of the user is empty."""
+        wait_s = self._hub.admit(session.user_id, now_s)
+        for request in requests:
+            self.rows[type(request)].asked += 1
+            self._refuse_rate(session, request.seq, wait_s)
+
+    def _begin(self, session: Session, request: Message, row: Row, now_s: float) -> None:
+        """Make a task. A read that would wait too long is refused here, where it has cost little."""
+        assert row.later is not None
+        serves: Callable[[Session, Any], Awaitable[Message | None]] = row.later
+        if row.read:
+            if session.user_id != BACKEND and (wait_s := self._hub.debt_s(session.user_id, now_s)):
+                self._refuse_rate(session, request.seq, wait_s)
+                return
+            try:
+                self._replies.check()
+            except RequestRefused as refused:
+                self._refuse_because(session, request.seq, refused)
+                return
+            serves = partial(self._read, row)
+        self._spawn(self._serve(session, request, serves))
 
     async def _noted(self) -> None:
         if self.router is not None:
@@ -216,34 +180,17 @@ class Dispatch:
         try:
             reply = await handler(session, request)
         except RequestRefused as refused:
-            exact = refused.reason in EXACT_WAITS
-            wait_ms = refused.retry_after_ms if exact else self._jittered(refused.retry_after_ms)
-            self.refuse(session, request.seq, CODES[refused.reason], refused.detail, wait_ms)
+            self._refuse_because(session, request.seq, refused)
         except StoreUnavailable as error:
-            self.refuse(session, request.seq, codes.Refusal.STORE_UNAVAILABLE, str(error))
+            self._refuse(session, request.seq, codes.Refusal.STORE_UNAVAILABLE, str(error))
         except Exception:
-            LOG.exception(
-                "request_failed",
-                connection=session.number,
-                user_id=session.user_id,
-                seq=request.seq,
-                request=type(request).__name__,
-            )
-            self.refuse(session, request.seq, codes.Refusal.INTERNAL)
+            asker = {"connection": session.number, "user_id": session.user_id, "seq": request.seq}
+            LOG.exception("request_failed", **asker, request=type(request).__name__)
+            self._refuse(session, request.seq, codes.Refusal.INTERNAL)
         else:
             if reply is not None:
                 reply.seq = request.seq
                 session.reply(reply)
-
-    def _begin_read(self, session: Session, request: Message, row: Row) -> None:
-        """A read that would wait too long is refused here, where it has cost little."""
-        try:
-            self._replies.check()
-        except RequestRefused as refused:
-            wait_ms = self._jittered(refused.retry_after_ms)
-            self.refuse(session, request.seq, codes.Refusal.OVERLOADED, retry_after_ms=wait_ms)
-        else:
-            self._spawn(self._serve(session, request, partial(self._read, row)))
 
     async def _read(self, row: Row, session: Session, request: Message) -> None:
         """Serve a read, and charge what it has moved. Requests that were admitted together may find a debt here."""
@@ -264,14 +211,22 @@ class Dispatch:
         if session.reading.backpressure:
             wait_s = max(wait_s, READ_PAUSE_S)
         if wait_s:
-            self.refuse(session, seq, codes.Refusal.RATE_LIMITED, retry_after_ms=int(wait_s * 1000) + 1)
+            self._refuse_rate(session, seq, wait_s)
             return
         reply.seq = seq
         self._hub.charge(session.user_id, session.now_s(), session.reply(reply), rows_in(reply))
 
     # --- refusals ---------------------------------------------------------------------------------------------
 
-    def refuse(
+    def _refuse_because(self, session: Session, seq: int, refused: RequestRefused) -> None:
+        is_exact = refused.reason in EXACT_WAITS
+        wait_ms = refused.retry_after_ms if is_exact else self._jittered(refused.retry_after_ms)
+        self._refuse(session, seq, CODES[refused.reason], refused.detail, wait_ms)
+
+    def _refuse_rate(self, session: Session, seq: int, wait_s: float) -> None:
+        self._refuse(session, seq, codes.Refusal.RATE_LIMITED, retry_after_ms=int(wait_s * 1000) + 1)
+
+    def _refuse(
         self,
         session: Session,
         seq: int,
@@ -279,7 +234,6 @@ class Dispatch:
         detail: str = "",
         retry_after_ms: int | None = None,
     ) -> None:
-        """Refuse a request, and count it. `retry_after_ms` None: that of the refusal."""
         self.refusals[refusal] += 1
         logs.debug(
             "request_refused",

@@ -84,12 +84,13 @@ class Hub:
 
         Also one who is not online, for whom the chat backend asks.
         """
-        limits, user = self._limits, self._users.get(user_id) or self._known(user_id, now_s)
-        if self.servers_of is not None and (servers := self.servers_of(user_id)):
-            # each server gives a part of what the user may
-            part = 1 / (1 + servers)
-            return user.requests.take(now_s, limits.requests_per_s * part, max(1.0, limits.requests_burst * part))
-        return user.requests.take(now_s, limits.requests_per_s, limits.requests_burst)
+        user = self._users.get(user_id) or self._known(user_id, now_s)
+        return user.requests.take(now_s, *_rate_of(user_id, self._limits, self.servers_of))
+
+    def admit_up_to(self, requests: int, user_id: int, now_s: float) -> int:
+        """Let a user make so many requests, or as many as they may; how many."""
+        user = self._users.get(user_id) or self._known(user_id, now_s)
+        return user.requests.take_up_to(requests, now_s, *_rate_of(user_id, self._limits, self.servers_of))
 
     def debt_s(self, user_id: int, now_s: float) -> float:
         """How long a user must wait before the next read; 0.0: not at all."""
@@ -126,10 +127,6 @@ class Hub:
                 user.reads = None
             if not user.sessions and user.reads is None and user.requests.is_full(now_s, per_s, burst):
                 del self._users[user_id]
-
-    def online(self) -> int:
-        """How many users have a connection."""
-        return len(self.user_ids())
 
     def user_ids(self) -> list[int]:
         """The users who have a connection, also one that waits for its welcome."""
@@ -226,6 +223,14 @@ class Hub:
         if len(audience) > len(users):
             return [user for user_id, user in users.items() if user_id in audience]
         return [user for user_id in audience if (user := users.get(user_id)) is not None]
+
+
+def _rate_of(user_id: int, limits: Limits, servers_of: Callable[[int], int] | None) -> tuple[float, float]:
+    """Requests a second of a user, and at once. Each server at which they are gives an equal part of it."""
+    per_s, burst = limits.requests_per_s, limits.requests_burst
+    if servers_of is None or not (others := servers_of(user_id)):
+        return per_s, burst
+    return per_s / (1 + others), max(1.0, burst / (1 + others))
 
 
 def _stream_of(event: Any) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 from protocol import codes, messages, tokens
@@ -21,7 +21,7 @@ from server.net.session import Session
 from server.net.subscriptions import Subscriptions
 from server.net.tls import TlsListener
 
-Dispatch: TypeAlias = Callable[[Session, messages.Message], None]
+Dispatch: TypeAlias = Callable[[Session, Sequence[messages.Message], float], None]
 BACKLOG = 1024
 TICK_S_MAX = 0.5
 RECONNECT_MS_MAX = 2_000  # over so long the clients of a server that goes down come back
@@ -29,7 +29,7 @@ LATE_S = 0.05  # so long a push that can wait waits for a message to leave with:
 
 
 class Listener:
-    """Accepts and ends connections; `dispatch` gets every request of a client. `sessions` are those open now."""
+    """Accepts and ends connections; `dispatch` gets the requests of each read. `sessions` are those open now."""
 
     def __init__(
         self,

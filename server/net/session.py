@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Protocol, cast
 
 from protocol import codes, messages
@@ -32,7 +32,7 @@ class SessionHost(Protocol):
     def arrived(self, session: Session, /) -> None: ...
     def gone(self, session: Session, /) -> None: ...
     def login_failed(self, session: Session, /) -> None: ...
-    def dispatch(self, session: Session, request: messages.Message, /) -> None: ...
+    def dispatch(self, session: Session, requests: Sequence[messages.Message], now_s: float, /) -> None: ...
     def flush_soon(self, session: Session, /) -> None: ...
     def flush_later(self, session: Session, /) -> None: ...
 
@@ -111,9 +111,9 @@ class Session(asyncio.Protocol):
         self._dirty = True  # what is answered at once leaves below
         self.unmetered = 0
         requests = connection.receive_data(data, now_s)
-        self.requests += len(requests)
-        for request in requests:
-            host.dispatch(self, request)
+        if requests:
+            self.requests += len(requests)
+            host.dispatch(self, requests, now_s)
         if unmetered := self.unmetered + connection.unmetered:
             self.reading.charge(unmetered, self.number, now_s, *host.unmetered_frames)
         if connection.has_more and not self.reading.paused:
@@ -147,7 +147,8 @@ class Session(asyncio.Protocol):
     def reply(self, message: messages.Message) -> int:
         """Queue a message; it leaves with everything else of this turn of the loop. Returns its bytes."""
         size = self.connection.send(message)
-        self._leave_soon()
+        if not self._dirty:
+            self._leave_soon()
         return size
 
     def refuse(self, seq: int, refusal: codes.Refusal, detail: str = "", retry_after_ms: int | None = None) -> None:

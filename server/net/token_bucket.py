@@ -20,6 +20,16 @@ class TokenBucket:
         self._level = level - 1.0
         return 0.0
 
+    def take_up_to(self, tokens: int, now_s: float, per_s: float, burst: float) -> int:
+        """Take so many tokens, or as many as there are; how many were taken."""
+        level = self._level + (now_s - self._at_s) * per_s  # as in `_filled`: each read pays for a call here
+        if level > burst:
+            level = burst
+        if tokens > level:
+            tokens = int(level)
+        self._level, self._at_s = level - tokens, now_s
+        return tokens
+
     def charge(self, now_s: float, per_s: float, burst: float, tokens: int = 1) -> None:
         """Take tokens for what has happened already, or as many as there are."""
         self._level = max(0.0, self._filled(now_s, per_s, burst) - tokens)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,9 +12,10 @@ from client_sim.sdk import ConnectionRefusedForGood, NoSuchCampaign, NotAllowed
 from client_sim.sdk.client import Client
 from protocol import codes, messages
 from server.core.campaigns.shakes import NOTHING
-from server.services.campaigns.live_campaign import LiveCampaign
-from tests.campaigns.conftest import SPONSOR, Festival, Settled, Sql, closed, crowd
-from tests.conftest import DAY_MS, Connect, Server, StartServer, token
+from server.services.campaigns.live_campaign import NO_WIN, LiveCampaign, UserWins
+from tests.campaigns.conftest import SPONSOR, Festival, MakeFestival, Settled, Sql, closed, crowd
+from tests.conftest import DAY_MS, PATIENCE_S, Connect, Server, StartServer, token
+from tests.wire import raw as wire
 
 HOUR_MS = 3_600_000
 
@@ -25,10 +27,17 @@ def live(server: Server, campaign_id: int) -> LiveCampaign:
     return found
 
 
-async def slow_campaign(festival: Festival, now_ms: int, **options: Any) -> int:
-    """One of a million shares of which none is due for a long time."""
+async def until(holds: Callable[[], bool]) -> None:
+    """Wait until this is true."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not holds():  # noqa: ASYNC110  no event is set
+            await asyncio.sleep(0.01)
+
+
+async def slow_campaign(festival: Festival, now_ms: int, shares: int = 20_000) -> int:
+    """One of which the first share is due at once, and the next one for a long time not."""
     window = {"starts_at_ms": now_ms - 1, "ends_at_ms": now_ms + 365 * DAY_MS}
-    return await festival.campaign(20_000, **window, **options)
+    return await festival.campaign(shares, **window)
 
 
 async def test_one_chance_a_second_counts(server: Server, connect: Connect, festival: Festival) -> None:
@@ -50,11 +59,58 @@ async def test_losing_shakes_start_no_task_and_wait_for_nothing(
     alice = await connect(server, 11)
     await festival.shake_until(alice, campaign_id)  # the next share is due in half an hour
     shakes, before = server.app.services.campaigns.shakes, asyncio.all_tasks()
-    shook = [shakes.shake(campaign_id, user_id, 1, 1) for user_id in range(100, 5_100)]
+    shook = [shakes.shake(campaign_id, user_id, 1, 1, festival.now_ms()) for user_id in range(100, 5_100)]
     assert set(shook) == {NOTHING}
     assert (asyncio.all_tasks(), shakes.waiting, server.app.dispatch.under_way) == (before, 0, 0)
     assert server.app.dispatch.rows[messages.Shake].later is None
     assert live(server, campaign_id).shakes >= 5_001
+
+
+async def test_shakes_of_one_read_get_their_own_replies_in_order(
+    server: Server, connect: Connect, festival: Festival
+) -> None:
+    """The answer `nothing` is the same message each time."""
+    first, second = [await slow_campaign(festival, festival.now_ms(), 2_000) for _ in range(2)]
+    alice = await connect(server, 11)
+    await festival.shake_until(alice, first)  # the share that is due at once
+    await festival.shake_until(alice, second)
+    client = await wire.Raw.connect(server)
+    await client.login(12)
+    asked = [(wire.SHAKE, seq, first if seq % 2 else second) for seq in range(70_000, 70_008)]
+    mixed = [*asked[:4], (99, 1), *asked[4:], (wire.SHAKE, 2, 2**60)]
+    await client.send_bytes(b"".join(wire.framed(*one) for one in mixed))
+    replies = [await client.read() for _ in mixed[:-1]]
+    told = [(wire.reply_to(wire.SHAKE), seq, campaign_id, "nothing", 0, None) for _, seq, campaign_id in asked]
+    assert [tuple(one) for one in replies if one[1] != 1] == told
+    unknown = await client.reply(2)  # it is looked for in the record
+    assert (unknown[0], unknown[3]) == (wire.REFUSED, "no_such_campaign")
+    client.close()
+
+
+async def test_pause_holds_within_the_second_in_which_a_user_has_shaken(
+    server: Server, connect: Connect, festival: Festival
+) -> None:
+    festival.freeze()
+    campaign_id = await slow_campaign(festival, festival.now_ms())
+    alice, bob = await crowd(connect, server, 11, 2)
+    await festival.shake_until(alice, campaign_id)
+    assert (await bob.shake(campaign_id)).result == "nothing"
+    await festival.backend.pause_campaign(campaign_id)
+    assert (await bob.shake(campaign_id)).result == "rest"
+    await festival.backend.resume_campaign(campaign_id)
+    assert (await bob.shake(campaign_id)).result == "nothing"
+
+
+async def test_end_holds_to_the_millisecond(server: Server, connect: Connect, festival: Festival) -> None:
+    festival.freeze()
+    ends_at_ms = festival.now_ms() + 60_500
+    campaign_id = await festival.campaign(ends_at_ms=ends_at_ms, starts_at_ms=ends_at_ms - DAY_MS)
+    alice, bob = await crowd(connect, server, 11, 2)
+    await festival.shake_until(alice, campaign_id)
+    festival.ahead(ends_at_ms - 400 - festival.now_ms())
+    assert (await alice.shake(campaign_id)).result == "limit"  # the pace of this second is known now
+    festival.ahead(400)
+    assert (await bob.shake(campaign_id)).result == "ended"
 
 
 async def test_user_wins_as_many_shares_as_allowed(
@@ -86,6 +142,42 @@ async def test_limit_holds_for_a_server_that_has_forgotten_what_a_user_has_won(
     live(server, campaign_id).wins.doubt(11)
     again = await festival.shake_until(alice, campaign_id, ("won", "limit"))
     assert (again.result, again.win) == ("limit", shaken.win)
+
+
+async def test_wins_are_looked_up_unless_this_server_alone_gives_shares(
+    start_server: StartServer, connect: Connect, make_festival: MakeFestival, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = await start_server()
+    festival = await make_festival(server)
+    leases = server.app.stores.leases
+    looked_up: list[tuple[int, int]] = []
+    newest_wins = leases.newest_wins
+
+    async def noted(asked: list[tuple[int, int]]) -> Any:
+        looked_up.extend(asked)
+        return await newest_wins(asked)
+
+    monkeypatch.setattr(leases, "newest_wins", noted)
+    changes = server.app.services.changes
+    await until(lambda: changes.is_alone)
+    campaign_id = await festival.campaign()
+    alice, bob = await crowd(connect, server, 11, 2)
+    await until(lambda: bool(live(server, campaign_id).leases))
+    await festival.shake_until(alice, campaign_id)
+    assert (looked_up, (await alice.shake(campaign_id)).result) == ([], "limit")
+    await start_server(server__node=1)
+    await until(lambda: not changes.is_alone)
+    await festival.shake_until(bob, campaign_id)
+    assert looked_up == [(campaign_id, 12)]
+
+
+def test_user_in_doubt_ends_the_knowledge_of_all_wins() -> None:
+    wins = UserWins(limit=1)
+    wins.complete_at = 3
+    wins.learn(11, NO_WIN)
+    assert wins.complete_at == 3
+    wins.doubt(11)  # a store has refused a claim of this user: another server may have been first
+    assert (wins.known(11), wins.complete_at) == (None, None)
 
 
 async def test_shake_before_the_start_rests_until_it(server: Server, connect: Connect, festival: Festival) -> None:

@@ -42,6 +42,7 @@ CAMPAIGNS_STORE, CAMPAIGNS_SQL = (
 )
 LEASES_STORE, LEASES_SQL = "storage/postgres/campaigns/leases.py", "storage/postgres/campaigns/leases.sql"
 SHAKES, PACING = "server/services/campaigns/shake.py", "server/core/campaigns/pacing.py"
+LIVE_CAMPAIGN = "server/services/campaigns/live_campaign.py"
 STORED_STATE = "server/services/packets/stored_state.py"
 T_TICKETS, T_HOARDING = "tests/core/test_tickets.py::test_", "tests/services/test_hoarding.py::test_"
 T_PACKET, T_AMOUNTS = "tests/core/test_packet.py::test_", "tests/core/test_amounts.py::test_"
@@ -183,7 +184,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "ack before the record",
         "I11",
         COMMIT,
-        "if self._won_after_mirror:\n                    self._answer_won(batch)",
+        "if self.won_after_mirror:\n                    self._answer_won(batch)",
         "if True:\n                    self._answer_won(batch)",
         (T_INVARIANTS + "won_is_not_sent_before_the_claim_is_durable[postgres]",),
     ),
@@ -1504,16 +1505,16 @@ MUTATIONS: tuple[Mutation, ...] = (
         "users may send the requests of the backend",
         "login",
         "server/net/dispatch.py",
-        'if is_backend != (row.caller == "backend") and row.caller != "anyone":',
-        'if is_backend and row.caller != "backend":',
+        'if row.caller != caller and row.caller != "anyone":',
+        'if caller == "backend" and row.caller != "backend":',
         (T_REQUESTS + "users_and_backend_are_refused_the_requests_of_the_other",),
     ),
     Mutation(
         "no limit of requests",
         "limits",
         "server/net/token_bucket.py",
-        "if level < 1.0:",
-        "if level < -1e9:",
+        "        if tokens > level:\n            tokens = int(level)\n",
+        "",
         (T_REQUESTS + "requests_above_the_burst_are_rate_limited",),
     ),
     Mutation(
@@ -2400,8 +2401,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "a server that serves users while it is not current",
         "change feed",
         "server/net/dispatch.py",
-        "if not self._changes.is_current:",
-        "if False:",
+        'caller, is_current = "user", self._changes.is_current',
+        'caller, is_current = "user", True',
         (T_FEED + "requests_of_users_are_refused_while_the_server_is_not_current",),
     ),
     Mutation(
@@ -6108,7 +6109,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "campaigns: the limit of a user is not looked at in memory",
         "I3",
-        "server/services/campaigns/live_campaign.py",
+        LIVE_CAMPAIGN,
         " + self._in_flight.get(user_id, 0) < self.limit",
         " + self._in_flight.get(user_id, 0) >= 0",
         (T_SHAKES + "limit_holds_for_a_server_that_has_forgotten_what_a_user_has_won",),
@@ -6216,6 +6217,38 @@ MUTATIONS: tuple[Mutation, ...] = (
         "        if live.is_overloaded:\n",
         "        if False:\n",
         (T_SHAKES + "overload_is_answered_by_rule_and_consumes_no_number",),
+    ),
+    Mutation(
+        "campaigns: a pause holds from the next second on",
+        "I5",
+        LIVE_CAMPAIGN,
+        "        self.row = row\n        self.calm_until_ms = 0\n",
+        "        self.row = row\n",
+        (T_SHAKES + "pause_holds_within_the_second_in_which_a_user_has_shaken",),
+    ),
+    Mutation(
+        "campaigns: the second in which a campaign ends is a whole one",
+        "I5",
+        LIVE_CAMPAIGN,
+        "min((self.pace.second + 1) * SECOND_MS, self.row.ends_at_ms)",
+        "(self.pace.second + 1) * SECOND_MS",
+        (T_SHAKES + "end_holds_to_the_millisecond",),
+    ),
+    Mutation(
+        "campaigns: wins that another server gives are not looked up",
+        "I3",
+        SHAKES,
+        "if wins.complete_at == self._changes.heard_others and",
+        "if wins.complete_at is not None and",
+        (T_SHAKES + "wins_are_looked_up_unless_this_server_alone_gives_shares",),
+    ),
+    Mutation(
+        "replies of one read have the seq of another request",
+        "protocol",
+        "server/net/dispatch.py",
+        "                        reply.seq = request.seq\n",
+        "",
+        (T_SHAKES + "shakes_of_one_read_get_their_own_replies_in_order",),
     ),
     Mutation(
         "campaigns: users outside the group shake",
@@ -6421,8 +6454,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "peers: each server gives a user the whole rate",
         "limits",
         "server/net/hub.py",
-        "            part = 1 / (1 + servers)\n",
-        "            part = 1.0\n",
+        "    return per_s / (1 + others), max(1.0, burst / (1 + others))\n",
+        "    return per_s, burst\n",
         (T_PEER_ACCESS + "user_at_two_servers_makes_as_many_requests_as_at_one",),
     ),
     Mutation(
@@ -6450,7 +6483,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_STREAM_ORDER + "post_waits_for_its_predecessor",),
     ),
     Mutation(
-        "peers: a post waits without end for its predecessor",
+        "peers: a post waits for its predecessor however long",
         "peers",
         "server/peers/stream_order.py",
         "        self._later(HOLD_S, lambda: self._give_up(stream_id, number))\n",

@@ -15,6 +15,15 @@ def test_bucket_allows_a_burst_then_the_rate() -> None:
     assert bucket.take(0.5, *RATE) == 0.5
 
 
+def test_tokens_of_many_requests_are_taken_at_once_as_many_as_there_are() -> None:
+    bucket = TokenBucket(3.0, 0.0)
+    assert [bucket.take_up_to(2, 0.0, *RATE) for _ in range(3)] == [2, 1, 0]
+    assert bucket.take(0.0, *RATE) == 0.5
+    assert bucket.take_up_to(2, 0.75, *RATE) == 1
+    assert bucket.take(0.75, *RATE) == 0.25  # the half that was left
+    assert bucket.take_up_to(9, 1e6, *RATE) == 3
+
+
 def test_bucket_holds_no_more_than_the_burst() -> None:
     bucket = TokenBucket(3.0, 0.0)
     assert [bucket.take(1e6, *RATE) for _ in range(4)] == [0.0, 0.0, 0.0, 0.5]

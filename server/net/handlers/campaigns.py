@@ -8,7 +8,7 @@ from typing import Any, Final
 from protocol import messages
 from protocol.messages import Message
 from server.core.campaigns.deck import Band
-from server.core.campaigns.shakes import Result, Shook, Win
+from server.core.campaigns.shakes import NOTHING, Result, Shook, Win
 from server.core.campaigns.terms import CampaignRequest
 from server.core.texts import MoneyWords, Text, say
 from server.net.session import Session
@@ -34,6 +34,7 @@ class CampaignHandlers:
         self._board, self._proofs = services.campaigns.board, services.campaigns.proofs
         self._ask_every = services.campaigns.config.ask_every
         self._wallets, self._money = services.wallets, money
+        self._nothing = messages.Shaken(0, 0, Result.NOTHING.value)  # the same one each time
 
     def served(self) -> dict[type[Message], Callable[[Session, Any], Awaitable[Message]]]:
         """What serves each request of the chat backend."""
@@ -44,11 +45,14 @@ class CampaignHandlers:
             messages.CampaignReport: self.report,
         }
 
-    def shake(self, session: Session, request: messages.Shake) -> None:
-        """Answer a shake, at once if it has not won. Raises RequestRefused."""
-        shook = self._shakes.shake(request.campaign_id, session.user_id, session.number, request.seq)
-        if shook is not None:
-            session.reply(self.shaken(request.seq, request.campaign_id, shook))
+    def shake(self, session: Session, request: messages.Shake, at_ms: int) -> Message | None:
+        """The reply to a shake; None: it comes over the bus. Raises RequestRefused."""
+        campaign_id = request.campaign_id
+        shook = self._shakes.shake(campaign_id, session.user_id, session.number, request.seq, at_ms)
+        if shook is NOTHING:
+            self._nothing.campaign_id = campaign_id
+            return self._nothing
+        return None if shook is None else self.shaken(request.seq, campaign_id, shook)
 
     def shaken(self, seq: int, campaign_id: int, shook: Shook) -> messages.Shaken:
         """The answer on the wire."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from protocol import messages, passes
 from protocol.messages import MEMBERS_MAX, Message
@@ -12,11 +12,13 @@ from server.net.session import Session
 from server.services.assembly import Services
 from server.services.chat.passes import ShownPass
 
+PassTold: TypeAlias = Callable[[int, int], Awaitable[None]]
+
 
 class GroupHandlers:
     """Make, join, leave, invite, remove a member, list members."""
 
-    def __init__(self, services: Services, pass_told: Callable[[int, int], Awaitable[None]]) -> None:
+    def __init__(self, services: Services, pass_told: PassTold) -> None:
         """`pass_told` returns once other servers know the pass of a user to a group."""
         self._pass_told = pass_told
         self._groups, self._membership = services.groups, services.membership

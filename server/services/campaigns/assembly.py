@@ -64,7 +64,7 @@ class CampaignServices:
         pools = Pools(seeds, stores.campaigns, stores.leases, self.board.get, book.dealt_to)
         closing = PacketClosing(stores.packets, stores.mirror, health, packets, pools.terms_of)
         leasing = stores.leases, book, self.board, pools, packets, recovery, closing, ids, server_id, now_ms
-        self.keeper = LeaseKeeper(*leasing, lambda: changes.others + 1, bus)
+        self.keeper = LeaseKeeper(*leasing, changes, bus)
         self.service = CampaignService(
             stores.campaigns, self.board, self.keeper, groups, people, seeds, changes, limits, ids, now_ms, bus
         )

@@ -36,13 +36,11 @@ class CampaignBoard:
         self._now_ms = now_ms
         self._unrecorded = unrecorded
         self._by_id: dict[int, LiveCampaign] = {}
+        # A campaign, if its books are open. Each shake asks, so no function stands around it.
+        self.get: Callable[[int], LiveCampaign | None] = self._by_id.get
         self.closed: dict[int, None] = {}  # ids, the oldest first
         changes.on_change("campaign", self.follow)
         changes.on_gap(self.catch_up)
-
-    def get(self, campaign_id: int) -> LiveCampaign | None:
-        """The campaign, if its books are open."""
-        return self._by_id.get(campaign_id)
 
     def all(self) -> list[LiveCampaign]:
         """All of them, the oldest first."""
@@ -75,7 +73,7 @@ class CampaignBoard:
             audience = self._groups.audience((row.group_id,)) if row.group_id else None
             self._by_id[row.campaign_id] = LiveCampaign(row, audience)
         elif live is not None and row.version > live.row.version:
-            live.row = row
+            live.follow(row)
 
     # --- what is left -----------------------------------------------------------------------------------------
 
@@ -92,7 +90,7 @@ class CampaignBoard:
             live.recorded = max(live.recorded, one.won)
             live.known_here = max(live.known_here, known[one.campaign_id])
             if one.published_left < live.published_left:
-                live.published_left, live.published_at_ms = one.published_left, one.published_at_ms
+                live.publish(one.published_left, one.published_at_ms)
             await self._publish(live)
 
     async def _publish(self, live: LiveCampaign) -> None:
@@ -101,4 +99,4 @@ class CampaignBoard:
         if left < live.published_left:
             now_ms = self._now_ms()
             await self._store.publish(live.campaign_id, left, now_ms)
-            live.published_left, live.published_at_ms = left, now_ms
+            live.publish(left, now_ms)

@@ -30,6 +30,7 @@ from server.services.packets.recovery import Recovery
 from server.services.packets.refund import PacketClosing
 from server.services.packets.stored_state import terms_of
 from server.services.runtime.bus import Bus
+from server.services.runtime.change_feed import ChangeFeed
 from storage.postgres.campaigns.leases import LeaseRow, LeaseStore
 from storage.postgres.money.wallets import TransferRow
 from storage.postgres.packets.packets import PacketRow
@@ -71,10 +72,9 @@ class LeaseKeeper:
         ids: IdMaker,
         server_id: int,
         now_ms: Callable[[], int],
-        servers: Callable[[], int],
+        changes: ChangeFeed,
         bus: Bus,
     ) -> None:
-        """`servers`: how many there are, this one included."""
         self._store = store
         self.book = book
         self._board = board
@@ -85,7 +85,7 @@ class LeaseKeeper:
         self._ids = ids
         self.server_id = server_id
         self._now_ms = now_ms
-        self._servers = servers
+        self._changes = changes
         self._bus = bus
         self.is_draining = False
         self._taking = asyncio.Lock()
@@ -94,6 +94,10 @@ class LeaseKeeper:
         self.reclaimed = 0  # of servers that did not live any more
         self.leased_fen = 0
         self.returned_fen = 0
+
+    def _servers(self) -> int:
+        """How many there are, this one included."""
+        return self._changes.others + 1
 
     @property
     def redriven_fen(self) -> int:
@@ -163,6 +167,8 @@ class LeaseKeeper:
             return False  # another server was first, or has paused it: the next round looks again
         self.book.held[packet.packet_id] = lease
         self._packets.add(terms_of(packet, dealt=dealt))
+        if not first and plan.rest_of is None and self._changes.is_alone:  # no user has won before
+            live.wins.complete_at = self._changes.heard_others
         live.leases.append(lease)
         self.taken += 1
         self.leased_fen += packet.total_fen

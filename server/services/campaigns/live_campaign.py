@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Final, NamedTuple
 
-from server.core.campaigns.pacing import Pace
+from server.core.campaigns.pacing import SECOND_MS, Pace
 from server.core.campaigns.pool import Pool
 from server.core.campaigns.shakes import Win
 from server.core.campaigns.terms import Stage, Wanted, lease_shares, stage_of
@@ -43,11 +43,11 @@ class UserWins:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._known: OrderedDict[int, Won] = OrderedDict()
+        # Of a user: what the user has won; None: it must be read. Each shake asks, so no function stands around it.
+        self.known: Callable[[int], Won | None] = self._known.get
+        # While it is `ChangeFeed.heard_others`, no win is missing from `known`; None: some may be.
+        self.complete_at: int | None = None
         self._in_flight: dict[int, int] = {}
-
-    def known(self, user_id: int) -> Won | None:
-        """What a user has won; None: it must be read."""
-        return self._known.get(user_id)
 
     def learn(self, user_id: int, won: Won) -> None:
         """The record says so. What was learned meanwhile is newer."""
@@ -56,6 +56,7 @@ class UserWins:
             self._known[user_id] = won
             if len(self._known) > KNOWN_MAX:
                 self._known.popitem(last=False)
+                self.complete_at = None
 
     @property
     def in_flight(self) -> int:
@@ -65,6 +66,7 @@ class UserWins:
     def doubt(self, user_id: int) -> None:
         """Another server may have given a share to this user."""
         self._known.pop(user_id, None)
+        self.complete_at = None
 
     def may_win(self, user_id: int) -> bool:
         """Whether a user, of whom the wins are known, may win another share."""
@@ -107,6 +109,7 @@ class LiveCampaign:
         self.needs_more = False  # a user found no lease
         self.active_at_ms = 0  # when a user last won here, or found no lease
         self.is_overloaded = False  # in the present second
+        self.calm_from_ms = self.calm_until_ms = 0  # meanwhile each user of this server may take a chance
         self.published_left, self.published_at_ms = row.published_left, row.published_at_ms
         self.recorded = 0  # shares that were won, by all servers, when the record was read last
         self.given_here = 0  # shares, since the start of this server
@@ -122,6 +125,24 @@ class LiveCampaign:
     def given(self) -> int:
         """Shares that were given away. At most a little too many, until the record is read again."""
         return self.recorded + self.given_here - self.known_here
+
+    def begin_second(self, now_ms: int, servers: int, *, is_overloaded: bool) -> None:
+        """Pace the second of `now_ms`, in which the campaign runs. `servers`: how many there are, with this one."""
+        self.pace.begin(now_ms, self.given, servers)
+        self.is_overloaded = is_overloaded
+        if not is_overloaded and self.published_left and self.audience is None:
+            self.calm_from_ms = now_ms
+            self.calm_until_ms = min((self.pace.second + 1) * SECOND_MS, self.row.ends_at_ms)
+
+    def follow(self, row: CampaignRow) -> None:
+        """The record has changed."""
+        self.row = row
+        self.calm_until_ms = 0
+
+    def publish(self, left: int, at_ms: int) -> None:
+        """So many shares are left at most."""
+        self.published_left, self.published_at_ms = left, at_ms
+        self.calm_until_ms = 0
 
     def stage(self, now_ms: int) -> Stage:
         """How far it is."""

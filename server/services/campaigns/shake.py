@@ -82,23 +82,35 @@ class ShakeService:
         self.wins: Batcher[tuple[int, int], Won] = Batcher(self._look_up, LOOKED_UP_MAX, limits)
         self.unknown: Batcher[int, bool] = Batcher(self._look_for, LOOKED_UP_MAX, limits)
         self.waiting = 0  # shakes that are answered later
-        self.results = dict.fromkeys(Result, 0)
+        self._results = dict.fromkeys(Result, 0)
+        self._lost = 0  # of them answered `nothing`: nearly all
         bus.subscribe(self._on_rejected, WinRejected)
 
-    def shake(self, campaign_id: int, user_id: int, session: int, seq: int) -> Shook | None:
+    @property
+    def results(self) -> dict[Result, int]:
+        """How many shakes were answered with what."""
+        return self._results | {Result.NOTHING: self._lost}
+
+    def shake(self, campaign_id: int, user_id: int, session: int, seq: int, at_ms: int) -> Shook | None:
         """The answer to a shake; None: it comes over the bus, to a ShakeRequest. Raises RequestRefused."""
         live = self._board.get(campaign_id)
         if live is None:
             return self._of_unknown(campaign_id, user_id, session, seq)
-        now_ms = self._now_ms()
-        shook = self._before_chance(live, user_id, now_ms)
+        if live.calm_from_ms <= at_ms < live.calm_until_ms:  # nearly always
+            shook = None if live.wins.known(user_id) is None else self._at_limit(live, user_id)
+        else:
+            shook = self._before_chance(live, user_id, at_ms)
         if shook is None:
-            if not live.pace.takes(user_id, self._random_part()):
+            pace = live.pace
+            if user_id in pace.seen or not pace.takes(user_id, self._random_part()):
                 shook = NOTHING
             elif (shook := self._won(live, ShakeRequest(campaign_id, user_id, session, seq))) is None:
                 return None
         live.shakes += 1
-        self.results[shook.result] += 1
+        if shook is NOTHING:
+            self._lost += 1
+        else:
+            self._results[shook.result] += 1
         return shook
 
     def _before_chance(self, live: LiveCampaign, user_id: int, now_ms: int) -> Shook | None:
@@ -112,14 +124,17 @@ class ShakeService:
         if not live.may_shake(user_id):
             raise RequestRefused(Reason.NO_SUCH_CAMPAIGN)
         if now_ms // SECOND_MS != live.pace.second:
-            live.pace.begin(now_ms, live.given, self._changes.others + 1)
-            live.is_overloaded = self._commit.almost_overloaded
+            live.begin_second(now_ms, self._changes.others + 1, is_overloaded=self._commit.almost_overloaded)
         if live.is_overloaded:
             return self._overloaded(live)
+        return self._at_limit(live, user_id) or (None if live.published_left else ENDED)
+
+    def _at_limit(self, live: LiveCampaign, user_id: int) -> Shook | None:
+        """The answer to a user who is known to have won all that a user may."""
         known = live.wins.known(user_id)
-        if known is not None and known.shares >= live.wins.limit:
-            return Shook(Result.LIMIT, win=known.latest)
-        return ENDED if not live.published_left else None
+        if known is None or known.shares < live.wins.limit:
+            return None
+        return Shook(Result.LIMIT, win=known.latest)
 
     def _overloaded(self, live: LiveCampaign) -> Shook:
         """No number is consumed."""
@@ -134,7 +149,7 @@ class ShakeService:
     def _won(self, live: LiveCampaign, request: ShakeRequest) -> Shook | None:
         """The chance is taken: the answer, or None if it comes later."""
         try:
-            if live.wins.known(request.user_id) is not None:
+            if self._is_known(live, request.user_id):
                 return self._take(live, request)
             looked_up = self.wins.submit((live.campaign_id, request.user_id))
         except RequestRefused:  # overloaded
@@ -143,6 +158,16 @@ class ShakeService:
         self.waiting += 1
         looked_up.add_done_callback(partial(self._looked_up, live, request))
         return None
+
+    def _is_known(self, live: LiveCampaign, user_id: int) -> bool:
+        """Whether it is known what a user has won: from the record, or because only this server has given shares.
+
+        A win that another server has just given to the user is found by the record, before the answer.
+        """
+        wins = live.wins
+        if wins.complete_at == self._changes.heard_others and not self._commit.won_after_mirror:
+            wins.learn(user_id, NO_WIN)
+        return wins.known(user_id) is not None
 
     def _looked_up(self, live: LiveCampaign, request: ShakeRequest, looked_up: asyncio.Future[Won]) -> None:
         self.waiting -= 1
@@ -206,7 +231,7 @@ class ShakeService:
     def _answer(self, live: LiveCampaign, request: ShakeRequest, outcome: Shook | Reason) -> None:
         live.shakes += 1
         if isinstance(outcome, Shook):
-            self.results[outcome.result] += 1
+            self._results[outcome.result] += 1
         self._bus.reply(request, outcome)
 
     # --- a claim that a store refused -------------------------------------------------------------------------

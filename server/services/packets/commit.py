@@ -33,7 +33,7 @@ from server.services.packets.live_packet import LivePacket
 from server.services.packets.mirror_health import Durability, MirrorHealth
 from server.services.packets.requests import PendingRequest
 from server.services.runtime.bus import Bus
-from server.services.runtime.load_shedding import NEW_WORK, LoadShedding
+from server.services.runtime.load_shedding import FEW, NEW_WORK, LoadShedding
 from storage.errors import PartlyLocked, StoreUnavailable
 from storage.postgres.packets.packets import PacketStore
 from storage.redis.mirror import Mirror
@@ -64,12 +64,12 @@ class CommitPath:
         self._mirror = mirror
         self._packets = packets
         self._health = health
-        self._won_after_mirror = health.decides
+        self.won_after_mirror = health.decides
         self._bus = bus
         self._gathering: dict[LivePacket, PacketBatch] = {}
         self._wake = asyncio.Event()
         self._between: asyncio.Queue[list[PacketBatch]] = asyncio.Queue(AHEAD_MAX)
-        self._linger_s = LINGER_S if self._won_after_mirror else 0.0
+        self._linger_s = LINGER_S if self.won_after_mirror else 0.0
         self._load_shedding = LoadShedding(BATCH_MAX, limits, UNRECORDED_MAX)
         self._gathered = 0
         self._now_ms = now_ms
@@ -90,6 +90,8 @@ class CommitPath:
     @property
     def almost_overloaded(self) -> bool:
         """Nothing new should begin."""
+        if self.unrecorded < FEW:  # nearly always, and each grab asks
+            return False
         return self.unrecorded >= UNRECORDED_MAX * NEW_WORK or self._load_shedding.is_too_high(
             self._untold, NEW_WORK
         )
@@ -102,7 +104,7 @@ class CommitPath:
     @property
     def _untold(self) -> int:
         """Claims that wait for the store after which `won` is answered."""
-        return self._gathered if self._won_after_mirror else self.unrecorded
+        return self._gathered if self.won_after_mirror else self.unrecorded
 
     def submit(self, live: LivePacket, request: PendingRequest) -> None:
         """Take an open that was decided as a win; `request.claim` is set."""
@@ -126,16 +128,16 @@ class CommitPath:
             await self._wake.wait()
             with self._rejected_on_failure(self._take()) as taken:
                 batch = self._still_trusted(taken)
-                if self._won_after_mirror:
+                if self.won_after_mirror:
                     batch = self._still_fresh(batch)
                 if self._health.is_up:
                     batch = await self._mirror_batch(batch)
-                elif self._won_after_mirror:
+                elif self.won_after_mirror:
                     self._reject(batch, "Redis is away")
                     batch = []
                 else:
                     leave_unmirrored(batch)
-                if self._won_after_mirror:
+                if self.won_after_mirror:
                     self._answer_won(batch)
                 if batch:
                     await self._between.put(batch)
@@ -192,7 +194,7 @@ class CommitPath:
                 refused = await self._mirror.append([extension(part) for part in batch])
         except StoreUnavailable as error:
             self._health.lost(error)
-            if self._won_after_mirror:
+            if self.won_after_mirror:
                 self._reject(batch, str(error))
                 return []
             leave_unmirrored(batch)
@@ -232,7 +234,7 @@ class CommitPath:
         locked: set[int] = set()
         try:
             with self._measured("postgres"):
-                accepted = await self._packets.record(advances_of(batch, self._won_after_mirror))
+                accepted = await self._packets.record(advances_of(batch, self.won_after_mirror))
         except PartlyLocked as partly:
             accepted, locked = partly.accepted, partly.locked
         except StoreUnavailable as error:
@@ -242,7 +244,7 @@ class CommitPath:
         self.batches += 1
         rejected = [part for part in batch if part.live.packet_id not in accepted]
         good = without(batch, rejected)
-        if not self._won_after_mirror:
+        if not self.won_after_mirror:
             self._answer_won(good)
         for part in good:
             self._release(part)

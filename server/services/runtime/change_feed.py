@@ -57,7 +57,7 @@ class ChangeFeed:
         self._waits: dict[tuple[str, int], list[Wait]] = {}
         self._lease_ends_s = -math.inf
         self._is_alone = self._is_behind = False
-        self._heard_others = 0  # messages of other servers
+        self._heard_others = 0  # messages of other servers; each connection counts, too: some may have been missed
         self._is_listening = False
         self._beats = self._heard_beat = 0
         self._beat_at_s = -math.inf
@@ -117,6 +117,16 @@ class ChangeFeed:
                 del self._waits[key]
 
     @property
+    def is_alone(self) -> bool:
+        """There was no other server at the last beat, and none was heard since."""
+        return self._is_alone
+
+    @property
+    def heard_others(self) -> int:
+        """While it stays as it is, a server that is alone stays so: it rises with each message of another one."""
+        return self._heard_others
+
+    @property
     def is_current(self) -> bool:
         """False: another server may have changed something that this one does not know."""
         # Alone, it stays current while the database is away: there is no server that could change anything. A
@@ -140,6 +150,7 @@ class ChangeFeed:
         """Listen, catch up, become current. Raises StoreUnavailable."""
         self._changes.clear()
         self._asked.clear()
+        self._heard_others += 1
         self._is_listening = True
         await self._store.listen(self._receive, self._lose)
         if self._use_node is not None:
