@@ -21,10 +21,9 @@ from protocol.money_unit import MoneyUnit
 from server.core.latency import BOUNDS_MS
 from server.one_file_page import one_file_page
 from server.ops.health import Health
-from server.ops.samples.campaign_reports import CampaignReportLine
 from server.ops.samples.money_in_packets import MoneyInPackets, MoneyInPacketsCheck
 from server.ops.samples.rates import Rates, rates
-from server.ops.samples.sample import Counts, Sample
+from server.ops.samples.sample import CampaignReportLine, Counts, Sample, WorkerRow
 from server.ops.samples.sampler import Sampler
 
 CLIENTS_MAX: Final = 16
@@ -60,6 +59,7 @@ class DashboardEvent(msgspec.Struct, frozen=True, kw_only=True):
     balance: MoneyInPackets | None
     campaigns: Sequence[CampaignReportLine]  # some seconds old
     points: list[ChartPoint]
+    workers: list[WorkerRow]  # empty: the server is one process
 
 
 class Dashboard:
@@ -71,10 +71,12 @@ class Dashboard:
         health: Callable[[], Health],
         version: str,
         money: MoneyUnit,
+        workers: Callable[[], list[WorkerRow]] = list,
         campaigns: Callable[[], Sequence[CampaignReportLine]] = tuple,
     ) -> None:
         """`campaigns`: what open campaigns have spent, as far as it is known."""
         self._sampler = sampler
+        self._workers = workers
         self._campaigns = campaigns
         self._health = health
         self._version = version
@@ -122,6 +124,7 @@ class Dashboard:
             balance=self._money_check.last,
             campaigns=self._campaigns(),
             points=_points(minute[-seconds - 1 :]),
+            workers=self._workers(),
         )
         return b"event: %b\ndata: %b\n\n" % (name.encode(), msgspec.json.encode(event))
 

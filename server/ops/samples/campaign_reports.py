@@ -7,42 +7,12 @@ from __future__ import annotations
 
 from typing import Final
 
-import msgspec
-
+from server.ops.samples.sample import CampaignReportLine, SpentHour
 from server.services.campaigns.assembly import CampaignServices
 from server.services.campaigns.service import CampaignSpending
 
 CAMPAIGNS_MAX: Final = 5  # the newest of those that are open
 HOURS_MAX: Final = 24  # the latest hours of each
-
-
-class SpentHour(msgspec.Struct, frozen=True):
-    """An hour that begins at `at_ms`, and what was won in it."""
-
-    at_ms: int
-    won_shares: int
-    won_fen: int
-
-
-class CampaignReportLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A campaign on the dashboard. Its id is a text: JSON readers do not hold such numbers exactly.
-
-    `cost_per_winner_fen`: None until a user has won.
-    """
-
-    campaign: str
-    name: str
-    sponsor: str
-    state: str
-    budget_fen: int
-    won_fen: int
-    left_fen: int
-    won_shares: int
-    left_shares: int
-    winners: int
-    cost_per_winner_fen: int | None
-    shakes: int
-    hours: list[SpentHour]
 
 
 async def open_campaigns(campaigns: CampaignServices) -> tuple[CampaignReportLine, ...]:

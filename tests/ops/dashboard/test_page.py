@@ -14,12 +14,19 @@ from playwright.async_api import Browser, Page, expect
 from protocol.money_unit import YUAN, MoneyUnit
 from server.core.ids import BACKEND
 from server.ops.health import Health
-from server.ops.samples.campaign_reports import CampaignReportLine, SpentHour
-from server.ops.samples.sample import AuditFault, AuditResult, HotPacket, OpenPayments, StoreState
+from server.ops.samples.sample import (
+    AuditFault,
+    AuditResult,
+    CampaignReportLine,
+    HotPacket,
+    OpenPayments,
+    SpentHour,
+    StoreState,
+)
 from tests.conftest import Connect, StartServer
 from tests.ops.dashboard.browser import browser, installed_or_skip, open_page
 from tests.ops.dashboard.feed import serve
-from tests.ops.samples import latencies, sample
+from tests.ops.samples import WORKERS, latencies, sample
 from tests.points import COINS, POINTS, yuan_in
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")  # that of the browser
@@ -261,6 +268,24 @@ async def test_open_campaigns_are_shown_with_what_is_spent_left_and_costs_a_winn
         feed.campaigns.clear()
         feed.show(replace(BUSY, at_ms=1_700_000_002_000))
         await expect(page.locator("#campaigns")).to_be_hidden()
+
+
+async def test_workers_are_shown_where_there_are_several(observed: ObservedPage) -> None:
+    page = observed.page
+    async with serve(Health([], [])) as feed:
+        await page.goto(f"http://127.0.0.1:{feed.port}/")
+        await expect(page.locator("[data-text=connections]")).to_have_text("0")
+        await expect(page.locator("#workers-section")).to_be_hidden()
+    async with serve(Health([], []), workers=WORKERS) as feed:
+        await page.goto(f"http://127.0.0.1:{feed.port}/")
+        await expect(page.locator("#workers-section")).to_be_visible()
+        cells = page.locator("#workers td")
+        await expect(cells).to_have_text(
+            [
+                *("0", "✓ serving", "1,234", "13 ms", "66 MB", "1 h 2 min", "0"),
+                *("1", "✗ given up: signal 9", "0", "0.0 ms", "0 MB", "0 s", "5"),
+            ]
+        )
 
 
 async def test_markup_in_a_sample_is_shown_as_text(observed: ObservedPage) -> None:
