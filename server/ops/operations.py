@@ -73,9 +73,7 @@ class Operations:
         about = config, table, self.sampler, self._health_now, money
         self._sockets = OperatorSockets(*about, supervisor_pid=supervisor_pid, campaigns=self._open_campaigns)
         campaigns = parts.services.campaigns
-        self._campaigns = PeriodicQuery(
-            lambda: open_campaigns(campaigns), now_s, lambda: self._sockets.has_viewers
-        )
+        self._campaigns = PeriodicQuery(lambda: open_campaigns(campaigns), now_s, lambda: self._sockets.has_viewers)
 
     def _runs(self, parts: ObservedParts, actions: AdminActions, now_ms: Callable[[], int]) -> dict[str, Run]:
         commands = Commands(
