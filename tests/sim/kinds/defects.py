@@ -239,7 +239,7 @@ class BillsForgetTheirKey(KindsDefect):
             attempts += 1
             return await send(asked._replace(key=f"{asked.key} {attempts}") if attempts % 2 == 0 else asked)
 
-        bills._send = send_anew
+        bills._send = send_again
 
 
 KINDS_DEFECTS: tuple[type[Defect], ...] = (
