@@ -19,6 +19,7 @@ from storage.postgres.chat.groups import GroupStore
 from storage.postgres.chat.memberships import MembershipStore
 from storage.postgres.chat.messages import MessageStore
 from storage.postgres.chat.outbox import OutboxStore
+from storage.postgres.chat.relays import RelayStore
 from storage.postgres.chat.users import UserStore
 from storage.postgres.database import Database
 from storage.postgres.database_time import DatabaseTimeStore
@@ -80,6 +81,7 @@ class Stores(NamedTuple):
     messages: MessageStore
     users: UserStore
     outbox: OutboxStore
+    relays: RelayStore
     grab_stats: GrabStatStore
     change_feed: ChangeFeedStore
     time: DatabaseTimeStore
@@ -131,6 +133,7 @@ class Stores(NamedTuple):
             messages=MessageStore(database),
             users=UserStore(database),
             outbox=OutboxStore(database),
+            relays=RelayStore(database),
             grab_stats=GrabStatStore(database),
             change_feed=ChangeFeedStore(database),
             time=DatabaseTimeStore(database),

@@ -15,7 +15,7 @@ from tests.conftest import PATIENCE_S
 
 READ_S = 0.1
 KEYS = {"up": "\x1b[A", "down": "\x1b[B", "esc": "\x1b", "enter": "\r", "tab": "\t"}
-KEYS |= {"f1": "\x1bOP", "f2": "\x1bOQ", "f3": "\x1bOR"}
+KEYS |= {"f1": "\x1bOP", "f2": "\x1bOQ", "f3": "\x1bOR", "f6": "\x1b[17~"}
 
 
 class Terminal:

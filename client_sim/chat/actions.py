@@ -7,13 +7,14 @@ from collections.abc import Awaitable, Callable
 from client_sim.chat import group_requests, packet_actions
 from client_sim.chat.campaigns import shake_actions
 from client_sim.chat.commands import VERBS, BadCommand, Command
+from client_sim.chat.everyday import later, relay
 from client_sim.chat.money import card_actions, money_actions
 from client_sim.chat.session import Fields, Session
 from client_sim.chat.texts import text, usage
 from client_sim.chat.users import find_group, find_user
 
 IN_A_GROUP = frozenset(
-    {"say", "send", "equal", "for", "secret", "form", "invite", "leave", "members", "kick", "who"}
+    {"say", "send", "equal", "for", "secret", "form", "invite", "leave", "members", "kick", "who", "relay", "next"}
 )
 
 
@@ -128,8 +129,10 @@ ACTIONS: dict[str, Callable[..., Awaitable[None]]] = {
     "secret": packet_actions.secret,
     "unlock": packet_actions.unlock,
     "at": packet_actions.at,
-    "scheduled": packet_actions.scheduled,
-    "cancel": packet_actions.cancel,
+    "scheduled": later.scheduled,
+    "cancel": later.cancel,
+    "relay": relay.relay,
+    "next": relay.next_packet,
     "to": packet_actions.send_to,
     "form": packet_actions.form,
     "tap": packet_actions.tap,

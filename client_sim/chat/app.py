@@ -60,6 +60,7 @@ class ChatApp(App[int]):
         Binding("f3", "command('/records')", show=False),
         Binding("f4", "command('/wallet')", show=False),
         Binding("f5", "command('/shake')", show=False),
+        Binding("f6", "command('/next')", show=False),
         Binding("ctrl+n", "next(1)", show=False),
         Binding("ctrl+p", "next(-1)", show=False),
     ]
@@ -213,11 +214,15 @@ class ChatApp(App[int]):
 
 
 def shown_keys(session: Session) -> list[tuple[str, str]]:
-    """Which keys do something, with the names of their texts: where there is a campaign, F5 shakes."""
-    if not session.campaigns:
-        return KEYS
-    is_highlighted = any(one.highlighted for one in session.campaigns)
-    return [("F5", "key_highlighted" if is_highlighted else "key_shake"), *KEYS]
+    """Which keys do something, with the names of their texts.
+
+    Where there is a campaign, F5 shakes; where it is the user's turn to send the next packet, F6 does.
+    """
+    model, keys = session.model, KEYS
+    if session.campaigns:
+        is_highlighted = any(one.highlighted for one in session.campaigns)
+        keys = [("F5", "key_highlighted" if is_highlighted else "key_shake"), *keys]
+    return [("F6", "key_next_packet"), *keys] if model.current.turn_of(model.user_id) is not None else keys
 
 
 def hint_key(model: Model) -> str:

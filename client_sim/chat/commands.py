@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from client_sim.chat.everyday.moments import read_moment
 from client_sim.sdk.money import MoneyUnit
 
 WAIT_S_MOST = 3600.0
@@ -66,14 +67,6 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _clock(text: str) -> tuple[int, int]:
-    """A time of day, as hours and minutes."""
-    hours, minutes = text.split(":")
-    if not (len(minutes) == 2 and 0 <= int(hours) < 24 and 0 <= int(minutes) < 60):
-        raise ValueError(text)
-    return int(hours), int(minutes)
-
-
 def _one_of(*choices: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         if text not in choices:
@@ -101,9 +94,11 @@ VERBS: dict[str, tuple[Argument, ...]] = {
     "for": (Argument("users", str), AMOUNT, GREETING),
     "secret": (AMOUNT, SHARES, _words("words")),
     "unlock": (_words("words"),),
-    "at": (Argument("time", _clock), _words("command")),
+    "at": (Argument("time", read_moment), _words("command")),
     "scheduled": (),
     "cancel": (PACKET,),
+    "relay": (Argument("times", _one_of("off", "1", "2", "3"), ""),),
+    "next": (),
     "to": (Argument("user", str), AMOUNT, GREETING),
     "fission": (Argument("user", str), AMOUNT, SHARES, GREETING),
     "tap": (PACKET,),

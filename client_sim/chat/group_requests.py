@@ -42,7 +42,9 @@ async def load(session: Session, conversation: Conversation) -> None:
 
 
 def named_in(post: Post) -> list[int]:
-    """The users whom a post names: its sender, and those whom an exclusive packet is for."""
+    """The users whom a post names: its sender and those whom an exclusive packet is for, or whose turn it is."""
+    if isinstance(post, messages.RelayPosted):
+        return [post.user_id]
     return [post.sender_id, *(post.for_user_ids if isinstance(post, messages.PacketPosted) else ())]
 
 

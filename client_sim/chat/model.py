@@ -28,6 +28,7 @@ class Packet:
     state: str = OPEN
     amount_fen: int = 0
     for_user_ids: tuple[int, ...] = ()  # whom an exclusive packet is for, the first of them
+    turn: Turn | None = None  # who is to send the next one, once this one is over
 
     def move(self, state: str, amount_fen: int = 0) -> bool:
         """Change the state; whether it has changed. A claimed packet stays claimed."""
@@ -55,6 +56,17 @@ class Card(NamedTuple):
     packet: Packet
 
 
+class Turn(NamedTuple):
+    """In a group with the relay rule: who is to send the next packet, and of how much."""
+
+    message: int
+    at_ms: int
+    packet_id: int
+    user_id: int
+    amount_fen: int
+    shares: int
+
+
 class Notice(NamedTuple):
     """A small grey line: `key` in the table of texts, and the name and the amount in it."""
 
@@ -63,7 +75,8 @@ class Notice(NamedTuple):
     amount_fen: int
 
 
-Entry = Said | Card | Notice
+Numbered = Said | Card | Turn
+Entry = Numbered | Notice
 
 
 @dataclass(slots=True)
@@ -87,7 +100,7 @@ class Conversation:
         if not isinstance(entry, Notice):
             self.newest = entry.message
 
-    def add_history(self, entries: list[Said | Card]) -> None:
+    def add_history(self, entries: list[Numbered]) -> None:
         """Insert older entries before those that are there."""
         first = next((one.message for one in self.entries if not isinstance(one, Notice)), None)
         before = [one for one in entries if first is None or one.message < first]
@@ -104,6 +117,15 @@ class Conversation:
     def cards(self) -> list[Card]:
         """The packets in it, oldest first."""
         return [entry for entry in self.entries if isinstance(entry, Card)]
+
+    def turn_of(self, user_id: int) -> Turn | None:
+        """The turn of a user who has sent no packet since."""
+        for entry in reversed(self.entries):
+            if isinstance(entry, Turn) and entry.user_id == user_id:
+                return entry
+            if isinstance(entry, Card) and entry.sender_id == user_id:
+                return None
+        return None
 
 
 class Names:
@@ -194,10 +216,12 @@ class Model:
         """A packet that was pushed."""
         return self._packets.get(packet_id)
 
-    def entry(self, post: messages.TextPosted | messages.PacketPosted, now_ms: int) -> Said | Card:
+    def entry(self, post: Post, now_ms: int) -> Numbered:
         """The entry of a post. A packet that was pushed before is the same packet."""
         if isinstance(post, messages.TextPosted):
             return Said(post.message, post.sender_id, post.at_ms, line(post.text))
+        if isinstance(post, messages.RelayPosted):
+            return self._turn(post)
         packet = self._packets.get(post.packet_id)
         if packet is None:
             state = EXPIRED if post.expires_at_ms <= now_ms else OPEN
@@ -213,7 +237,13 @@ class Model:
             )
         return Card(post.message, post.sender_id, post.at_ms, packet)
 
-    def posted(self, post: Post, now_ms: int) -> Said | Card | None:
+    def _turn(self, post: messages.RelayPosted) -> Turn:
+        turn = Turn(post.message, post.at_ms, post.packet_id, post.user_id, post.amount_fen, post.shares)
+        if (packet := self._packets.get(post.packet_id)) is not None:
+            packet.turn = turn
+        return turn
+
+    def posted(self, post: Post, now_ms: int) -> Numbered | None:
         """Add a pushed post to its conversation. None if it is there already, as part of the history."""
         conversation = self.conversations.setdefault(
             post.stream_id, Conversation(post.stream_id, str(post.stream_id), 0, post.message - 1)

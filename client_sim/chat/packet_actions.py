@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
 from typing import Final
 
 from client_sim.chat import packet_requests
 from client_sim.chat.commands import BadCommand, parse
+from client_sim.chat.everyday.moments import Moment, next_ms
 from client_sim.chat.model import OPEN, Card
 from client_sim.chat.money import payments
 from client_sim.chat.money.checkout import Order, packet_order
@@ -46,43 +46,16 @@ async def _begin(session: Session, order: Order) -> None:
     await payments.begin(session, order._replace(send_at_ms=session.desk.send_at_ms))
 
 
-async def at(session: Session, time: tuple[int, int], command: str) -> None:
-    """A packet that is posted when the clock next shows this time."""
+async def at(session: Session, time: Moment, command: str) -> None:
+    """A packet that is posted when the clock next shows this moment."""
     parsed = parse(command if command.startswith("/") else f"/{command}", session.money)
     if parsed is None or parsed.verb not in LATER:
         raise BadCommand("only_packets_later", "at")
-    session.desk.send_at_ms = next_time_ms(session.now_ms(), *time)
+    session.desk.send_at_ms = next_ms(session.now_ms(), time)
     try:
         await LATER[parsed.verb](session, **parsed.values)
     finally:
         session.desk.send_at_ms = 0
-
-
-def next_time_ms(now_ms: int, hours: int, minutes: int) -> int:
-    """When the local clock shows this time of day next."""
-    now = datetime.fromtimestamp(now_ms / 1000)
-    then = now.replace(hour=hours, minute=minutes, second=0, microsecond=0)
-    return int((then if then > now else then + timedelta(days=1)).timestamp() * 1000)
-
-
-async def scheduled(session: Session) -> None:
-    """My packets that wait for their time."""
-    for one in await session.client.scheduled():
-        about: Fields = {"kind": one.packet_kind, "target": one.target_id, "total_fen": one.total_fen}
-        when = payments.when(one.send_at_ms)
-        session.emit("scheduled", packet=one.packet_id, **about, shares=one.shares, at_ms=one.send_at_ms, when=when)
-
-
-async def cancel(session: Session, packet_id: int) -> None:
-    """Cancel one of them: without an id the next one."""
-    if not packet_id:
-        waiting = await session.client.scheduled()
-        if not waiting:
-            raise BadCommand("none_scheduled", "cancel")
-        packet_id = waiting[0].packet_id
-    session.desk.cancelled.add(packet_id)
-    refunded_fen = await session.client.cancel_scheduled(packet_id)
-    session.emit("cancelled", packet=packet_id, amount_fen=refunded_fen)
 
 
 async def send(session: Session, amount_fen: int, shares: int, greeting: str) -> None:

@@ -8,10 +8,10 @@ from typing import Any
 
 from client_sim.chat import group_requests, packet_requests
 from client_sim.chat.clean import cleaned
-from client_sim.chat.model import EXPIRED, GONE, Card, Notice
+from client_sim.chat.model import EXPIRED, GONE, Card, Notice, Said
 from client_sim.chat.session import Fields, Session
 from client_sim.sdk.errors import ClientError
-from client_sim.sdk.pushes import MissedChanges, Push, Reloaded
+from client_sim.sdk.pushes import MissedChanges, Post, Push, Reloaded
 from protocol import messages
 
 
@@ -25,8 +25,7 @@ async def take(session: Session, push: Push) -> None:
 async def _posted(session: Session, post: messages.TextPosted | messages.PacketPosted) -> None:
     await session.learn_names(group_requests.named_in(post))
     name = session.model.names[post.sender_id]
-    if post.stream_id not in session.model.conversations:
-        session.add_conversation(messages.StreamPosition(post.stream_id, str(post.stream_id), 0, post.message - 1))
+    _know_stream(session, post)
     entry = session.model.posted(post, session.now_ms())
     if entry is None:
         return
@@ -36,8 +35,23 @@ async def _posted(session: Session, post: messages.TextPosted | messages.PacketP
         about: Fields = {"packet": packet.packet_id, "kind": packet.kind, "shares": packet.shares}
         named: Fields = {"for": ",".join(map(str, packet.for_user_ids))} if packet.for_user_ids else {}
         session.emit("packet", **where, **about, state=packet.state, greeting=packet.greeting, **named)
-    else:
+    elif isinstance(entry, Said):
         session.emit("text", **where, text=entry.text)
+
+
+def _know_stream(session: Session, post: Post) -> None:
+    """A group may have been joined in another session of the user."""
+    if post.stream_id not in session.model.conversations:
+        session.add_conversation(messages.StreamPosition(post.stream_id, str(post.stream_id), 0, post.message - 1))
+
+
+async def _relay_posted(session: Session, post: messages.RelayPosted) -> None:
+    name = await session.name_of(post.user_id)
+    _know_stream(session, post)
+    if session.model.posted(post, session.now_ms()) is not None:
+        whose: Fields = {"packet": post.packet_id, "user": post.user_id, "name": name}
+        amounts: Fields = {"times": post.times, "amount_fen": post.amount_fen, "shares": post.shares}
+        session.emit("turn", group=post.stream_id, message=post.message, **whose, **amounts)
 
 
 async def _claim_notice(session: Session, push: messages.ClaimNotice) -> None:
@@ -120,6 +134,7 @@ async def _reloaded(session: Session, push: Reloaded) -> None:
 PUSHES: dict[type, Callable[[Session, Any], Awaitable[None]]] = {
     messages.TextPosted: _posted,
     messages.PacketPosted: _posted,
+    messages.RelayPosted: _relay_posted,
     messages.ClaimNotice: _claim_notice,
     messages.PacketFinished: _finished,
     messages.PacketRefunded: _refunded,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from client_sim.chat.campaigns.texts import SHAKE_TEXTS
+from client_sim.chat.everyday.texts import EVERYDAY_TEXTS
 from client_sim.chat.money.texts import MONEY_TEXTS
 from client_sim.chat.packet_texts import PACKET_TEXTS
 from client_sim.languages import Text
@@ -235,6 +236,7 @@ TEXTS: dict[str, Text] = {
     "about_quit": Text("退出", "leave the program"),
     **MONEY_TEXTS,
     **PACKET_TEXTS,
+    **EVERYDAY_TEXTS,
     **SHAKE_TEXTS,
 }
 

@@ -72,6 +72,8 @@ def of_event(event: Event, session: Session, topup_options: str = "") -> Toast |
         return Toast(refusals.of_name(fields["name"], fields["detail"], language), is_error=True)
     if event.word == "claim" and fields["user"] == session.model.user_id:
         return None  # the user has just opened it and sees the amount on the page
+    if event.word == "turn" and fields["user"] != session.model.user_id:
+        return None
     if event.word in OTHERS:
         return OTHERS[event.word](fields, language, money)
     if event.word in SIMPLE:
@@ -107,11 +109,21 @@ def _withdrawn(fields: dict[str, Any], language: str, money: MoneyUnit) -> Toast
     return Toast(text(language, key, amount=money.short(language, fields["amount_fen"])))
 
 
+def _turn(fields: dict[str, Any], language: str, money: MoneyUnit) -> Toast:
+    return Toast(text(language, "toast_turn", amount=money.short(language, fields["amount_fen"])), seconds=HINT_S)
+
+
+def _relay(fields: dict[str, Any], language: str, money: MoneyUnit) -> Toast:
+    return Toast(text(language, "toast_relay" if fields["times"] else "toast_relay_0", times=fields["times"]))
+
+
 OTHERS: dict[str, Callable[[dict[str, Any], str, MoneyUnit], Toast | None]] = {
     "opened": _opened,
     "balance": _balance,
     "first_packet": _first_packet,
     "withdrawn": _withdrawn,
+    "turn": _turn,
+    "relay": _relay,
 }
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from client_sim.sdk.reminders import Reminder
 from protocol import messages
 
-Post = messages.TextPosted | messages.PacketPosted
+Post = messages.TextPosted | messages.PacketPosted | messages.RelayPosted
 Numbered = Post | Reminder  # everything that has a number in a stream
 
 

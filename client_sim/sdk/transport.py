@@ -26,6 +26,7 @@ FEATURES = (
     messages.ENTERPRISE,
     messages.ENTERPRISE_LUCKY,
     messages.ENTERPRISE_EQUAL,
+    messages.RELAY,
 )
 SCHEMES = ("tcp", "tls", "ws", "wss")
 WEB_PORTS = {"ws": 80, "wss": 443}  # the ports of urls that name none

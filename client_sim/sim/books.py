@@ -49,6 +49,7 @@ class PacketBook:
     sent: messages.PacketSent | None = None
     posted: messages.PacketPosted | None = None
     finished: messages.PacketFinished | None = None
+    turn: messages.RelayPosted | None = None  # who is to send the next one
     revealed: messages.Revealed | None = None
     follows: PacketBook | None = None  # the packet whose best luck this one was sent for
     answered_gone: bool = False
@@ -63,6 +64,12 @@ class PacketBook:
     def claimed_fen(self) -> int:
         """The sum of all shares that users were told."""
         return sum(share.amount_fen for share in self.shares.values())
+
+    def record_turn(self, turn: messages.RelayPosted) -> None:
+        """A user was told whose turn it is; all are told the same."""
+        if self.turn is not None and self.turn != turn:
+            self.contradictions.append(f"its turn was told as {self.turn} first and as {turn} later")
+        self.turn = turn
 
     def record_share(self, user_id: int, share: Share, answer: str) -> None:
         """A user was answered `won` or `claimed`."""
@@ -165,6 +172,16 @@ def _chain_sender_had_best_luck(book: PacketBook) -> Iterator[str]:
         yield f"follows packet {book.follows.packet_id}, but its sender did not have the best luck there"
 
 
+def _turn_is_of_the_best_luck(book: PacketBook) -> Iterator[str]:
+    if book.turn is None or book.finished is None:
+        return
+    turn, best_fen = book.turn, book.finished.best_amount_fen
+    if turn.user_id != book.finished.best_user_id:
+        yield f"the next turn is of user {turn.user_id}, who did not have the best luck"
+    if turn.amount_fen > max(turn.times * best_fen, turn.shares):
+        yield f"the next packet is to have {turn.amount_fen} fen, more than {turn.times} times the best share"
+
+
 def _revealed_as_told(book: PacketBook) -> Iterator[str]:
     revealed = book.revealed
     if revealed is None:
@@ -201,6 +218,7 @@ RULES: tuple[Callable[[PacketBook], Iterator[str]], ...] = (
     _receiver_opened_first,
     _best_luck_is_announced,
     _chain_sender_had_best_luck,
+    _turn_is_of_the_best_luck,
     _revealed_as_told,
     _amounts_are_fair,
 )

@@ -60,6 +60,7 @@ class Scenario(NamedTuple):
     habits: Habits
     checks: tuple[Check, ...]
     owners: str = ""  # the character of group owners; "" is any
+    relay_times: int = 0  # the rule 接龙 of the groups; 0: none
     course: Callable[[Crowd], Awaitable[None]] = _live
 
 
@@ -117,6 +118,7 @@ SCENARIOS: dict[str, Scenario] = {
         *(40, 8, 20),
         {"chain": 5, "elder": 3, "sleeper": 1},
         (expectations.packets_come_in_chains, expectations.some_packets_are_personal),
+        relay_times=2,
     ),
     "campaign": Scenario(
         Text("一人发给很多人，其中有机器人", "one sender gives to many users, some of them bots"),
@@ -177,6 +179,8 @@ def prepare(
         notice=notice,
         language=language,
     )
+    for group in crowd.groups:
+        group.relay_times = scenario.relay_times
     crowd.context.bank = BankDesk(bank) if bank else None
     return crowd
 

@@ -58,6 +58,7 @@ class Group:
 
     name: str
     member_ids: list[int]  # the first one owns it
+    relay_times: int = 0  # the rule 接龙 of the group; 0: none
     external_id: str = field(default_factory=lambda: f"sim-{secrets.token_hex(8)}")  # a new group in each run
     group_id: int = 0  # given by the server
 

@@ -66,6 +66,8 @@ async def _put_group(crowd: Crowd, group: Group) -> None:
         crowd.witness.streams.allow(user_id, group.group_id)
     sync = partial(crowd.backend.sync_members, group.group_id, now_ms(), group.member_ids)
     await patiently(sync, PATIENCE_S)
+    if group.relay_times:
+        await patiently(partial(crowd.backend.set_relay, group.group_id, group.relay_times), PATIENCE_S)
 
 
 async def live(crowd: Crowd) -> None:

@@ -77,8 +77,15 @@ class User:
                 self.tasks.start(friends.come_by(self, friends.link_in(text), self.respond()))
             case messages.PacketFinished(best_user_id=self.user_id):
                 self.context.show_finish(push)
-                if self._rng.random() < self.character.continues_chain and not self.stopped.is_set():
+                if self._continues_chain():
                     self.tasks.start(self._continue_chain(push, Random(self._rng.randrange(SEEDS))))
+            case messages.RelayPosted(user_id=self.user_id):
+                if self._continues_chain():
+                    self.tasks.start(self._follow_relay(push, Random(self._rng.randrange(SEEDS))))
+
+    def _continues_chain(self) -> bool:
+        """Whether this user, who had the best luck, sends the next packet."""
+        return self._rng.random() < self.character.continues_chain and not self.stopped.is_set()
 
     def _meet(self, push: messages.PacketPosted) -> None:
         response = self.respond()
@@ -143,13 +150,20 @@ class User:
             self.context.witness.record_page(self.user_id, packet_id, shown.page)
 
     async def _continue_chain(self, finished: messages.PacketFinished, rng: Random) -> None:
-        """The user with the best luck sends the next packet (接龙)."""
+        """The user with the best luck sends the next packet (接龙); where the server reminds, they wait."""
         group = next((one for one in self.groups if one.group_id == finished.stream_id), None)
-        if group is not None:
+        if group is not None and not group.relay_times:
             await asyncio.sleep(self.character.reaction.draw_s(rng))
             order = _draw_lucky(self.character.giving, self.user_id, group, rng)
             packet_id = await self.send(order, rng)
             self.context.witness.record_chain(finished.packet_id, packet_id)
+
+    async def _follow_relay(self, turn: messages.RelayPosted, rng: Random) -> None:
+        """Send the packet that the server reminds this user of."""
+        await asyncio.sleep(self.character.reaction.draw_s(rng))
+        order = Order(self.user_id, "lucky", turn.stream_id, turn.amount_fen, turn.shares)
+        packet_id = await self.send(order, rng)
+        self.context.witness.record_chain(turn.packet_id, packet_id)
 
     # --- actions ----------------------------------------------------------------------------------------------
 

@@ -102,6 +102,9 @@ class Witness:
                 self.streams.record_post(user_id, push)
             case messages.ClaimsReminder() | messages.FinishReminder() | messages.RefundReminder():
                 self.streams.record_post(user_id, push)
+            case messages.RelayPosted():
+                self.streams.record_post(user_id, push)
+                self._book(push.packet_id).record_turn(push)
             case messages.PacketPosted():
                 self.streams.record_post(user_id, push)
                 self._book(push.packet_id).posted = push

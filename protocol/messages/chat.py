@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from protocol.messages.base import ID_MAX, NAMES_MAX, Id, Int64, Message, Person, UserId
+from protocol.messages.everyday import RelayPosted
 from protocol.messages.reminders import ClaimsReminder, FinishReminder, RefundReminder
 
 
@@ -241,4 +242,4 @@ class CaughtUp(Message, tag=116):
     stream_id: int
     last_message: int
     reload: bool
-    messages: list[TextPosted | PacketPosted | ClaimsReminder | FinishReminder | RefundReminder]
+    messages: list[TextPosted | PacketPosted | ClaimsReminder | FinishReminder | RefundReminder | RelayPosted]

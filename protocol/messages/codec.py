@@ -85,6 +85,8 @@ REQUESTS: Final[dict[type[Message], type[Message]]] = {
     everyday.SayWords: everyday.WordsSaid,
     everyday.GetScheduled: everyday.ScheduledPackets,
     everyday.CancelScheduled: everyday.ScheduledCancelled,
+    everyday.SetRelay: everyday.RelaySet,
+    everyday.GetRelay: everyday.RelayShown,
     people.PutUsers: people.UsersPut,
     people.BanUser: people.UserBanned,
     people.RevokeTokens: people.TokensRevoked,
@@ -107,6 +109,7 @@ PUSHES: Final[tuple[type[Message], ...]] = (
     reminders.ClaimsReminder,
     reminders.FinishReminder,
     reminders.RefundReminder,
+    everyday.RelayPosted,
 )
 FROM_CLIENT: Final[tuple[type[Message], ...]] = (*REQUESTS, connection.Pong)
 FROM_SERVER: Final[tuple[type[Message], ...]] = (

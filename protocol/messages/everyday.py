@@ -1,4 +1,4 @@
-"""Packets for everyday chats: features of clients that know their kinds, words of packets, packets for later."""
+"""Packets for everyday chats: features of clients that know them, words, packets for later, the relay of groups."""
 
 from __future__ import annotations
 
@@ -6,23 +6,30 @@ from typing import Final
 
 import msgspec
 
-from protocol.messages.base import Id, Message
+from protocol.messages.base import Id, Int64, Message
 
 __all__ = [
     "EXCLUSIVE",
     "PASSWORD",
+    "RELAY",
     "CancelScheduled",
+    "GetRelay",
     "GetScheduled",
+    "RelayPosted",
+    "RelaySet",
+    "RelayShown",
     "SayWords",
     "ScheduledCancelled",
     "ScheduledLine",
     "ScheduledPackets",
+    "SetRelay",
     "WordsSaid",
 ]
 
 # Features: the client knows packets of this kind, which others get as texts.
 EXCLUSIVE: Final = "exclusive"
 PASSWORD: Final = "password"  # not a password of anyone
+RELAY: Final = "relay"  # the client reads RelayPosted
 
 
 class SayWords(Message, tag=75):
@@ -76,3 +83,44 @@ class ScheduledCancelled(Message, tag=177):
 
     packet_id: int
     refunded_fen: int
+
+
+class SetRelay(Message, tag=78):
+    """Owner only, or the chat backend: after a lucky packet here the user with the best luck is reminded to send
+    the next one, with `times` (1 to 3) times the best share. 0: no such rule.
+    """
+
+    group_id: Id
+    times: Int64
+
+
+class RelaySet(Message, tag=178):
+    group_id: int
+    times: int
+
+
+class GetRelay(Message, tag=79):
+    """The rule of a group that I am in; the chat backend may ask of any group."""
+
+    group_id: Id
+
+
+class RelayShown(Message, tag=179):
+    group_id: int
+    times: int
+
+
+class RelayPosted(Message, tag=89):
+    """Push in a group with the rule: `packet_id` is over, and `user_id`, who had the best luck, is next.
+
+    The next packet is to have `shares` shares and `amount_fen` in all, `times` times the best share.
+    """
+
+    stream_id: int
+    message: int
+    at_ms: int
+    packet_id: int
+    user_id: int
+    times: int
+    amount_fen: int
+    shares: int

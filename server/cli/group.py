@@ -13,7 +13,7 @@ from client_sim.sdk.errors import NoSuchGroup
 from protocol import messages
 from server.cli.shared.answers import DEFAULT, ServerOptions, show_answer
 from server.cli.shared.as_backend import AS_BACKEND, BackendOptions, Create, as_backend, known
-from server.cli.shared.numbers import Count, Id, Version
+from server.cli.shared.numbers import Count, Id, RelayTimes, Version
 from server.cli.shared.resources import CommandFailed
 from server.cli.shared.users import User, Users, ids_of_lines
 from server.cli.shared.words import FilePath, Text
@@ -105,6 +105,35 @@ def delete(external_id: Text, /, *, server: BackendOptions = AS_BACKEND) -> int:
             raise CommandFailed(
                 f"the server knows no group {external_id!r}: is it the id in your chat app?"
             ) from None
+
+    print(as_backend(work, server))
+    return 0
+
+
+@group_cli.command
+def relay(
+    group_id: Id,
+    times: RelayTimes | None = None,
+    /,
+    *,
+    server: BackendOptions = AS_BACKEND,
+) -> int:
+    """Set or show the relay of a group: the best luck of a lucky packet is reminded to send the next one.
+
+    No money moves by itself.
+
+    Example: hongbao group relay 251234567890123456 2
+
+    Parameters
+    ----------
+    times
+        the next packet is to have so many times the best share (1 to 3; 0: no relay; default: show it)
+    """
+
+    async def work(backend: Client) -> int:
+        if times is not None:
+            await backend.set_relay(group_id, times)
+        return await backend.relay(group_id)
 
     print(as_backend(work, server))
     return 0

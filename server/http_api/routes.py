@@ -82,6 +82,8 @@ def _groups() -> Iterator[Route]:
     yield Route("PUT", group, on.put, groups.GroupPutReply, groups.GroupBody)
     yield Route("GET", group, on.get, groups.GroupReply)
     yield Route("DELETE", group, on.delete, groups.GroupDeletedReply)
+    yield Route("PUT", f"{group}/relay", on.put_relay, groups.RelayReply, groups.RelayBody)
+    yield Route("GET", f"{group}/relay", on.get_relay, groups.RelayReply)
     yield Route("GET", members, on.members, groups.MemberPageReply, query=PageQuery)
     yield Route("PUT", members, on.sync, changed, groups.MembersSyncBody, body_bytes_max=LIST_BYTES_MAX)
     yield Route("POST", members, on.change, changed, groups.MembersChangeBody)

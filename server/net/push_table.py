@@ -85,6 +85,7 @@ PUSHES: dict[type[events.Event], Push] = {
     events.ClaimsPost: Push(_reminder, can_wait=True, feature=messages.REMINDERS),
     events.FinishPost: Push(_reminder, can_wait=True, feature=messages.REMINDERS),
     events.RefundPost: Push(_reminder, can_wait=True, feature=messages.REMINDERS),
+    events.RelayPost: Push(_reminder, can_wait=True, feature=messages.RELAY),
     events.Claimed: Push(_claimed, can_wait=True),
     events.Finished: Push(_finished, can_wait=True),
     events.Refunded: Push(_refunded, can_wait=True),

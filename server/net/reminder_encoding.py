@@ -17,6 +17,8 @@ def feature_of(event: events.Posted) -> str:
     """What a client must know to read a post as what it is; "": all do, and others get a text in its place."""
     if isinstance(event, events.PacketPost):
         return event.terms.kind.row.feature
+    if isinstance(event, events.RelayPost):
+        return messages.RELAY
     return "" if isinstance(event, events.TextPost) else messages.REMINDERS
 
 
@@ -47,7 +49,7 @@ def packet_posted(event: events.PacketPost) -> messages.PacketPosted:
 
 def reminder(
     event: events.Reminder,
-) -> messages.ClaimsReminder | messages.FinishReminder | messages.RefundReminder:
+) -> messages.ClaimsReminder | messages.FinishReminder | messages.RefundReminder | messages.RelayPosted:
     """A reminder as a client with the feature reads it."""
     place = event.stream_id, event.message, event.at_ms, event.terms.packet_id
     match event:
@@ -59,6 +61,8 @@ def reminder(
             return messages.FinishReminder(0, *place, terms.shares, took_ms, *luck)
         case events.RefundPost(refunded_fen=refunded_fen):
             return messages.RefundReminder(0, *place, refunded_fen)
+        case events.RelayPost(user_id=user_id, times=times, amount_fen=amount_fen, terms=terms):
+            return messages.RelayPosted(0, *place, user_id, times, amount_fen, terms.shares)
 
 
 def caught_up(
@@ -69,6 +73,7 @@ def caught_up(
     | messages.ClaimsReminder
     | messages.FinishReminder
     | messages.RefundReminder
+    | messages.RelayPosted
 ):
     """A post that was caught up on looks just like the push that was missed, if the client knows the kind."""
     if isinstance(event, events.TextPost):
@@ -76,7 +81,7 @@ def caught_up(
     if isinstance(event, events.PacketPost):
         feature = feature_of(event)
         return packet_posted(event) if not feature or feature in features else packet_as_text(event)
-    if messages.REMINDERS in features:
+    if feature_of(event) in features:
         return reminder(event)
     return messages.TextPosted(0, event.stream_id, event.message, BACKEND, event.at_ms, _text(event, money))
 
@@ -91,3 +96,5 @@ def _text(event: events.Reminder, money: MoneyWords) -> str:
         case events.RefundPost(refunded_fen=refunded_fen, terms=terms, at_ms=at_ms):
             text = Text.REMIND_CANCEL if at_ms < terms.created_at_ms else Text.REMIND_REFUND  # before its time
             return say(LANGUAGE, text, {"left": refunded_fen}, money)
+        case events.RelayPost(user_id=user_id, amount_fen=amount_fen):
+            return say(LANGUAGE, Text.REMIND_RELAY, {"n": user_id, "amount": amount_fen}, money)

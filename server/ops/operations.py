@@ -11,9 +11,10 @@ from server.config import OpsSection
 from server.ops.audit_runs import AuditRuns
 from server.ops.health import Health, health
 from server.ops.operator_sockets import OperatorSockets
+from server.ops.samples.campaign_reports import open_campaigns
 from server.ops.samples.observer import ObservedParts, Observer
 from server.ops.samples.periodic_query import PeriodicQuery
-from server.ops.samples.sample import Figures, Sample
+from server.ops.samples.sample import CampaignReportLine, Figures, Sample
 from server.ops.samples.sampler import Sampler
 from server.ops.socket.arguments import no_arguments
 from server.ops.socket.book_commands import book_commands
@@ -69,9 +70,10 @@ class Operations:
         if supervisor_pid is not None:
             runs["sample"] = self._sample
         table = command_table(runs, {"sample": SAMPLE})
-        self._sockets = OperatorSockets(
-            config, table, self.sampler, self._health_now, money, supervisor_pid=supervisor_pid
-        )
+        about = config, table, self.sampler, self._health_now, money
+        self._sockets = OperatorSockets(*about, supervisor_pid=supervisor_pid, campaigns=self._open_campaigns)
+        campaigns = parts.services.campaigns
+        self._campaigns = PeriodicQuery(lambda: open_campaigns(campaigns), now_s, lambda: self._sockets.has_viewers)
 
     def _runs(self, parts: ObservedParts, actions: AdminActions, now_ms: Callable[[], int]) -> dict[str, Run]:
         commands = Commands(
@@ -102,7 +104,8 @@ class Operations:
 
     def loops(self) -> dict[str, Loop]:
         """The background loops by name, to be supervised, once the stores are open."""
-        return {"samples": self.sampler.run, "figures": self._figures.run, **self._sockets.loops()}
+        queries = {"figures": self._figures.run, "campaign_reports": self._campaigns.run}
+        return {"samples": self.sampler.run, **queries, **self._sockets.loops()}
 
     async def close(self) -> None:
         """Stop answering."""
@@ -117,6 +120,10 @@ class Operations:
     async def _sample(self, words: list[str]) -> Answer:
         no_arguments(words)
         return {"sample": self.sampler.now()}
+
+    def _open_campaigns(self) -> tuple[CampaignReportLine, ...]:
+        """What open campaigns have spent, some seconds ago; nothing before a dashboard is open in a browser."""
+        return self._campaigns.figures or ()
 
     def _health_now(self) -> Health:
         """As of this moment, without the cost of a whole sample: any HTTP client may request it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from protocol.money_unit import MoneyUnit
 from server.config import OpsSection
 from server.net.addresses import host_and_port
 from server.ops.health import Health
-from server.ops.samples.sample import WorkerRow
+from server.ops.samples.sample import CampaignReportLine, WorkerRow
 from server.ops.samples.sampler import Sampler
 from server.ops.socket.status_socket import Command, StatusSocket
 from server.services.runtime.supervised import Loop
@@ -39,9 +39,13 @@ class OperatorSockets:
         *,
         supervisor_pid: int | None = None,
         workers: Callable[[], list[WorkerRow]] = list,
+        campaigns: Callable[[], Sequence[CampaignReportLine]] = tuple,
     ) -> None:
-        """`health`: of now. `supervisor_pid`: of a worker's supervisor. `workers`: those of a supervisor."""
-        self._config = config
+        """`health`: of now. `supervisor_pid`: of a worker's supervisor. `workers`: those of a supervisor.
+
+        `campaigns`: what open ones have spent, for the dashboard; a supervisor has none.
+        """
+        self._config, self._campaigns = config, campaigns
         self._sampler, self._health, self._money, self._workers = sampler, health, money, workers
         self._status = StatusSocket(table, config.change_uids, supervisor_pid=supervisor_pid)
         self._http: Http | None = None
@@ -61,6 +65,11 @@ class OperatorSockets:
         if self._config.http:
             await self._open_http()
 
+    @property
+    def has_viewers(self) -> bool:
+        """A dashboard is open in a browser."""
+        return self._dashboard is not None and self._dashboard.clients > 0
+
     def loops(self) -> dict[str, Loop]:
         """The background loops by name, to be supervised."""
         return {} if self._dashboard is None else {"dashboard": self._dashboard.run}
@@ -78,7 +87,7 @@ class OperatorSockets:
         from server.ops.metrics import Metrics
 
         host, port = host_and_port(self._config.http)
-        dashboard = Dashboard(self._sampler, self._health, version(), self._money, self._workers)
+        dashboard = Dashboard(self._sampler, self._health, version(), self._money, self._workers, self._campaigns)
         metrics = Metrics(self._sampler, version(), self._money, self._workers)
         http = Http(self._health, metrics, dashboard.routes(), {host, *self._config.http_names})
         try:

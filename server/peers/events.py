@@ -28,6 +28,7 @@ SHARED: Final[tuple[type[events.Event], ...]] = (
     events.ClaimsPost,
     events.FinishPost,
     events.RefundPost,
+    events.RelayPost,
     events.Claimed,
     events.Finished,
     events.Refunded,

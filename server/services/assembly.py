@@ -139,7 +139,7 @@ class Services:
         self.names = NameService(stores.users, limits, self_service=self_service)
         self.people = PeopleService(stores.users, self.names, self.passes, self.changes, now_ms, bus)
         self.standing = StandingService(stores.users, self.changes, limits, bus)
-        self._posts = PostReader(stores.outbox, stores.packets)
+        self._posts = PostReader(stores.outbox, stores.packets, stores.relays)
         self.messages = MessageService(stores.messages, self._posts, self.groups, self.reads, limits, now_ms, bus)
 
     def _make_claims(self) -> None:
@@ -172,7 +172,8 @@ class Services:
         replies = AwaitedReplies(lives, self.opens, bus)
         self.on_behalf = OnBehalfService(self.opens, replies, now_ms)
         chat = replies, self.groups, limits, clock, bus
-        self.everyday = EverydayServices(stores, lives, self.opens, *chat, self._seed_keys, self._is_time_known)
+        self_service, known = self._config.chat.self_service, (self._seed_keys, self._is_time_known)
+        self.everyday = EverydayServices(stores, lives, self.opens, *chat, *known, self_service=self_service)
         claims = CreditedClaims(stores.settlement), WonShares(stores.packets, stores.leases)
         self.pages = PageService(self.opens, replies, self.names, self.groups, *claims, now_ms, words, limits)
         self.pass_on = PassOnService(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from server.ops.samples.campaign_reports import open_campaigns
 from tests.campaigns.conftest import SPONSOR, SPONSOR_FEN, Festival, Settled, Sql, budget_of, closed
 from tests.conftest import Connect, Server
 
@@ -38,3 +39,28 @@ async def test_win_is_settled_and_the_rest_returns_once(
         await server.app.services.campaigns.loop.round()
     assert await fen_of(sql, SPONSOR) == SPONSOR_FEN - won_fen
     await festival.assert_books_balance()
+
+
+async def test_dashboard_has_open_campaigns_with_what_they_have_spent(
+    server: Server, connect: Connect, festival: Festival, settled: Settled
+) -> None:
+    campaigns = server.app.services.campaigns
+    first, second = await festival.campaign(100), await festival.campaign(10)
+    shaken = await festival.shake_until(await connect(server, 11), first)
+    assert shaken.win is not None
+    await settled()
+    newest, spent = await open_campaigns(campaigns)
+    assert (newest.campaign, newest.won_fen, newest.cost_per_winner_fen) == (str(second), 0, None)
+    assert (spent.campaign, spent.sponsor, spent.state) == (str(first), "某超市", "running")
+    assert (spent.won_shares, spent.left_shares, spent.winners) == (1, 99, 1)
+    won_fen = shaken.win.amount_fen
+    assert (spent.won_fen, spent.left_fen, spent.cost_per_winner_fen) == (
+        won_fen,
+        budget_of(100) - won_fen,
+        won_fen,
+    )
+    assert [(one.won_shares, one.won_fen) for one in spent.hours if one.won_shares] == [(1, won_fen)]
+    for campaign_id in (first, second):
+        await festival.backend.end_campaign(campaign_id)
+        await closed(festival, campaign_id)
+    assert await open_campaigns(campaigns) == ()

@@ -20,6 +20,7 @@ from protocol.messages import (
     PacketFinished,
     PacketPosted,
     PacketSent,
+    RelayPosted,
     Revealed,
     TextPosted,
 )
@@ -35,6 +36,7 @@ ORDER = Order(LIN, "lucky", GROUP, TOTAL_FEN, 3)
 SENT = PacketSent(1, PACKET, TOTAL_FEN, COMMITMENT, 99)
 POSTED = PacketPosted(0, GROUP, 1, LIN, 5, PACKET, "lucky", 3, "", COMMITMENT, 99)
 FINISHED = PacketFinished(0, PACKET, GROUP, 3, 1500, (LIN, WEI, MEI)[BEST], LUCKY[BEST])
+TURN = RelayPosted(0, GROUP, 2, 7, PACKET, FINISHED.best_user_id, 2, 2 * LUCKY[BEST], 3)
 CLAIMS = [ClaimLine(index, (LIN, WEI, MEI)[index], LUCKY[index], 7) for index in range(3)]
 REVEALED = Revealed(
     1, PACKET, "lucky", "finished", LIN, TOTAL_FEN, 3, 20_000, COMMITMENT, SEED, BEST, CLAIMS, share_fen_min=1
@@ -69,6 +71,8 @@ def test_honest_run_has_no_contradictions(witness: Witness) -> None:
     tell_all(witness)
     witness.record_open(WEI, won(1, LUCKY[1], "claimed"), 1.0)
     witness.record_push(LIN, FINISHED)
+    for user_id in (LIN, WEI):
+        witness.record_push(user_id, TURN)
     witness.record_reveal(REVEALED)
     witness.record_foreign_open(STRANGER, Opened(1, PACKET, "not_allowed"))
     assert witness.contradictions() == []
@@ -130,6 +134,17 @@ def finishes(**changes: object) -> Telling:
     return tell
 
 
+def turns(**changes: object) -> Telling:
+    """Lin is told this turn, all others the right one."""
+
+    def tell(witness: Witness) -> None:
+        tell_all(witness)
+        for user_id, push in ((LIN, FINISHED), (WEI, TURN), (LIN, msgspec.structs.replace(TURN, **changes))):
+            witness.record_push(user_id, push)
+
+    return tell
+
+
 LIES: dict[str, tuple[Telling, str]] = {
     "won twice": (opens((WEI, won(0, 5)), (WEI, won(0, 5))), "won twice"),
     "claimed another amount": (opens((WEI, won(0, 5)), (WEI, won(0, 6, "claimed"))), "first and"),
@@ -160,6 +175,9 @@ LIES: dict[str, tuple[Telling, str]] = {
     "a post to a stranger": (on_event(POSTED, STRANGER), "not theirs"),
     "a post twice": (on_event(POSTED), "received 1 instead of 2"),
     "a post left out": (on_event(TextPosted(0, GROUP, 3, LIN, 5, "…")), "received 3 instead of 2"),
+    "a turn of another user": (turns(user_id=STRANGER), f"the next turn is of user {STRANGER}"),
+    "a turn of more than the rule": (turns(amount_fen=TURN.amount_fen + 1), "more than 2 times the best share"),
+    "two turns after a packet": (turns(shares=2), "its turn was told as"),
     "one packet for two sends": (lambda witness: witness.record_send(ORDER, SENT), "two sends got the same packet"),
     "what a scenario expects": (lambda witness: witness.expect(False, "rain"), "not as expected: rain"),
 }

@@ -22,6 +22,7 @@ SIMULATED: dict[str, type] = {
 
 NOT_SIMULATED_STORES = {
     "database": "connections and migrations: the lines of the simulator stand for them",
+    "relays": "no group of the worlds has the rule",
     "resends": "users of the worlds do not send a packet again",
     "records": "users of the worlds do not read their records",
     "bank_statements": "a world ends before the first statement of its bank",

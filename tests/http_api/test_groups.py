@@ -137,3 +137,17 @@ async def test_chat_of_two_users_is_one_chat(api: Api) -> None:
     assert one == other
     same = await api("PUT", "/v1/chats/1/1")
     assert (same.status, same.code) == (422, "bad_target")
+
+
+async def test_relay_of_a_group_is_put_and_shown(api: Api, server: Server, connect: Connect) -> None:
+    made = await api.ok("PUT", "/v1/groups/g", {"name": "G", "owner_id": "7"})
+    await api.ok("PUT", "/v1/groups/g/members/7", {"version": 1})
+    shown = {"group": "g", "group_id": made["group_id"]}
+    assert await api.ok("GET", "/v1/groups/g/relay") == {**shown, "times": 0}
+    assert await api.ok("PUT", "/v1/groups/g/relay", {"times": 3}) == {**shown, "times": 3}
+    assert await api.ok("GET", "/v1/groups/g/relay") == {**shown, "times": 3}
+    assert await (await connect(server, 7)).relay(int(made["group_id"])) == 3
+    assert (await api("PUT", "/v1/groups/g/relay", {"times": 4})).code == "bad_request"
+    assert (await api("PUT", "/v1/groups/none/relay", {"times": 1})).code == "no_such_group"
+    await api.ok("DELETE", "/v1/groups/g")
+    assert (await api("GET", "/v1/groups/g/relay")).code == "no_such_group"

@@ -16,6 +16,7 @@ WALLETS_SQL = "storage/postgres/money/wallets.sql"
 SETTLEMENT_SQL, BOOKS_SQL = "storage/postgres/money/settlement.sql", "storage/postgres/migrations/0001_books.sql"
 SENDS, SENDS_STORE = "server/services/packets/send.py", "storage/postgres/packets/sends.py"
 AUDIT, HUB = "server/services/money/audit.py", "server/net/hub.py"
+PUSH_TABLE = "server/net/push_table.py"
 SEEDS, SEED_SERVICE = "server/core/seeds.py", "server/services/seeds/service.py"
 SEED_AUDIT, SEALING = "server/services/money/seed_audit.py", "server/services/seeds/seals.py"
 SEED_STORE, AUDIT_SQL = "storage/postgres/packets/seed_trees.py", "storage/postgres/money/audit.sql"
@@ -74,6 +75,8 @@ T_KEPT_SEEDS = "tests/client_sim/test_kept_seeds.py::test_"
 T_PACKET_REQUEST = "tests/core/test_packet_request.py::test_"
 WORDS, WORDS_STORE = "server/services/everyday/words.py", "storage/postgres/packets/words.py"
 WORDS_SQL, T_WORDS = "storage/postgres/packets/words.sql", "tests/services/test_words.py::test_"
+T_RELAY = "tests/services/test_relay.py::test_"
+T_CHAT_EVERYDAY = "tests/server/test_chat_everyday.py::test_"
 T_SCHEDULED, SCHEDULED_SQL = "tests/services/test_scheduled.py::test_", "storage/postgres/packets/scheduled.sql"
 T_EXCLUSIVE = "tests/services/test_exclusive.py::test_"
 T_RECORDS = "tests/services/test_records.py::test_"
@@ -786,7 +789,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "clients meet a kind of packet that they do not know",
         "features",
-        HUB,
+        PUSH_TABLE,
         "made = self.messages if is_known or self.instead is None else self.instead",
         "made = self.messages if is_known or self.instead is not None else self.instead",
         (T_EXCLUSIVE + "client_without_the_feature_gets_a_text_in_its_place",),
@@ -886,6 +889,70 @@ MUTATIONS: tuple[Mutation, ...] = (
         'row.words or "", row.send_at_ms or 0)',
         'row.words or "", 0)',
         (T_SCHEDULED + "same_key_is_one_packet_also_after_its_time_and_with_another_time_refused",),
+    ),
+    Mutation(
+        "a form that sends at once what is to wait for its time",
+        "scheduled",
+        "client_sim/chat/screens/send_form.py",
+        "(await self._order())._replace(send_at_ms=send_at_ms)",
+        "await self._order()",
+        (T_CHAT_EVERYDAY + "form_schedules_a_packet_and_its_page_cancels_it",),
+    ),
+    Mutation(
+        "a packet is cancelled at the first press",
+        "scheduled",
+        "client_sim/chat/screens/everyday/scheduled_page.py",
+        "if self._confirmed != marked:",
+        "if not marked:",
+        (T_CHAT_EVERYDAY + "form_schedules_a_packet_and_its_page_cancels_it",),
+    ),
+    Mutation(
+        "a user who left the group has the next turn there",
+        "relay",
+        SETTLEMENT_SQL,
+        "m.user_id = lucky.user_id AND m.left_at_ms IS NULL",
+        "m.user_id = lucky.user_id",
+        (T_RELAY + "member_who_left_before_the_credit_gets_no_turn",),
+    ),
+    Mutation(
+        "a turn in another group than the one that the packet was sent to",
+        "relay",
+        SETTLEMENT_SQL,
+        "ORDER BY g.group_id <> told_in, g.group_id LIMIT 1",
+        "ORDER BY g.group_id DESC LIMIT 1",
+        (T_RELAY + "packet_in_two_groups_with_a_relay_has_one_turn_where_it_was_sent",),
+    ),
+    Mutation(
+        "a turn that is recorded and not posted",
+        "outbox",
+        SETTLEMENT_SQL,
+        "        UNION ALL SELECT group_id, 4, packet_id FROM relayed\n",
+        "",
+        (T_RELAY + "turn_is_recorded_with_the_best_luck_and_posted_behind_the_finish",),
+    ),
+    Mutation(
+        "any member sets the relay of a group",
+        "I7",
+        "server/services/everyday/relay.py",
+        "self._groups.owned_by(user_id, group_id)",
+        "self._groups.seen_by(user_id, group_id)",
+        (T_RELAY + "owner_and_backend_set_the_relay_and_others_do_not",),
+    ),
+    Mutation(
+        "an owner sets the relay where the chat backend decides",
+        "I7",
+        "server/services/everyday/relay.py",
+        "if not self._self_service:",
+        "if not times:",
+        (T_RELAY + "without_self_service_the_backend_alone_sets_the_relay",),
+    ),
+    Mutation(
+        "the next packet of a relay is larger than its shares can hold",
+        "I4",
+        "server/core/everyday/relay.py",
+        "return min(max(best_fen * times, terms.shares * low_fen), terms.shares * high_fen)",
+        "return max(best_fen * times, terms.shares * low_fen)",
+        ("tests/core/test_relay.py::test_next_packet_is_never_too_large_for_its_shares",),
     ),
     Mutation(
         "a password packet is opened without its words",
@@ -1746,7 +1813,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a push before the welcome is older than it",
         "newest balance",
-        HUB,
+        PUSH_TABLE,
         "can_wait=True, in_welcome=True)",
         "can_wait=True)",
         (T_HUB + "connection_before_its_welcome_gets_the_balance_in_the_welcome",),
@@ -2129,7 +2196,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "features are ignored",
         "features",
         "server/net/reminder_encoding.py",
-        "if messages.REMINDERS in features:",
+        "if feature_of(event) in features:",
         "if True:",
         (T_OUTBOX + "client_without_the_feature_reads_reminders_as_texts",),
     ),

@@ -110,6 +110,21 @@ def test_hot_packets_use_bounded_memory_for_many_packets() -> None:
     assert sum(len(second) for second in hot_packets._seconds) == 1_000
 
 
+async def test_periodic_query_that_is_not_wanted_asks_nothing(clock: Clock) -> None:
+    asked: list[float] = []
+
+    async def query() -> int:
+        asked.append(clock.s)
+        return len(asked)
+
+    periodic = PeriodicQuery(query, clock.now_s, lambda: clock.s >= 10)
+    clock.stop_after = 3
+    with suppress(asyncio.CancelledError):
+        await periodic.run()
+    assert asked == [10.0, 15.0]
+    assert periodic.figures == 2
+
+
 async def test_periodic_query_keeps_its_last_result_and_pauses_longer_after_a_slow_query(clock: Clock) -> None:
     answers: list[Figures | StoreUnavailable] = [Figures(1), StoreUnavailable("away"), Figures(3)]
     took_s = [0.1, 2.0, 0.5]

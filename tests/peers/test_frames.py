@@ -54,6 +54,7 @@ def test_every_shared_event_survives_the_way(kind: type[events.Event]) -> None:
         events.ClaimsPost: events.ClaimsPost(5, 3, 1_800_000_000_000, terms, [CLAIM]),
         events.FinishPost: events.FinishPost(10**18, 3, 1_800_000_000_000, terms, 1_500, CLAIM),
         events.RefundPost: events.RefundPost(5, 3, 1_800_000_000_000, terms, 30),
+        events.RelayPost: events.RelayPost(10**18, 4, 1_800_000_000_000, terms, 5, 2, 688),
         events.Claimed: events.Claimed(terms, [CLAIM]),
         events.Finished: events.Finished(terms, 10**18, 1_500, None),
         events.Refunded: events.Refunded(10**18, 5, 30),

@@ -76,6 +76,16 @@ async def test_every_server_makes_ids_of_its_own_node(trio: list[Server]) -> Non
     assert {one.app.services._ids._node for one in trio} == {0, 1, 2}
 
 
+async def test_members_at_every_server_are_told_whose_turn_it_is(trio: list[Server], connect: Connect) -> None:
+    party = await make_party(trio, connect, 3)
+    await party.users[0].set_relay(party.group, 1)
+    packet_id = await party.lucky(1, 500)
+    await party.users[1].open(packet_id)
+    for one in party.users:
+        turn = await pushed(one, messages.RelayPosted)
+        assert (turn.packet_id, turn.user_id, turn.amount_fen) == (packet_id, party.users[1].user_id, 500)
+
+
 async def test_one_server_decides_for_users_of_all(
     trio: list[Server], connect: Connect, books_balance: BooksBalance
 ) -> None:

@@ -1,11 +1,17 @@
-"""The terminal client with packets for everyday chats: exclusive ones, and those with words."""
+"""The terminal client with packets for everyday chats: exclusive ones, words, the relay, packets for later."""
 
 from __future__ import annotations
 
+import asyncio
+import time
+
 from client_sim.sdk.client import Client
 from client_sim.sdk.names import user_id_of
+from protocol import messages
 from tests.conftest import Connect, Server
 from tests.server.test_chat import ME, OTHER, chat, family, find_in_order, last_packet, plain
+from tests.server.test_chat_keys import A_MOMENT_S
+from tests.services.test_membership import first_push
 from tests.terminal import Terminal
 
 
@@ -87,6 +93,82 @@ async def test_plain_chat_sends_and_opens_exclusive_packets_and_packets_with_wor
     assert (err, code) == ("", 0)
 
 
+async def test_card_shows_whose_turn_it_is_and_a_key_opens_the_form_filled_in(
+    server: Server, backend: Client, connect: Connect
+) -> None:
+    other, group_id = await family(backend, connect, server)
+    await other.set_relay(group_id, 2)
+    async with Terminal(chat(server, ME, "--group", str(group_id), "--lang", "zh"), rows=32) as screen:
+        await screen.see("● 在线", "零钱 100.00元")
+        await other.send_packet("lucky", group_id, 500, 1)
+        await screen.see("拼手气红包 · 1个")
+        screen.press("enter")
+        await screen.see("拆红包")
+        screen.press("enter")
+        await screen.see("5.00")
+        screen.press("esc")
+        await screen.see(f"接龙 · {ME} 10.00元", "轮到你发下一个红包，10.00元，按 F6", "零钱 105.00元")
+        screen.press("f6")
+        await screen.see("塞钱进红包", "总金额        10.00", "红包个数      1", "共10.00元")
+        screen.press("esc")
+        await screen.see_no_more("塞钱进红包")
+        await screen.see("零钱 105.00元")  # no money moves by itself
+        screen.press("f6")
+        await screen.see("塞钱进红包", "共10.00元")
+        screen.press("enter")
+        await screen.see("零钱 95.00元")
+        assert (await other.open(await last_packet(other, group_id))).amount_fen == 1_000
+        screen.press("f6")
+        await screen.see("现在没有轮到你接龙")
+
+
+async def test_reminder_of_a_user_who_was_away_is_on_the_card_at_the_next_start(
+    server: Server, backend: Client, connect: Connect
+) -> None:
+    other, group_id = await family(backend, connect, server)
+    await other.set_relay(group_id, 1)
+    me = await connect(server, user_id_of(ME))
+    await me.open((await other.send_packet("lucky", group_id, 300, 1)).packet_id)
+    await first_push(other, messages.RelayPosted)
+    await me.close()
+    async with Terminal(chat(server, ME, "--group", str(group_id), "--lang", "en"), rows=32) as screen:
+        await screen.see("● online", f"next: {ME}, ¥3.00", "you are next, ¥3.00; press F6")
+        screen.type("/next")
+        await screen.see("Put money in", "total         3.00", "¥3.00 in all")
+
+
+async def test_plain_chat_sets_shows_and_follows_the_relay(
+    server: Server, backend: Client, connect: Connect
+) -> None:
+    other, group_id = await family(backend, connect, server)
+    packet_id = (await other.send_packet("lucky", group_id, 300, 1)).packet_id
+    me = user_id_of(ME)
+    out, err, code = await plain(
+        chat(server, ME, "--group", str(group_id)),
+        *("/wait loaded", "/relay", "/relay 2", "/next", "/new ours", "/relay 3", "/relay off", "/relay 4"),
+        f"/go {group_id}",
+    )
+    for pattern in (
+        rf"relay group={group_id} times=0",
+        r"refused name=not_owner temporary=no detail=.*",
+        r"bad why=no_turn verb=next text=\"\"",
+        r"relay group=\d+ times=3",
+        r"relay group=\d+ times=0",
+        r"bad why=not_understood verb=relay text=4",
+    ):
+        find_in_order([pattern], out)
+    assert (err, code) == ("", 0)
+    await other.set_relay(group_id, 3)
+    out, err, code = await plain(
+        chat(server, ME, "--group", str(group_id)), "/wait loaded", "/open", "/wait turn", "/next"
+    )
+    turn = (
+        rf"turn group={group_id} message=\d+ packet={packet_id} user={me} name={ME} times=3 amount_fen=900 shares=1"
+    )
+    find_in_order([turn, rf"next packet={packet_id} amount_fen=900 shares=1"], out)
+    assert (err, code) == ("", 0)
+
+
 async def test_plain_chat_schedules_lists_and_cancels_a_packet(
     server: Server, backend: Client, connect: Connect
 ) -> None:
@@ -101,3 +183,63 @@ async def test_plain_chat_schedules_lists_and_cancels_a_packet(
     for why in ("none_scheduled verb=cancel", "only_packets_later verb=at", "not_understood verb=at"):
         assert f"bad why={why}" in out
     assert (err, code) == ("", 0)
+
+
+async def test_form_schedules_a_packet_and_its_page_cancels_it(
+    server: Server, backend: Client, connect: Connect
+) -> None:
+    other, group_id = await family(backend, connect, server)
+    me = await connect(server, user_id_of(ME))
+    async with Terminal(chat(server, ME, "--group", str(group_id), "--lang", "zh"), rows=30) as screen:
+        await screen.see("● 在线", "零钱 100.00元")
+        screen.type("/send")
+        await screen.see("塞钱进红包", "发出时间", "现在，或 20:00")
+        screen.press("8.88", "down", "2", "down", "新年快乐", "down", "25:00", "enter")
+        await screen.see("看不懂「25:00」", "共8.88元")
+        screen.press(*["\x7f"] * 5, "03:04")
+        await screen.see("共8.88元，", "03:04发出", "塞钱，到时发出")
+        screen.press("enter")
+        await screen.see("定时红包，", "03:04发出，8.88元", "零钱 91.12元")
+        (line,) = await me.scheduled()
+        assert (line.total_fen, line.shares, line.greeting, line.target_id) == (888, 2, "新年快乐", group_id)
+        assert await other.catch_up(group_id, 0) == []  # it is not posted yet
+
+        screen.type("/send")
+        await screen.see("F3 定时红包")
+        screen.press("f3")
+        await screen.see("03:04", "拼手气红包", "一家人", "8.88元", "新年快乐", "C 取消红包")
+        await asyncio.sleep(A_MOMENT_S)
+        screen.press("c")
+        await screen.see("再按一次就取消")
+        assert len(await me.scheduled()) == 1
+        screen.press("c")
+        await screen.see("没有定时红包", "零钱 100.00元")
+        assert await me.scheduled() == []
+        screen.press("esc")
+        await screen.see("塞钱进红包")
+        screen.press("esc")
+        await screen.see_no_more("塞钱进红包")
+
+
+async def test_scheduled_page_of_a_command_marks_each_packet_and_follows_changes(
+    server: Server, backend: Client, connect: Connect
+) -> None:
+    _, group_id = await family(backend, connect, server)
+    me = await connect(server, user_id_of(ME))
+    day_ms = 86_400_000
+    now_ms = int(time.time() * 1000)
+    first = await me.send_packet("lucky", group_id, 300, 2, "first", send_at_ms=now_ms + day_ms)
+    second = await me.send_packet("personal", user_id_of(OTHER), 500, 1, "second", send_at_ms=now_ms + 2 * day_ms)
+    async with Terminal(chat(server, ME, "--group", str(group_id), "--lang", "en")) as screen:
+        await screen.see("● online")
+        screen.type("/scheduled")
+        await screen.see("Packets that wait for their time", "lucky packet", "first", "personal packet", OTHER)
+        await asyncio.sleep(A_MOMENT_S)
+        screen.press("c", "down", "c")  # the first press was for another packet
+        await screen.see("press again to cancel")
+        assert [one.packet_id for one in await me.scheduled()] == [first.packet_id, second.packet_id]
+        screen.press("c")
+        await screen.see_no_more("second")
+        assert [one.packet_id for one in await me.scheduled()] == [first.packet_id]
+        await me.cancel_scheduled(first.packet_id)  # at another screen
+        await screen.see("no packet waits for its time")

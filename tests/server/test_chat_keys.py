@@ -30,7 +30,8 @@ async def posts_of(client: Client, group_id: int, least: int = 1) -> list[str]:
             if len(posts) >= least:
                 break
             await asyncio.sleep(0.05)
-    return [post.text if isinstance(post, messages.TextPosted) else post.greeting for post in posts]
+    shown = [post for post in posts if not isinstance(post, messages.RelayPosted)]
+    return [post.text if isinstance(post, messages.TextPosted) else post.greeting for post in shown]
 
 
 async def test_lines_typed_ahead_are_each_handled_once(server: Server, backend: Client, connect: Connect) -> None:

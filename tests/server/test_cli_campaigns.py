@@ -9,8 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from protocol import messages
+from server.cli.campaigns.report import report_of
 from server.cli.campaigns.terms import band_of
 from server.core.campaigns.deck import Band
 from server.process import ServerProcess
@@ -144,6 +147,46 @@ def test_proof_of_a_campaign_that_is_over_is_written_and_verified(data: Path, tm
     checked = here("verify", file)
     assert checked.stdout.splitlines()[-1] == "verify: ok (0 numbers, each once, follow from seed and deck)"
     assert here("verify", campaign_id, "--data", data).stdout == checked.stdout
+
+
+SHOWN = messages.CampaignReportShown(
+    0,
+    messages.CampaignLine(
+        5, "除夕", 888, "招财银行", "", "", "running", 0, 7_200_000, 1000, 0, 0, 5, 1, False, 0, b""
+    ),
+    *(400_000, 300, 100_000, 250, 700, 300_000, 0, 9_000, 5, 0, 2),
+    [messages.HourLine(0, 6_000, 200, 60_000), messages.HourLine(3_600_000, 3_000, 0, 0)],
+)
+
+
+def test_report_has_what_was_left_and_what_a_share_has_cost_hour_by_hour() -> None:
+    made = report_of(SHOWN)
+    assert (made["spent_percent"], made["cost_per_winner_fen"], made["cost_per_share_fen"]) == (25.0, 400, 333)
+    assert list(made)[-1] == "hours"
+    assert made["hours"] == [
+        {
+            "at_ms": 0,
+            "shakes": 6_000,
+            "won_shares": 200,
+            "won_fen": 60_000,
+            "cost_per_share_fen": 300,
+            "left_fen": 340_000,
+        },
+        {
+            "at_ms": 3_600_000,
+            "shakes": 3_000,
+            "won_shares": 0,
+            "won_fen": 0,
+            "cost_per_share_fen": None,
+            "left_fen": 340_000,
+        },
+    ]
+
+
+def test_report_without_wins_names_no_cost() -> None:
+    made = report_of(msgspec.structs.replace(SHOWN, won_shares=0, won_fen=0, winners=0, hours=[]))
+    assert (made["spent_percent"], made["hours"]) == (0.0, [])
+    assert not {"cost_per_winner_fen", "cost_per_share_fen"} & made.keys()
 
 
 REFUSED: dict[str, tuple[tuple[object, ...], str]] = {

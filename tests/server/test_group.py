@@ -57,6 +57,16 @@ def test_group_change_with_an_older_version_changes_nothing(data: Path) -> None:
     assert done(data, "remove", group_id, 1001, "--version", 4) == "joined 0, left 0, members now 1\n"
 
 
+def test_group_relay_is_set_and_shown(data: Path) -> None:
+    group_id = done(data, "put", "room-relay", "一家人").strip()
+    assert done(data, "relay", group_id) == "0\n"
+    assert done(data, "relay", group_id, 2) == "2\n"
+    assert done(data, "relay", group_id) == "2\n"
+    refused = here("group", "relay", group_id, 4, "--data", data)
+    assert refused.code == 2
+    assert done(data, "relay", group_id, 0) == "0\n"
+
+
 def test_group_delete_ends_it_for_good_and_repeated_changes_nothing(data: Path) -> None:
     group_id = done(data, "put", "room-gone", "一家人").strip()
     done(data, "add", group_id, 1001, "--create")

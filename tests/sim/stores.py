@@ -385,6 +385,7 @@ def stores(world: Any) -> Stores:
         "scheduled": SimScheduled(world),
         "seed_trees": SimSeedTrees(world),
         "outbox": SimOutbox(world),
+        "relays": None,
         "wallets": SimWallets(world),
         "settlement": SimSettlement(world, WITH_BEST_LUCK),
         "records": SimpleNamespace(sent=None, received=None),

@@ -107,6 +107,8 @@ FIELDS: dict[str, list[Any]] = {
     "SayWords": [GROUP, "words"],
     "GetScheduled": [],
     "CancelScheduled": [GROUP],
+    "SetRelay": [GROUP, 1],
+    "GetRelay": [GROUP],
 }
 FOR_BACKEND = {
     *("TopUp", "Withdraw", "Pay", "PutUsers", "BanUser", "RevokeTokens", "ForgetUser"),

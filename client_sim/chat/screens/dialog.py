@@ -36,6 +36,9 @@ class Navigator(Protocol):
     async def show_statement(self) -> None:
         """Open the statement."""
 
+    async def show_scheduled(self) -> None:
+        """Open the packets that wait for their time."""
+
     async def show_form(self, *, asks_receiver: bool = False) -> None:
         """Open the form to send a packet."""
 

@@ -75,10 +75,17 @@ def for_whom(language: str, names: Sequence[str], count: int) -> str:
     return text(language, key, names=text(language, "names_between").join(names), count=count)
 
 
-def card(card: Card, user_id: int, language: str, money: MoneyUnit, names: Sequence[str] = ()) -> Content:
+def card(
+    card: Card,
+    user_id: int,
+    language: str,
+    money: MoneyUnit,
+    names: Sequence[str] = (),
+    next_name: str = "",
+) -> Content:
     """A red packet in the conversation; one that is not open any more has faded colours.
 
-    `names`: of the users whom it names, if it is for them alone.
+    `names`: of the users whom it names, if it is for them alone. `next_name`: of the user whose turn is next.
     """
     packet = card.packet
     is_open = packet.state == OPEN
@@ -97,7 +104,11 @@ def card(card: Card, user_id: int, language: str, money: MoneyUnit, names: Seque
         (fit(f"  {state_text(card, user_id, language, money)}", CARD_WIDTH - 7), f"{GOLD} on {upper}"),
         ("\n" + fit(f" {kind}", CARD_WIDTH), f"{GOLD} on {lower}"),
     )
-    return Content.assemble(*rows)
+    if packet.turn is None:
+        return Content.assemble(*rows)
+    amount = money.short(language, packet.turn.amount_fen)
+    following = fit(f" {text(language, 'turn_card', name=next_name, amount=amount)}", CARD_WIDTH)
+    return Content.assemble(*rows, (f"\n{following}", f"bold {GOLD} on {lower}"))
 
 
 def coin(turn: float, face: str = "開") -> Content:

@@ -8,6 +8,7 @@ from typing import Any
 from client_sim.chat import packet_actions, packet_requests, targets
 from client_sim.chat.campaigns import shake_requests
 from client_sim.chat.commands import BadCommand
+from client_sim.chat.everyday import later, relay
 from client_sim.chat.money import card_requests
 from client_sim.chat.money.checkout import TRANSFER
 from client_sim.chat.screens import listing
@@ -15,6 +16,7 @@ from client_sim.chat.screens.bind_sheet import BindSheet, OnBound
 from client_sim.chat.screens.campaigns.shake_page import ShakePage
 from client_sim.chat.screens.cards_page import CardsPage
 from client_sim.chat.screens.dialog import Dialog
+from client_sim.chat.screens.everyday.scheduled_page import ScheduledPage
 from client_sim.chat.screens.money_form import MoneyForm
 from client_sim.chat.screens.open_page import OpenPage, WordsPage
 from client_sim.chat.screens.pay_sheet import PaySheet
@@ -98,6 +100,10 @@ class PageNavigator:
         await card_requests.learn(self.session)
         self._push(SendForm(self.session, self, asks_receiver=asks_receiver))
 
+    async def show_scheduled(self) -> None:
+        """The user's packets that wait for their time."""
+        self._push(ScheduledPage(self.session, self, await later.waiting(self.session)))
+
     async def show_wallet(self) -> None:
         """The wallet, and what can be done with it."""
         await card_requests.learn(self.session)
@@ -135,17 +141,9 @@ class PageNavigator:
         """Open a page."""
         self._push(page)
 
-    async def show_members(self) -> None:
-        """The members of the group on the screen."""
-        self._push(await listing.members(self.session, self))
-
     async def show_invite(self, renew: str = "") -> None:
         """The invite code of the group on the screen."""
         self._push(await listing.invite(self.session, self, bool(renew)))
-
-    async def show_grab_stats(self) -> None:
-        """How fast the members of the group on the screen grab."""
-        self._push(await listing.grab_stats(self.session, self))
 
     async def show_help(self) -> None:
         """All commands."""
@@ -154,6 +152,21 @@ class PageNavigator:
 
 async def _shake(pages: PageNavigator, campaign_id: int) -> None:
     pages.show(ShakePage(pages.session, pages, await shake_requests.find(pages.session, campaign_id)))
+
+
+async def _next(pages: PageNavigator) -> None:
+    """The form with the packet that it is the user's turn to send here. Nothing is sent before Enter."""
+    turn = relay.my_turn(pages.session)
+    await card_requests.learn(pages.session)
+    pages.show(SendForm(pages.session, pages, turn=turn))
+
+
+async def _members(pages: PageNavigator) -> None:
+    pages.show(await listing.members(pages.session, pages))
+
+
+async def _who(pages: PageNavigator) -> None:
+    pages.show(await listing.grab_stats(pages.session, pages))
 
 
 async def _campaigns(pages: PageNavigator) -> None:
@@ -172,14 +185,16 @@ PAGES: dict[str, Callable[..., Work]] = {  # by command; other commands have no 
     "records": PageNavigator.show_records,
     "statement": PageNavigator.show_statement,
     "form": PageNavigator.show_form,
+    "next": _next,
+    "scheduled": PageNavigator.show_scheduled,
     "wallet": PageNavigator.show_wallet,
     "money_form": PageNavigator.show_money_form,
     "cards": PageNavigator.show_cards,
     "bind": _bind,
     "shake": _shake,
     "campaigns": _campaigns,
-    "members": PageNavigator.show_members,
+    "members": _members,
     "invite": PageNavigator.show_invite,
-    "who": PageNavigator.show_grab_stats,
+    "who": _who,
     "help": PageNavigator.show_help,
 }

@@ -10,6 +10,8 @@ from textual.containers import Vertical
 from textual.content import Content
 
 from client_sim.chat.commands import BadCommand
+from client_sim.chat.everyday.moments import next_ms, read_moment
+from client_sim.chat.model import Turn
 from client_sim.chat.money import payments
 from client_sim.chat.money.checkout import Order, Payer, Payment, packet_order
 from client_sim.chat.screens.dialog import Navigator
@@ -20,7 +22,7 @@ from client_sim.chat.screens.widgets import Drawn, Keys
 from client_sim.chat.session import Event, Session
 from client_sim.chat.users import find_user, find_users, names_in
 
-NAMES: Final = ("receiver", "for", "amount", "shares", "words", "greeting")
+NAMES: Final = ("receiver", "for", "amount", "shares", "words", "greeting", "time")
 AMOUNTS: Final = {
     "lucky": "form_total",
     "equal": "form_single",
@@ -32,13 +34,21 @@ AMOUNTS: Final = {
 
 
 class SendForm(Sheet):
-    """Kind, amount, shares, greeting. `asks_receiver`: it was opened from the wallet, not from a chat."""
+    """Kind, amount, shares, greeting, time. `asks_receiver`: it was opened from the wallet, not from a chat.
 
-    BINDINGS: ClassVar[list[Any]] = [Binding("f2,ctrl+t", "switch", show=False)]
+    `turn`: the packet that the user is to send next in the group on the screen; the fields begin with it.
+    """
 
-    def __init__(self, session: Session, navigator: Navigator, *, asks_receiver: bool = False) -> None:
+    BINDINGS: ClassVar[list[Any]] = [
+        Binding("f2,ctrl+t", "switch", show=False),
+        Binding("f3", "scheduled", show=False),
+    ]
+
+    def __init__(
+        self, session: Session, navigator: Navigator, *, asks_receiver: bool = False, turn: Turn | None = None
+    ) -> None:
         super().__init__(session, navigator)
-        self.draft = Draft()
+        self.draft = Draft() if turn is None else Draft("lucky", turn.amount_fen, turn.shares)
         self._asks_receiver = asks_receiver
         self._payment: Payment | None = None
 
@@ -52,11 +62,13 @@ class SendForm(Sheet):
             yield Keys(id="keys")
 
     def on_mount(self) -> None:
-        self.field("shares").value = "1"
+        self.field("shares").value = str(self.draft.shares)
+        self.field("amount").value = self._typed(self.draft.shown_fen)
         self.field("amount").placeholder = self.session.money.typed(0)
         self.field("greeting").placeholder = self.text("form_default")
         self.field("for").placeholder = self.text("form_for_hint")
         self.field("words").placeholder = self.text("form_words_hint")
+        self.field("time").placeholder = self.text("form_time_hint")
         self.show_field("receiver", is_shown=self._asks_receiver)
         self.field("receiver" if self._asks_receiver else "amount").focus()
         self.draft = self.draft.for_one(self._is_for_one())
@@ -91,11 +103,16 @@ class SendForm(Sheet):
         labels = {"amount": AMOUNTS[draft.kind]}
         for name in NAMES:
             self.label(name, self.text(labels.get(name, f"form_{name}")))
-        costs = self.text("form_costs", amount=self.session.money.short(self.session.language, draft.total_fen))
+        amount = self.session.money.short(self.session.language, draft.total_fen)
+        send_at_ms = self._send_at_ms()
+        costs = self.text("form_costs", amount=amount)
+        if send_at_ms:
+            costs = self.text("form_costs_later", amount=amount, when=payments.when(send_at_ms))
         self.query_one("#costs", Drawn).draw(Content.styled(costs, f"bold {GOLD}"))
         if not self.is_busy:
             self.say(self._way())
-        self.show_keys(("↵", "form_send"), ("F2", "key_switch"), ("↑↓", "key_choose_field"))
+        sends = "form_later" if send_at_ms else "form_send"
+        self.show_keys(("↵", sends), ("F2", "key_switch"), ("F3", "key_scheduled"), ("↑↓", "key_choose_field"))
 
     def _way(self) -> str:
         """How it will be paid; nothing where there is only the wallet."""
@@ -117,6 +134,13 @@ class SendForm(Sheet):
             self.draft = self.draft.with_amount(amount_fen)
         self._draw()
 
+    def _send_at_ms(self) -> int:
+        """When it is to be posted; 0: at once, or what was typed is no moment."""
+        try:
+            return next_ms(self.session.now_ms(), read_moment(self.value("time")))
+        except ValueError:
+            return 0
+
     def _shares(self) -> int:
         """How many shares were typed: of an exclusive packet as many as names."""
         if self.draft.kind == "exclusive":
@@ -128,13 +152,20 @@ class SendForm(Sheet):
         self.draft = self.draft.switched()
         if self.draft.kind in KINDS and self._shares() != self.draft.shares:
             self.draft = self.draft._replace(shares=self._shares())
-        shown_fen = self.draft.shown_fen
-        self.field("amount").value = self.session.money.typed(shown_fen) if shown_fen else ""
+        self.field("amount").value = self._typed(self.draft.shown_fen)
         if self.draft.kind in FOR_ONE:
             self.field("shares").value = str(self.draft.shares)
         self._draw()
         if self.focused is None or not self.query_one(f"#{self.focused.id}_row").display:  # its row is hidden now
             self.field("amount").focus()
+
+    def _typed(self, amount_fen: int) -> str:
+        """An amount as it would be typed; no amount is an empty field."""
+        return self.session.money.typed(amount_fen) if amount_fen else ""
+
+    def action_scheduled(self) -> None:
+        """Show the packets that wait for their time."""
+        self.do(self.navigator.show_scheduled())
 
     def on_click(self, click: Any) -> None:
         """A click on the kinds switches."""
@@ -146,7 +177,10 @@ class SendForm(Sheet):
         self.run(self._send())
 
     async def _send(self) -> None:
-        order = await self._order()
+        send_at_ms = self._send_at_ms()
+        if self.value("time") and not send_at_ms:
+            raise BadCommand("not_understood", "at", self.value("time"))
+        order = (await self._order())._replace(send_at_ms=send_at_ms)
         if self._payment is None or self._payment.order != order:  # edited: another payment
             self._payment = self.session.desk.payment_of(order)
         await payments.begin(self.session, order, self._payment)

@@ -14,7 +14,7 @@ from textual.message import Message
 from textual.widgets import Digits, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from client_sim.chat.model import OPEN, Card, Conversation, Entry, Notice, Said
+from client_sim.chat.model import OPEN, Card, Conversation, Entry, Said, Turn
 from client_sim.chat.screens import drawing
 from client_sim.chat.screens.drawing import DIM, GOLD, RED
 from client_sim.chat.session import Session
@@ -126,12 +126,12 @@ class EntryView(Vertical):
     def __init__(self, entry: Entry, session: Session) -> None:
         self.entry = entry
         self._session = session
-        is_mine = not isinstance(entry, Notice) and entry.sender_id == session.model.user_id
+        is_mine = isinstance(entry, Said | Card) and entry.sender_id == session.model.user_id
         super().__init__(classes=f"entry {type(entry).__name__.lower()} {'mine' if is_mine else ''}")
 
     def compose(self) -> ComposeResult:
-        if not isinstance(self.entry, Notice):
-            yield Drawn(self._head(), classes="head")
+        if isinstance(self.entry, Said | Card):
+            yield Drawn(self._head(self.entry), classes="head")
         yield Drawn(classes="body")
 
     def on_mount(self) -> None:
@@ -141,22 +141,25 @@ class EntryView(Vertical):
         """Draw the present state."""
         self.query_one(".body", Drawn).draw(self._body())
 
-    def _head(self) -> Content:
-        assert not isinstance(self.entry, Notice)
-        name = self._session.model.names[self.entry.sender_id]
-        return Content.assemble(
-            (name, drawing.name_colour(self.entry.sender_id)), (f"  {drawing.clock(self.entry.at_ms)}", DIM)
-        )
+    def _head(self, entry: Said | Card) -> Content:
+        name, colour = self._session.model.names[entry.sender_id], drawing.name_colour(entry.sender_id)
+        return Content.assemble((name, colour), (f"  {drawing.clock(entry.at_ms)}", DIM))
 
     def _body(self) -> Content:
         language, money = self._session.language, self._session.money
         if isinstance(self.entry, Card):
             model = self._session.model
             named = [model.names[user_id] for user_id in self.entry.packet.for_user_ids]
-            return drawing.card(self.entry, model.user_id, language, money, named)
+            turn = self.entry.packet.turn
+            next_name = "" if turn is None else model.names[turn.user_id]
+            return drawing.card(self.entry, model.user_id, language, money, named, next_name)
         if isinstance(self.entry, Said):
             return Content(self.entry.text)
         amount = money.short(language, self.entry.amount_fen)
+        if isinstance(self.entry, Turn):
+            is_mine = self.entry.user_id == self._session.model.user_id
+            name = self._session.model.names[self.entry.user_id]
+            return Content(text(language, "turn_mine" if is_mine else "turn", name=name, amount=amount))
         return Content(text(language, self.entry.key, name=self.entry.name, amount=amount))
 
     def on_click(self, click: events.Click) -> None:

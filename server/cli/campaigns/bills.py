@@ -10,14 +10,20 @@ from cyclopts import Parameter
 
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import NotAllowed
+from client_sim.sdk.methods.campaign_errors import NotASponsor
 from protocol import messages
 from server.cli.campaigns.answers import AsJson, fields, print_from_backend
 from server.cli.shared.as_backend import AS_BACKEND, BackendOptions
-from server.cli.shared.numbers import Count, Fen, Id
+from server.cli.shared.numbers import Count, Fen, Id, Whole
 from server.cli.shared.resources import CommandFailed, WrongOptions
 from server.cli.shared.users import User
 from server.cli.shared.words import Text
+from server.core.enterprise.bills import BillStatus
+from server.core.enterprise.events import EventKind
 
+FAILED: Final = 1  # the exit code when no packet was sent
+NOTHING: Final = 0
+Greeting = Annotated[str, Parameter(help="to the receiver (default: as of packets)")]
 KINDS: Final = {"lucky": messages.ENTERPRISE_LUCKY, "equal": messages.ENTERPRISE_EQUAL}
 SHOWN: Final = {"user_id", "group_id", "packet_id", "sent_at_ms", "received_at_ms", "refunded_fen", "reason"}
 LISTED: Final = (
@@ -33,7 +39,7 @@ LISTED: Final = (
 
 bill_cli = cyclopts.App(
     name="bill",
-    help="Send packets in a sponsor's name to a user or a group, and show how far they are.",
+    help="Send packets in a sponsor's name, report events of users, and show how far they are.",
     result_action="return_value",
 )
 
@@ -157,3 +163,93 @@ def list_bills(
 def _shown(bill: messages.BillSent) -> dict[str, Any]:
     """The fields of a bill, without those that are not known yet."""
     return {name: value for name, value in fields(bill).items() if value or name not in SHOWN}
+
+
+@bill_cli.command
+def event(
+    sponsor: User,
+    kind: EventKind,
+    user: User,
+    /,
+    *,
+    event_id: Annotated[Text | None, Parameter(name="--id")] = None,
+    as_json: AsJson = False,
+    server: BackendOptions = AS_BACKEND,
+) -> int:
+    """Report that a user has followed a sponsor or signed up: they get one packet, if the sponsor gives something.
+
+    Exit 1 if the packet could not be sent.
+
+    Example: hongbao bill event 888 follow 1001 --id follow-8821
+
+    Parameters
+    ----------
+    kind
+        follow or sign_up
+    user
+        who did it: an id, or a name as in `hongbao chat --as NAME`
+    event_id
+        your id of the event, 1 to 64 characters: with the same one nothing is given twice (default: one of kind and
+        user)
+    """
+    known_as = event_id or f"{kind}-{user}"
+    given: list[str] = []
+
+    async def work(backend: Client) -> dict[str, Any]:
+        try:
+            found = await backend.report_event(sponsor, known_as, kind, user)
+        except NotASponsor:
+            raise _no_sponsor(sponsor) from None
+        if not found.bill_number:
+            return {"sponsor_id": sponsor, "user_id": user, "status": f"nothing is given for {kind}"}
+        given.append(found.status)
+        return _given(found, as_json)
+
+    print_from_backend(server, work, as_json)
+    return FAILED if BillStatus.FAILED in given else 0
+
+
+@bill_cli.command(name="range")
+def event_range(
+    sponsor: User,
+    kind: EventKind,
+    low: Whole,
+    high: Whole,
+    /,
+    *,
+    greeting: Greeting = "",
+    as_json: AsJson = False,
+    server: BackendOptions = AS_BACKEND,
+) -> int:
+    """Say what a sponsor gives to each user who follows it or signs up: an amount in a range; 0 0 for nothing.
+
+    The amounts follow from a seed that the answer commits to; the seed of the range before is revealed.
+
+    Example: hongbao bill range 888 follow 200 500
+
+    Parameters
+    ----------
+    low
+        the smallest amount, in the smallest unit of money
+    high
+        the largest amount
+    """
+    if (low == NOTHING) != (high == NOTHING) or low > high:
+        raise WrongOptions("give the smallest and the largest amount, or 0 0 for nothing")
+
+    async def work(backend: Client) -> dict[str, Any]:
+        try:
+            return fields(await backend.set_event_range(sponsor, kind, low, high, greeting))
+        except NotASponsor:
+            raise _no_sponsor(sponsor) from None
+
+    return print_from_backend(server, work, as_json)
+
+
+def _no_sponsor(sponsor: int) -> CommandFailed:
+    return CommandFailed(f"user {sponsor} is no sponsor; make one with: hongbao campaign sponsor {sponsor} NAME")
+
+
+def _given(bill: messages.BillSent, as_json: bool) -> dict[str, Any]:
+    """All fields of a bill; for people without those that have no value yet."""
+    return {name: value for name, value in fields(bill).items() if as_json or value not in (0, "")}

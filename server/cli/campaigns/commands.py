@@ -11,6 +11,7 @@ import cyclopts
 from client_sim.sdk.client import Client
 from protocol import messages
 from server.cli.campaigns.answers import AsJson, fields, print_from_backend
+from server.cli.campaigns.report import report_of
 from server.cli.campaigns.terms import CampaignTerms
 from server.cli.shared.as_backend import AS_BACKEND, BackendOptions
 from server.cli.shared.numbers import Count, Id
@@ -138,17 +139,13 @@ def show(campaign_id: Id, /, *, as_json: AsJson = False, server: BackendOptions 
 
 @campaign_cli.command
 def report(campaign_id: Id, /, *, as_json: AsJson = False, server: BackendOptions = AS_BACKEND) -> int:
-    """Show what a campaign has spent and what is left, by hour, and the cost per winner.
+    """Show what a campaign has spent and what is left, by hour, and the cost per winner and per share.
 
     Example: hongbao campaign report 251234567890123456
     """
 
     async def work(backend: Client) -> dict[str, Any]:
-        found = fields(await backend.campaign_report(campaign_id))
-        line = found.pop("campaign")
-        about = {one: line[one] for one in ("campaign_id", "name", "sponsor_name", "state", "shares")}
-        per_winner = {"cost_per_winner_fen": found["won_fen"] // found["winners"]} if found["winners"] else {}
-        return about | found | per_winner
+        return report_of(await backend.campaign_report(campaign_id))
 
     return print_from_backend(server, work, as_json)
 

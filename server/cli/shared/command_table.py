@@ -92,7 +92,7 @@ COMMANDS: Final = (
     CommandRow(
         "bill",
         "server.cli.campaigns.bills:bill_cli",
-        "Send packets in a sponsor's name to a user or a group, and show how far they are.",
+        "Send packets in a sponsor's name, report events of users, and show how far they are.",
     ),
     CommandRow("payments", "server.cli.payments:payments_cli", "List the newest payments, or export them."),
     CommandRow("payment", "server.cli.operators:payment", "Show a payment with all evidence about it."),

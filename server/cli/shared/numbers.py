@@ -45,6 +45,7 @@ Count = Annotated[int, _within(1, 1_000_000_000)]
 PageLength = Annotated[int, _within(1, 100)]
 Whole = Annotated[int, _within(0, 1_000_000_000)]
 Seed = Annotated[int, Parameter(converter=whole)]
+RelayTimes = Annotated[int, _within(0, 3)]  # the server checks them again (server/core/everyday/relay)
 Port = Annotated[int, _within(0, 65_535)]
 Seconds = Annotated[float, Parameter(converter=finite, validator=Number(gt=0, lte=31_000_000))]
 Rate = Annotated[float, Parameter(converter=finite, validator=Number(gt=0, lte=1e9))]

@@ -24,6 +24,7 @@ class GroupRequests:
     def __init__(self, services: Services, gate: Gate) -> None:
         self._backend, self._groups = services.backend_groups, services.groups
         self._chats, self._reads = services.chats, services.reads
+        self._relay = services.everyday.relay
         self._gate = gate
 
     async def put(self, call: Call) -> shapes.GroupPutReply:
@@ -50,6 +51,18 @@ class GroupRequests:
         group_id = await self._backend.id_of(call.path["group"])
         await self._backend.delete(group_id)
         return shapes.GroupDeletedReply(call.path["group"], str(group_id))
+
+    async def put_relay(self, call: Call) -> shapes.RelayReply:
+        """Remind the best luck of each lucky packet to send the next one, or stop that; no money moves"""
+        self._gate.check_current()
+        group_id = await self._backend.id_of(call.path["group"])
+        await self._relay.set_by_backend(group_id, call.body.times)
+        return shapes.RelayReply(call.path["group"], str(group_id), call.body.times)
+
+    async def get_relay(self, call: Call) -> shapes.RelayReply:
+        """The relay of a group"""
+        group_id = await self._backend.id_of(call.path["group"])
+        return shapes.RelayReply(call.path["group"], str(group_id), await self._relay.of_group(group_id))
 
     async def members(self, call: Call) -> shapes.MemberPageReply:
         """The members of a group, in pages"""

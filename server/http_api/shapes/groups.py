@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from protocol.messages.base import MEMBERS_MAX
 from protocol.messages.people import SYNCED_MAX
+from server.core.everyday.relay import OFF, TIMES_MAX
 from server.http_api.numbers import UserId
 from server.http_api.shapes.base import (
     GroupText,
@@ -51,6 +52,20 @@ class GroupReply(Reply):
     audience: Literal["members", "signature"]
     members: int
     owner_id: IdText | UnsetType = UNSET
+
+
+class RelayBody(Request):
+    """The user with the best luck is reminded to send the next packet, so many times the best share; 0: none."""
+
+    times: Annotated[int, Meta(ge=OFF, le=TIMES_MAX)]
+
+
+class RelayReply(Reply):
+    """The relay of a group. `times` 0: the group has none."""
+
+    group: GroupText
+    group_id: IdText
+    times: int
 
 
 class MemberBody(Request):

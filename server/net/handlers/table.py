@@ -73,6 +73,7 @@ def request_table(
         messages.Reveal: Row("user", later=packets.reveal, read="lane"),
         messages.CampaignInfo: Row("anyone", later=campaigns.info),
         messages.ListCampaigns: Row("anyone", later=campaigns.page),
+        **{kind: Row("anyone", later=serves) for kind, serves in everyday.for_anyone().items()},
         messages.ListMembers: Row("user", later=groups.members, read="lane"),
         messages.GrabStats: Row("user", later=chat.grab_stats, read="lane"),
         messages.SetName: Row("user", later=chat.set_name),

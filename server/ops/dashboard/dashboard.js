@@ -147,6 +147,18 @@ function drawPayments({ now: { payments } }) {
   mark(byId("gateways"), !payments.away.length, payments.away.length);
 }
 
+function drawCampaigns({ campaigns }) {
+  byId("campaigns").hidden = !campaigns.length;
+  fill("campaign-lines", campaigns.map((one) => {
+    const cost = one.cost_per_winner_fen;
+    const spent = `${money(one.won_fen)} (${Math.round((100 * one.won_fen) / one.budget_fen)} %)`;
+    return [
+      make("td", `${one.name} (${one.sponsor})`), make("td", one.state), make("td", spent, "number"), make("td", money(one.left_fen), "number"),
+      make("td", integer(one.winners), "number"), make("td", cost == null ? "–" : money(cost), "number"), barsOf(one.hours),
+    ];
+  }), "none");
+}
+
 function drawProblems({ not_ready: notReady, degraded, now }) {
   const discrepancies = now.audit ? now.audit.first.slice(0, 5) : [];
   const problems = [...notReady.map((why) => `Not ready: ${why}`), ...degraded, ...discrepancies.map((one) => `Audit: ${one}`)];
@@ -168,6 +180,7 @@ function show(event) {
   drawProblems(event);
   drawMoney(event);
   drawPayments(event);
+  drawCampaigns(event);
   drawHotPackets(event);
   drawRefusals(event);
   drawStores(event);

@@ -59,6 +59,20 @@ function meterOf(part) {
   return meter;
 }
 
+// One bar for each hour with wins, as high as its part of the highest; the words say what the last one was.
+function barsOf(hours) {
+  const cell = make("td", "", "hours"), bars = cell.appendChild(make("div", "", "bars"));
+  const most = Math.max(1, ...hours.map(({ won_shares: won }) => won));
+  for (const { at_ms: at, won_shares: won, won_fen: fen } of hours) {
+    const bar = bars.appendChild(make("span"));
+    bar.style.height = `${Math.max(4, (100 * won) / most)}%`;
+    bar.title = `${clock(at).slice(0, 5)}: ${integer(won)} shares, ${money(fen)}`;
+  }
+  const last = hours.at(-1);
+  if (last) cell.appendChild(make("i", `${clock(last.at_ms).slice(0, 5)} ${integer(last.won_shares)}`));
+  return cell;
+}
+
 function mark(element, isGood, isBad) {
   element.classList.toggle("good", Boolean(isGood));
   element.classList.toggle("bad", Boolean(isBad));

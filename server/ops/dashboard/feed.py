@@ -8,7 +8,7 @@ client that does not read is disconnected; a new client replaces the oldest one 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html import escape
 from itertools import pairwise
 from pathlib import Path
@@ -23,7 +23,7 @@ from server.one_file_page import one_file_page
 from server.ops.health import Health
 from server.ops.samples.money_in_packets import MoneyInPackets, MoneyInPacketsCheck
 from server.ops.samples.rates import Rates, rates
-from server.ops.samples.sample import Counts, Sample, WorkerRow
+from server.ops.samples.sample import CampaignReportLine, Counts, Sample, WorkerRow
 from server.ops.samples.sampler import Sampler
 
 CLIENTS_MAX: Final = 16
@@ -57,6 +57,7 @@ class DashboardEvent(msgspec.Struct, frozen=True, kw_only=True):
     recent: Rates  # over the last ten seconds
     refused: Counts  # in the last minute, by reason
     balance: MoneyInPackets | None
+    campaigns: Sequence[CampaignReportLine]  # some seconds old
     points: list[ChartPoint]
     workers: list[WorkerRow]  # empty: the server is one process
 
@@ -71,9 +72,12 @@ class Dashboard:
         version: str,
         money: MoneyUnit,
         workers: Callable[[], list[WorkerRow]] = list,
+        campaigns: Callable[[], Sequence[CampaignReportLine]] = tuple,
     ) -> None:
+        """`campaigns`: what open campaigns have spent, as far as it is known."""
         self._sampler = sampler
         self._workers = workers
+        self._campaigns = campaigns
         self._health = health
         self._version = version
         self._page, self._policy = _assemble(money)
@@ -118,6 +122,7 @@ class Dashboard:
             recent=rates(minute[-RECENT_S - 1 :]),
             refused={reason: count - minute[0].refusals.get(reason, 0) for reason, count in now.refusals.items()},
             balance=self._money_check.last,
+            campaigns=self._campaigns(),
             points=_points(minute[-seconds - 1 :]),
             workers=self._workers(),
         )

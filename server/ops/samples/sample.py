@@ -143,6 +143,35 @@ class WorkerRow(msgspec.Struct, frozen=True, kw_only=True):
     why: str = ""  # why it does not serve
 
 
+class SpentHour(msgspec.Struct, frozen=True):
+    """An hour that begins at `at_ms`, and what was won in it."""
+
+    at_ms: int
+    won_shares: int
+    won_fen: int
+
+
+class CampaignReportLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A campaign on the dashboard. Its id is a text: JSON readers do not hold such numbers exactly.
+
+    `cost_per_winner_fen`: None until a user has won.
+    """
+
+    campaign: str
+    name: str
+    sponsor: str
+    state: str
+    budget_fen: int
+    won_fen: int
+    left_fen: int
+    won_shares: int
+    left_shares: int
+    winners: int
+    cost_per_winner_fen: int | None
+    shakes: int
+    hours: list[SpentHour]
+
+
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
     """Times in ms since 1970, durations as named, money in fen."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from server.core.everyday.relay import next_fen
 from server.services.packets.stored_state import claim_of, terms_of
 from server.services.runtime.events import (
     ClaimsPost,
@@ -12,11 +13,13 @@ from server.services.runtime.events import (
     PacketPost,
     Posted,
     RefundPost,
+    RelayPost,
     Reminder,
     TextPost,
 )
 from storage.postgres.chat.messages import MessageRow
 from storage.postgres.chat.outbox import OutboxStore, ReminderKind
+from storage.postgres.chat.relays import RelayStore, TurnRow
 from storage.postgres.packets.packets import ClaimRow, PacketRow, PacketStore
 
 CLAIMS_AT_ONCE: Final = 2_000  # a claim takes 20 bytes, and 3 µs to read and to encode
@@ -35,8 +38,9 @@ def first_of(rows: Sequence[MessageRow]) -> Sequence[MessageRow]:
 class PostReader:
     """Puts to each message what it only names. Raises StoreUnavailable."""
 
-    def __init__(self, outbox: OutboxStore, packets: PacketStore) -> None:
+    def __init__(self, outbox: OutboxStore, packets: PacketStore, relays: RelayStore) -> None:
         self._outbox = outbox
+        self._relays = relays
         self._packets = packets
 
     async def read(self, rows: Sequence[MessageRow]) -> list[Posted]:
@@ -60,8 +64,14 @@ class PostReader:
         claims = await self._outbox.claims(ranges) if ranges else {}
         ended = [row.packet_id for row in rows if row.packet_id and row.reminder == ReminderKind.FINISH]
         best_lucks = await self._outbox.best_lucks(ended) if ended else {}
+        relayed = [row.packet_id for row in rows if row.packet_id and row.reminder == ReminderKind.RELAY]
+        turns = await self._relays.turns(relayed) if relayed else {}
         return [
-            _reminder(row, packets[row.packet_id], claims.get(row.packet_id, ()), best_lucks.get(row.packet_id))
+            _relay(row, packets[row.packet_id], turns[row.packet_id])
+            if row.reminder == ReminderKind.RELAY
+            else _reminder(
+                row, packets[row.packet_id], claims.get(row.packet_id, ()), best_lucks.get(row.packet_id)
+            )
             for row in rows
             if row.packet_id is not None
         ]
@@ -82,3 +92,9 @@ def _reminder(row: MessageRow, packet: PacketRow, claims: Sequence[ClaimRow], be
         took_ms = (packet.closed_at_ms or packet.created_at_ms) - packet.created_at_ms
         return FinishPost(*place, took_ms, None if best is None else claim_of(best))
     return RefundPost(*place, packet.refunded_fen)
+
+
+def _relay(row: MessageRow, packet: PacketRow, turn: TurnRow) -> RelayPost:
+    terms = terms_of(packet)
+    next_one = turn.user_id, turn.times, next_fen(terms, turn.best_fen, turn.times)
+    return RelayPost(row.stream_id, row.message, row.at_ms, terms, *next_one)

@@ -8,6 +8,7 @@ from typing import Any
 from server.clock import Clock
 from server.core.limits import Limits
 from server.services.chat.groups import GroupService
+from server.services.everyday.relay import RelayService
 from server.services.everyday.scheduled import ScheduledService
 from server.services.everyday.words import HiddenWords, WordsService
 from server.services.packets.awaited import AwaitedReplies
@@ -19,7 +20,7 @@ from storage.stores import Stores
 
 
 class EverydayServices:
-    """Words of packets, and packets that wait for their time."""
+    """Words of packets, packets that wait for their time, the relay of groups."""
 
     def __init__(
         self,
@@ -33,13 +34,15 @@ class EverydayServices:
         bus: Bus,
         seed_keys: Mapping[str, bytes],
         is_time_known: Callable[[], bool],
+        *,
+        self_service: bool,
     ) -> None:
         """`is_time_known`: the clock is confirmed, so that packets may be posted at their time."""
         self.hidden_words = HiddenWords(seed_keys, limits)
         self.words = WordsService(
             stores.words, self.hidden_words, packets, opens, replies, groups, limits, clock.now_ms, bus
         )
-
+        self.relay = RelayService(stores.relays, groups, self_service=self_service)
         self.scheduled = ScheduledService(stores.scheduled, packets, groups, clock.now_ms, is_time_known, bus)
 
     @property

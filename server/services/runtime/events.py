@@ -87,6 +87,18 @@ class RefundPost(NamedTuple):
     refunded_fen: int
 
 
+class RelayPost(NamedTuple):
+    """In a group with a relay: the user with the best luck is to send the next packet, of this total."""
+
+    stream_id: int
+    message: int
+    at_ms: int
+    terms: Terms  # of the packet that is over
+    user_id: int
+    times: int
+    amount_fen: int
+
+
 class Added(NamedTuple):
     """Users were made members of a group, not by themselves."""
 
@@ -131,6 +143,6 @@ class BalanceChange(NamedTuple):
     reason: str
 
 
-Reminder: TypeAlias = ClaimsPost | FinishPost | RefundPost
+Reminder: TypeAlias = ClaimsPost | FinishPost | RefundPost | RelayPost
 Posted: TypeAlias = TextPost | PacketPost | Reminder
 Event: TypeAlias = Posted | Claimed | Finished | Refunded | Added | Removed | BalanceChange

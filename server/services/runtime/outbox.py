@@ -20,7 +20,7 @@ from server.services.chat.groups import GroupService
 from server.services.chat.posts import PostReader, first_of
 from server.services.packets.commit import CommitPath
 from server.services.runtime.bus import Bus
-from server.services.runtime.events import BalanceChange, ClaimsPost, FinishPost, RefundPost, Reminder
+from server.services.runtime.events import BalanceChange, ClaimsPost, FinishPost, RefundPost, RelayPost, Reminder
 from server.services.runtime.in_doubt import InDoubt
 from server.services.runtime.outage_log import OutageLog
 from storage.errors import StoreUnavailable, Unanswered
@@ -38,6 +38,7 @@ EVENTS: Final[dict[ReminderKind, type[Reminder]]] = {
     ReminderKind.CLAIMS: ClaimsPost,
     ReminderKind.FINISH: FinishPost,
     ReminderKind.REFUND: RefundPost,
+    ReminderKind.RELAY: RelayPost,
 }
 
 

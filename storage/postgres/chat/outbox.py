@@ -31,6 +31,7 @@ class ReminderKind(IntEnum):
     CLAIMS = 1
     FINISH = 2
     REFUND = 3
+    RELAY = 4  # whose turn it is to send the next one
 
 
 class OutboxRow(NamedTuple):

@@ -2,7 +2,7 @@
 -- The largest claims first: their winners look soonest. A claim is credited only if its transfer is new, so twice is
 -- once; the records (received, years, best_lucks) and the posts follow from what was credited, so the same holds for
 -- them. $3: the kinds that have a best luck. $4: users whose claims wait. Transfer 4 is a claim (TransferKind, server/core/ledger.py); reminder 1
--- is for claims, 2 for a finish (ReminderKind, storage/postgres/chat/outbox.py).
+-- is for claims, 2 for a finish, 4 for a relay (ReminderKind, storage/postgres/chat/outbox.py).
 WITH largest AS (
     SELECT ctid FROM settlement_queue WHERE user_id <> ALL($4::bigint[])
     ORDER BY amount_fen DESC LIMIT $1 FOR UPDATE SKIP LOCKED
@@ -60,6 +60,28 @@ WITH largest AS (
     ORDER BY packet_id
     ON CONFLICT DO NOTHING
     RETURNING packet_id, user_id
+), relayed AS (
+    -- Once for each packet: in the group that it was sent to, otherwise in another one that it was posted in, which has
+    -- the rule and still has the user. A group without a member list does not know who has left it.
+    INSERT INTO relays (packet_id, group_id, user_id, times)
+    SELECT packet_id, place.group_id, user_id, place.relay_times
+    FROM lucky JOIN touched USING (packet_id), LATERAL (
+        SELECT g.group_id, g.relay_times
+        FROM (
+            SELECT told_in AS group_id UNION ALL
+            SELECT packet_groups.group_id FROM packet_groups WHERE packet_groups.packet_id = lucky.packet_id
+        ) AS posted_in, LATERAL (
+            SELECT group_id, relay_times, kind FROM groups
+            WHERE groups.group_id = posted_in.group_id AND relay_times > 0 AND deleted_at_ms IS NULL OFFSET 0
+        ) AS g
+        WHERE g.kind = 'signed' OR EXISTS (
+            SELECT FROM memberships m
+            WHERE m.group_id = g.group_id AND m.user_id = lucky.user_id AND m.left_at_ms IS NULL
+        )
+        ORDER BY g.group_id <> told_in, g.group_id LIMIT 1
+    ) AS place
+    ON CONFLICT DO NOTHING
+    RETURNING packet_id, group_id
 ), posted AS (
     -- The queue is the outbox of claims: from here its posts go on, one row for each stream. To the sender go the
     -- claims on packets that are not full, to sender and groups the finish, which tells the sender the rest.
@@ -70,6 +92,7 @@ WITH largest AS (
         UNION ALL SELECT sender_id, 2, packet_id FROM touched WHERE is_over
         UNION ALL SELECT told_in, 2, packet_id FROM touched WHERE is_over AND NOT is_user(told_in)
         UNION ALL SELECT group_id, 2, packet_id FROM touched JOIN packet_groups USING (packet_id) WHERE is_over
+        UNION ALL SELECT group_id, 4, packet_id FROM relayed
     ) AS posts
     GROUP BY stream_id, reminder ORDER BY stream_id, reminder
 ), changes (user_id, at_ms, received_count, received_fen, best_lucks) AS (

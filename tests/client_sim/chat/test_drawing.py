@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from rich.cells import cell_len
 
-from client_sim.chat.model import CLAIMED, EXPIRED, GONE, OPEN, Card, Packet
+from client_sim.chat.model import CLAIMED, EXPIRED, GONE, OPEN, Card, Packet, Turn
 from client_sim.chat.screens.drawing import CARD_WIDTH, COIN_ROWS, COIN_SIZE, amount, card, coin, fit
 from protocol.money_unit import YUAN, MoneyUnit
 from tests.points import COINS, POINTS, yuan_in
@@ -45,6 +45,15 @@ def test_card_with_any_greeting_has_rows_of_card_width(state: str, language: str
     packet = Packet(7, "lucky", 2, 500, greeting, 0, state, 20_000)
     rows = card(Card(1, 2, 0, packet), 1, language, YUAN).plain.split("\n")
     assert [cell_len(row) for row in rows] == [CARD_WIDTH] * 3
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize("name", ["小梅", "x" * 64, ""])
+def test_card_with_a_turn_has_one_more_row_of_card_width(language: str, name: str) -> None:
+    packet = Packet(7, "lucky", 2, 5, "", 0, GONE, turn=Turn(9, 0, 7, 3, 60_000, 5))
+    rows = card(Card(1, 2, 0, packet), 1, language, YUAN, next_name=name).plain.split("\n")
+    assert [cell_len(row) for row in rows] == [CARD_WIDTH] * 4
+    assert len(name) > 10 or YUAN.short(language, 60_000) in rows[-1]
 
 
 @pytest.mark.parametrize("state", [OPEN, CLAIMED, GONE, EXPIRED])

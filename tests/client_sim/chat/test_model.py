@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from client_sim.chat.model import CLAIMED, ENTRIES_MOST, EXPIRED, GONE, NAMES_MOST, OPEN, Card, Model, Names, Said
+from client_sim.chat.model import (
+    CLAIMED,
+    ENTRIES_MOST,
+    EXPIRED,
+    GONE,
+    NAMES_MOST,
+    OPEN,
+    Card,
+    Model,
+    Names,
+    Said,
+    Turn,
+)
 from protocol import messages
 
 ME, OTHER, GROUP, NOW_MS = 1, 2, 2**60, 1_000_000
@@ -126,3 +138,31 @@ def test_restart_drops_entries_so_that_history_is_loaded_again(model: Model) -> 
     group.add_history([Said(number, OTHER, NOW_MS, "new") for number in (2999, 3000)])
     assert model.posted(_said(3000), NOW_MS) is None
     assert len(group.entries) == 2
+
+
+def _turn(number: int, user_id: int) -> messages.RelayPosted:
+    return messages.RelayPosted(0, GROUP, number, NOW_MS, 7, user_id, 2, 688, 5)
+
+
+def test_turn_of_a_user_lasts_until_they_send_a_packet_there(model: Model) -> None:
+    model.posted(_packet(5), NOW_MS)
+    assert model.conversations[GROUP].turn_of(OTHER) is None
+    turn = model.posted(_turn(6, OTHER), NOW_MS)
+    assert turn == Turn(6, NOW_MS, 7, OTHER, 688, 5)
+    assert model.conversations[GROUP].turn_of(OTHER) == turn
+    assert model.conversations[GROUP].turn_of(ME) is None
+    assert model.posted(_turn(6, OTHER), NOW_MS) is None
+    model.posted(_packet(7, packet_id=8), NOW_MS)
+    assert model.conversations[GROUP].turn_of(OTHER) is None
+
+
+def test_turn_stands_on_the_card_of_the_packet_that_is_over(model: Model) -> None:
+    card = model.posted(_packet(5), NOW_MS)
+    assert isinstance(card, Card)
+    turn = model.posted(_turn(6, ME), NOW_MS)
+    assert card.packet.turn == turn
+
+
+def test_turn_after_a_packet_that_is_not_known_is_an_entry_of_its_own(model: Model) -> None:
+    model.posted(_turn(5, ME), NOW_MS)
+    assert [type(entry) for entry in model.conversations[GROUP].entries] == [Turn]

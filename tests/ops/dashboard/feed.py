@@ -15,7 +15,7 @@ from server.ops.dashboard.feed import Dashboard
 from server.ops.health import Health
 from server.ops.http import Http
 from server.ops.metrics import Metrics
-from server.ops.samples.sample import Sample, WorkerRow
+from server.ops.samples.sample import CampaignReportLine, Sample, WorkerRow
 from tests.ops.samples import EMPTY, FixedSampler
 
 VERSION = "1.2.3"
@@ -29,6 +29,7 @@ class Feed(NamedTuple):
     http: Http
     dashboard: Dashboard
     samples: list[Sample]
+    campaigns: list[CampaignReportLine]
 
     def show(self, *samples: Sample) -> None:
         """Append samples, as if seconds had passed."""
@@ -40,15 +41,15 @@ async def serve(
     health: Health, port: int = 0, money: MoneyUnit = YUAN, workers: Sequence[WorkerRow] = ()
 ) -> AsyncIterator[Feed]:
     """The dashboard is served inside `async with`; its first sample is EMPTY."""
-    samples = [EMPTY]
+    samples, campaigns = [EMPTY], list[CampaignReportLine]()
     sampler = FixedSampler(samples)
-    dashboard = Dashboard(sampler, lambda: health, VERSION, money, lambda: [*workers])
+    dashboard = Dashboard(sampler, lambda: health, VERSION, money, lambda: [*workers], lambda: campaigns)
     http = Http(lambda: health, Metrics(sampler, VERSION, money), dashboard.routes(), {NAME})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dashboard_module, "POLL_S", 0.005)
         running = asyncio.create_task(dashboard.run())
         try:
-            yield Feed(await http.open("127.0.0.1", port), http, dashboard, samples)
+            yield Feed(await http.open("127.0.0.1", port), http, dashboard, samples, campaigns)
         finally:
             running.cancel()
             await asyncio.wait([running])

@@ -14,7 +14,15 @@ from playwright.async_api import Browser, Page, expect
 from protocol.money_unit import YUAN, MoneyUnit
 from server.core.ids import BACKEND
 from server.ops.health import Health
-from server.ops.samples.sample import AuditFault, AuditResult, HotPacket, OpenPayments, StoreState
+from server.ops.samples.sample import (
+    AuditFault,
+    AuditResult,
+    CampaignReportLine,
+    HotPacket,
+    OpenPayments,
+    SpentHour,
+    StoreState,
+)
 from tests.conftest import Connect, StartServer
 from tests.ops.dashboard.browser import browser, installed_or_skip, open_page
 from tests.ops.dashboard.feed import serve
@@ -216,6 +224,52 @@ async def test_payments_are_shown_where_there_is_a_gateway(observed: ObservedPag
         await expect(page.locator("#unknown")).not_to_have_class("bad")
 
 
+CAMPAIGN = CampaignReportLine(
+    campaign="7300000000000000001",
+    name="除夕摇红包",
+    sponsor="招财银行",
+    state="running",
+    budget_fen=10_000_000,
+    won_fen=4_212_300,
+    left_fen=5_787_700,
+    won_shares=4_212,
+    left_shares=5_788,
+    winners=4_100,
+    cost_per_winner_fen=1_027,
+    shakes=120_000,
+    hours=[SpentHour(1_700_000_000_000 + hour * 3_600_000, 1_000 * hour, 1_000_000 * hour) for hour in range(3)],
+)
+
+
+async def test_open_campaigns_are_shown_with_what_is_spent_left_and_costs_a_winner(observed: ObservedPage) -> None:
+    page = observed.page
+    async with serve(Health([], [])) as feed:
+        await page.goto(f"http://127.0.0.1:{feed.port}/")
+        await expect(page.locator("[data-text=connections]")).to_have_text("0")
+        await expect(page.locator("#campaigns")).to_be_hidden()
+        feed.campaigns[:] = [
+            CAMPAIGN,
+            replace(CAMPAIGN, name=MARKUP, won_fen=0, cost_per_winner_fen=None, hours=[]),
+        ]
+        feed.show(BUSY)
+        await expect(page.locator("#campaigns")).to_be_visible()
+        cells = page.locator("#campaign-lines tr").first.locator("td")
+        await expect(cells).to_have_text(
+            [
+                *("除夕摇红包 (招财银行)", "running", "42,123.00 (42 %)", "57,877.00", "4,100", "10.27"),
+                re.compile(r"^\d\d:\d\d 2,000$"),
+            ]
+        )
+        await expect(page.locator("#campaign-lines .bars").first.locator("span")).to_have_count(3)
+        await expect(page.locator("#campaign-lines tr").last).to_contain_text(f"{MARKUP} (招财银行)")
+        await expect(page.locator("#campaign-lines tr").last.locator("td").nth(5)).to_have_text("–")
+        assert await page.locator("body img").count() == 0
+        assert observed.console == []
+        feed.campaigns.clear()
+        feed.show(replace(BUSY, at_ms=1_700_000_002_000))
+        await expect(page.locator("#campaigns")).to_be_hidden()
+
+
 async def test_workers_are_shown_where_there_are_several(observed: ObservedPage) -> None:
     page = observed.page
     async with serve(Health([], [])) as feed:
@@ -297,6 +351,7 @@ async def test_page_breaks_no_word_and_shows_nothing_beyond_the_screen(chromium:
     page = await open_page(chromium, width, 900)
     async with serve(Health([], ["redis is away: opens go on without the mirror"])) as feed:
         await page.goto(f"http://127.0.0.1:{feed.port}/")
+        feed.campaigns.append(CAMPAIGN)
         feed.show(FULL)
         await expect(page.locator("#stores")).to_contain_text("ConnectionRefusedError")
         assert await page.evaluate(BROKEN_WORDS) == []

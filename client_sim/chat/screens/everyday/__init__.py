@@ -1,0 +1,1 @@
+"""Pages of packets for everyday chats."""

@@ -1,0 +1,1 @@
+"""Rules of packets for everyday chats."""
