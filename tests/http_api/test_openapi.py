@@ -107,7 +107,7 @@ def test_amounts_shares_and_reasons_have_their_true_bounds() -> None:
         assert schemas[shape]["properties"]["reason"]["enum"] == [
             *("top_up", "withdraw", "send", "claim", "refund", "pending", "posted", "voided"),
             *("charge", "payout", "payout_returned", "transfer", "pay", "correction"),
-            *("campaign", "campaign_returned"),
+            *("card_refund", "card_refund_returned", "campaign", "campaign_returned"),
         ]
     sent = [kind.value for kind in PacketKind if kind.row.sent_by is SentBy.USERS]
     assert sorted(schemas["PacketSendBody"]["properties"]["kind"]["enum"]) == sorted(sent)

@@ -87,6 +87,7 @@ FIELDS: dict[str, list[Any]] = {
     "WithdrawToCard": ["key at a bank", GROUP, 100, "246810"],
     "Transfer": ["key", 2, 100, "text", "246810"],
     "Pay": ["key", 3, 100, "text"],
+    "RefundToCard": ["key", GROUP, 100],
     "ForgetUser": [3],
     "Shake": [GROUP],
     "CampaignInfo": [GROUP, "zh"],
@@ -107,7 +108,7 @@ FIELDS: dict[str, list[Any]] = {
     "CancelScheduled": [GROUP],
 }
 FOR_BACKEND = {
-    *("TopUp", "Withdraw", "Pay", "PutUsers", "BanUser", "RevokeTokens", "ForgetUser"),
+    *("TopUp", "Withdraw", "Pay", "RefundToCard", "PutUsers", "BanUser", "RevokeTokens", "ForgetUser"),
     *("SendBill", "GetBill", "ReportEvent", "SetEventRange"),
     *("PutGroup", "DeleteGroup", "SyncMembers", "ChangeMembers", "PutChat"),
     *("PutSponsor", "CreateCampaign", "ChangeCampaign", "CampaignReport"),

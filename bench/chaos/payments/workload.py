@@ -22,12 +22,16 @@ FUNDS_FEN: Final = 1_000_000
 WAITING_MAX: Final = 150  # unanswered requests; beyond it no new ones begin
 BINDING_MAX: Final = 8  # users who bind a card at the same time
 AMOUNTS_FEN: Final = (1, 66, 100, 188, 300, 520, 888)
-KINDS: Final = {log.PACKET: 8, log.TOP_UP: 4, log.WITHDRAWAL: 5, log.TRANSFER: 2, log.PAY: 1}
+KINDS: Final = {log.PACKET: 8, log.TOP_UP: 5, log.WITHDRAWAL: 4, log.REFUND: 2, log.TRANSFER: 2, log.PAY: 1}
+BY_BACKEND: Final = (log.PAY, log.REFUND)
 TICK_S: Final = 0.01
 
 
 class PaymentWorkload:
-    """Makes payments. Each has a number from 0, and all of it is drawn from the seed and that number."""
+    """Makes payments. Each has a number from 0, and all of it is drawn from the seed and that number.
+
+    Only which top-up a refund gives back depends on those that were made before; without one it is a top-up.
+    """
 
     def __init__(self, url: str, mint: Mint, users: int, seed: int, history: PaymentHistory) -> None:
         self._seed, self._history = seed, history
@@ -36,6 +40,7 @@ class PaymentWorkload:
         self._users = {user_id: new_client(url, mint(user_id)) for user_id in ids}
         self._groups: dict[int, int] = {}
         self._cards: dict[int, int] = {}
+        self._charges: list[PaymentOp] = []  # top-ups that may be given back
         self._tasks: set[asyncio.Task[None]] = set()
         self._readers: list[asyncio.Task[None]] = []
         self.begun = 0
@@ -108,17 +113,31 @@ class PaymentWorkload:
         draw = random.Random(f"payment {self._seed} {number}")
         (kind,) = draw.choices(list(KINDS), list(KINDS.values()))
         user_id, other = draw.sample(list(self._users), 2)
+        if kind == log.REFUND and not self._charges:
+            kind = log.TOP_UP
         op = PaymentOp(user_id, f"{kind}-{self._seed}-{number}", kind, draw.choice(AMOUNTS_FEN))
         if kind == log.TRANSFER:
             op = op._replace(to_user=other)
+        if kind == log.REFUND:
+            op = self._refund(op, draw)
         last: list[str] = []
-        client, try_s = self._backend if kind == log.PAY else self._users[user_id], 0.0
+        client, try_s = self._backend if kind in BY_BACKEND else self._users[user_id], 0.0
         try:
             answered = await until_answered(client, lambda: self._ask(op), last.append)
             op, try_s = op._replace(answer=answered.name or log.DONE, tries=answered.tries), answered.try_s
             op = _told(op, answered.reply)
+            if kind == log.TOP_UP and op.answer == log.DONE:
+                self._charges.append(op)
         finally:
             self._history.add(op._replace(last_refusal=last[-1] if last else ""), try_s)
+
+    def _refund(self, op: PaymentOp, draw: random.Random) -> PaymentOp:
+        """Of a top-up that was made, all or a part; a part leaves it to further refunds, which may be too much."""
+        charge = draw.choice(self._charges)
+        fen = draw.choice((charge.amount_fen, max(1, charge.amount_fen // 2)))
+        if fen == charge.amount_fen and draw.random() < 0.5:
+            self._charges.remove(charge)
+        return op._replace(user_id=charge.user_id, amount_fen=fen, of_number=charge.number)
 
     def _ask(self, op: PaymentOp) -> Awaitable[Any]:
         client, card_id, fen = self._users[op.user_id], self._cards[op.user_id], op.amount_fen
@@ -128,6 +147,7 @@ class PaymentWorkload:
             ),
             log.TOP_UP: lambda: client.top_up_by_card(card_id, fen, PASSWORD, op.key),
             log.WITHDRAWAL: lambda: client.withdraw_to_card(card_id, fen, PASSWORD, op.key),
+            log.REFUND: lambda: self._backend.refund_to_card(op.of_number, fen, op.key),
             log.TRANSFER: lambda: client.transfer(op.to_user, fen, "chaos", PASSWORD, op.key),
             log.PAY: lambda: self._backend.pay(op.user_id, fen, "chaos", op.key),
         }
@@ -140,7 +160,7 @@ def _told(op: PaymentOp, reply: Any) -> PaymentOp:
         return op._replace(number=reply.packet_id)
     if isinstance(reply, messages.ToppedUpByCard):
         return op._replace(number=reply.payment_id)
-    if isinstance(reply, messages.WithdrawnToCard):
+    if isinstance(reply, messages.WithdrawnToCard | messages.RefundedToCard):
         return op._replace(number=reply.payment_id, state=reply.state)
     return op
 

@@ -33,6 +33,9 @@ def book_commands(services: ReconciliationServices) -> dict[str, Command]:
     listing = f"[--state open|all] [--class {'|'.join(BREAK_CLASSES)}] [--day YYYY-MM-DD] [--most 1…{MOST_MAX}]"
     rows = {
         "reconcile": Command("change", "PATH", "import a statement of a bank and match it", do.reconcile),
+        "fetch-statement": Command(
+            "change", "GATEWAY DAY FOLDER", "fetch a statement of a bank into a folder, and import it", do.fetch
+        ),
         "reconciliation": Command("read", "JOB", "how far the import of a statement has come", do.reconciliation),
         "breaks": Command("read", listing, "differences between both books, the newest first", do.breaks),
         "own-break": Command("change", "ID", "look after a break", do.own),
@@ -75,6 +78,13 @@ class BookCommands:
         if not path.startswith("/"):
             raise BadArguments("the path of the file must be absolute")
         return {"job": self._statements.start(Path(unquote(path)), _asking()).number}
+
+    async def fetch(self, words: list[str]) -> Answer:
+        gateway, day, folder = _words(words, 3)
+        asked = _day(day)
+        if asked is None or not folder.startswith("/"):
+            raise BadArguments("give a day, and the absolute path of a folder")
+        return {"job": self._statements.fetch(gateway, asked, Path(unquote(folder)), _asking()).number}
 
     async def reconciliation(self, words: list[str]) -> Answer:
         job = self._statements.job(one_id(words))

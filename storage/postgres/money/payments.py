@@ -23,7 +23,7 @@ SUCCEEDED: Final = "succeeded"  # as in the table of states: server/core/payment
 
 
 class PaymentRow(NamedTuple):
-    """A payment as it is recorded; see migrations 0015 and 0018."""
+    """A payment as it is recorded; see migrations 0015, 0018 and 0026."""
 
     number: int
     gateway: str
@@ -41,6 +41,7 @@ class PaymentRow(NamedTuple):
     reason: str
     packet_id: int | None
     card_id: int | None = None
+    of_number: int | None = None
 
 
 class EvidenceRow(NamedTuple):

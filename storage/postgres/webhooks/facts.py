@@ -51,7 +51,10 @@ class EntryRecord(NamedTuple):
 
 
 class PaymentRecord(NamedTuple):
-    """A payment that has ended. `card_id`, `packet_id`: the card and the packet that it names, if any."""
+    """A payment that has ended. `card_id`, `packet_id`: the card and the packet that it names, if any.
+
+    `of_number`: the charge that a refund to a card gives back.
+    """
 
     number: int
     kind: str
@@ -62,6 +65,7 @@ class PaymentRecord(NamedTuple):
     key: str | None
     card_id: int | None
     packet_id: int | None
+    of_number: int | None
 
 
 class AdmissionRecord(NamedTuple):
