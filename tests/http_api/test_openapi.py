@@ -78,6 +78,7 @@ def test_document_has_every_route_and_an_idempotency_key_where_money_moves() -> 
         ("POST", "/v1/wallets/{user_id}/transfer"),
         ("POST", "/v1/wallets/{user_id}/pay"),
         ("POST", "/v1/wallets/{user_id}/withdraw-to-card"),
+        ("POST", "/v1/payments/{payment_id}/refund"),
         ("POST", "/v1/campaigns"),
     }
     assert all(operation["summary"] for operation in told.values())

@@ -87,7 +87,7 @@ FIELDS: dict[str, list[Any]] = {
     "WithdrawToCard": ["key at a bank", GROUP, 100, "246810"],
     "Transfer": ["key", 2, 100, "text", "246810"],
     "Pay": ["key", 3, 100, "text"],
-    "RefundToCard": ["key", GROUP, 100],
+    "RefundToCard": ["key of a refund", GROUP, 100],
     "ForgetUser": [3],
     "Shake": [GROUP],
     "CampaignInfo": [GROUP, "zh"],
@@ -295,6 +295,7 @@ async def test_texts_with_zero_bytes_are_refused(clients: dict[int, Raw], attack
         "": "password_needed",
         "words": "bad_words",
         "key at a bank": "bad_card",  # this server has none
+        "key of a refund": "bad_target",
         "hbl_": "bad_link",
         "bill": "bad_key",
         "event": "bad_key",
