@@ -193,10 +193,15 @@ class Customers:
 
     async def _refund(self, user_id: int) -> None:
         """The chat backend gives a top-up of the user back to its card, or a part of it, or more than it was."""
-        mine = [said for one, said in self.outcomes.items() if (one.user_id, one.what) == (user_id, "top_up")]
-        charges = [result.number for said in mine for outcome, result in said if outcome == "ok"]
-        if charges:
+        if not self._top_ups(user_id):
+            await self._top_up(user_id)
+        if charges := self._top_ups(user_id):
             await self._keyed("refund", user_id, of_number=self.rng.choice(charges))
+
+    def _top_ups(self, user_id: int) -> list[int]:
+        """The numbers of the top-ups that a user was told to be made."""
+        mine = [said for one, said in self.outcomes.items() if (one.user_id, one.what) == (user_id, "top_up")]
+        return [result.number for said in mine for outcome, result in said if outcome == "ok"]
 
     async def _close(self, user_id: int) -> None:
         await self._world.bank_side.close_one(self.rng.choice(self._world.servers))
@@ -264,6 +269,8 @@ ACTS = (
     Customers._top_up,
     Customers._withdraw,
     Customers._withdraw,
+    Customers._refund,
+    Customers._refund,
     Customers._refund,
     Customers._transfer,
     Customers._pay,
