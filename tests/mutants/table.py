@@ -5446,6 +5446,22 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_BINDING + "code_of_a_day_ago_is_not_sent_again",),
     ),
     Mutation(
+        "cards: right attempts that could not be recorded stay counted",
+        "cards",
+        CARD_PASSWORDS,
+        "        await self._record_fit(user_id)\n        attempt =",
+        "        attempt =",
+        (T_PASSWORDS + "password_that_is_right_is_not_counted_while_its_record_gets_no_reply",),
+    ),
+    Mutation(
+        "cards: right attempts wait for the next one of their user",
+        "cards",
+        CARD_PASSWORDS,
+        "        for user_id in list(self._fits):\n",
+        "        for user_id in list[int]():\n",
+        (T_PASSWORDS + "password_that_is_right_is_not_counted_while_its_record_gets_no_reply",),
+    ),
+    Mutation(
         "cards: declined bindings are counted by number alone",
         "cards",
         CARD_ATTEMPTS,

@@ -37,6 +37,8 @@ SEED_OF_DEFECT = {
     "AmountsAreNotCompared": 13,
     "CodesAreUsedTwice": 38,
     "DayLimitIsCountedBefore": 186,
+    "FailedRefundStaysInTransit": 60,
+    "SilentRefundIsReturned": 73,
 }
 ERRORS_OF_THE_DEFECT = ("AttributeError", "NameError", "TypeError")  # it breaks itself, and nothing was found
 WITH_A_BANK = 13

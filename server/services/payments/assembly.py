@@ -103,7 +103,8 @@ class PaymentServices:
 
     def loops(self) -> dict[str, Loop]:
         """The loops, by name; none without a gateway."""
-        loops = {"payments": self.attempts, "payouts": self.payouts}
+        passwords = None if self.attempts is None else self.cards.passwords
+        loops = {"payments": self.attempts, "payouts": self.payouts, "passwords": passwords}
         return {name: one.run for name, one in loops.items() if one is not None}
 
 

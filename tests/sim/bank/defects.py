@@ -155,13 +155,6 @@ class FailedPayoutStaysInTransit(BankDefect):
         tables.apply_change = keep
 
 
-class ChargeIsGivenBackTwice(BankDefect):
-    """What is left of a charge is counted before the transaction that records its refund."""
-
-    def break_tables(self, tables: Any) -> None:
-        tables.left_of_charge = lambda number, user_id: tables.payments[number].amount_fen
-
-
 class FailedRefundStaysInTransit(BankDefect):
     """A refund that the bank declined does not come back into the wallet."""
 
@@ -240,7 +233,6 @@ BANK_DEFECTS: tuple[type[Defect], ...] = (
     BreaksAreNotRecorded,
     PaidPacketIsNotSent,
     FailedPayoutStaysInTransit,
-    ChargeIsGivenBackTwice,
     FailedRefundStaysInTransit,
     SilentRefundIsReturned,
     NothingIsAskedAgain,
