@@ -4464,8 +4464,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "payments: the version of a payment is not compared",
         "I9",
         PAYMENTS_SQL,
-        "WHERE number = $1 AND version = $2\n",
-        "WHERE number = $1 AND version >= least($2, 0)\n",
+        "    WHERE number = $1 AND version = $2\n",
+        "    WHERE number = $1 AND version >= least($2, 0)\n",
         (T_HOST + "two_servers_that_apply_the_same_success_move_the_money_once",),
     ),
     Mutation(
