@@ -5267,7 +5267,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/services/payments/service.py",
         "    if order.kind is PaymentKind.REFUND:",
         "    if False:",
-        (T_CARD_REFUNDS + "card_refund_goes_to_a_card_that_is_not_bound_any_more",),
+        (T_AT_BANK + "card_refund_with_this_fault_ends_once_as_the_bank_has_it",),
     ),
     Mutation(
         "card refunds: they count for the day",
