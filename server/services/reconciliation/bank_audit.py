@@ -18,7 +18,7 @@ from server.core.reconciliation.statement_file import BankLine, check_lines, par
 from server.services.money.seed_audit import Finding
 from server.services.reconciliation.explained import Differences
 from server.services.reconciliation.files import SignedStatement, pieces_of
-from server.services.reconciliation.placed_rows import PlacedRows
+from server.services.reconciliation.placed_rows import PlacedRows, breathe
 from storage.postgres.database import Database
 from storage.postgres.reconciliation.both_books import BothBooks, both_books
 
@@ -57,8 +57,11 @@ async def _audit(books: BothBooks, gateway: str, given: Sequence[SignedStatement
         from_ms, to_ms = first_ms(min(newest)) - SKEW_MS, first_ms(max(newest)) + DAY_MS + SKEW_MS
         payments = _payments(books, gateway, from_ms, to_ms, rows.numbers())
         differences = Differences(books, gateway, list(newest))
+        count = 0
         async for found in match(rows, payments, newest):
             await differences.take(found)
+            count += 1
+            await breathe(count)
         wrong += await differences.lines()
     return BankReport(gateway, differences.totals, Finding(f"bank {gateway}", CLAIM, wrong))
 
@@ -71,6 +74,7 @@ async def _read(books: BothBooks, file: SignedStatement, rows: PlacedRows) -> li
     if stored is None:
         for row, text in _lines(file):
             rows.add(row, text)
+            await breathe(row.line)
         return [f"{name} was not imported"]
     wrong = [] if stored.sha256 == claim.sha256 else [f"{name} was imported with another digest"]
     if not stored.is_current:
@@ -79,6 +83,7 @@ async def _read(books: BothBooks, file: SignedStatement, rows: PlacedRows) -> li
     recorded = books.rows(stored.statement_id)
     for row, text in _lines(file):
         rows.add(row, text)
+        await breathe(row.line)
         if not differs:
             told: tuple[object, ...] | None = await anext(recorded, None)
             if told != row[1:]:

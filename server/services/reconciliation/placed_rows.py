@@ -16,7 +16,13 @@ from server.core.reconciliation.statement_file import BankLine, parse_line, paym
 from server.services.reconciliation.disk_sort import RUN_BYTES, SortedLines
 
 NUMBER_DIGITS: Final = 19
-BREATHE_ROWS: Final = 10_000  # so that the watch over the connection goes on
+BREATHE_ROWS: Final = 500  # then other tasks have a turn: the watch over the connection asks for an answer in 10 s
+
+
+async def breathe(count: int) -> None:
+    """Give other tasks a turn after some rows."""
+    if count % BREATHE_ROWS == 0:
+        await asyncio.sleep(0)
 
 
 class PlacedRows:
@@ -49,8 +55,7 @@ class PlacedRows:
             before = ref
             number = payment_number(text.split(b",", 3)[2].decode()) or 0
             self._by_number.add(b"%019d %s %s %d %s" % (number, day, place, same_refs, text))
-            if count % BREATHE_ROWS == 0:
-                await asyncio.sleep(0)
+            await breathe(count)
         self._by_ref.close()
 
     def numbers(self) -> Iterator[int]:
