@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import date
@@ -35,7 +36,7 @@ async def pure_breaks(books: Books, days: tuple[date, ...]) -> set[Expected]:
         for day in days:
             for row in books.statement(day):
                 rows.add(row, line_of(row))
-        await rows.place()
+        await rows.place(lambda count: asyncio.sleep(0))
         found = [one async for one in match(rows, _in_order(books.payments), days)]
     return {Expected(one.row_class.value, one.subject) for one in found if one.row_class not in AGREED}
 

@@ -7,7 +7,9 @@ Rows and payments pass through it one by one, so its memory does not grow with t
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from typing import Final, NamedTuple
 
@@ -18,11 +20,13 @@ from server.core.reconciliation.statement_file import BankLine, check_lines, par
 from server.services.money.seed_audit import Finding
 from server.services.reconciliation.explained import Differences
 from server.services.reconciliation.files import SignedStatement, pieces_of
-from server.services.reconciliation.placed_rows import PlacedRows, breathe
+from server.services.reconciliation.placed_rows import PlacedRows
 from storage.postgres.database import Database
 from storage.postgres.reconciliation.both_books import BothBooks, both_books
 
 CLAIM: Final = "the bank's rows are those that were imported; what differs from our payments is an explained break"
+BREATHE_ROWS: Final = 500
+STAY_ROWS: Final = 5_000
 NUMBERS_PAGE: Final = 5_000  # whose payments are asked for at once
 NUMBER_MAX: Final = 2**63 - 1
 
@@ -53,7 +57,7 @@ async def _audit(books: BothBooks, gateway: str, given: Sequence[SignedStatement
     with PlacedRows() as rows:
         for one in newest.values():
             wrong += await _read(books, one, rows)
-        await rows.place()
+        await rows.place(partial(_breathe, books))
         from_ms, to_ms = first_ms(min(newest)) - SKEW_MS, first_ms(max(newest)) + DAY_MS + SKEW_MS
         payments = _payments(books, gateway, from_ms, to_ms, rows.numbers())
         differences = Differences(books, gateway, list(newest))
@@ -61,7 +65,7 @@ async def _audit(books: BothBooks, gateway: str, given: Sequence[SignedStatement
         async for found in match(rows, payments, newest):
             await differences.take(found)
             count += 1
-            await breathe(count)
+            await _breathe(books, count)
         wrong += await differences.lines()
     return BankReport(gateway, differences.totals, Finding(f"bank {gateway}", CLAIM, wrong))
 
@@ -74,7 +78,7 @@ async def _read(books: BothBooks, file: SignedStatement, rows: PlacedRows) -> li
     if stored is None:
         for row, text in _lines(file):
             rows.add(row, text)
-            await breathe(row.line)
+            await _breathe(books, row.line)
         return [f"{name} was not imported"]
     wrong = [] if stored.sha256 == claim.sha256 else [f"{name} was imported with another digest"]
     if not stored.is_current:
@@ -83,7 +87,7 @@ async def _read(books: BothBooks, file: SignedStatement, rows: PlacedRows) -> li
     recorded = books.rows(stored.statement_id)
     for row, text in _lines(file):
         rows.add(row, text)
-        await breathe(row.line)
+        await _breathe(books, row.line)
         if not differs:
             told: tuple[object, ...] | None = await anext(recorded, None)
             if told != row[1:]:
@@ -99,6 +103,14 @@ def _lines(file: SignedStatement) -> Iterator[tuple[BankLine, str]]:
         check_lines(piece)
         for text in piece.decode().splitlines():
             yield parse_line(file.claim.day, text), text
+
+
+async def _breathe(books: BothBooks, count: int) -> None:
+    """After some rows give other tasks a turn, and keep the snapshot: PostgreSQL ends one that is idle for 5 s."""
+    if count % STAY_ROWS == 0:
+        await books.stay()
+    elif count % BREATHE_ROWS == 0:
+        await asyncio.sleep(0)
 
 
 async def _has_more(rows: AsyncIterator[tuple[object, ...]]) -> bool:

@@ -5,8 +5,7 @@ Two sorts: by the bank_ref, to count the rows before each that have the same one
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import date
 from types import TracebackType
 from typing import Final, Self
@@ -16,13 +15,6 @@ from server.core.reconciliation.statement_file import BankLine, parse_line, paym
 from server.services.reconciliation.disk_sort import RUN_BYTES, SortedLines
 
 NUMBER_DIGITS: Final = 19
-BREATHE_ROWS: Final = 500  # then other tasks have a turn: the watch over the connection asks for an answer in 10 s
-
-
-async def breathe(count: int) -> None:
-    """Give other tasks a turn after some rows."""
-    if count % BREATHE_ROWS == 0:
-        await asyncio.sleep(0)
 
 
 class PlacedRows:
@@ -46,8 +38,8 @@ class PlacedRows:
         # no field has a space, which comes before all that they have: a reference stands before those it begins
         self._by_ref.add(f"{row.bank_ref} {row.day} {row.line:09} {text}\n".encode())
 
-    async def place(self) -> None:
-        """All rows are there: sort them."""
+    async def place(self, breathe: Callable[[int], Awaitable[None]]) -> None:
+        """All rows are there: sort them. `breathe` is awaited with the count of each one."""
         before, same_refs = b"", 0
         for count, line in enumerate(self._by_ref):
             ref, day, place, text = line.split(b" ")

@@ -58,6 +58,10 @@ class BothBooks:
     def __init__(self, connection: Session) -> None:
         self._connection = connection
 
+    async def stay(self) -> None:
+        """Ask for nothing, so that the moment is kept while there is other work to do."""
+        await self._connection.execute("SELECT 1")
+
     async def payments(
         self, gateway: str, from_ms: int, to_ms: int, numbers: Sequence[int], after: int, up_to: int
     ) -> AsyncIterator[tuple[Any, ...]]:
