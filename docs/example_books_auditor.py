@@ -66,7 +66,7 @@ def payments(path):
             wrong.append(f"{path}: payment {number} stands there twice")
         if booked != (amount if row["state"] == "succeeded" else 0):
             wrong.append(f"{path}: payment {number} of {amount} is {row['state']}, its transfers moved {booked}")
-        if row["kind"] not in ("charge", "payout") or amount <= 0:
+        if row["kind"] not in ("charge", "payout", "refund") or amount <= 0:
             wrong.append(f"{path}: payment {number}: {row['kind']} of {amount}")
         found[number] = row
     return found, wrong

@@ -7,6 +7,7 @@ from typing import NamedTuple, Self
 
 from storage.postgres.campaigns.campaigns import CampaignStore
 from storage.postgres.campaigns.leases import LeaseStore
+from storage.postgres.cards.bind_attempts import BindAttemptStore
 from storage.postgres.cards.card_payments import CardPaymentStore
 from storage.postgres.cards.cards import CardStore
 from storage.postgres.cards.challenges import ChallengeStore
@@ -66,6 +67,7 @@ class Stores(NamedTuple):
     payments: PaymentStore
     wallet_orders: WalletOrderStore
     cards: CardStore
+    bind_attempts: BindAttemptStore
     challenges: ChallengeStore
     payers: PayerStore
     card_payments: CardPaymentStore
@@ -100,7 +102,6 @@ class Stores(NamedTuple):
         `timeout_s` bounds every attempt and statement; `with_best_luck`: the kinds of packet that have a best luck.
         """
         database = Database(postgres_dsn, pool_max, timeout_s)
-        webhooks = database.writer(plan_each_time=True)
         return cls(
             database=database,
             mirror=mirror,
@@ -118,6 +119,7 @@ class Stores(NamedTuple):
             payments=PaymentStore(database),
             wallet_orders=WalletOrderStore(database),
             cards=CardStore(database),
+            bind_attempts=BindAttemptStore(database),
             challenges=ChallengeStore(database),
             payers=PayerStore(database),
             card_payments=CardPaymentStore(database),
@@ -138,7 +140,7 @@ class Stores(NamedTuple):
             change_feed=ChangeFeedStore(database),
             time=DatabaseTimeStore(database),
             webhook_endpoints=EndpointStore(database),
-            webhook_deliveries=DeliveryStore(database, webhooks),
+            webhook_deliveries=DeliveryStore(database, webhooks := database.writer(plan_each_time=True)),
             webhook_facts=FactStore(webhooks),
             campaigns=CampaignStore(database),
             leases=LeaseStore(database),

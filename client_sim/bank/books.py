@@ -201,6 +201,11 @@ class BankBooks:
         )
         return None if row is None else BankCard(*row)
 
+    def card_of_charge(self, token: str) -> BankCard | None:
+        """The card that a token was given for, whether it is bound or not; None: there is none."""
+        row = self.row("SELECT c.* FROM bindings b JOIN cards c ON c.number = b.card WHERE b.token = ?", token)
+        return None if row is None else BankCard(*row)
+
     def send(self, request_id: str, to: str, text: str, at_s: float) -> None:
         """Send a text to the phone of a card, once per request id. Raises BankRefuses."""
         card = self.card_of(to)

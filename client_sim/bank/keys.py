@@ -9,6 +9,7 @@ import base64
 import os
 import tomllib
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 KEY_DIGITS: Final = 64  # of an ed25519 key; longer ones are RSA in DER
 
 
+@cache  # reading an RSA key checks it, which takes a tenth of a second
 def private_of(text: str) -> Ed25519PrivateKey | rsa.RSAPrivateKey:
     """The private key of a hex text. Raises ValueError."""
     if len(text) == KEY_DIGITS:

@@ -6,7 +6,7 @@ import json
 import sqlite3
 from typing import Any, Final, NamedTuple
 
-from client_sim.bank.books import MERCHANT, BankBooks, BankRefuses, account_of, bank_ref
+from client_sim.bank.books import MERCHANT, BankBooks, BankCard, BankRefuses, account_of, bank_ref
 from client_sim.bank.faults import Fault, FaultPlan
 
 LATER: Final = (Fault.NOT_FOUND, Fault.PROCESSING, Fault.PROCESSING_FAILED)  # the money moves later
@@ -61,14 +61,19 @@ class BankOrders:
         self._insert(number, kind, token, fen, fault, now_s)
         if card is None:
             self._end(number, "failed", "no such card", "")
-        elif fault in LATER:
-            wait_s = self.timing.not_found_s if fault is Fault.NOT_FOUND else self.timing.processing_s
-            seen_s = now_s + wait_s if fault is Fault.NOT_FOUND else 0
-            change = "UPDATE orders SET settles_s = ?, seen_s = ? WHERE number = ?"
-            self._books.db.execute(change, (now_s + wait_s, seen_s, number))
         else:
-            self._move(number, kind, account_of(card.number), card.ref, fen, now_s)
+            self._do(number, kind, card, fen, fault, now_s)
         return self._told(number, now_s)
+
+    def _do(self, number: str, kind: str, card: BankCard, fen: int, fault: Fault, now_s: float) -> None:
+        """Move the money of an order, now or later, as its fault wants it."""
+        if fault not in LATER:
+            self._move(number, kind, account_of(card.number), card.ref, fen, now_s)
+            return
+        wait_s = self.timing.not_found_s if fault is Fault.NOT_FOUND else self.timing.processing_s
+        seen_s = now_s + wait_s if fault is Fault.NOT_FOUND else 0
+        change = "UPDATE orders SET settles_s = ?, seen_s = ? WHERE number = ?"
+        self._books.db.execute(change, (now_s + wait_s, seen_s, number))
 
     def refund(self, number: str, of: str, fen: int, now_s: float) -> sqlite3.Row:
         """Give back a part of a charge, or all of it; never more than it was, however many refunds there are."""
@@ -77,8 +82,9 @@ class BankOrders:
             return self._again(earlier, "refund", earlier["token"], fen)
         charge = self.find(of)
         token = "" if charge is None else charge["token"]
-        self._insert(number, "refund", token, fen, Fault.NONE, now_s, of)
-        card = self._books.card_of(token)
+        card = self._books.card_of_charge(token)
+        fault = Fault.NONE if card is None else self.fault_of_next(Fault(card.fault))
+        self._insert(number, "refund", token, fen, fault, now_s, of)
         given = self._books.row(
             "SELECT total(fen) AS fen FROM orders WHERE of_number = ? AND result <> 'failed'", of
         )
@@ -88,7 +94,7 @@ class BankOrders:
         elif given["fen"] > charge["fen"]:
             self._end(number, "failed", "more than the charge", "")
         else:
-            self._move(number, "refund", account_of(card.number), card.ref, fen, now_s)
+            self._do(number, "refund", card, fen, fault, now_s)
         return self._told(number, now_s)
 
     def close(self, number: str, now_s: float) -> dict[str, Any]:
@@ -110,7 +116,8 @@ class BankOrders:
             "SELECT * FROM orders WHERE result = 'processing' AND settles_s <= ? ORDER BY settles_s", now_s
         )
         for order in due:
-            card = self._books.card_of(order["token"])
+            named = self._books.card_of_charge if order["kind"] == "refund" else self._books.card_of
+            card = named(order["token"])
             if order["fault"] == Fault.PROCESSING_FAILED or card is None:
                 self._end(order["number"], "failed", "refused after a review", "")
             else:

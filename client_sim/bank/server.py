@@ -15,7 +15,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from client_sim.bank.bills import Bills
-from client_sim.bank.books import BankBooks, BankRefuses
+from client_sim.bank.books import BankBooks, BankCard, BankRefuses
 from client_sim.bank.faults import BANK_NAME, Fault, FaultPlan
 from client_sim.bank.keys import BankKeyring
 from client_sim.bank.notices import NoticeSender
@@ -27,6 +27,7 @@ SETTLE_S: Final = 0.1
 NO_FAULTS: Final = FaultPlan()
 TIMING: Final = Timing()
 CUT: Final = (Fault.REPLY_LOST, Fault.QUERY_CONTRADICTS, Fault.NOTICE_REORDERED)
+ORDERS: Final = ("/pay", "/payout", "/refund")  # calls about which something may go wrong
 Answer = dict[str, Any]
 
 
@@ -141,17 +142,23 @@ class BankServer:
 
     def _is_lost(self, path: str, asked: Answer) -> bool:
         """Whether this call is lost before it arrives: the first one of an order with this fault."""
-        if path not in ("/pay", "/payout") or asked["number"] in self._lost or self.orders.find(asked["number"]):
+        if path not in ORDERS or asked["number"] in self._lost or self.orders.find(asked["number"]):
             return False
-        card = self.books.card_of(asked["token"])
+        card = self._card_of(path, asked)
         is_lost = card is not None and self.orders.fault_of_next(Fault(card.fault)) is Fault.CALL_LOST
         if is_lost:
             self._lost.add(asked["number"])
         return is_lost
 
+    def _card_of(self, path: str, asked: Answer) -> BankCard | None:
+        if path != "/refund":
+            return self.books.card_of(asked["token"])
+        charge = self.orders.find(asked["of"])
+        return None if charge is None else self.books.card_of_charge(charge["token"])
+
     async def _reply(self, request: web.BaseRequest, asked: Answer, answer: Answer) -> web.StreamResponse:
         """The reply, if the fault of its order lets it leave."""
-        order = self.orders.find(asked["number"]) if request.path in ("/pay", "/payout") else None
+        order = self.orders.find(asked["number"]) if request.path in ORDERS else None
         if order is not None:
             fault, is_first = Fault(order["fault"]), order["calls"] == 1
             if order["seen_s"] > self.now_s() or (is_first and fault is Fault.ERROR_AFTER_COMMIT):

@@ -126,6 +126,8 @@ TEXTS: dict[str, Text] = {
     "statement_charge": Text("支付转入", "charged"),
     "statement_payout": Text("提现", "paid out"),
     "statement_payout_returned": Text("提现退回", "came back"),
+    "statement_card_refund": Text("退回银行卡", "back to the card"),
+    "statement_card_refund_returned": Text("退卡退回", "came back"),
     "statement_transfer": Text("转账", "transfer"),
     "statement_pay": Text("消费", "payment"),
     "statement_correction": Text("账务更正", "correction"),

@@ -39,6 +39,7 @@ CAME_IN = {  # texts by the reason of the change
     "top_up": "toast_top_up",
     "transfer": "toast_received_transfer",
     "payout_returned": "toast_payout_returned",
+    "card_refund_returned": "toast_card_refund_returned",
 }
 ANSWERS = {  # to an open without a page
     "won": "state_claimed",

@@ -17,6 +17,7 @@ WithKey = (  # requests that move money
     | messages.WithdrawToCard
     | messages.Transfer
     | messages.Pay
+    | messages.RefundToCard
     | messages.CreateCampaign
 )
 

@@ -26,6 +26,8 @@ __all__ = [
     "PasswordReset",
     "PasswordSet",
     "Pay",
+    "RefundToCard",
+    "RefundedToCard",
     "ResetCodeSent",
     "ResetPassword",
     "SendCodeAgain",
@@ -242,6 +244,22 @@ class Paid(Message, tag=173):
     user_id: int
     amount_fen: int
     at_ms: int
+
+
+class RefundToCard(Message, tag=98):
+    """Chat backend only: give a charge, or a part of it, from its user's wallet back to its card (原路退款)."""
+
+    key: str
+    payment_id: Id
+    amount_fen: Int64
+
+
+class RefundedToCard(Message, tag=198):
+    """`state` is succeeded, or created, submitted or unknown while the money is in transit."""
+
+    payment_id: int
+    state: str
+    amount_fen: int
 
 
 class ForgetUser(Message, tag=74):

@@ -68,6 +68,7 @@ REQUESTS: Final[dict[type[Message], type[Message]]] = {
     cards.WithdrawToCard: cards.WithdrawnToCard,
     cards.Transfer: cards.Transferred,
     cards.Pay: cards.Paid,
+    cards.RefundToCard: cards.RefundedToCard,
     cards.ForgetUser: cards.UserForgotten,
     campaigns.Shake: campaigns.Shaken,
     campaigns.CampaignInfo: campaigns.CampaignShown,

@@ -68,7 +68,8 @@ class Withdrawn(Message, tag=126):
 class BalanceChanged(Message, tag=65):
     """Push: your wallet changed. `reason` is top_up, withdraw, send, claim, refund, transfer or pay.
 
-    With cards or a host wallet also charge, payout or payout_returned, with a bank correction.
+    With cards or a host wallet also charge, payout, payout_returned, card_refund or card_refund_returned; with a
+    bank correction.
     """
 
     balance_fen: int

@@ -57,7 +57,10 @@ def audit(
         money = unit_of(data, settings)
         report = await money_audit.audit(database, found_seed_keys(settings, data), money.smallest)
         result = row_of(round(clock.elapsed_s() - began_s, 3), report)
-        banks = await audit_bank(database, files)
+        try:
+            banks = await audit_bank(database, files)
+        except (BadStatement, OSError) as error:  # a file has changed meanwhile; no room for temporary files
+            raise CommandFailed(str(error)) from None
         report = money_audit.with_findings(report, [one.finding for one in banks], money.smallest)
         print_audit(console(), report, money)
         for one in banks:

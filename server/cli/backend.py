@@ -8,9 +8,10 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from client_sim.sdk.client import Client
-from client_sim.sdk.errors import NotEnoughMoney
+from client_sim.sdk.errors import NotEnoughMoney, Refusal
+from protocol import messages
 from server.cli.shared.as_backend import AS_BACKEND, BackendOptions, Create, as_backend, known
-from server.cli.shared.numbers import Fen, Hours
+from server.cli.shared.numbers import Fen, Hours, Id
 from server.cli.shared.options import DATA, ConfigOption, DataOption
 from server.cli.shared.resources import CommandFailed, WrongOptions, mint
 from server.cli.shared.users import User
@@ -105,6 +106,35 @@ def withdraw(user: User, amount: Fen, *, key: Text | None = None, server: Backen
             ) from None
 
     print(as_backend(work, server))
+    return 0
+
+
+def refund_to_card(
+    payment: Id, amount: Fen, /, *, key: Text | None = None, server: BackendOptions = AS_BACKEND
+) -> int:
+    """Give a charge, or a part of it, from the wallet of its user back to its card.
+
+    Example: hongbao refund-to-card 251234567890123456 10000 --key return-4711
+
+    Parameters
+    ----------
+    payment
+        the number of the charge (see: hongbao payments --user USER)
+    amount
+        a whole number of the smallest unit of money; the wallet must hold it, and all refunds of a charge are at
+        most the charge
+    key
+        idempotency key: the same key moves money once (default: a new one)
+    """
+
+    async def work(backend: Client) -> messages.RefundedToCard:
+        try:
+            return await backend.refund_to_card(payment, amount, key)
+        except Refusal as refused:
+            raise CommandFailed(f"nothing was refunded: {refused}") from None
+
+    made = as_backend(work, server)
+    print(f"payment {made.payment_id}: {made.state}")
     return 0
 
 

@@ -37,32 +37,50 @@ def _account(kind: Any, tokens: Sequence[Token]) -> str:
 AccountName = Annotated[str, Parameter(converter=_account)]
 
 
-def reconcile(*files: FilePath, server: ServerOptions = DEFAULT) -> int:
+def reconcile(
+    *files: FilePath,
+    fetch: Day | None = None,
+    to: FilePath | None = None,
+    gateway: Text = "bank",
+    server: ServerOptions = DEFAULT,
+) -> int:
     """Import statements of a bank and match them with our payments; exit 1 if one is refused or a row differs.
 
-    The server reads the files: FILE, and FILE.sig with the bank's signature. A statement is imported once.
+    The server reads the files: FILE, and FILE.sig with the bank's signature. A statement is imported once. With
+    --fetch the server asks the bank for the statement of a day, and writes both files into a folder.
 
     Example: hongbao reconcile /var/lib/hongbao/statements/2026-11-28.csv
+
+    Example: hongbao reconcile --fetch 2026-11-28 --to /var/lib/hongbao/statements
 
     Parameters
     ----------
     files
         statements, as the bank has signed them
+    fetch
+        the day (of Beijing) whose newest statement is fetched
+    to
+        the folder for the files of --fetch, on the machine of the server
+    gateway
+        the bank of --fetch, by the name of its section in the config
     """
-    if not files:
-        raise WrongOptions("name the files of the statements")
-    codes = [_reconcile(str(path.absolute()), server) for path in files]
-    return max(codes)
+    if bool(files) == (fetch is not None) or (fetch is None) != (to is None):
+        raise WrongOptions("name the files of the statements, or a day to --fetch and the folder --to put it")
+    if fetch is not None and to is not None:
+        folder = str(to.absolute())
+        return _reconcile(f"{gateway} {fetch}", server, "fetch-statement", gateway, str(fetch), quote(folder))
+    paths = [str(path.absolute()) for path in files]
+    return max(_reconcile(path, server, "reconcile", quote(path)) for path in paths)
 
 
-def _reconcile(path: str, server: ServerOptions) -> int:
+def _reconcile(name: str, server: ServerOptions, *command: str) -> int:
     """One file; the exit code. Raises NoAnswer."""
-    job = ask_server(server, "reconcile", quote(path))["job"]
+    job = ask_server(server, *command)["job"]
     while (found := ask_server(server, "reconciliation", job))["state"] not in OVER:
         _show_progress(found)
         time.sleep(LOOK_S)
     if found["state"] == "refused":
-        print(f"hongbao: {path}: {found['why']}", file=sys.stderr)
+        print(f"hongbao: {name}: {found['why']}", file=sys.stderr)
         return 1
     statement = found["statement"]
     if not server.as_json:

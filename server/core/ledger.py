@@ -73,6 +73,8 @@ class TransferKind(IntEnum):
     TRANSFER = 13  # from a user to another one
     PAY = 14  # to the outside, as the chat backend orders
     CORRECTION = 15  # of what differs from the books of a bank; approved by two users of the system
+    CARD_REFUND = 16  # a payment: back to the card of a charge, in transit until that is proven
+    CARD_REFUND_RETURNED = 17
     CAMPAIGN = 18  # a sponsor pays for a campaign
     LEASE = 19  # some of its shares become a packet
     LEASE_RETURNED = 20  # those of the packet that were not won
@@ -114,6 +116,8 @@ DIRECTIONS: Final[dict[TransferKind, tuple[AccountPair, ...]]] = {
     TransferKind.PAYOUT_RETURNED: (AccountPair(Account.IN_TRANSIT, Account.WALLET),),
     TransferKind.TRANSFER: (AccountPair(Account.WALLET, Account.WALLET),),
     TransferKind.PAY: (AccountPair(Account.WALLET, Account.OUTSIDE),),
+    TransferKind.CARD_REFUND: (AccountPair(Account.WALLET, Account.IN_TRANSIT),),
+    TransferKind.CARD_REFUND_RETURNED: (AccountPair(Account.IN_TRANSIT, Account.WALLET),),
     TransferKind.CAMPAIGN: (AccountPair(Account.WALLET, Account.POOL),),
     TransferKind.LEASE: (AccountPair(Account.POOL, Account.PACKET),),
     TransferKind.LEASE_RETURNED: (AccountPair(Account.PACKET, Account.POOL),),

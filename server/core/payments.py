@@ -18,6 +18,7 @@ class PaymentKind(StrEnum):
 
     CHARGE = "charge"  # from outside into a wallet, for the packet that it pays
     PAYOUT = "payout"  # from a wallet to the outside
+    REFUND = "refund"  # from a wallet back to the card of a charge
 
 
 class PaymentState(StrEnum):
@@ -52,7 +53,8 @@ class Evidence(NamedTuple):
 class Order(NamedTuple):
     """What a gateway is asked to do. `number` is the idempotency key of each call about it.
 
-    `token`: the bank's name of the user's card, where the gateway takes cards. `repr` hides it.
+    `token`: the bank's name of the user's card, where the gateway takes cards. `repr` hides it. `of_number`: the
+    charge that a refund gives back.
     """
 
     number: int
@@ -60,6 +62,7 @@ class Order(NamedTuple):
     user_id: int
     amount_fen: int
     token: str = ""
+    of_number: int = 0
 
     def __repr__(self) -> str:
         return f"Order({self.kind.value} {self.number}: {self.amount_fen} fen of user {self.user_id})"

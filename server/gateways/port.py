@@ -35,6 +35,7 @@ class Capabilities(NamedTuple):
 
     takes_cards: bool = False  # it is a CardGateway, and an order needs the token of a card
     takes_payouts: bool = True
+    takes_refunds: bool = False  # it is a CardGateway, and gives charges back to their cards
     amount_fen_min: int = 1
     amount_fen_max: int = FEN_MAX
     has_statements: bool = False
@@ -139,6 +140,10 @@ class CardGateway(Gateway, Protocol):
 
     async def unbind(self, token: str) -> None:
         """The token is used no more. What is unbound already stays so."""
+        ...
+
+    async def refund(self, order: Order) -> Evidence:
+        """Give a charge, or a part of it, back to its card, whether it is still bound or not."""
         ...
 
     async def statement(self, day: date) -> BankStatement:

@@ -131,6 +131,7 @@ def _cards() -> Iterator[Route]:
     yield Route("DELETE", "/v1/users/{user_id}/cards/{card_id}", on.unbind, unbound)
     yield Route("POST", f"{wallet}/withdraw-to-card", on.withdraw, paid, cards.WithdrawToCardBody, needs_key=True)
     yield Route("GET", "/v1/payments/{payment_id}", on.payment, paid)
+    yield Route("POST", "/v1/payments/{payment_id}/refund", on.refund, paid, cards.RefundToCardBody, needs_key=True)
 
 
 def _sponsors() -> Iterator[Route]:

@@ -45,7 +45,7 @@ class Bank:
     is_away = False
 
     def __init__(self) -> None:
-        self.capabilities = Capabilities(takes_cards=True, amount_fen_max=500_000)
+        self.capabilities = Capabilities(takes_cards=True, takes_refunds=True, amount_fen_max=500_000)
         self.faults: dict[str, list[Callable[[Callable[[], Any]], Any]]] = {}
         self.asks: list[CardAsk] = []
         self.declines: dict[str, str] = {}  # by number of a card, why
@@ -101,6 +101,9 @@ class Bank:
     async def payout(self, order: Order) -> Evidence:
         return await self._ordered("payout", order)
 
+    async def refund(self, order: Order) -> Evidence:
+        return await self._ordered("refund", order)
+
     async def _ordered(self, verb: str, order: Order) -> Evidence:
         self.calls.append((verb, order.number))
         evidence: Evidence = await self._serve(verb, lambda: self._done(verb, order))
@@ -110,7 +113,9 @@ class Bank:
         if order.number not in self.orders:
             sign = -1 if order.kind is PaymentKind.CHARGE else 1
             result, reason = ("succeeded", "")
-            if order.token in self.unbound or order.token not in self.fen:
+            if order.kind is PaymentKind.REFUND:
+                result, reason = self._given_back(order)
+            elif order.token in self.unbound or order.token not in self.fen:
                 result, reason = "failed", "the card is not bound"
             elif self.fen[order.token] + sign * order.amount_fen < 0:
                 result, reason = "failed", "余额不足"
@@ -118,6 +123,19 @@ class Bank:
                 self.fen[order.token] += sign * order.amount_fen
             self.orders[order.number] = (order, result, reason)
         return self._told(verb, order)
+
+    def _given_back(self, order: Order) -> tuple[str, str]:
+        """To the card of the charge, bound or not; not more than it was."""
+        charge, result, _ = self.orders.get(order.of_number, (None, "", ""))
+        given = sum(
+            one.amount_fen
+            for one, said, _ in self.orders.values()
+            if one.of_number == order.of_number and said == "succeeded"
+        )
+        if charge is None or result != "succeeded" or given + order.amount_fen > charge.amount_fen:
+            return "failed", "no such charge, or less is left of it"
+        self.fen[charge.token] += order.amount_fen
+        return "succeeded", ""
 
     def _told(self, verb: str, order: Order) -> Evidence:
         if order.number not in self.orders:

@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 import structlog
 
-from client_sim.bank.faults import Fault, FaultPlan, card_number
+from client_sim.bank.faults import HARMLESS, Fault, FaultPlan, card_number
 from client_sim.bank.server import BankServer
 from client_sim.sdk import BankDeclined, BankUnknown, CodeWrong, Refusal
 from client_sim.sdk.client import Client
@@ -46,6 +46,7 @@ class User:
     def __init__(self, server: Server, bank: BankServer, client: Client, sql: Sql) -> None:
         self.server, self.bank, self.client, self.sql = server, bank, client, sql
         self.group = 0
+        self.backend = client
 
     def code(self, phone: str = PHONE) -> str:
         """The newest code at a phone."""
@@ -74,8 +75,10 @@ class User:
 async def user(start_with_bank: StartWithBank, bank: BankServer, connect: Connect, sql: Sql) -> User:
     """A user with 500.00 yuan, and another one in the same group."""
     server = await start_with_bank()
-    await (await connect(server, 0)).top_up(1, 50_000)
+    backend = await connect(server, 0)
+    await backend.top_up(1, 50_000)
     made = User(server, bank, await connect(server, 1), sql)
+    made.backend = backend
     made.group = await made.client.create_group("group")
     other = await connect(server, 2)
     await other.join_group(made.group, await made.client.invite(made.group))
@@ -144,6 +147,42 @@ async def test_top_up_and_withdrawal_with_a_fault_move_money_once(
     await bank_books_agree()
 
 
+@pytest.mark.parametrize("fault", [Fault.NONE, *HARMLESS])
+async def test_card_refund_with_this_fault_ends_once_as_the_bank_has_it(
+    user: User, bank: BankServer, fault: Fault, bank_books_agree: BankBooksAgree
+) -> None:
+    card = await user.bound()
+    charge = (await user.client.top_up_by_card(card, 900, PASSWORD)).payment_id
+    bank.use(FaultPlan(share=1.0, faults=[fault]))
+    with suppress(BankDeclined):
+        await user.backend.refund_to_card(charge, 400, key="back")
+    bank.use(FaultPlan())
+    rows = await user.until_ended()
+    is_paid = fault is not Fault.PROCESSING_FAILED
+    assert [(row["kind"], row["state"]) for row in rows] == [
+        ("charge", "succeeded"),
+        ("refund", "succeeded" if is_paid else "failed"),
+    ]
+    drawn = "none" if fault is Fault.CALL_LOST else fault  # the call that arrived is the second one
+    assert [row["fault"] for row in bank.books.rows("SELECT fault FROM orders ORDER BY rowid")] == ["none", drawn]
+    assert await user.client.balance() == 50_900 - (400 if is_paid else 0)
+    await bank_books_agree()
+
+
+async def test_card_refund_at_a_bank_that_has_taken_the_charge_back_comes_back(
+    user: User, bank: BankServer
+) -> None:
+    """A chargeback: the card has the money already, and would have it twice."""
+    card = await user.bound()
+    charge = (await user.client.top_up_by_card(card, 900, PASSWORD)).payment_id
+    with bank.books.transaction():
+        assert bank.orders.reverse(str(charge), bank.now_s())
+    with pytest.raises(BankDeclined, match="no such charge"):
+        await user.backend.refund_to_card(charge, 900)
+    assert await user.client.balance() == 50_900
+    assert bank.books.discrepancies() == []
+
+
 async def test_withdrawal_that_fails_late_comes_back(user: User, bank_books_agree: BankBooksAgree) -> None:
     card = await user.bound(Fault.PROCESSING_FAILED)
     asked = await user.client.withdraw_to_card(card, 400, PASSWORD, key="out")
@@ -159,11 +198,14 @@ async def test_payments_of_a_seeded_plan_of_faults_agree_in_both_books(
     user: User, bank: BankServer, bank_books_agree: BankBooksAgree
 ) -> None:
     card = await user.bound()
-    bank.plan = FaultPlan(seed=20, share=0.5)
+    charges = [(await user.client.top_up_by_card(card, 100, PASSWORD)).payment_id for _ in range(4)]
+    bank.use(FaultPlan(seed=20, share=0.5))
 
     async def one(n: int) -> None:
         with suppress(Refusal):
-            if n % 2:
+            if n % 4 == 3:
+                await user.backend.refund_to_card(charges[n % 3], 30, key=f"r{n}")
+            elif n % 2:
                 await user.client.withdraw_to_card(card, 100 + n, PASSWORD, key=f"w{n}")
             else:
                 await user.client.top_up_by_card(card, 100 + n, PASSWORD, key=f"t{n}")
@@ -174,8 +216,10 @@ async def test_payments_of_a_seeded_plan_of_faults_agree_in_both_books(
         async with asyncio.timeout(PATIENCE_S):
             while bank_away.is_away:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
-    bank.plan = FaultPlan()
-    await user.until_ended()
+    bank.use(FaultPlan())
+    rows = await user.until_ended()
+    assert {row["kind"] for row in rows} == {"charge", "payout", "refund"}
+    assert len({row["fault"] for row in bank.books.rows("SELECT fault FROM orders")}) > 4
     await bank_books_agree()
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
+from client_sim.bank.faults import card_number
 from client_sim.sdk import (
     BadCard,
     BankAway,
@@ -18,6 +20,7 @@ from client_sim.sdk import (
     PasswordNeeded,
     PasswordWrong,
 )
+from server.services.cards.secrets import CardSecrets
 from server.services.payments import assembly
 from tests.cards.conftest import (
     HOLDER,
@@ -86,6 +89,111 @@ async def test_bind_with_a_bank_that_is_away_records_nothing(street: Street, ban
         await street.sender.bind_card(NUMBER, HOLDER, PHONE)
     assert await street.sql.fetchval("SELECT count(*) FROM card_challenges") == 0
     await street.sender.bind_card(NUMBER, HOLDER, PHONE)  # not too soon: no code was sent
+
+
+# --- how often the bank is asked ------------------------------------------------------------------------------
+
+
+async def test_bindings_of_a_user_that_the_bank_declines_have_a_bound_a_day(
+    street: Street, bank: Bank, turn_clock: Turn
+) -> None:
+    numbers = [card_number(serial=serial) for serial in range(11)]
+    bank.declines = dict.fromkeys(numbers, "no such card")
+    for number in numbers[:10]:
+        with pytest.raises(BankDeclined):
+            await street.sender.bind_card(number, HOLDER, PHONE)
+    with pytest.raises(LimitReached, match="10 bindings of yours were declined in 24 hours; the next in 1440 min"):
+        await street.sender.bind_card(NUMBER, HOLDER, PHONE)
+    assert [one.number for one in bank.asks] == numbers[:10]
+    await street.ben.bind_card(NUMBER, HOLDER, PHONE)  # others are not bounded by it
+    turn_clock(24 * 60 * MINUTE_MS + MINUTE_MS)
+    with pytest.raises(BankDeclined):
+        await street.sender.bind_card(numbers[10], HOLDER, PHONE)
+    assert await street.sql.fetchval("SELECT count(*) FROM bind_attempts") == 1  # those of a day ago are gone
+
+
+async def test_bindings_of_one_number_that_the_bank_declines_have_a_bound_a_day_over_all_users(
+    street: Street, bank: Bank
+) -> None:
+    bank.declines[NUMBER] = "the phone is not the reserved one"
+    for one in range(10):
+        with pytest.raises(BankDeclined):
+            await (street.sender if one % 2 else street.ben).bind_card(NUMBER, HOLDER, f"1380000{one:04}")
+    del bank.declines[NUMBER]
+    with pytest.raises(LimitReached, match="10 bindings with this number"):
+        await street.carl.bind_card(NUMBER, HOLDER, PHONE)
+    assert len(bank.asks) == 10
+    await street.carl.bind_card(OTHER_NUMBER, HOLDER, PHONE)
+
+
+async def test_bindings_at_once_are_counted_before_the_bank_is_asked(street: Street, bank: Bank) -> None:
+    bank.declines[NUMBER] = "the phone is not the reserved one"
+    results = await asyncio.gather(
+        *(user.bind_card(NUMBER, HOLDER, PHONE) for user in (street.sender, street.ben) for _ in range(8)),
+        return_exceptions=True,
+    )
+    assert sum(isinstance(one, BankDeclined) for one in results) == 10
+    assert sum(isinstance(one, LimitReached) for one in results) == 6
+    assert len(bank.asks) == 10
+
+
+async def test_binding_waits_for_another_one_with_its_number(street: Street, bank: Bank) -> None:
+    mac = CardSecrets(SEED_KEYS, bytes).number_mac(NUMBER)
+    bank.declines[NUMBER] = "the phone is not the reserved one"
+    lock = "SELECT pg_advisory_xact_lock(hashtextextended(encode($1::bytea, 'hex'), x'62696e64'::bigint))"
+    rows = "INSERT INTO bind_attempts SELECT 9007199254742000 + n, 2, $1, $2 FROM generate_series(1, 10) AS n"
+    async with street.sql.transaction():  # ten attempts of Ben that are not committed yet
+        await street.sql.execute(lock, mac)
+        await street.sql.execute(rows, mac, time.time_ns() // 10**6)
+        attempt = asyncio.create_task(street.sender.bind_card(NUMBER, HOLDER, PHONE))
+        waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        async with asyncio.timeout(PATIENCE_S):
+            while not attempt.done() and not await street.sql.fetchval(waiting):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+    with pytest.raises(LimitReached, match="with this number"):
+        await attempt
+    assert bank.asks == []
+
+
+async def test_binding_that_is_not_declined_is_not_counted(street: Street, bank: Bank) -> None:
+    for _ in range(12):
+        bank.faults["bind"] = [away]
+        with pytest.raises(BankAway):
+            await street.sender.bind_card(NUMBER, HOLDER, PHONE)
+    await street.sender.bind_card(NUMBER, HOLDER, PHONE)
+    assert await street.sql.fetchval("SELECT count(*) FROM bind_attempts") == 0
+
+
+async def test_binding_is_counted_also_if_its_server_ends_while_the_bank_is_asked(
+    street: Street, bank: Bank
+) -> None:
+    asked = asyncio.Event()
+
+    async def hang() -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    bank.faults["bind"] = [lambda done: hang()]
+    attempt = asyncio.create_task(street.sender.bind_card(NUMBER, HOLDER, PHONE))
+    async with asyncio.timeout(PATIENCE_S):
+        await asked.wait()
+    assert await street.sql.fetchval("SELECT user_id FROM bind_attempts") == 1
+    attempt.cancel()
+
+
+async def test_attempts_to_bind_are_counted_by_a_secret_of_the_number(street: Street, bank: Bank) -> None:
+    bank.declines = {NUMBER: "no such card", OTHER_NUMBER: "no such card"}
+    for number in (NUMBER, OTHER_NUMBER):
+        with pytest.raises(BankDeclined):
+            await street.sender.bind_card(number, HOLDER, PHONE)
+    first, second = await street.sql.fetch("SELECT number_mac FROM bind_attempts ORDER BY attempt_id")
+    assert first["number_mac"] == CardSecrets(SEED_KEYS, bytes).number_mac(NUMBER)
+    assert first["number_mac"] != second["number_mac"]
+    another_key = CardSecrets({"k": bytes(32)}, bytes)
+    assert first["number_mac"] != another_key.number_mac(NUMBER)
+
+
+# --- codes ----------------------------------------------------------------------------------------------------
 
 
 async def test_code_that_is_wrong_five_times_is_spent_and_each_attempt_is_told(street: Street, bank: Bank) -> None:
@@ -169,6 +277,40 @@ async def test_codes_for_one_card_have_a_bound_a_day(street: Street, turn_clock:
         await street.carl.bind_card(NUMBER, HOLDER, PHONE)
     turn_clock(24 * 60 * MINUTE_MS + 60 * MINUTE_MS)
     await street.carl.bind_card(NUMBER, HOLDER, PHONE)
+
+
+async def test_codes_that_are_sent_again_have_the_same_bound_a_day(
+    street: Street, bank: Bank, turn_clock: Turn
+) -> None:
+    offered = await street.sender.bind_card(NUMBER, HOLDER, PHONE)
+    for minute in range(1, 20):
+        turn_clock(minute * MINUTE_MS)
+        await street.sender.send_code_again(offered.challenge_id)
+    turn_clock(20 * MINUTE_MS)
+    with pytest.raises(LimitReached, match="20 codes in 24 hours"):
+        await street.sender.send_code_again(offered.challenge_id)
+    with pytest.raises(LimitReached):
+        await street.ben.bind_card(NUMBER, HOLDER, PHONE)  # to the same phone
+    assert len(bank.messages) == 20
+    await street.sender.confirm_card(offered.challenge_id, bank.code, PASSWORD)
+
+
+async def test_code_of_a_day_ago_is_not_sent_again(street: Street, bank: Bank, turn_clock: Turn) -> None:
+    offered = await street.sender.bind_card(NUMBER, HOLDER, PHONE)
+    turn_clock(24 * 60 * MINUTE_MS + 1)
+    with pytest.raises(CodeSpent):
+        await street.sender.send_code_again(offered.challenge_id)
+    assert len(bank.messages) == 1
+
+
+async def test_code_that_is_sent_again_pauses_for_a_code_of_another_user(street: Street, turn_clock: Turn) -> None:
+    offered = await street.sender.bind_card(NUMBER, HOLDER, PHONE)
+    turn_clock(MINUTE_MS)
+    await street.ben.bind_card(NUMBER, HOLDER, PHONE)
+    with pytest.raises(CodeTooSoon):
+        await street.sender.send_code_again(offered.challenge_id)
+    turn_clock(2 * MINUTE_MS)
+    await street.sender.send_code_again(offered.challenge_id)
 
 
 async def test_code_used_by_two_confirmations_at_once_binds_one_card(street: Street, bank: Bank) -> None:

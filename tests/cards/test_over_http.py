@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from client_sim.sdk import BankAway, BankUnknown, NoSuchUser
+from client_sim.sdk import BankAway, BankDeclined, BankUnknown, NoSuchUser
 from server.core.payments import Evidence, Verdict
 from server.services.webhooks.bodies import RENDERERS
 from tests.cards.conftest import (
@@ -178,6 +178,9 @@ async def test_forgotten_user_has_no_name_no_cards_and_the_same_money(
     card = await street.bound()
     await street.bound(number=OTHER_NUMBER)
     await street.sender.bind_card("5500005555555559", HOLDER, PHONE)  # begun, and never confirmed
+    bank.declines["4000000000000002"] = "no such card"
+    with pytest.raises(BankDeclined):
+        await street.sender.bind_card("4000000000000002", HOLDER, PHONE)
     await street.sender.unbind_card(card.card_id, PASSWORD)
     other = (await street.sender.cards()).cards[0]
     await street.sender.top_up_by_card(other.card_id, 300, PASSWORD)
@@ -189,6 +192,7 @@ async def test_forgotten_user_has_no_name_no_cards_and_the_same_money(
     assert (await street.ben.names([1])).names == [""]
     assert await street.sql.fetchval("SELECT count(*) FROM cards WHERE sealed IS NOT NULL") == 0
     assert await street.sql.fetchval("SELECT count(*) FROM card_challenges") == 0
+    assert await street.sql.fetchval("SELECT count(*) FROM bind_attempts") == 0
     assert await street.sender.balance() == 50_300
     line = (await street.sender.statement()).lines[0]
     assert (line.reason, line.text) == ("charge", "招商银行 1111")

@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 import threading
+from typing import Any
 
 import pytest
 
@@ -21,8 +22,10 @@ from client_sim.sdk import (
 from server.core.refusals import Reason, RequestRefused
 from server.services.cards import passwords
 from server.services.cards.passwords import PasswordService
+from storage.errors import StoreUnavailable
 from tests.cards.conftest import OTHER_NUMBER, PASSWORD, Bank, MakeStreet, Street
 from tests.conftest import PATIENCE_S, SEED_KEYS, Turn
+from tests.services.conftest import until
 
 MINUTE_MS = 60_000
 LOCK_MS = 3 * 3_600_000
@@ -100,6 +103,58 @@ async def test_password_attempt_is_counted_also_if_its_server_is_killed_while_co
     await asyncio.wait_for(begun.wait(), 30)
     asking.cancel()
     assert await street.sql.fetchval("SELECT failures FROM payers WHERE user_id = 1") == 1
+
+
+async def test_password_that_is_right_is_not_counted_while_its_record_gets_no_reply(
+    street: Street, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise five payments in an outage would lock a user who has typed the right password each time."""
+    await street.bound()
+    service = street.server.app.services.cards.passwords
+    real, is_away = service._store.fitted, True
+
+    async def fitted(*asked: Any) -> bool:
+        if is_away:
+            raise StoreUnavailable("no answer")
+        return await real(*asked)
+
+    monkeypatch.setattr(service._store, "fitted", fitted)
+    for _ in range(6):
+        with pytest.raises(StoreUnavailable):
+            await service.check(1, PASSWORD)
+    assert tuple(await street.sql.fetchrow("SELECT failures, locked_until_ms FROM payers")) == (1, 0)
+    is_away = False
+
+    async def is_recorded() -> bool:  # also if the user asks for nothing more
+        return bool(await street.sql.fetchval("SELECT failures = 0 FROM payers"))
+
+    await until(is_recorded)
+    await service.check(1, PASSWORD)
+
+
+async def test_password_lock_of_a_right_attempt_ends_when_it_is_recorded(
+    street: Street, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await street.bound()
+    service = street.server.app.services.cards.passwords
+    for _ in range(4):
+        with pytest.raises(RequestRefused):
+            await service.check(1, "000000")
+    real, outages = service._store.fitted, 1
+
+    async def fitted(*asked: Any) -> bool:
+        nonlocal outages
+        outages -= 1
+        if outages >= 0:
+            raise StoreUnavailable("no answer")
+        return await real(*asked)
+
+    monkeypatch.setattr(service._store, "fitted", fitted)
+    with pytest.raises(StoreUnavailable):
+        await service.check(1, PASSWORD)  # the fifth: it locks until it is known to be right
+    await service.check(1, PASSWORD)
+    with pytest.raises(RequestRefused, match="attempts left: 4"):
+        await service.check(1, "000000")
 
 
 async def test_password_lock_ends_after_three_hours(street: Street, turn_clock: Turn) -> None:

@@ -184,6 +184,38 @@ async def test_packet_accepted_and_lost_is_asked_again_under_its_number_and_paid
     assert bank.done("charge") == [(300, "succeeded")]
 
 
+async def test_packet_that_is_settled_while_it_is_asked_about_again_is_not_sent_again(
+    street: Street, bank: Bank, discrepancies: AuditBooks
+) -> None:
+    """Its lease has ended, so it is due; its end comes before the answer to a question, which knows nothing yet."""
+    card = await street.bound()
+    bank.faults["charge"] = [answer_lost]
+    asked, answered = asyncio.Event(), asyncio.Event()
+
+    async def not_found_at_last() -> Evidence:
+        asked.set()
+        await answered.wait()
+        return Evidence("query", Verdict.NOT_FOUND)
+
+    bank.faults["query"] = [lambda done: not_found_at_last()]
+    with pytest.raises(BankUnknown):
+        await street.send(card_id=card.card_id, password=PASSWORD)
+    await street.sql.execute("UPDATE payments SET next_try_ms = 0")
+    service: Any = street.server.app.services.payments.attempts
+    service.look()
+    async with asyncio.timeout(PATIENCE_S):
+        await asked.wait()
+    payment = await service.store.get((await street.payment())["number"])
+    await service.evidence.apply(payment, Evidence("notice", Verdict.SUCCEEDED, "B1"))
+    answered.set()
+    await service.result(payment)
+    row = await street.payment()
+    assert (row["state"], row["packet_id"] is not None) == ("succeeded", True)
+    assert [verb for verb, _ in bank.calls] == ["charge", "query"]
+    assert await street.sql.fetchval("SELECT count(*) FROM payment_breaks") == 0
+    assert await discrepancies() == []
+
+
 async def test_packet_by_card_sent_by_many_requests_at_once_charges_once(street: Street, bank: Bank) -> None:
     card = await street.bound()
     sent = await asyncio.gather(*(street.send(card_id=card.card_id, password=PASSWORD) for _ in range(8)))

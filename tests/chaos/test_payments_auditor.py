@@ -10,7 +10,7 @@ import pytest
 from bench.chaos.auditor import Findings
 from bench.chaos.payments import auditor, report
 from bench.chaos.payments import history as log
-from bench.chaos.payments.auditor import CHARGE, PAID_OUT, PAY, PAYOUT, SEND, TOP_UP, TRANSFER
+from bench.chaos.payments.auditor import CHARGE, PAID_OUT, PAY, PAYOUT, REFUND, SEND, TOP_UP, TRANSFER
 from bench.chaos.payments.books import (
     BankBooks,
     BankOrder,
@@ -23,7 +23,7 @@ from bench.chaos.payments.books import (
 )
 from bench.chaos.payments.history import PaymentHistory, PaymentOp
 
-PAID, TOPPED, OUT, DECLINED = 2**60, 2**60 + 1, 2**60 + 2, 2**60 + 3  # numbers of payments
+PAID, TOPPED, OUT, DECLINED, BACK = 2**60, 2**60 + 1, 2**60 + 2, 2**60 + 3, 2**60 + 4  # numbers of payments
 PACKET = 2**60 + 9
 CARD = "card:62"
 
@@ -37,7 +37,7 @@ class Case(NamedTuple):
 
 
 def agreeing() -> Case:
-    """A packet by card that expired, a top-up, a withdrawal, a declined one, a transfer and a pay."""
+    """A packet by card that expired, a top-up, a withdrawal, a declined one, a transfer, a pay, a card refund."""
     history = PaymentHistory()
     history.funds = {1: 1_000, 2: 1_000}
     history.cards = {1: "62"}
@@ -48,6 +48,7 @@ def agreeing() -> Case:
         PaymentOp(1, "d", log.TOP_UP, 70, "bank_declined"),
         PaymentOp(1, "e", log.TRANSFER, 5, log.DONE, to_user=2),
         PaymentOp(1, "f", log.PAY, 7, log.DONE),
+        PaymentOp(1, "g", log.REFUND, 30, log.DONE, BACK, "succeeded", of_number=TOPPED),
     ):
         history.add(op, 0.0)
     ours = OurBooks(
@@ -56,6 +57,7 @@ def agreeing() -> Case:
             BookedPayment(TOPPED, 1, "charge", 50, "b", False, "succeeded", 0, 1_000, 3_000),
             BookedPayment(OUT, 1, "payout", 20, "c", False, "succeeded", 0, 0, 9),
             BookedPayment(DECLINED, 1, "charge", 70, "d", False, "failed", 0, 0, 9),
+            BookedPayment(BACK, 1, "refund", 30, "g", False, "succeeded", 0, 0, 9, TOPPED),
         ],
         [
             BookedTransfer(0, 1, TOP_UP, "funds-1", 1_000),
@@ -68,9 +70,11 @@ def agreeing() -> Case:
             BookedTransfer(-2, 0, PAID_OUT, str(OUT), 20),
             BookedTransfer(1, 2, TRANSFER, "e", 5),
             BookedTransfer(1, 0, PAY, "f", 7),
+            BookedTransfer(1, -2, REFUND, str(BACK), 30),
+            BookedTransfer(-2, 0, PAID_OUT, str(BACK), 30),
         ],
         [BookedPacket(PACKET, 1, "a", 300, 300, True)],
-        {1: 1_318, 2: 1_005},
+        {1: 1_288, 2: 1_005},
         [],
     )
     bank = BankBooks(
@@ -79,17 +83,20 @@ def agreeing() -> Case:
             BankOrder(str(TOPPED), "charge", 50, "succeeded", "none"),
             BankOrder(str(OUT), "payout", 20, "succeeded", "none"),
             BankOrder(str(DECLINED), "charge", 70, "failed", "processing_failed"),
+            BankOrder(str(BACK), "refund", 30, "succeeded", "none"),
         ],
         [
             Posting("", "opening", "world", CARD, 1_000_000),
             Posting(str(PAID), "charge", CARD, "merchant", 300),
             Posting(str(TOPPED), "charge", CARD, "merchant", 50),
             Posting(str(OUT), "payout", "merchant", CARD, 20),
+            Posting(str(BACK), "refund", "merchant", CARD, 30),
         ],
         [
             StatementRow(str(PAID), "charge", 300, "succeeded"),
             StatementRow(str(TOPPED), "charge", 50, "succeeded"),
             StatementRow(str(OUT), "payout", 20, "succeeded"),
+            StatementRow(str(BACK), "refund", 30, "succeeded"),
         ],
         [],
         [],
@@ -131,6 +138,7 @@ LOST: dict[str, Callable[[Case], Any]] = {
     ),
     "transfer gone": lambda case: case.ours.transfers.pop(8),
     "pay of another amount": lambda case: _change(case.ours.transfers, 9, amount_fen=8),
+    "refund told as succeeded": lambda case: _change(case.ours.payments, 4, state="failed"),
 }
 DOUBLED: dict[str, Callable[[Case], Any]] = {
     "bank moved it twice": lambda case: case.bank.postings.append(case.bank.postings[1]),
@@ -138,10 +146,17 @@ DOUBLED: dict[str, Callable[[Case], Any]] = {
     "charged twice": lambda case: case.ours.transfers.append(case.ours.transfers[2]),
     "transfer twice": lambda case: case.ours.transfers.append(case.ours.transfers[8]),
     "packet twice": lambda case: case.ours.packets.append(case.ours.packets[0]._replace(packet_id=7)),
+    "refund ordered twice": lambda case: case.ours.transfers.append(case.ours.transfers[10]),
+    "more given back than was charged": lambda case: case.ours.payments.append(
+        case.ours.payments[4]._replace(number=7, key="h", amount_fen=21)
+    ),
+    "refund of another user's charge": lambda case: _change(case.ours.payments, 1, user_id=2),
+    "refund of a charge that failed": lambda case: _change(case.ours.payments, 4, of_number=DECLINED),
     "packet paid twice": lambda case: case.ours.transfers.append(case.ours.transfers[3]),
 }
 OTHERS: dict[str, Callable[[Case], Any]] = {
     "not asked for": lambda case: case.history.ops.pop(3),
+    "refund of another charge": lambda case: _change(case.ours.payments, 4, of_number=PAID),
     "told declined, succeeded": lambda case: _change(case.ours.payments, 3, state="succeeded"),
     "transfer not asked for": lambda case: case.history.ops.pop(4),
     "bank has another state": lambda case: _change(case.bank.orders, 3, result="succeeded"),

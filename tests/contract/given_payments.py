@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from server.core.ledger import IN_TRANSIT, TransferKind
+from storage.postgres.cards.bind_attempts import BindAttemptRow
 from storage.postgres.cards.cards import CardRow
 from storage.postgres.cards.challenges import ChallengeRow
 from storage.postgres.cards.payers import DayLimit, Password
@@ -33,9 +34,16 @@ def withdrawal(number: int, fen: int = 300, user_id: int = ANNA, key: str = "") 
     return charge(number, fen, user_id, key or f"w{number}")._replace(kind="payout")
 
 
+def card_refund(number: int, fen: int, of: PaymentRow, key: str = "") -> PaymentRow:
+    """The same of a refund of a charge to its card."""
+    row = charge(number, fen, of.user_id, key or f"r{number}")
+    return row._replace(kind="refund", of_number=of.number)
+
+
 def out_of_wallet(row: PaymentRow) -> TransferRow:
-    """The transfer at the begin of a withdrawal."""
-    move = row.user_id, IN_TRANSIT, TransferKind.PAYOUT, str(row.number), row.amount_fen, row.created_at_ms
+    """The transfer at the begin of a withdrawal, or of a refund to a card."""
+    kind = TransferKind.PAYOUT if row.of_number is None else TransferKind.CARD_REFUND
+    move = row.user_id, IN_TRANSIT, kind, str(row.number), row.amount_fen, row.created_at_ms
     return TransferRow(*move)
 
 
@@ -76,6 +84,11 @@ def challenge(
     """A code that is being sent."""
     about = FIRST_ID + number, user_id, "bind", None, "bank", card_ref, "a bank", "0011", b"sealed", "k1"
     return ChallengeRow(*about, b"mac", "k1", 0, sends, at_ms, at_ms + 300_000, None, at_ms)
+
+
+def bind_attempt(number: int, user_id: int = ANNA, mac: bytes = b"mac-1", at_ms: int = SENT_MS) -> BindAttemptRow:
+    """An attempt to bind a card that begins."""
+    return BindAttemptRow(FIRST_ID + number, user_id, mac, at_ms)
 
 
 def order(

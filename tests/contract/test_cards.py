@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
+from storage.postgres.cards.bind_attempts import CountedBinds
 from storage.postgres.cards.cards import CardRow, CardTaken, TooManyCards
 from storage.postgres.cards.challenges import ChallengeRow, Sends
 from storage.postgres.cards.payers import CountedAttempt, Tries
 from storage.stores import Stores
 from tests.contract.given import ANNA, BEN, LATER_MS, SENT_MS
-from tests.contract.given_payments import OTHER_PASSWORD, PASSWORD, add_card, card, challenge
+from tests.contract.given_payments import OTHER_PASSWORD, PASSWORD, add_card, bind_attempt, card, challenge
 
 DAY_MS = 86_400_000
 
@@ -89,6 +90,38 @@ async def test_first_card_sets_the_password_and_the_last_one_ends_it_unless_it_i
     assert await both.payers.password(ANNA) is None
 
 
+# --- attempts to bind a card ----------------------------------------------------------------------------------
+
+
+async def test_attempt_to_bind_is_judged_by_those_of_the_last_day_and_a_refusal_records_nothing(
+    both: Stores,
+) -> None:
+    judged: list[CountedBinds] = []
+    now_ms = SENT_MS + DAY_MS
+    for row in (
+        bind_attempt(1, at_ms=SENT_MS - 1),
+        bind_attempt(2, at_ms=SENT_MS),
+        bind_attempt(3, BEN, at_ms=SENT_MS + 5),
+        bind_attempt(4, mac=b"mac-2", at_ms=now_ms),
+        bind_attempt(5, at_ms=now_ms),
+    ):
+        await both.bind_attempts.begin(row, judged.append)
+    # the second one is a day old, and just counts; a number counts for all users
+    assert judged == [
+        CountedBinds(0, 0, 0, 0),
+        CountedBinds(1, 1, SENT_MS - 1, SENT_MS - 1),
+        CountedBinds(0, 2, 0, SENT_MS - 1),
+        CountedBinds(1, 0, SENT_MS, 0),
+        CountedBinds(2, 2, SENT_MS, SENT_MS),
+    ]
+    with pytest.raises(Refused):
+        await both.bind_attempts.begin(bind_attempt(6, at_ms=now_ms), refuse)
+    await both.bind_attempts.end(bind_attempt(4).attempt_id)
+    await both.bind_attempts.end(bind_attempt(4).attempt_id)
+    await both.bind_attempts.begin(bind_attempt(7, at_ms=now_ms), judged.append)
+    assert judged[-1] == CountedBinds(2, 3, SENT_MS, SENT_MS)
+
+
 # --- codes ----------------------------------------------------------------------------------------------------
 
 
@@ -119,6 +152,30 @@ async def test_challenge_is_judged_by_the_codes_of_the_last_day_and_a_refusal_re
         await both.challenges.add(challenge(7, at_ms=now_ms + 2), refuse)
     await both.challenges.add(challenge(8, at_ms=now_ms + 2), judged.append)
     assert judged[-1] == Sends(2, 2, now_ms)
+
+
+async def test_code_that_is_sent_again_is_judged_as_a_new_one_and_a_refusal_changes_nothing(both: Stores) -> None:
+    judged: list[Sends] = []
+    now_ms = SENT_MS + DAY_MS
+    for row in (challenge(1, at_ms=now_ms), challenge(2, BEN, at_ms=now_ms + 5), challenge(3, card_ref="ref-2")):
+        await both.challenges.add(row, lambda sends: None)
+
+    def renewed(before: ChallengeRow) -> ChallengeRow:
+        return before._replace(sends=before.sends + 1, sent_at_ms=now_ms + 9, code_mac=b"another")
+
+    asked = challenge(1).challenge_id, ANNA, now_ms + 9
+    after = challenge(1, at_ms=now_ms)._replace(sends=2, sent_at_ms=now_ms + 9, code_mac=b"another")
+    assert await both.challenges.send_again(*asked, renewed, judged.append) == after
+    assert await both.challenges.send_again(asked[0], BEN, now_ms + 9, renewed, judged.append) is None
+    with pytest.raises(Refused):
+        await both.challenges.send_again(*asked, renewed, refuse)
+    refuses: Callable[[ChallengeRow], ChallengeRow] = refuse  # type: ignore[assignment]
+    with pytest.raises(Refused):
+        await both.challenges.send_again(*asked, refuses, judged.append)
+    again = await both.challenges.send_again(*asked, renewed, judged.append)
+    # those of a card count for all users; one of a day ago counts no more
+    assert again == after._replace(sends=3)
+    assert judged == [Sends(1, 2, now_ms + 5), Sends(2, 3, now_ms + 9)]
 
 
 async def test_challenge_is_changed_for_its_user_alone_and_not_if_the_rule_refuses(both: Stores) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from server.core.ledger import IN_TRANSIT, OUTSIDE, TransferKind
+from storage.postgres.cards.card_payments import OverCharge
 from storage.postgres.cards.payers import DayLimit, OverDayLimit
 from storage.postgres.chat.users import SendBarred
 from storage.postgres.money.payments import AppliedChange, EvidenceRow, PaymentFigure
@@ -29,6 +30,7 @@ from tests.contract.given_payments import (
     CALLED_MS,
     HEARD_MS,
     NO_LIMIT,
+    card_refund,
     charge,
     ended,
     into_wallet,
@@ -73,6 +75,46 @@ async def test_withdrawal_of_more_than_the_wallet_holds_records_nothing(both: St
         await both.card_payments.withdraw(row, out_of_wallet(row), NO_LIMIT)
     assert await both.card_payments.withdrawal(ANNA, "w1") is None
     assert await balance(both, ANNA) == BalanceRow(299, 1)
+
+
+async def test_card_refund_takes_its_money_once_per_key_and_never_more_than_is_left_of_its_charge(
+    both: Stores,
+) -> None:
+    paid = charge(1, 500)
+    await both.card_payments.charge(paid, NO_LIMIT)
+    row = card_refund(3, 300, paid)
+    with pytest.raises(OverCharge, match="0 fen are left"):  # it has not succeeded
+        await both.card_payments.refund(row, out_of_wallet(row))
+    await both.payments.apply(ended(paid, "succeeded", into_wallet(paid), credits=True), None)
+    assert await both.card_payments.refund(row, out_of_wallet(row)) == (row, BalanceRow(200, 2))
+    assert await both.card_payments.refund(row._replace(amount_fen=1), out_of_wallet(row)) == (row, None)
+    assert await both.card_payments.card_refund(ANNA, "r3") == row
+    assert [await both.card_payments.card_refund(BEN, "r3"), await both.payments.of_send(ANNA, "r3")] == [None] * 2
+    more = card_refund(4, 201, paid)
+    with pytest.raises(OverCharge, match="200 fen are left"):
+        await both.card_payments.refund(more, out_of_wallet(more))
+    other = card_refund(5, 1, paid)._replace(user_id=BEN)
+    with pytest.raises(OverCharge, match="0 fen are left"):  # not Ben's charge
+        await both.card_payments.refund(other, out_of_wallet(other))
+    back = into_wallet(row, TransferKind.CARD_REFUND_RETURNED)
+    await both.payments.apply(ended(row, "failed", back, credits=True), None)
+    again = card_refund(6, 500, paid)  # what has failed is left again
+    assert await both.card_payments.refund(again, out_of_wallet(again)) == (again, BalanceRow(0, 4))
+    # refunds are not counted for the day
+    assert await both.card_payments.charge(charge(7, 1), DayLimit(0, 501)) == (charge(7, 1), True)
+
+
+async def test_card_refund_of_more_than_the_wallet_holds_records_nothing(both: Stores) -> None:
+    paid = charge(1, 500)
+    await both.card_payments.charge(paid, NO_LIMIT)
+    await both.payments.apply(ended(paid, "succeeded", into_wallet(paid), credits=True), None)
+    spent = withdrawal(2, 100)
+    await both.card_payments.withdraw(spent, out_of_wallet(spent), NO_LIMIT)
+    row = card_refund(3, 401, paid)
+    with pytest.raises(NotEnoughMoney):
+        await both.card_payments.refund(row, out_of_wallet(row))
+    assert await both.card_payments.card_refund(ANNA, "r3") is None
+    assert await balance(both, ANNA) == BalanceRow(400, 2)
 
 
 async def test_day_limit_counts_payments_and_transfers_since_the_day_began_and_not_what_failed(

@@ -36,6 +36,8 @@ def test_number_of_each_kind_never_changes() -> None:
         "TRANSFER": 13,
         "PAY": 14,
         "CORRECTION": 15,
+        "CARD_REFUND": 16,
+        "CARD_REFUND_RETURNED": 17,
         "CAMPAIGN": 18,
         "LEASE": 19,
         "LEASE_RETURNED": 20,

@@ -78,6 +78,7 @@ def test_document_has_every_route_and_an_idempotency_key_where_money_moves() -> 
         ("POST", "/v1/wallets/{user_id}/transfer"),
         ("POST", "/v1/wallets/{user_id}/pay"),
         ("POST", "/v1/wallets/{user_id}/withdraw-to-card"),
+        ("POST", "/v1/payments/{payment_id}/refund"),
         ("POST", "/v1/campaigns"),
     }
     assert all(operation["summary"] for operation in told.values())
@@ -107,7 +108,7 @@ def test_amounts_shares_and_reasons_have_their_true_bounds() -> None:
         assert schemas[shape]["properties"]["reason"]["enum"] == [
             *("top_up", "withdraw", "send", "claim", "refund", "pending", "posted", "voided"),
             *("charge", "payout", "payout_returned", "transfer", "pay", "correction"),
-            *("campaign", "campaign_returned"),
+            *("card_refund", "card_refund_returned", "campaign", "campaign_returned"),
         ]
     sent = [kind.value for kind in PacketKind if kind.row.sent_by is SentBy.USERS]
     assert sorted(schemas["PacketSendBody"]["properties"]["kind"]["enum"]) == sorted(sent)

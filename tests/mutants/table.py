@@ -168,6 +168,7 @@ RECONCILIATION = "server/services/reconciliation/service.py"
 BREAK_SERVICE = "server/services/reconciliation/breaks.py"
 CORRECTION_SERVICE = "server/services/reconciliation/corrections.py"
 BANK_AUDIT = "server/services/reconciliation/bank_audit.py"
+EXPLAINED = "server/services/reconciliation/explained.py"
 T_RECONCILIATION = "tests/reconciliation/test_"
 CLASSIFIED = T_RECONCILIATION + "classes.py::test_fault_of_a_kind_is_found_and_classified_and_nothing_else_is_told"
 NOT_A_STATEMENT = (
@@ -183,6 +184,16 @@ CARD_HANDLERS, PAYERS = "server/net/handlers/cards.py", "storage/postgres/cards/
 PAYERS_SQL, CARDS_STORE = "storage/postgres/cards/payers.sql", "storage/postgres/cards/cards.py"
 CARD_PAYMENTS_STORE, CARDS_SQL = "storage/postgres/cards/card_payments.py", "storage/postgres/cards/cards.sql"
 CHALLENGES_SQL, ORDERS_STORE = "storage/postgres/cards/challenges.sql", "storage/postgres/money/wallet_orders.py"
+CHALLENGES_STORE = "storage/postgres/cards/challenges.py"
+BIND_ATTEMPTS = "server/services/cards/bind_attempts.py"
+BIND_ATTEMPTS_STORE = "storage/postgres/cards/bind_attempts.py"
+CARD_REFUNDS = "server/services/payments/card_refunds.py"
+CARD_PAYMENTS_SQL = "storage/postgres/cards/card_payments.sql"
+T_CARD_REFUNDS = "tests/cards/test_card_refunds.py::test_"
+LEFT_OF_CHARGE = (
+    "tests/contract/test_payments.py::"
+    "test_card_refund_takes_its_money_once_per_key_and_never_more_than_is_left_of_its_charge"
+)
 AUTHORISATION, PROXY_HEADER = "server/services/cards/authorisation.py", "protocol/proxy_header.py"
 CARD_MESSAGES, CARD_TABLES = "protocol/messages/cards.py", "storage/postgres/migrations/0018_cards.sql"
 T_BINDING, T_PASSWORDS = "tests/cards/test_binding.py::test_", "tests/cards/test_passwords.py::test_"
@@ -4686,8 +4697,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "payments: the version of a payment is not compared",
         "I9",
         PAYMENTS_SQL,
-        "WHERE number = $1 AND version = $2\n",
-        "WHERE number = $1 AND version >= least($2, 0)\n",
+        "    WHERE number = $1 AND version = $2\n",
+        "    WHERE number = $1 AND version >= least($2, 0)\n",
         (T_HOST + "two_servers_that_apply_the_same_success_move_the_money_once",),
     ),
     Mutation(
@@ -5365,10 +5376,163 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "reconciliation: the audit of both books accepts open breaks",
         "reconciliation",
-        BANK_AUDIT,
+        EXPLAINED,
         '    return "" if known.is_closed else f"{about}; break {known.break_id} is open"\n',
         '    return ""\n',
         (T_BOTH_BOOKS + "both_audits_find_the_planted_differences_and_the_first_wants_them_explained",),
+    ),
+    Mutation(
+        "reconciliation: the audit of both books knows only payments of its days",
+        "reconciliation",
+        "storage/postgres/reconciliation/both_books.sql",
+        "       OR number = ANY($4::bigint[]))\n",
+        "       OR number = ANY($4::bigint[]) AND false)\n",
+        (T_BOTH_BOOKS + "audit_finds_the_payment_of_a_number_from_another_time",),
+    ),
+    Mutation(
+        "reconciliation: the audit of both books leaves out payments after the last row",
+        "reconciliation",
+        BANK_AUDIT,
+        "    async for row in books.payments(gateway, from_ms, to_ms, [], after, NUMBER_MAX):\n",
+        "    async for row in books.payments(gateway, from_ms, to_ms, [], after, after):\n",
+        (T_BOTH_BOOKS + "audit_names_payments_after_the_last_row",),
+    ),
+    Mutation(
+        "reconciliation: the audit of both books looks at the first differences",
+        "reconciliation",
+        EXPLAINED,
+        "            if len(self._page) == PAGE:\n                await self._explain()\n",
+        "            if len(self._page) == PAGE:\n                self._page = []\n",
+        (T_BOTH_BOOKS + "audit_that_sorts_on_the_disk_and_asks_in_pages_finds_the_same_in_the_same_order",),
+    ),
+    Mutation(
+        "reconciliation: runs on the disk are not sorted",
+        "reconciliation",
+        "server/services/reconciliation/disk_sort.py",
+        "        self._lines.sort()\n        path =",
+        "        path =",
+        (
+            T_RECONCILIATION + "disk_sort.py::test_lines_come_in_order_however_many_runs_they_are",
+            T_BOTH_BOOKS + "audit_that_sorts_on_the_disk_and_asks_in_pages_finds_the_same_in_the_same_order",
+        ),
+    ),
+    Mutation(
+        "reconciliation: the audit of both books does not see a reference that comes twice",
+        "reconciliation",
+        "server/services/reconciliation/placed_rows.py",
+        "            same_refs = same_refs + 1 if ref == before else 0\n",
+        "            same_refs = 0\n",
+        (T_RECONCILIATION + "classes.py::test_fault_of_a_kind_is_found_and_classified_and_nothing_else_is_told",),
+    ),
+    # --- refunds to cards ---
+    Mutation(
+        "card refunds: what is left of a charge is not counted",
+        "I9",
+        CARD_PAYMENTS_STORE,
+        "            if left_fen is None or row.amount_fen > left_fen:\n",
+        "            if left_fen is None:\n",
+        (
+            T_CARD_REFUNDS + "card_refunds_are_never_more_than_their_charge",
+            LEFT_OF_CHARGE,
+        ),
+    ),
+    Mutation(
+        "card refunds: those that are open do not count",
+        "I9",
+        CARD_PAYMENTS_SQL,
+        "WHERE of_number = $1 AND state <> 'failed'), 0)::bigint",
+        "WHERE of_number = $1 AND state = 'succeeded'), 0)::bigint",
+        (T_CARD_REFUNDS + "card_refunds_are_never_more_than_their_charge",),
+    ),
+    Mutation(
+        "card refunds: those that failed count",
+        "I9",
+        CARD_PAYMENTS_SQL,
+        "WHERE of_number = $1 AND state <> 'failed'), 0)::bigint",
+        "WHERE of_number = $1), 0)::bigint",
+        (T_CARD_REFUNDS + "card_refund_that_the_bank_declines_comes_back_and_may_be_tried_again",),
+    ),
+    Mutation(
+        "card refunds: the charge of another user is given back",
+        "I9",
+        CARD_PAYMENTS_SQL,
+        "FROM payments WHERE number = $1 AND user_id = $2 AND kind = 'charge' AND state = 'succeeded'",
+        "FROM payments WHERE number = $1 AND $2::bigint > 0 AND kind = 'charge' AND state = 'succeeded'",
+        (LEFT_OF_CHARGE,),
+    ),
+    Mutation(
+        "card refunds: a key gives back another charge",
+        "I6",
+        CARD_REFUNDS,
+        "        if (payment.of_number, payment.amount_fen) != (charge_number, amount_fen):\n",
+        "        if payment.amount_fen != amount_fen:\n",
+        (T_CARD_REFUNDS + "card_refund_key_is_used_for_one_charge_and_amount",),
+    ),
+    Mutation(
+        "card refunds: a charge that is not proven is given back",
+        "I9",
+        CARD_REFUNDS,
+        "        if charge.state != PaymentState.SUCCEEDED:\n",
+        "        if charge.state == PaymentState.FAILED:\n",
+        (T_CARD_REFUNDS + "card_refund_that_may_not_be_is_refused_and_records_nothing",),
+    ),
+    Mutation(
+        "card refunds: one that failed stays in transit",
+        "I9",
+        EVIDENCE,
+        "    (PaymentKind.REFUND, PaymentState.FAILED): (ledger.IN_TRANSIT, None, "
+        "TransferKind.CARD_REFUND_RETURNED),\n",
+        "",
+        (T_CARD_REFUNDS + "card_refund_that_the_bank_declines_comes_back_and_may_be_tried_again",),
+    ),
+    Mutation(
+        "card refunds: one that succeeded stays in transit",
+        "I9",
+        EVIDENCE,
+        "    (PaymentKind.REFUND, PaymentState.SUCCEEDED): (ledger.IN_TRANSIT, ledger.OUTSIDE, "
+        "TransferKind.PAID_OUT),\n",
+        "",
+        (T_CARD_REFUNDS + "card_refund_leaves_the_wallet_at_once_and_goes_to_the_card_on_success",),
+    ),
+    Mutation(
+        "card refunds: they are sent as payouts",
+        "I9",
+        "server/services/payments/service.py",
+        "    if order.kind is PaymentKind.REFUND:",
+        "    if False:",
+        (T_AT_BANK + "card_refund_with_this_fault_ends_once_as_the_bank_has_it",),
+    ),
+    Mutation(
+        "card refunds: they count for the day",
+        "limits",
+        PAYERS_SQL,
+        " AND kind <> 'refund'\n",
+        "\n",
+        (T_CARD_REFUNDS + "card_refund_does_not_count_for_the_day",),
+    ),
+    Mutation(
+        "card refunds: a gateway without them is asked",
+        "limits",
+        CARD_REFUNDS,
+        "        if not gateway.capabilities.takes_refunds:\n",
+        "        if False:\n",
+        (T_CARD_REFUNDS + "gateway_that_gives_nothing_back_refuses",),
+    ),
+    Mutation(
+        "card refunds: the audit does not sum them by charge",
+        "audit",
+        AUDIT_SQL,
+        "WHERE given.fen > c.amount_fen\n",
+        "WHERE false\n",
+        (T_CARD_REFUNDS + "planted_discrepancy_of_card_refunds_is_named",),
+    ),
+    Mutation(
+        "card refunds: the audit accepts any charge",
+        "audit",
+        AUDIT_SQL,
+        "WHERE r.kind = 'refund'\n",
+        "WHERE false\n",
+        (T_CARD_REFUNDS + "planted_discrepancy_of_card_refunds_is_named",),
     ),
     # --- cards, pay passwords, payments by card, orders ---
     Mutation(
@@ -5496,6 +5660,105 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_PASSWORDS + "codes_of_a_user_have_a_bound_a_day_over_all_cards",),
     ),
     Mutation(
+        "cards: a code that is sent again is not judged",
+        "cards",
+        CHALLENGES_STORE,
+        "            judge(Sends(*counted))\n            await _change(connection, after)\n",
+        "            await _change(connection, after)\n",
+        (
+            T_BINDING + "codes_that_are_sent_again_have_the_same_bound_a_day",
+            T_BINDING + "code_that_is_sent_again_pauses_for_a_code_of_another_user",
+        ),
+    ),
+    Mutation(
+        "cards: a code of a day ago is sent again",
+        "cards",
+        CARD_CODES,
+        "            if row.created_at_ms < now_ms - attempts.DAY_MS:",
+        "            if False:",
+        (T_BINDING + "code_of_a_day_ago_is_not_sent_again",),
+    ),
+    Mutation(
+        "cards: right attempts that could not be recorded stay counted",
+        "cards",
+        CARD_PASSWORDS,
+        "        await self._record_fit(user_id)\n        attempt =",
+        "        attempt =",
+        (T_PASSWORDS + "password_that_is_right_is_not_counted_while_its_record_gets_no_reply",),
+    ),
+    Mutation(
+        "cards: right attempts wait for the next one of their user",
+        "cards",
+        CARD_PASSWORDS,
+        "        for user_id in list(self._fits):\n",
+        "        for user_id in list[int]():\n",
+        (T_PASSWORDS + "password_that_is_right_is_not_counted_while_its_record_gets_no_reply",),
+    ),
+    Mutation(
+        "cards: declined bindings are counted by number alone",
+        "cards",
+        CARD_ATTEMPTS,
+        '        (declined.of_user, declined.user_since_ms, "of yours"),\n',
+        "",
+        (T_BINDING + "bindings_of_a_user_that_the_bank_declines_have_a_bound_a_day",),
+    ),
+    Mutation(
+        "cards: declined bindings are counted by user alone",
+        "cards",
+        CARD_ATTEMPTS,
+        '        (declined.of_number, declined.number_since_ms, "with this number"),\n',
+        "",
+        (T_BINDING + "bindings_of_one_number_that_the_bank_declines_have_a_bound_a_day_over_all_users",),
+    ),
+    Mutation(
+        "cards: a binding that the bank declines is not counted",
+        "cards",
+        BIND_ATTEMPTS,
+        "        except CardDeclined as declined:\n",
+        "        except CardDeclined as declined:\n            await self._store.end(attempt_id)\n",
+        (T_BINDING + "bindings_of_a_user_that_the_bank_declines_have_a_bound_a_day",),
+    ),
+    Mutation(
+        "cards: a binding without an answer is counted",
+        "cards",
+        BIND_ATTEMPTS,
+        "        except GatewayAway:\n            await self._store.end(attempt_id)\n",
+        "        except GatewayAway:\n",
+        (T_BINDING + "binding_that_is_not_declined_is_not_counted",),
+    ),
+    Mutation(
+        "cards: bindings with one number are counted without a lock",
+        "cards",
+        BIND_ATTEMPTS_STORE,
+        '            await connection.execute(_SQL["lock_number"], row.number_mac)\n',
+        "",
+        (T_BINDING + "binding_waits_for_another_one_with_its_number",),
+    ),
+    Mutation(
+        "cards: declined bindings are counted without end",
+        "cards",
+        BIND_ATTEMPTS_STORE,
+        "            since_ms = row.at_ms - DAY_MS\n",
+        "            since_ms = 0\n",
+        (T_BINDING + "bindings_of_a_user_that_the_bank_declines_have_a_bound_a_day",),
+    ),
+    Mutation(
+        "cards: attempts to bind name their number",
+        "cards",
+        CARD_SECRETS,
+        '        return hmac.digest(self._made(self.key_id, NUMBERS), number.encode(), "sha256")\n',
+        "        return number.encode()\n",
+        (NOWHERE, T_BINDING + "attempts_to_bind_are_counted_by_a_secret_of_the_number"),
+    ),
+    Mutation(
+        "cards: attempts to bind of a forgotten user are kept",
+        "cards",
+        CARDS_STORE,
+        "            await bind_attempts.forget(connection, user_id)\n",
+        "",
+        (T_CARD_HTTP + "forgotten_user_has_no_name_no_cards_and_the_same_money",),
+    ),
+    Mutation(
         "cards: a code to bind a card resets the password",
         "cards",
         CARD_CODES,
@@ -5539,8 +5802,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "cards: the number is in the binding's name for debugging",
         "cards",
         CARDS,
-        "        offer = await _offered(gateway, CardAsk(str(challenge_id), digits, holder, phone))\n",
-        "        offer = await _offered(gateway, CardAsk(str(challenge_id), digits, holder, phone))\n"
+        "        offer = await self._bind_attempts.offer(gateway, user_id, ask)\n",
+        "        offer = await self._bind_attempts.offer(gateway, user_id, ask)\n"
         '        LOG.debug("card_offered", number=number)\n',
         (NOWHERE,),
     ),
@@ -5699,8 +5962,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "card payments: what has failed counts for the day",
         "cards",
         PAYERS_SQL,
-        "AND key IS NOT NULL AND state <> 'failed'\n",
-        "AND key IS NOT NULL\n",
+        "AND key IS NOT NULL AND state <> 'failed' AND",
+        "AND key IS NOT NULL AND",
         (T_BY_CARD + "day_limit_counts_cards_withdrawals_and_transfers_and_gives_back_what_failed",),
     ),
     Mutation(
@@ -5715,8 +5978,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "card payments: the bounds of the gateway do not hold",
         "cards",
         CARD_PAYMENTS,
-        "        if not can.amount_fen_min <= amount_fen <= can.amount_fen_max:\n",
-        "        if False:\n",
+        "    if not can.amount_fen_min <= amount_fen <= can.amount_fen_max:\n",
+        "    if False:\n",
         (T_BY_CARD + "top_up_over_the_bounds_of_the_gateway_is_refused_before_the_password",),
     ),
     Mutation(
@@ -5764,8 +6027,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "card payments: a withdrawal of more than the wallet holds is recorded",
         "I9",
         CARD_PAYMENTS_STORE,
-        "            if row.user_id not in after:\n                raise NotEnoughMoney\n",
-        "            if row.user_id not in after:\n                after = {row.user_id: BalanceRow(0, 1)}\n",
+        "    if row.user_id not in after:\n        raise NotEnoughMoney\n",
+        "    if row.user_id not in after:\n        after = {row.user_id: BalanceRow(0, 1)}\n",
         (T_BY_CARD + "withdrawal_of_more_than_the_wallet_holds_records_nothing",),
     ),
     Mutation(
@@ -5838,7 +6101,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "audit: transfers without an order are not seen",
         "audit",
         AUDIT_SQL,
-        "    SELECT * FROM transfers WHERE kind BETWEEN 9 AND 14\n",
+        "    SELECT * FROM transfers WHERE kind BETWEEN 9 AND 14 OR kind IN (16, 17)\n",
         "    SELECT * FROM transfers WHERE kind BETWEEN 9 AND 12 OR EXISTS (SELECT FROM "
         "wallet_orders o WHERE o.key = transfers.key)\n",
         (PLANTED_PAYMENT,),

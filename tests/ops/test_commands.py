@@ -44,7 +44,7 @@ READS = {
 }
 CHANGES = {
     *("conclude", "disconnect", "drain", "kick", "log-level", "reload", "restart"),
-    *("reconcile", "own-break", "close-break"),
+    *("reconcile", "fetch-statement", "own-break", "close-break"),
     *("propose-correction", "approve-correction", "reject-correction"),
 }
 
@@ -102,6 +102,9 @@ async def test_help_lists_every_command_and_every_renamed_key(server: Server, as
         ("reload", "now"),
         ("reconcile",),
         ("reconcile", "relative/path.csv"),
+        ("fetch-statement", "bank", "2026-11-28"),
+        ("fetch-statement", "bank", "today", "/folder"),
+        ("fetch-statement", "bank", "2026-11-28", "folder"),
         ("reconciliation", "last"),
         ("breaks", "--state", "closed"),
         ("breaks", "--class", "matched"),

@@ -44,14 +44,15 @@ def at_text(at_ms: int) -> str:
     return at.astimezone(BEIJING).isoformat(timespec="milliseconds")
 
 
+def line_of(row: BankLine) -> str:
+    """A row as its line in the file, without the line feed."""
+    about = row.line, row.bank_ref, row.number, row.kind, row.account, row.amount_fen, row.state
+    return ",".join(map(str, (*about, at_text(row.at_ms))))
+
+
 def csv_of(rows: Iterable[BankLine]) -> bytes:
     """The file of these rows."""
-    lines = [
-        f"{row.line},{row.bank_ref},{row.number},{row.kind},{row.account},{row.amount_fen},{row.state},"
-        f"{at_text(row.at_ms)}\n"
-        for row in rows
-    ]
-    return HEADER + "".join(lines).encode()
+    return HEADER + "".join(f"{line_of(row)}\n" for row in rows).encode()
 
 
 def signature_of(text: bytes, *, gateway: str, day: date, issue: int, rows: int, **changed: Any) -> dict[str, Any]:

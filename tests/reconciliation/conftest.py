@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from datetime import date
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -97,7 +98,15 @@ class Operators:
 
     async def reconcile(self, path: Path) -> dict[str, Any]:
         """Give the server a file; its answer once it is over."""
-        job = (await self.ask(ALICE, "reconcile", quote(str(path))))["job"]
+        return await self.until_over((await self.ask(ALICE, "reconcile", quote(str(path))))["job"])
+
+    async def fetch(self, day: date, folder: Path, gateway: str = "bank") -> dict[str, Any]:
+        """Have the server fetch a statement into a folder; its answer once it is over."""
+        words = "fetch-statement", gateway, day, quote(str(folder))
+        return await self.until_over((await self.ask(ALICE, *words))["job"])
+
+    async def until_over(self, job: int) -> dict[str, Any]:
+        """How the import of a statement has ended."""
         async with asyncio.timeout(PATIENCE_S):
             while (found := await self.ask(ALICE, "reconciliation", job))["state"] not in OVER:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)

@@ -18,9 +18,11 @@ from server.cli.payments import _export
 from server.cli.shared.audit_report import print_classes
 from server.core.reconciliation.days import DAY_MS, SKEW_MS, first_ms
 from server.core.reconciliation.statement_file import BadStatement
+from server.services.reconciliation import bank_audit, explained
 from server.services.reconciliation.bank_audit import audit_bank
 from server.services.reconciliation.breaks import BreakService
 from server.services.reconciliation.files import verify_file
+from server.services.reconciliation.placed_rows import PlacedRows
 from storage.postgres.database import Database
 from storage.postgres.reconciliation.breaks import BreakStore
 from tests.reconciliation.books import (
@@ -140,6 +142,65 @@ async def test_audit_names_stored_rows_that_were_changed_and_breaks_that_were_in
     assert (await discrepancies(database, file))[0] == (
         "issue 1 of 2026-11-27, line 5: the records have another row, None"
     )
+
+
+async def test_audit_that_sorts_on_the_disk_and_asks_in_pages_finds_the_same_in_the_same_order(
+    reconciler: Reconciler, database: Database, sql: Sql, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    books = Books(23, payments=120)
+    await record(sql, books.payments)
+    for fault in FAULTS * 3:
+        fault(books)
+    files = [write(tmp_path / f"{day}.csv", books.statement(day), day=day) for day in books.days]
+    for file in files:
+        await reconciler.done(file)
+    await sql.execute("UPDATE payment_breaks SET subject = number - 1, number = number - 1 WHERE class = 'state'")
+    told = await discrepancies(database, *files)
+    assert len([line for line in told if line.endswith("both books agree")]) == 3
+    assert len(told) == len(books.expected) + 3
+    for run_bytes, page, numbers in ((1_500, 1, 1), (20_000, 7, 10)):
+        monkeypatch.setattr(bank_audit, "PlacedRows", partial(PlacedRows, run_bytes))
+        monkeypatch.setattr(explained, "PAGE", page)
+        monkeypatch.setattr(bank_audit, "NUMBERS_PAGE", numbers)
+        assert await discrepancies(database, *files) == told
+
+
+async def test_audit_names_a_thousand_differences_and_counts_the_others(
+    reconciler: Reconciler, database: Database, sql: Sql, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await record(sql, OURS)
+    file = write(tmp_path / "s.csv", [row._replace(amount_fen=1) for row in ROWS])
+    await reconciler.done(file)
+    monkeypatch.setattr(explained, "LINES_MAX", 2)
+    told = await discrepancies(database, file)
+    assert [line.partition(":")[0] for line in told] == [
+        f"amount {OURS[0].number}",
+        f"amount {OURS[1].number}",
+        "and 3 differences more",
+    ]
+
+
+async def test_audit_finds_the_payment_of_a_number_from_another_time(
+    reconciler: Reconciler, database: Database, sql: Sql, tmp_path: Path
+) -> None:
+    old = payment(first_ms(DAY) - 40 * DAY_MS)
+    await record(sql, [old, *OURS])
+    file = write(tmp_path / "s.csv", numbered(DAY, [row_of(old)._replace(at_ms=first_ms(DAY)), *ROWS]))
+    await reconciler.done(file)
+    assert await discrepancies(database, file) == [
+        f"other_day {old.number}: the bank charge of 300 ¤ succeeded, we 300 ¤ succeeded; break 1 is open"
+    ]
+
+
+async def test_audit_names_payments_after_the_last_row(
+    reconciler: Reconciler, database: Database, sql: Sql, tmp_path: Path
+) -> None:
+    await record(sql, OURS)
+    file = write(tmp_path / "s.csv", ROWS[:2])
+    await reconciler.done(file)
+    told = await discrepancies(database, file)
+    assert [line.partition(":")[0] for line in told] == [f"ours_only {one.number}" for one in OURS[2:]]
+    assert told[-1].endswith("the bank no row, we 300 ¤ succeeded; break 3 is open")
 
 
 async def test_audit_wants_the_corrected_statement(

@@ -392,6 +392,7 @@ def stores(world: Any) -> Stores:
         "payments": of_payments.SimPayments(world),
         "wallet_orders": of_payments.SimWalletOrders(world),
         "cards": of_payments.SimCards(world),
+        "bind_attempts": of_payments.SimBindAttempts(world),
         "challenges": of_payments.SimChallenges(world),
         "payers": of_payments.SimPayers(world),
         "card_payments": of_payments.SimCardPayments(world),

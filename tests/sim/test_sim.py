@@ -69,11 +69,13 @@ SEED_OF_DEFECT = {
     "GroupIsIgnored": 20,
     "LeftIsTooSmall": 3,
     "DeadServersAreNotMissed": 3,
+    "FailedRefundStaysInTransit": 60,
+    "SilentRefundIsReturned": 73,
 }
 ERRORS_OF_THE_DEFECT = ("AttributeError", "NameError", "TypeError")  # it breaks itself, and nothing was found
 WITH_A_BANK, WITH_KINDS_AND_CAMPAIGNS = 13, 282
 PACKETS = ("send", "claim", "credit", "refund")
-PAYMENTS = ("charge", "payout", "paid_out", "payout_returned", "order")
+PAYMENTS = ("charge", "payout", "paid_out", "payout_returned", "card_refund", "card_refund_returned", "order")
 SCHEDULED = ("posted", "cancelled", "returned")
 CAMPAIGNS = ("campaign", "lease", "lease_returned", "published", "campaign_ended", "campaign_returned")
 ROOT = Path(__file__).parents[2]
@@ -189,6 +191,7 @@ def test_worlds_with_a_bank_cover_what_a_bank_and_users_do() -> None:
         "bank": {*HONEST, *CONTRADICTIONS, *NOTICES, "closed"},
         "top_up": {"ok", "bank_declined", "bank_unknown", "bank_away", "limit", "password_wrong"},
         "withdraw": {"ok", "bank_declined", "bank_away", "limit", "password_wrong"},
+        "refund": {"ok", "bank_declined", "bank_away", "limit", "not_enough_money"},
         "transfer": {"ok", "limit", "password_wrong"},
         "pay": {"ok"},
         "packet": {"ok", "bank_declined", "bank_unknown", "limit", "password_wrong"},

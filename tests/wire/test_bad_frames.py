@@ -87,6 +87,7 @@ FIELDS: dict[str, list[Any]] = {
     "WithdrawToCard": ["key at a bank", GROUP, 100, "246810"],
     "Transfer": ["key", 2, 100, "text", "246810"],
     "Pay": ["key", 3, 100, "text"],
+    "RefundToCard": ["key of a refund", GROUP, 100],
     "ForgetUser": [3],
     "Shake": [GROUP],
     "CampaignInfo": [GROUP, "zh"],
@@ -111,7 +112,7 @@ FIELDS: dict[str, list[Any]] = {
     "GetRelay": [GROUP],
 }
 FOR_BACKEND = {
-    *("TopUp", "Withdraw", "Pay", "PutUsers", "BanUser", "RevokeTokens", "ForgetUser"),
+    *("TopUp", "Withdraw", "Pay", "RefundToCard", "PutUsers", "BanUser", "RevokeTokens", "ForgetUser"),
     *("SendBill", "GetBill", "ReportEvent", "SetEventRange", "SendGroupBill", "ListBills"),
     *("PutGroup", "DeleteGroup", "SyncMembers", "ChangeMembers", "PutChat"),
     *("PutSponsor", "CreateCampaign", "ChangeCampaign", "CampaignReport"),
@@ -300,6 +301,7 @@ async def test_texts_with_zero_bytes_are_refused(clients: dict[int, Raw], attack
         "": "password_needed",
         "words": "bad_words",
         "key at a bank": "bad_card",  # this server has none
+        "key of a refund": "bad_target",
         "hbl_": "bad_link",
         "bill": "bad_key",
         "5.bill": "bad_request",

@@ -17,8 +17,11 @@ from bench.chaos.payments.history import PaymentHistory, PaymentOp
 
 OUTSIDE, IN_TRANSIT = 0, -2  # accounts, docs/money.md
 TOP_UP, SEND, CHARGE, PAYOUT, PAID_OUT, RETURNED, TRANSFER, PAY = 1, 3, 9, 10, 11, 12, 13, 14  # kinds of transfers
+REFUND, REFUND_RETURNED = 16, 17
+ORDERS: Final = (TRANSFER, PAY)
 USER_MAX: Final = 2**53 - 1
 CHARGES: Final = (log.PACKET, log.TOP_UP)
+KINDS: Final = {log.PACKET: "charge", log.TOP_UP: "charge", log.WITHDRAWAL: "payout", log.REFUND: "refund"}
 # Refusals after which nothing has moved, and nothing will.
 NOTHING_MOVED: Final = ("bank_declined", "not_enough_money", "limit", "bad_card", "key_reused", "password_locked")
 
@@ -33,7 +36,7 @@ def judge(history: PaymentHistory, ours: OurBooks, bank: BankBooks) -> Findings:
 
     return Findings(
         lost=found(_lost_payments, _lost_orders),
-        duplicated=found(_booked_twice, _posted_twice),
+        duplicated=found(_booked_twice, _posted_twice, _given_back_twice),
         others=found(
             _unrequested, _books_differ, _statement_differs, _wrong_wallets, _wrong_cards, _not_over, _breaks
         ),
@@ -46,7 +49,7 @@ def _booked(ours: OurBooks) -> dict[tuple[int, str, str], BookedPayment]:
 
 
 def _place(op: PaymentOp) -> tuple[int, str, str]:
-    return op.user_id, "charge" if op.kind in CHARGES else "payout", op.key
+    return op.user_id, KINDS[op.kind], op.key
 
 
 # --- every confirmed answer is recorded, on both sides ----------------------------------------------------------
@@ -89,7 +92,7 @@ def _booked_twice(_: PaymentHistory, ours: OurBooks, __: BankBooks) -> Iterator[
     counters: dict[str, Counter[Any]] = {
         "payments of user, direction and key": Counter((p.user_id, p.kind, p.key) for p in ours.payments),
         "transfers of payment or key": Counter(
-            (one.kind, one.key if one.kind < TRANSFER else (one.debit, one.key))
+            (one.kind, (one.debit, one.key) if one.kind in ORDERS else one.key)
             for one in ours.transfers
             if one.kind >= CHARGE
         ),
@@ -98,6 +101,21 @@ def _booked_twice(_: PaymentHistory, ours: OurBooks, __: BankBooks) -> Iterator[
     }
     for name, counter in counters.items():
         yield from (f"{count} {name} {key}" for key, count in counter.items() if count > 1)
+
+
+def _given_back_twice(_: PaymentHistory, ours: OurBooks, __: BankBooks) -> Iterator[str]:
+    """The refunds of a charge are of its user, and not more than the charge."""
+    charges = {one.number: one for one in ours.payments if (one.kind, one.state) == ("charge", "succeeded")}
+    given: Counter[int] = Counter()
+    for one in ours.payments:
+        if one.kind == "refund" and one.state == "succeeded":
+            given[one.of_number] += one.amount_fen
+            charge = charges.get(one.of_number)
+            if charge is None or charge.user_id != one.user_id:
+                yield f"refund {one.number} of user {one.user_id} gives back {charge}"
+    for number, fen in given.items():
+        if number in charges and fen > charges[number].amount_fen:
+            yield f"charge {number} of {charges[number].amount_fen} fen was given back with {fen} fen"
 
 
 def _posted_twice(_: PaymentHistory, __: OurBooks, bank: BankBooks) -> Iterator[str]:
@@ -116,6 +134,8 @@ def _unrequested(history: PaymentHistory, ours: OurBooks, _: BankBooks) -> Itera
         op = asked.get((payment.user_id, payment.kind, payment.key))
         if op is None or op.amount_fen != payment.amount_fen:
             yield f"payment {payment.number} of user {payment.user_id} was not asked for: {op}"
+        elif op.of_number != payment.of_number:
+            yield f"refund {payment.number} gives back {payment.of_number}, asked was {op.of_number}"
         elif op.answer in NOTHING_MOVED and payment.state == "succeeded":
             yield f"payment {payment.number} has succeeded, its user was told {op.answer}"
     known = {op.key: op for op in history.ops if op.kind not in log.BY_BANK}
@@ -164,7 +184,7 @@ def _wrong_wallets(history: PaymentHistory, ours: OurBooks, bank: BankBooks) -> 
         is_paid = payment is not None and str(payment.number) in done
         if op.kind in CHARGES and is_paid:
             expected[op.user_id] += op.amount_fen
-        elif op.kind == log.WITHDRAWAL and is_paid:
+        elif op.kind in (log.WITHDRAWAL, log.REFUND) and is_paid:
             expected[op.user_id] -= op.amount_fen
         elif op.kind not in log.BY_BANK and op.answer == log.DONE:
             expected[op.user_id] -= op.amount_fen
@@ -191,7 +211,7 @@ def _wrong_cards(history: PaymentHistory, ours: OurBooks, bank: BankBooks) -> It
             held[one.debit] -= one.fen
     for user_id, card in history.cards.items():
         mine = (one for one in ours.payments if one.user_id == user_id and one.state == "succeeded")
-        expected = sum(one.amount_fen if one.kind == "payout" else -one.amount_fen for one in mine)
+        expected = sum(-one.amount_fen if one.kind == "charge" else one.amount_fen for one in mine)
         if held[f"card:{card}"] != expected:
             yield f"the card of user {user_id} changed by {held[f'card:{card}']} fen, by the payments {expected}"
 

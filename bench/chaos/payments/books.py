@@ -20,7 +20,10 @@ OPEN: Final = ("created", "submitted", "unknown")
 
 
 class BookedPayment(NamedTuple):
-    """A row of `payments`. `unknown_ms`: when its outcome was not known first, `ended_ms`: when it was known."""
+    """A row of `payments`. `unknown_ms`: when its outcome was not known first, `ended_ms`: when it was known.
+
+    `of_number`: the charge that a refund gives back.
+    """
 
     number: int
     user_id: int
@@ -32,6 +35,7 @@ class BookedPayment(NamedTuple):
     packet_id: int
     unknown_ms: int
     ended_ms: int
+    of_number: int = 0
 
 
 class BookedTransfer(NamedTuple):
@@ -109,7 +113,7 @@ QUERIES: Final = (
               coalesce(packet_id, 0),
               coalesce((SELECT min(at_ms) FROM payment_evidence e
                         WHERE e.number = p.number AND e.state = 'unknown'), 0),
-              changed_at_ms
+              changed_at_ms, coalesce(of_number, 0)
        FROM payments p WHERE gateway = 'bank'""",
     "SELECT debit_account, credit_account, kind, key, amount_fen FROM transfers",
     "SELECT packet_id, sender_id, key, total_fen, refunded_fen, closed_at_ms IS NOT NULL FROM packets",

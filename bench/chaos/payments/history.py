@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 PACKET, TOP_UP, WITHDRAWAL, TRANSFER, PAY = "packet", "top_up", "withdrawal", "transfer", "pay"
-BY_BANK: Final = (PACKET, TOP_UP, WITHDRAWAL)
+REFUND: Final = "card_refund"  # of a top-up, as the chat backend orders
+BY_BANK: Final = (PACKET, TOP_UP, WITHDRAWAL, REFUND)
 DONE, UNKNOWN = "done", "unknown"
 
 
@@ -18,8 +19,9 @@ class PaymentOp(NamedTuple):
     amount_fen: int
     answer: str = UNKNOWN  # done, the name of a refusal, or unknown: no final answer came
     number: int = 0  # of the payment, the packet or the transfer, as it was told
-    state: str = ""  # of a withdrawal, as it was told last
+    state: str = ""  # of a withdrawal or a refund, as it was told last
     to_user: int = 0  # of a transfer
+    of_number: int = 0  # the charge of a refund
     tries: int = 0
     last_refusal: str = ""  # the last one that was not final
 

@@ -126,9 +126,14 @@ def _bank(folder: Path, seed: int) -> tuple[Beside, str]:
 
 async def _inject(spec: PaymentChaosSpec, bench: Bench, say: Say) -> float:
     """Payments, and after a calm part faults beside them, then the last answers; when the calm part ended."""
-    await _wait_until_ready(bench.bank)
-    await bench.workload.prepare(bench.bank)
-    await bench.bank.close()
+    try:
+        await _wait_until_ready(bench.bank)
+        await bench.workload.prepare(bench.bank)
+    except BaseException:
+        await bench.workload.close()
+        raise
+    finally:
+        await bench.bank.close()
     say(f"{spec.users} users have cards; {spec.payments:,} payments, {spec.kills} kills, seed {spec.seed}")
     began_s, calm_until_s = perf_counter(), time.time() + spec.calm_s
     nemesis, workload = bench.nemesis, bench.workload

@@ -85,6 +85,9 @@ MONEY_TEXTS: Final[dict[str, Text]] = {
     "toast_transferred": Text("已转账{amount}给{name}", "{amount} transferred to {name}"),
     "toast_received_transfer": Text("收到转账{amount}", "{amount} transferred to you"),
     "toast_payout_returned": Text("提现失败，{amount}已退回零钱", "the withdrawal failed; {amount} came back"),
+    "toast_card_refund_returned": Text(
+        "退回银行卡失败，{amount}已退回零钱", "the card could not be refunded; {amount} came back"
+    ),
     "toast_bound": Text("已绑定{bank}（{last4}）", "{bank} ({last4}) is bound"),
     "toast_unbound": Text("已解绑{bank}（{last4}）", "{bank} ({last4}) is bound no more"),
     "toast_code_sent": Text("验证码已发到 {phone}", "a code was sent to {phone}"),

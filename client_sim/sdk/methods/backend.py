@@ -40,6 +40,20 @@ class BackendMethods(Requests):
         """
         return await self._ask_with_key(messages.Pay(0, "", user_id, amount_fen, text), key, messages.Paid)
 
+    async def refund_to_card(
+        self, payment_id: int, amount_fen: int, key: str | None = None
+    ) -> messages.RefundedToCard:
+        """Give a charge, or a part of it, from the wallet of its user back to its card.
+
+        It leaves the wallet at once; `state` says whether the bank has it. For `key` see `send_packet`; it belongs
+        to the user of the charge.
+
+        Raises Forbidden, NotEnoughMoney, LimitReached (less is left of the charge), BadAmount, KeyReused,
+        BankDeclined, BankAway, StoreUnavailable, Refusal (bad_key, bad_target: no charge of a card).
+        """
+        request = messages.RefundToCard(0, "", payment_id, amount_fen)
+        return await self._ask_with_key(request, key, messages.RefundedToCard)
+
     async def forget_user(self, user_id: int) -> None:
         """Erase the name, the picture, the cards and the pay password of a user. Again is harmless.
 

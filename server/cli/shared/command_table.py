@@ -38,6 +38,11 @@ COMMANDS: Final = (
         "Debit a user's wallet, money to the outside, and print the new balance.",
     ),
     CommandRow(
+        "refund-to-card",
+        "server.cli.backend:refund_to_card",
+        "Give a charge, or a part of it, from the wallet of its user back to its card.",
+    ),
+    CommandRow(
         "ban",
         "server.cli.backend:ban",
         "Ban a user: end their connections and refuse their logins, on all servers, until `hongbao unban`.",

@@ -18,6 +18,8 @@ CODE_LIFETIME_MS: Final = 5 * 60_000
 CODE_ATTEMPTS_MAX: Final = 5  # of a challenge, also if its code was sent again
 CODE_PAUSE_MS: Final = 60_000  # between two codes to one phone
 CODES_OF_DAY_MAX: Final = 20  # sent for one user, or for one card, in 24 hours
+DAY_MS: Final = 24 * 3_600_000
+BINDS_OF_DAY_MAX: Final = 10  # that the bank declined, of one user or of one number, in 24 hours
 
 PASSWORD_ATTEMPTS_MAX: Final = 5
 PASSWORD_LOCK_MS: Final = 3 * 3_600_000
@@ -96,6 +98,34 @@ def check_pause(sent_at_ms: int, now_ms: int) -> None:
 def code_wrong(challenge: Challenge) -> RequestRefused:
     """The refusal of an attempt that was counted and did not fit."""
     return RequestRefused(Reason.CODE_WRONG, f"attempts left: {CODE_ATTEMPTS_MAX - challenge.attempts}")
+
+
+# --- cards ----------------------------------------------------------------------------------------------------
+
+
+class DeclinedBinds(NamedTuple):
+    """Attempts to bind a card of the last 24 hours that were declined or are being made.
+
+    `user_since_ms`, `number_since_ms`: when the oldest of the user, and of the number, began.
+    """
+
+    of_user: int
+    of_number: int
+    user_since_ms: int
+    number_since_ms: int
+
+
+def check_binds(declined: DeclinedBinds, now_ms: int) -> None:
+    """Raises RequestRefused (limit) if a user, or users together with one number, may make no attempt now."""
+    rows = (
+        (declined.of_user, declined.user_since_ms, "of yours"),
+        (declined.of_number, declined.number_since_ms, "with this number"),
+    )
+    for count, since_ms, whose in rows:
+        if count >= BINDS_OF_DAY_MAX:
+            minutes = -(-(since_ms + DAY_MS - now_ms) // 60_000)
+            detail = f"{BINDS_OF_DAY_MAX} bindings {whose} were declined in 24 hours; the next in {minutes} minutes"
+            raise RequestRefused(Reason.LIMIT, detail)
 
 
 # --- passwords ------------------------------------------------------------------------------------------------

@@ -77,12 +77,17 @@ def parse_lines(day: date, lines: bytes) -> Iterator[BankLine]:
     """The lines of a statement of a day, without the header. Raises BadStatement."""
     check_lines(lines)
     for line in lines.decode().splitlines():
-        number, bank_ref, payment, kind, account, amount_fen, state, at = line.split(",")
-        try:
-            at_ms = (datetime.fromisoformat(at) - _EPOCH) // _MILLISECOND
-        except ValueError:
-            raise BadStatement(f"line {number}: there is no such time: {at}") from None
-        yield BankLine(day, int(number), bank_ref, payment, kind, account, int(amount_fen), state, at_ms)
+        yield parse_line(day, line)
+
+
+def parse_line(day: date, text: str) -> BankLine:
+    """A line that was checked. Raises BadStatement if its time does not exist."""
+    line, bank_ref, payment, kind, account, amount_fen, state, at = text.split(",")
+    try:
+        at_ms = (datetime.fromisoformat(at) - _EPOCH) // _MILLISECOND
+    except ValueError:
+        raise BadStatement(f"line {line}: there is no such time: {at}") from None
+    return BankLine(day, int(line), bank_ref, payment, kind, account, int(amount_fen), state, at_ms)
 
 
 def payment_number(number: str) -> int | None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from server.clock import Clock
     from server.config import Config
 
-BILL_BYTES_MAX: Final = 192 << 20  # a day of a million rows
+BILL_BYTES_MAX: Final = 8 << 20  # some 60,000 rows; a larger one must come as a file: it would hold up the loop
 BILL_S: Final = 120.0
 
 
@@ -38,7 +38,7 @@ class BankGateway:
     """A bank; implements the ports of gateways with cards and with notices."""
 
     name = "bank"
-    capabilities = Capabilities(takes_cards=True, has_statements=True)
+    capabilities = Capabilities(takes_cards=True, takes_refunds=True, has_statements=True)
 
     def __init__(self, calls: BankCalls, merchant: str, now_ms: Callable[[], int]) -> None:
         """`merchant`: our name at the bank."""
@@ -78,19 +78,21 @@ class BankGateway:
         """Put money on the card of the order."""
         return await self._about(order, "payout", "payout", self._order_call(order))
 
+    async def refund(self, order: Order) -> Evidence:
+        """Give a charge, or a part of it, back to its card."""
+        call = replies.RefundCall(self._merchant, str(order.number), str(order.of_number), order.amount_fen)
+        return await self._about(order, "refund", "refund", call)
+
     async def query(self, order: Order) -> Evidence:
         """What has become of a number there."""
-        return await self._about(order, "query", "query", self._number_call(order))
+        return await self._about(order, "query", "query", _number_call(self._merchant, order))
 
     async def cancel(self, order: Order) -> Evidence:
         """Have a number closed, so that it will never be done: also one that has not arrived yet."""
-        return await self._about(order, "close", "close", self._number_call(order))
+        return await self._about(order, "close", "close", _number_call(self._merchant, order))
 
     def _order_call(self, order: Order) -> replies.OrderCall:
         return replies.OrderCall(self._merchant, str(order.number), order.token, order.amount_fen)
-
-    def _number_call(self, order: Order) -> replies.NumberCall:
-        return replies.NumberCall(self._merchant, str(order.number), order.kind.value)
 
     async def _about(self, order: Order, source: str, verb: str, call: msgspec.Struct) -> Evidence:
         try:
@@ -153,7 +155,7 @@ class BankGateway:
         try:
             bill = replies.decoded(await self._calls.post("bill", call, BILL_BYTES_MAX, BILL_S), replies.BillReply)
         except Unproven as error:
-            raise NoStatement(str(error)) from None
+            raise NoStatement(f"{error}; the file of the statement can be imported, too") from None
         if bill.result != "ready":
             raise NoStatement(replies.shown(bill.reason or bill.result))
         signature = {
@@ -167,6 +169,10 @@ class BankGateway:
             "signature": bill.signature,
         }
         return BankStatement(day, bill.issue, bill.csv.encode(), msgspec.json.encode(signature) + b"\n")
+
+
+def _number_call(merchant: str, order: Order) -> replies.NumberCall:
+    return replies.NumberCall(merchant, str(order.number), order.kind.value)
 
 
 def gateway_of(config: Config, clock: Clock) -> BankGateway:

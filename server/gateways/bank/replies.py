@@ -30,6 +30,15 @@ class OrderCall(msgspec.Struct, frozen=True):
     amount_fen: int
 
 
+class RefundCall(msgspec.Struct, frozen=True):
+    """The body of /refund. `of`: the number of the charge."""
+
+    merchant: str
+    number: str
+    of: str
+    amount_fen: int
+
+
 class NumberCall(msgspec.Struct, frozen=True):
     """The body of /query and /close."""
 

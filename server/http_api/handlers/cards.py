@@ -15,10 +15,11 @@ from server.services.payments.lookups import PaymentFacts
 
 
 class CardRequests:
-    """Cards, withdrawals to them, payments."""
+    """Cards, withdrawals and refunds to them, payments."""
 
     def __init__(self, services: Services) -> None:
         self._cards, self._by_card = services.cards.service, services.payments.by_card
+        self._card_refunds = services.payments.card_refunds
         self._lookups, self._reads, self._wallets = services.payments.lookups, services.reads, services.wallets
 
     async def all(self, call: Call) -> shapes.CardListReply:
@@ -55,6 +56,15 @@ class CardRequests:
             raise Problem(Refusal.NOT_ALLOWED, "there is no such payment", status=404)
         return _shown(found[0])
 
+    async def refund(self, call: Call) -> shapes.PaymentReply:
+        """Give a charge, or a part of it, from the wallet back to its card, once per key of its user"""
+        number, fen = call.path["payment_id"], call.body.amount_fen
+        if self._card_refunds is None:
+            raise RequestRefused(Reason.BAD_TARGET, "payment_id: this server takes no cards")
+        user_id, made = await self._card_refunds.refund(number, call.key, fen)
+        moved = str(made.number), str(user_id), PaymentKind.REFUND, made.state, made.amount_fen, call.key
+        return shapes.PaymentReply(*moved, of_payment_id=str(number))
+
 
 def _shown(payment: PaymentFacts) -> shapes.PaymentReply:
     return shapes.PaymentReply(
@@ -66,4 +76,5 @@ def _shown(payment: PaymentFacts) -> shapes.PaymentReply:
         key=payment.key or UNSET,
         reason=payment.reason or UNSET,
         packet_id=str(payment.packet_id) if payment.packet_id else UNSET,
+        of_payment_id=str(payment.of_number) if payment.of_number else UNSET,
     )

@@ -44,10 +44,16 @@ class WithdrawToCardBody(Request):
     amount_fen: Moved
 
 
+class RefundToCardBody(Request):
+    """So much of a charge goes from the wallet back to its card."""
+
+    amount_fen: Moved
+
+
 class PaymentReply(Reply):
     """A payment. `created`, `submitted` and `unknown`: it has not ended. `packet_id`: the packet that it paid.
 
-    `reason`: why it failed, or why its packet was not sent.
+    `reason`: why it failed, or why its packet was not sent. `of_payment_id`: the charge that a refund gives back.
     """
 
     payment_id: IdText
@@ -58,3 +64,4 @@ class PaymentReply(Reply):
     key: str | UnsetType = UNSET
     reason: str | UnsetType = UNSET
     packet_id: IdText | UnsetType = UNSET
+    of_payment_id: IdText | UnsetType = UNSET

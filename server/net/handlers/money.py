@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from protocol import messages
 from protocol.messages import Message
+from server.core.refusals import Reason, RequestRefused
 from server.net.hub import Hub
 from server.net.page_encoding import statement_of
 from server.net.session import Session
@@ -11,11 +12,11 @@ from server.services.assembly import Services
 
 
 class MoneyHandlers:
-    """Balance; top up, withdraw and pay for the chat backend."""
+    """Balance; top up, withdraw, pay and refund to a card for the chat backend."""
 
     def __init__(self, services: Services, hub: Hub) -> None:
         self._wallets, self._statements = services.wallets, services.statements
-        self._orders = services.orders
+        self._orders, self._card_refunds = services.orders, services.payments.card_refunds
         self._hub = hub
 
     async def balance(self, session: Session, request: messages.GetBalance) -> Message:
@@ -45,6 +46,12 @@ class MoneyHandlers:
     async def pay(self, session: Session, request: messages.Pay) -> Message:
         asked = request.amount_fen, request.key, request.text
         return messages.Paid(0, request.user_id, *(await self._orders.pay(request.user_id, *asked))[1:])
+
+    async def refund_to_card(self, session: Session, request: messages.RefundToCard) -> Message:
+        if self._card_refunds is None:
+            raise RequestRefused(Reason.BAD_TARGET, "payment_id: this server takes no cards")
+        _, made = await self._card_refunds.refund(request.payment_id, request.key, request.amount_fen)
+        return messages.RefundedToCard(0, *made)
 
     async def withdraw(self, session: Session, request: messages.Withdraw) -> Message:
         balance = await self._wallets.withdraw(request.user_id, request.amount_fen, request.key)

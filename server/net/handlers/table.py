@@ -86,6 +86,7 @@ def request_table(
         messages.GetCards: Row("user", later=cards.cards, read="lane"),
         **{kind: Row("user", later=serves) for kind, serves in by_users.items()},
         messages.Pay: Row("backend", later=money.pay),
+        messages.RefundToCard: Row("backend", later=money.refund_to_card),
         messages.TopUp: Row("backend", later=money.top_up),
         messages.Withdraw: Row("backend", later=money.withdraw),
         **{kind: Row("backend", later=serves) for kind, serves in others.items()},

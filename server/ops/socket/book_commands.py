@@ -31,6 +31,7 @@ def book_commands(services: ReconciliationServices) -> dict[str, Run]:
     do = BookCommands(services)
     runs: dict[str, Run] = {
         "reconcile": do.reconcile,
+        "fetch-statement": do.fetch,
         "reconciliation": do.reconciliation,
         "breaks": do.breaks,
         "own-break": do.own,
@@ -67,6 +68,13 @@ class BookCommands:
         if not path.startswith("/"):
             raise BadArguments("the path of the file must be absolute")
         return {"job": self._statements.start(Path(unquote(path)), _asking()).number}
+
+    async def fetch(self, words: list[str]) -> Answer:
+        gateway, day, folder = _words(words, 3)
+        asked = _day(day)
+        if asked is None or not folder.startswith("/"):
+            raise BadArguments("give a day, and the absolute path of a folder")
+        return {"job": self._statements.fetch(gateway, asked, Path(unquote(folder)), _asking()).number}
 
     async def reconciliation(self, words: list[str]) -> Answer:
         job = self._statements.job(one_id(words))

@@ -54,6 +54,9 @@ CHANGES: Final = {
 }
 BOOKS: Final = {
     "reconcile": CommandText("change", "PATH", "import a statement of a bank and match it"),
+    "fetch-statement": CommandText(
+        "change", "GATEWAY DAY FOLDER", "fetch a statement of a bank into a folder, and import it"
+    ),
     "reconciliation": CommandText("read", "JOB", "how far the import of a statement has come"),
     "breaks": CommandText(
         "read",

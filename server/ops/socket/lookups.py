@@ -134,6 +134,7 @@ class Lookups:
             "next_try_at_ms": payment.next_try_ms,
             "key": payment.key,
             "packet": packet,
+            **({"of_payment": str(payment.of_number)} if payment.of_number else {}),
         }
         return {**_payment(payment), **more, "evidence": [msgspec.structs.asdict(one) for one in evidence]}
 

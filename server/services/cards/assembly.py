@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from server.services.cards.authorisation import Authorisation
+from server.services.cards.bind_attempts import BindAttempts
 from server.services.cards.codes import CodeService
 from server.services.cards.passwords import Hashing, PasswordService
 from server.services.cards.secrets import CardSecrets
@@ -39,6 +40,7 @@ class CardServices:
         self.service = CardService(
             stores.cards,
             gateways,
+            BindAttempts(stores.bind_attempts, secrets, clock.now_ms),
             codes,
             self.passwords,
             secrets,

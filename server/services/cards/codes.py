@@ -92,16 +92,19 @@ class CodeService:
         return SentCode(challenge_id, card.content.phone, row.expires_at_ms)
 
     async def send_again(self, gateways: Callable[[str], CardGateway], challenge_id: int, user_id: int) -> SentCode:
-        """Another code for the same challenge. Its attempts go on."""
+        """Another code for the same challenge, which counts as any code that is sent. Its attempts go on."""
         now_ms, code = self._now_ms(), self._code()
         key_id = self._secrets.key_id
 
         def renewed(row: ChallengeRow) -> ChallengeRow:
+            if row.created_at_ms < now_ms - attempts.DAY_MS:  # its codes are not counted any more
+                raise _unknown()
             after = attempts.code_sent(_challenge(row), now_ms)
             mac = self._secrets.code_mac(key_id, challenge_id, code)
             return row._replace(code_mac=mac, mac_key_id=key_id, **after._asdict())
 
-        row = await self._store.change(challenge_id, user_id, renewed)
+        asked = challenge_id, user_id, now_ms
+        row = await self._store.send_again(*asked, renewed, lambda sends: _judge(sends, now_ms))
         if row is None:
             raise _unknown()
         content = self.content(row)

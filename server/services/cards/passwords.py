@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 from weakref import WeakValueDictionary
 
 import structlog
@@ -19,7 +19,10 @@ from server.core.cards import attempts as rules
 from server.core.cards.attempts import Attempts
 from server.core.refusals import Reason, RequestRefused
 from server.services.cards.secrets import CardSecrets
+from server.services.runtime.look_again import look_again
+from server.services.runtime.outage_log import OutageLog
 from server.services.seeds.seals import Unsealable
+from storage.errors import StoreUnavailable
 from storage.postgres.cards.payers import Password, PayerStore, Tries
 
 if TYPE_CHECKING:
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 LOG = structlog.get_logger()
 Result = TypeVar("Result")
 THREADS: Final = 2
+LOOK_S: Final = 60.0
 NICER: Final = 5  # than the loop: where processors are short, opens go before passwords, which still get a third
 NICE_MAX: Final = 19
 WAITING_MAX: Final = 128  # attempts; more are refused: each takes a thread for about 20 ms
@@ -71,6 +75,13 @@ class Hashing:
         return self._hasher
 
 
+class _Fit(NamedTuple):
+    """An attempt was right: the password that it was compared with, and what takes its place."""
+
+    compared: Password
+    renewed: Password | None = None
+
+
 def _lower_priority() -> None:
     """Of the calling thread alone. Only Linux has a priority for each thread; elsewhere it is the process's."""
     if sys.platform == "linux":
@@ -89,6 +100,9 @@ class PasswordService:
         self._secrets, self._hashing = secrets, hashing
         self._now_ms = now_ms
         self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()  # by user
+        self._fits: dict[int, _Fit] = {}  # by user: right attempts that are not recorded yet
+        self._wake = asyncio.Event()
+        self._outage_log = OutageLog("right_passwords_wait")
         self.waiting = 0
 
     @asynccontextmanager
@@ -118,22 +132,49 @@ class PasswordService:
             await self._check(user_id, password)
 
     async def _check(self, user_id: int, password: str) -> None:
+        await self._record_fit(user_id)
         attempt = await self._store.attempt(user_id, self._counted)
         if attempt is None:
             raise RequestRefused(Reason.PASSWORD_NEEDED, "there is no pay password yet: bind a card")
         compared, tries = attempt
-        if await self._fits(user_id, compared, password):
-            renewed = None
+        if await self._is_right(user_id, compared, password):
+            self._fits[user_id] = _Fit(compared)
             if compared.pepper_id != self._secrets.key_id:
-                renewed = await self.hashed(user_id, password)
-            if await self._store.fitted(user_id, compared, renewed):
+                self._fits[user_id] = _Fit(compared, await self.hashed(user_id, password))
+            if await self._record_fit(user_id):
                 return
         raise rules.password_wrong(Attempts(*tries), self._now_ms())
 
     def _counted(self, tries: Tries) -> Tries:
         return Tries(*rules.password_attempted(Attempts(*tries), self._now_ms()))
 
-    async def _fits(self, user_id: int, compared: Password, password: str) -> bool:
+    async def _record_fit(self, user_id: int) -> bool:
+        """End the count of tries, if an attempt was right. False: none was, or there is another password by now.
+
+        If the store is away it stays to be done: the attempt was counted, and five outages would lock the user.
+        """
+        fit = self._fits.get(user_id)
+        if fit is None:
+            return False
+        try:
+            is_recorded = await self._store.fitted(user_id, fit.compared, fit.renewed)
+        except StoreUnavailable:
+            self._wake.set()
+            raise
+        if self._fits.get(user_id) is fit:
+            del self._fits[user_id]
+        return is_recorded
+
+    async def run(self) -> None:
+        """Record right attempts that the store did not take. Never ends; to be supervised."""
+        await look_again(self._look, self._wake, self._outage_log)
+
+    async def _look(self) -> float:
+        for user_id in list(self._fits):
+            await self._record_fit(user_id)
+        return LOOK_S
+
+    async def _is_right(self, user_id: int, compared: Password, password: str) -> bool:
         try:
             secret = self._secrets.peppered(compared.pepper_id, user_id, password)
         except Unsealable as error:

@@ -15,6 +15,7 @@ from server.services.seeds.seals import NONCE_BYTES, Seals, Unsealable
 
 CODES: Final = b"hongbao codes to phones"
 PASSWORDS: Final = b"hongbao pay passwords"
+NUMBERS: Final = b"hongbao numbers of cards"
 
 
 class CardContent(msgspec.Struct, frozen=True, array_like=True):
@@ -36,7 +37,7 @@ class SealedContent(NamedTuple):
 
 
 class CardSecrets:
-    """Seals contents, and makes the MACs of codes and the peppers of passwords."""
+    """Seals contents, and makes the MACs of codes and numbers and the peppers of passwords."""
 
     def __init__(self, keys: Mapping[str, bytes], random_bytes: Callable[[int], bytes]) -> None:
         self._random_bytes = random_bytes
@@ -69,6 +70,10 @@ class CardSecrets:
     def peppered(self, key_id: str, user_id: int, password: str) -> bytes:
         """What is hashed of a password. Raises Unsealable."""
         return hmac.digest(self._made(key_id, PASSWORDS), user_id.to_bytes(8, "big") + password.encode(), "sha256")
+
+    def number_mac(self, number: str) -> bytes:
+        """By what attempts to bind a card are counted, under the key that seals now: its number is not recorded."""
+        return hmac.digest(self._made(self.key_id, NUMBERS), number.encode(), "sha256")
 
     def _made(self, key_id: str, use: bytes) -> bytes:
         if key_id not in self._keys:

@@ -13,7 +13,8 @@ import structlog
 from server.core.cards import texts as rules
 from server.core.cards.attempts import check_password
 from server.core.refusals import Reason, RequestRefused
-from server.gateways.port import CardAsk, CardDeclined, CardGateway, CardOffer, Gateway, GatewayAway
+from server.gateways.port import CardAsk, CardDeclined, CardGateway, Gateway, GatewayAway
+from server.services.cards.bind_attempts import BindAttempts
 from server.services.cards.codes import BIND, RESET, AboutCard, CodeService, SentCode
 from server.services.cards.passwords import PasswordService
 from server.services.cards.secrets import CardContent, CardSecrets
@@ -58,6 +59,7 @@ class CardService:
         self,
         store: CardStore,
         gateways: Mapping[str, Gateway],
+        bind_attempts: BindAttempts,
         codes: CodeService,
         passwords: PasswordService,
         secrets: CardSecrets,
@@ -71,6 +73,7 @@ class CardService:
         self._gateways = {
             name: cast("CardGateway", one) for name, one in gateways.items() if one.capabilities.takes_cards
         }
+        self._bind_attempts = bind_attempts
         self._codes, self._passwords, self._secrets = codes, passwords, secrets
         self._ids, self._clock = ids, clock
         self._keeps_password = keeps_password
@@ -86,7 +89,8 @@ class CardService:
         if gateway.is_away:
             raise RequestRefused(Reason.BANK_AWAY)
         challenge_id = self._ids.next(self._clock.now_ms())
-        offer = await _offered(gateway, CardAsk(str(challenge_id), digits, holder, phone))
+        ask = CardAsk(str(challenge_id), digits, holder, phone)
+        offer = await self._bind_attempts.offer(gateway, user_id, ask)
         bound = await self._store.bound(user_id)
         if sum((one.gateway, one.card_ref) != (name, offer.card_ref) for one in bound) >= rules.CARDS_MAX:
             raise _too_many()
@@ -222,8 +226,11 @@ class CardService:
     # --- seals ------------------------------------------------------------------------------------------------
 
     async def token_of(self, payment: PaymentRow) -> str:
-        """The token of the card that pays or is paid; "" without a card, or if it cannot be unsealed any more."""
-        if payment.card_id is None:
+        """The token of the card that pays or is paid; "" without a card, or if it cannot be unsealed any more.
+
+        A refund names its charge instead.
+        """
+        if payment.card_id is None or payment.of_number is not None:
             return ""
         card = await self._store.get(payment.card_id)
         if card is None:
@@ -280,15 +287,6 @@ class CardService:
         if name not in self._gateways:
             raise RequestRefused(Reason.BANK_AWAY)
         return self._gateways[name]
-
-
-async def _offered(gateway: CardGateway, ask: CardAsk) -> CardOffer:
-    try:
-        return await gateway.bind(ask)
-    except GatewayAway:
-        raise RequestRefused(Reason.BANK_AWAY) from None
-    except CardDeclined as declined:
-        raise RequestRefused(Reason.BANK_DECLINED, str(declined)) from None
 
 
 def _too_many() -> RequestRefused:

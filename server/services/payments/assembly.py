@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from server.services.cards.assembly import CardServices
 from server.services.money.orders import OrderService
 from server.services.payments.card_payments import CardPaymentService
+from server.services.payments.card_refunds import CardRefundService
 from server.services.payments.conclusions import ConclusionService
 from server.services.payments.day_limits import DayLimits
 from server.services.payments.evidence import EvidenceService
@@ -39,8 +40,8 @@ LEASE_MS: Final = 10_000  # of an attempt at a payment, besides its two calls
 class PaymentServices:
     """`sender` sends packets: by a card, with a host wallet, or with a password if one is needed.
 
-    `attempts` and `by_card` are None without a gateway, `payouts` without a host wallet. `orders` are transfers and
-    pays. `lookups` show what is recorded.
+    `attempts`, `by_card` and `card_refunds` are None without a gateway, `payouts` without a host wallet. `orders`:
+    transfers and pays. `lookups` show what is recorded.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class PaymentServices:
         self.attempts: PaymentService | None = None
         self.payouts: PayoutService | None = None
         self.by_card: CardPaymentService | None = None
+        self.card_refunds: CardRefundService | None = None
         self.notices: NoticeService | None = None
         self.conclusions: ConclusionService | None = None
         if not gateways and config.payments.wallet_password != "always":
@@ -86,6 +88,8 @@ class PaymentServices:
         new_payments = NewPayments(ids, clock, lease_ms)
         by_card = stores.card_payments, attempts, new_payments, cards.service, cards.authorisation, self.day_limits
         self.by_card = CardPaymentService(*by_card, limits, clock, bus, smallest)
+        refunds = stores.card_payments, attempts, new_payments, limits, bus
+        self.card_refunds = CardRefundService(*refunds, smallest)
         if (host := gateways.get("host")) is not None:
             self.payouts = PayoutService(attempts, host, ids, clock, bus)
         sender = sends, attempts, new_payments, host, self.by_card, cards.authorisation
@@ -99,7 +103,8 @@ class PaymentServices:
 
     def loops(self) -> dict[str, Loop]:
         """The loops, by name; none without a gateway."""
-        loops = {"payments": self.attempts, "payouts": self.payouts}
+        passwords = None if self.attempts is None else self.cards.passwords
+        loops = {"payments": self.attempts, "payouts": self.payouts, "passwords": passwords}
         return {name: one.run for name, one in loops.items() if one is not None}
 
 

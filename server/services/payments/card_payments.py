@@ -88,7 +88,7 @@ class CardPaymentService:
         self, user_id: int, key: str, card_id: int, amount_fen: int, password: str | None, content: str | None
     ) -> PaymentRow:
         gateway = await self._gateway_of(user_id, card_id)
-        self._check_gateway(gateway, amount_fen)
+        check_gateway(gateway, self._payments, amount_fen, self._smallest)
         if card_id:
             await self._authorisation.prove(user_id, password)
         row = self._new.row(gateway, PaymentKind.CHARGE, user_id, amount_fen, key, content, card_id or None)
@@ -119,7 +119,7 @@ class CardPaymentService:
         gateway = await self._gateway_of(user_id, card_id)
         if not gateway.capabilities.takes_payouts:
             raise RequestRefused(Reason.BAD_CARD, "card_id: no money can be withdrawn there")
-        self._check_gateway(gateway, amount_fen)
+        check_gateway(gateway, self._payments, amount_fen, self._smallest)
         if card_id:
             await self._authorisation.prove(user_id, password)
         else:
@@ -159,16 +159,6 @@ class CardPaymentService:
                 return gateway
         raise RequestRefused(Reason.BAD_CARD, "card_id: a card is needed")
 
-    def _check_gateway(self, gateway: Gateway, amount_fen: int) -> None:
-        can = gateway.capabilities
-        if not can.amount_fen_min <= amount_fen <= can.amount_fen_max:
-            bounds = f"{can.amount_fen_min} to {can.amount_fen_max} {self._smallest}"
-            raise RequestRefused(Reason.LIMIT, f"one payment may be {bounds}")
-        if gateway.is_away:
-            raise RequestRefused(Reason.BANK_AWAY)
-        if self._payments.in_flight >= IN_FLIGHT_MAX:
-            raise RequestRefused(Reason.OVERLOADED)
-
     def _is_asked(self, payment: PaymentRow) -> bool:
         gateway = self._payments.gateways.get(payment.gateway)
         return gateway is None or gateway.capabilities.is_asked
@@ -180,6 +170,18 @@ class CardPaymentService:
         if says_unknown and state is not PaymentState.SUCCEEDED:
             raise self._new.unknown(payment)
         return PaymentSeen(payment.number, state, payment.amount_fen)
+
+
+def check_gateway(gateway: Gateway, payments: PaymentService, amount_fen: int, smallest: str) -> None:
+    """Refuse a new payment of an amount that its gateway does not take, or that would not be made now."""
+    can = gateway.capabilities
+    if not can.amount_fen_min <= amount_fen <= can.amount_fen_max:
+        bounds = f"{can.amount_fen_min} to {can.amount_fen_max} {smallest}"
+        raise RequestRefused(Reason.LIMIT, f"one payment may be {bounds}")
+    if gateway.is_away:
+        raise RequestRefused(Reason.BANK_AWAY)
+    if payments.in_flight >= IN_FLIGHT_MAX:
+        raise RequestRefused(Reason.OVERLOADED)
 
 
 def _asked_for(payment: PaymentRow) -> tuple[int, int]:

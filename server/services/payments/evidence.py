@@ -34,6 +34,8 @@ MOVES: Final = {
     (PaymentKind.CHARGE, PaymentState.SUCCEEDED): (ledger.OUTSIDE, None, TransferKind.CHARGE),
     (PaymentKind.PAYOUT, PaymentState.SUCCEEDED): (ledger.IN_TRANSIT, ledger.OUTSIDE, TransferKind.PAID_OUT),
     (PaymentKind.PAYOUT, PaymentState.FAILED): (ledger.IN_TRANSIT, None, TransferKind.PAYOUT_RETURNED),
+    (PaymentKind.REFUND, PaymentState.SUCCEEDED): (ledger.IN_TRANSIT, ledger.OUTSIDE, TransferKind.PAID_OUT),
+    (PaymentKind.REFUND, PaymentState.FAILED): (ledger.IN_TRANSIT, None, TransferKind.CARD_REFUND_RETURNED),
 }
 
 

@@ -12,7 +12,8 @@ from storage.postgres.money.payments import PaymentRow, PaymentStore
 
 
 class PaymentFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """A payment. Times in ms since 1970; `next_try_ms` is None of one that has ended, `packet_id` 0: no packet.
+    """A payment. Times in ms since 1970; `next_try_ms` is None of one that has ended, `packet_id` 0: no packet,
+    `of_number` 0: no refund, else the charge that it gives back.
 
     `card` is for people: bank and last four digits; empty without a card, and in lists.
     """
@@ -31,6 +32,7 @@ class PaymentFacts(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     key: str
     packet_id: int
+    of_number: int = 0
     card: str = ""
 
 
@@ -99,4 +101,5 @@ class PaymentLookupService:
             reason=row.reason,
             key=row.key or "",
             packet_id=row.packet_id or 0,
+            of_number=row.of_number or 0,
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 import structlog
 
@@ -21,6 +21,7 @@ from storage.postgres.money.payments import PaymentFigure, PaymentRow, PaymentSt
 
 if TYPE_CHECKING:
     from server.clock import Clock
+    from server.gateways.port import CardGateway
 
 LOG = structlog.get_logger()
 LOOK_S: Final = 0.5  # between two looks for payments that are due
@@ -186,13 +187,14 @@ class PaymentService:
 
 def order_of(payment: PaymentRow, token: str = "") -> Order:
     """What a gateway is asked about a payment."""
-    return Order(payment.number, PaymentKind(payment.kind), payment.user_id, payment.amount_fen, token)
+    about = payment.number, PaymentKind(payment.kind), payment.user_id, payment.amount_fen
+    return Order(*about, token, payment.of_number or 0)
 
 
 async def _submit(gateway: Gateway, order: Order) -> Evidence:
-    if order.kind is PaymentKind.CHARGE:
-        return await gateway.charge(order)
-    return await gateway.payout(order)
+    if order.kind is PaymentKind.REFUND:  # only at gateways that take them
+        return await cast("CardGateway", gateway).refund(order)
+    return await (gateway.charge(order) if order.kind is PaymentKind.CHARGE else gateway.payout(order))
 
 
 def _retrieve(task: asyncio.Task[PaymentRow]) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, cast
 
 from server.services.reconciliation.breaks import BreakService
 from server.services.reconciliation.corrections import CorrectionService
@@ -12,7 +13,9 @@ from server.services.reconciliation.sources import sources_of
 if TYPE_CHECKING:
     from server.clock import Clock
     from server.config import Config
+    from server.gateways.port import CardGateway
     from server.services.payments.assembly import PaymentServices
+    from server.services.payments.service import PaymentService
     from server.services.runtime.bus import Bus
     from storage.stores import Stores
 
@@ -33,6 +36,12 @@ class ReconciliationServices:
             None if attempts is None else attempts.evidence,
             sources_of(config),
             clock,
+            _with_statements(attempts),
         )
         self.breaks = BreakService(stores.breaks, clock.now_ms, smallest)
         self.corrections = CorrectionService(stores.corrections, clock, bus)
+
+
+def _with_statements(attempts: PaymentService | None) -> Mapping[str, CardGateway]:
+    gateways = {} if attempts is None else attempts.gateways
+    return {name: cast("CardGateway", one) for name, one in gateways.items() if one.capabilities.has_statements}

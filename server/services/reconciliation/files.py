@@ -26,6 +26,7 @@ from server.core.reconciliation.statement_file import (
     StatementClaim,
     check_lines,
 )
+from server.gateways.port import BankStatement
 from server.services.reconciliation.sources import Sources
 
 SIGNATURE_BYTES_MAX: Final = 16_384
@@ -75,6 +76,22 @@ def verify_file(path: Path, sources: Sources, now_ms: int) -> SignedStatement:
         raise BadStatement(f"its day {claim.day} is not over")
     _check_digest(path, claim)
     return SignedStatement(path, claim, signed.serial, signed.signature)
+
+
+def write_statement(folder: Path, gateway: str, statement: BankStatement) -> Path:
+    """Put a statement and its signature into a folder, as new files; the first one. It blocks: for a thread.
+
+    What is there under the same names is replaced. Raises BadStatement if the folder cannot be written.
+    """
+    path = folder / f"{gateway}-{statement.day}-{statement.issue}.csv"
+    try:
+        for one, content in ((path.with_name(path.name + ".sig"), statement.signature), (path, statement.csv)):
+            beside = one.with_name(f".{one.name}.{os.getpid()}")
+            beside.write_bytes(content)
+            beside.replace(one)
+    except OSError as error:
+        raise BadStatement(f"{folder}: {(error.strerror or str(error)).lower()}") from None
+    return path
 
 
 def pieces_of(statement: SignedStatement) -> Generator[bytes, None, None]:

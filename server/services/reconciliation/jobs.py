@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
@@ -15,6 +16,7 @@ class JobState(StrEnum):
     """How far the import of a file has come."""
 
     WAITING = "waiting"
+    FETCHING = "fetching"
     VERIFYING = "verifying"
     IMPORTING = "importing"
     MATCHING = "matching"
@@ -32,11 +34,16 @@ class RowCount(NamedTuple):
 
 @dataclass
 class ReconciliationJob:
-    """The import of one file. `why`: of a file that was refused. `is_new`: False if it had been imported before."""
+    """The import of one file. `why`: of a file that was refused. `is_new`: False if it had been imported before.
+
+    `fetched_day`: the statement of this day is fetched from `gateway`; `path` is a folder until then.
+    """
 
     number: int
     path: Path
     uid: int
+    gateway: str = ""
+    fetched_day: date | None = None
     state: JobState = JobState.WAITING
     claim: StatementClaim | None = None
     rows_read: int = 0

@@ -8,7 +8,8 @@ that other requests do not wait.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
@@ -19,7 +20,8 @@ from server.core.payments import Evidence
 from server.core.reconciliation.days import SKEW_MS, day_of, late_s, missing
 from server.core.reconciliation.rules import BREAK_CLASSES, VERDICTS
 from server.core.reconciliation.statement_file import BadStatement, StatementClaim
-from server.services.reconciliation.files import SignedStatement, pieces_of, verify_file
+from server.gateways.port import CardGateway, NoStatement
+from server.services.reconciliation.files import SignedStatement, pieces_of, verify_file, write_statement
 from server.services.reconciliation.jobs import BreakFigure, JobState, ReconciliationJob, RowCount, StatementFigures
 from server.services.reconciliation.sources import Sources
 from server.services.runtime.look_again import look_again
@@ -40,6 +42,7 @@ EVIDENCE_PAGE: Final = 500
 AT_ONCE: Final = 8  # payments that evidence is applied to
 MATCHES_MAX: Final = 3  # while payments are begun; then the loop goes on
 JOBS_KEPT: Final = 20
+NO_GATEWAYS: Final[Mapping[str, CardGateway]] = {}
 
 
 class ReconciliationService:
@@ -54,10 +57,15 @@ class ReconciliationService:
         evidence: EvidenceService | None,
         sources: Sources,
         clock: Clock,
+        gateways: Mapping[str, CardGateway] = NO_GATEWAYS,
     ) -> None:
-        """`evidence` is None without a gateway: then payments that are open stay open."""
+        """`evidence` is None without a gateway: then payments that are open stay open.
+
+        `gateways`: those that give statements when they are asked.
+        """
         self._statements, self._matching, self._breaks = statements, matching, breaks
         self._payments, self._evidence, self._clock = payments, evidence, clock
+        self._gateways = gateways
         self._jobs: dict[int, ReconciliationJob] = {}
         self._waiting: list[ReconciliationJob] = []
         self._wake = asyncio.Event()
@@ -72,9 +80,17 @@ class ReconciliationService:
 
     def start(self, path: Path, uid: int) -> ReconciliationJob:
         """Begin to import a file, for a user of the system. Its state tells how it goes."""
-        number = max(self._jobs, default=0) + 1
-        job = ReconciliationJob(number, path, uid)
-        self._jobs[number] = job
+        return self._begin(ReconciliationJob(self._next_number(), path, uid))
+
+    def fetch(self, gateway: str, day: date, folder: Path, uid: int) -> ReconciliationJob:
+        """Begin to fetch the newest statement of a day from a gateway into a folder, and to import it."""
+        return self._begin(ReconciliationJob(self._next_number(), folder, uid, gateway, day))
+
+    def _next_number(self) -> int:
+        return max(self._jobs, default=0) + 1
+
+    def _begin(self, job: ReconciliationJob) -> ReconciliationJob:
+        self._jobs[job.number] = job
         self._waiting.append(job)
         for old in [one for one in self._jobs if self._jobs[one].is_over][:-JOBS_KEPT]:
             del self._jobs[old]
@@ -106,9 +122,13 @@ class ReconciliationService:
     async def _work(self, job: ReconciliationJob) -> None:
         """One file, from the disk to its breaks. Whatever goes wrong is told by the job."""
         try:
+            if job.fetched_day is not None:
+                await self._fetch(job, job.fetched_day)
             job.state = JobState.VERIFYING
             signed = await asyncio.to_thread(verify_file, job.path, self.sources, self._clock.now_ms())
             job.claim = signed.claim
+            if job.fetched_day not in (None, signed.claim.day):
+                raise BadStatement(f"the bank gave the statement of {signed.claim.day}")
             row = await self._import(signed, job)
             job.state = JobState.MATCHING
             for _ in range(MATCHES_MAX):
@@ -116,7 +136,7 @@ class ReconciliationService:
                     break
             job.results = await self._results(row)
             job.state = JobState.DONE
-        except (BadStatement, RowsRefused) as error:
+        except (BadStatement, NoStatement, RowsRefused) as error:
             job.refuse(str(error))
             LOG.warning("statement_refused", path=str(job.path), why=str(error))
         except StoreUnavailable as error:
@@ -125,6 +145,15 @@ class ReconciliationService:
         except BaseException:
             job.refuse("a defect in the server; see its log" if not _is_cancelled() else "the server ends")
             raise
+
+    async def _fetch(self, job: ReconciliationJob, day: date) -> None:
+        """The files of a statement, from its gateway. Raises BadStatement, NoStatement."""
+        job.state = JobState.FETCHING
+        gateway = self._gateways.get(job.gateway)
+        if gateway is None:
+            raise NoStatement(f"the gateway {job.gateway!r} gives no statements here")
+        statement = await gateway.statement(day)
+        job.path = await asyncio.to_thread(write_statement, job.path, job.gateway, statement)
 
     async def _import(self, signed: SignedStatement, job: ReconciliationJob) -> BankStatementRow:
         """The statement as it is recorded, now or earlier. Raises BadStatement, RowsRefused, StoreUnavailable."""

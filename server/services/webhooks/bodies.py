@@ -76,7 +76,7 @@ def _changed(event: EventRow, facts: Facts) -> dict[str, Any]:
 
 def _payment_ended(event: EventRow, facts: Facts) -> dict[str, Any]:
     payment = facts.payments[event.subject]
-    named = {"card_id": payment.card_id, "packet_id": payment.packet_id}
+    named = {"card_id": payment.card_id, "packet_id": payment.packet_id, "of_payment_id": payment.of_number}
     return {
         "payment_id": str(payment.number),
         "user_id": str(payment.user_id),

@@ -17,8 +17,16 @@ if TYPE_CHECKING:
 _SQL = statements.load(__file__)
 
 
+class OverCharge(Exception):
+    """With the amount more than a charge would be given back; nothing was recorded."""
+
+    def __init__(self, left_fen: int) -> None:
+        super().__init__(f"{left_fen} fen are left")
+        self.left_fen = left_fen
+
+
 class CardPaymentStore:
-    """The writer of payments that users ask for."""
+    """The writer of payments that users ask for, and of refunds to their cards."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -27,6 +35,12 @@ class CardPaymentStore:
         """The withdrawal of this key, if there is one."""
         async with self._database.reading() as connection:
             row = await connection.fetchrow(_SQL["withdrawal"], user_id, key)
+        return None if row is None else row_of(row)
+
+    async def card_refund(self, user_id: int, key: str) -> PaymentRow | None:
+        """The refund to a card of this key, if there is one."""
+        async with self._database.reading() as connection:
+            row = await connection.fetchrow(_SQL["card_refund"], user_id, key)
         return None if row is None else row_of(row)
 
     async def charge(self, row: PaymentRow, day: DayLimit) -> tuple[PaymentRow, bool]:
@@ -52,16 +66,40 @@ class CardPaymentStore:
             if earlier is not None:
                 return row_of(earlier), None
             await payers.check_day(connection, row.user_id, row.amount_fen, day)
-            after = await wallets.debit(connection, {row.user_id: row.amount_fen}, {row.user_id: 1})
-            if row.user_id not in after:
-                raise NotEnoughMoney
-            made = await _insert(connection, row)
-            await wallets.insert_debits(connection, [transfer], after)
-            return made, after[row.user_id]
+            return await _take_out(connection, row, transfer)
+
+    async def refund(self, row: PaymentRow, transfer: TransferRow) -> tuple[PaymentRow, BalanceRow | None]:
+        """Record a refund of a charge to its card and take its money out of the wallet, once per user and key.
+
+        The recorded one, and the balance after it if it is new. Refunds of one user are judged one after the other.
+        Raises OverCharge, NotEnoughMoney.
+        """
+        async with self._database.transaction() as connection:
+            await payers.lock(connection, row.user_id)
+            earlier = await connection.fetchrow(_SQL["card_refund"], row.user_id, row.key)
+            if earlier is not None:
+                return row_of(earlier), None
+            left_fen = await connection.fetchval(_SQL["left_of_charge"], row.of_number, row.user_id)
+            if left_fen is None or row.amount_fen > left_fen:
+                raise OverCharge(left_fen or 0)
+            return await _take_out(connection, row, transfer)
+
+
+async def _take_out(
+    connection: Connection, row: PaymentRow, transfer: TransferRow
+) -> tuple[PaymentRow, BalanceRow | None]:
+    """Record a payment that takes its money out of the wallet now. Raises NotEnoughMoney."""
+    after = await wallets.debit(connection, {row.user_id: row.amount_fen}, {row.user_id: 1})
+    if row.user_id not in after:
+        raise NotEnoughMoney
+    made = await _insert(connection, row)
+    await wallets.insert_debits(connection, [transfer], after)
+    return made, after[row.user_id]
 
 
 async def _insert(connection: Connection, row: PaymentRow) -> PaymentRow:
     columns = row.number, row.gateway, row.kind, row.user_id, row.amount_fen, row.key, row.content, row.card_id
-    made = await connection.fetchrow(_SQL["insert"], *columns, row.next_try_ms, row.created_at_ms)
+    times = row.next_try_ms, row.created_at_ms
+    made = await connection.fetchrow(_SQL["insert"], *columns, *times, row.of_number)
     assert made is not None
     return row_of(made)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from storage import statements
-from storage.postgres.cards import payers
+from storage.postgres.cards import bind_attempts, payers
 
 if TYPE_CHECKING:
     from storage.postgres.cards.payers import Password
@@ -118,6 +118,7 @@ class CardStore:
                 return False
             await connection.execute(_SQL["forget_cards"], user_id, at_ms)
             await connection.execute(_SQL["forget_challenges"], user_id)
+            await bind_attempts.forget(connection, user_id)
             await payers.forget(connection, user_id)
             return True
 

@@ -9,7 +9,7 @@ from storage import statements
 from storage.postgres.cards import payers
 
 if TYPE_CHECKING:
-    from storage.postgres.database import Database
+    from storage.postgres.database import Connection, Database
 
 _SQL = statements.load(__file__)
 DAY_MS = 86_400_000
@@ -66,10 +66,36 @@ class ChallengeStore:
             judge(Sends(*counted))
             await connection.execute(_SQL["insert"], *row)
 
+    async def send_again(
+        self,
+        challenge_id: int,
+        user_id: int,
+        now_ms: int,
+        change: Callable[[ChallengeRow], ChallengeRow],
+        judge: Callable[[Sends], None],
+    ) -> ChallengeRow | None:
+        """Change a challenge before its code is sent again, judged as a new one. None: the user has no such one.
+
+        Raises what `change` and `judge` raise.
+        """
+        async with self._database.transaction() as connection:
+            await payers.lock(connection, user_id)
+            row = await connection.fetchrow(_SQL["lock"], challenge_id, user_id)
+            if row is None:
+                return None
+            after = change(ChallengeRow(*row))
+            await connection.execute(_SQL["lock_card"], after.gateway, after.card_ref)
+            asked = user_id, after.gateway, after.card_ref, now_ms - DAY_MS
+            counted = await connection.fetchrow(_SQL["sends"], *asked)
+            assert counted is not None
+            judge(Sends(*counted))
+            await _change(connection, after)
+            return after
+
     async def change(
         self, challenge_id: int, user_id: int, change: Callable[[ChallengeRow], ChallengeRow]
     ) -> ChallengeRow | None:
-        """Change a challenge under its lock: attempts, the code, the time of use. None: the user has no such one.
+        """Change a challenge under its lock: attempts, the time of use. None: the user has no such one.
 
         Raises what `change` raises.
         """
@@ -78,8 +104,7 @@ class ChallengeStore:
             if row is None:
                 return None
             after = change(ChallengeRow(*row))
-            columns = after.code_mac, after.mac_key_id, after.attempts, after.sends, after.sent_at_ms
-            await connection.execute(_SQL["change"], challenge_id, *columns, after.expires_at_ms, after.used_at_ms)
+            await _change(connection, after)
             return after
 
     async def use(self, challenge_id: int, at_ms: int) -> bool:
@@ -96,3 +121,8 @@ class ChallengeStore:
         """Its code was not sent."""
         async with self._database.reading() as connection:
             await connection.execute(_SQL["remove"], challenge_id)
+
+
+async def _change(connection: Connection, after: ChallengeRow) -> None:
+    columns = after.code_mac, after.mac_key_id, after.attempts, after.sends, after.sent_at_ms
+    await connection.execute(_SQL["change"], after.challenge_id, *columns, after.expires_at_ms, after.used_at_ms)

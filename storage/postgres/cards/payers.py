@@ -92,8 +92,9 @@ class PayerStore:
 
 async def lock(connection: Connection, user_id: int) -> None:
     """Hold the row of a user, made if there is none, to the end of the transaction; before any wallet is locked."""
-    await connection.execute(_SQL["make"], user_id)
-    await connection.execute(_SQL["lock"], user_id)
+    if await connection.fetchrow(_SQL["lock"], user_id) is None:
+        await connection.execute(_SQL["make"], user_id)
+        await connection.execute(_SQL["lock"], user_id)
 
 
 async def set_first(connection: Connection, user_id: int, password: Password) -> bool:

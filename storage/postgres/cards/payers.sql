@@ -32,10 +32,10 @@ SELECT FROM payers WHERE user_id = $1 FOR UPDATE
 
 -- name: spent
 -- Since a moment: what was paid by card or asked from a bank and has not failed, and transfers to other users. Payouts
--- that the server orders have no key, and charges at a host wallet no card.
+-- that the server orders have no key, charges at a host wallet no card. What goes back to a card is not spent.
 SELECT (
     coalesce((SELECT sum(amount_fen) FROM payments
-              WHERE user_id = $1 AND created_at_ms >= $2 AND key IS NOT NULL AND state <> 'failed'
+              WHERE user_id = $1 AND created_at_ms >= $2 AND key IS NOT NULL AND state <> 'failed' AND kind <> 'refund'
                 AND (card_id IS NOT NULL OR content IS NULL)), 0)
     + coalesce((SELECT sum(amount_fen) FROM wallet_orders WHERE user_id = $1 AND at_ms >= $2 AND kind = 13), 0)
 )::bigint

@@ -273,22 +273,25 @@ FROM wallets w FULL JOIN (SELECT debit_account AS user_id, sum(amount_fen) AS wa
 WHERE coalesce(pending_fen, 0) <> coalesce(waiting_fen, 0)
 
 -- name: payments
--- Every state of a payment has its transfers (9 charge, 10 payout, 11 paid out, 12 returned), and no others have any; so
--- have orders (13 transfer, 14 pay). The version of a payment counts its evidence, the newest of which left it in its state.
--- A charge paid one packet, or says why not; a top-up, which has no content, paid none. A card is one of the payment's user.
+-- Every state of a payment has its transfers (9 charge, 10 payout, 11 paid out, 12 returned; 16 refund to a card, 17 returned),
+-- and no others have any; so have orders (13 transfer, 14 pay). The version of a payment counts its evidence, the newest of
+-- which left it in its state. A charge paid one packet, or says why not; a top-up, which has no content, paid none. A card is
+-- one of the payment's user. A refund gives a charge of the same user and card back, and all of them no more than the charge.
 WITH expected (number, kind, debit_account, credit_account, amount_fen) AS (
     SELECT number::text, 9, 0, user_id, amount_fen FROM payments WHERE kind = 'charge' AND state = 'succeeded'
     UNION ALL SELECT number::text, 10, user_id, -2, amount_fen FROM payments WHERE kind = 'payout'
-    UNION ALL SELECT number::text, 11, -2, 0, amount_fen FROM payments WHERE kind = 'payout' AND state = 'succeeded'
+    UNION ALL SELECT number::text, 16, user_id, -2, amount_fen FROM payments WHERE kind = 'refund'
+    UNION ALL SELECT number::text, 11, -2, 0, amount_fen FROM payments WHERE kind IN ('payout', 'refund') AND state = 'succeeded'
     UNION ALL SELECT number::text, 12, -2, user_id, amount_fen FROM payments WHERE kind = 'payout' AND state = 'failed'
+    UNION ALL SELECT number::text, 17, -2, user_id, amount_fen FROM payments WHERE kind = 'refund' AND state = 'failed'
     UNION ALL SELECT key, kind, user_id, other_id, amount_fen FROM wallet_orders
 ), booked AS (
-    SELECT * FROM transfers WHERE kind BETWEEN 9 AND 14
+    SELECT * FROM transfers WHERE kind BETWEEN 9 AND 14 OR kind IN (16, 17)
 ), heard AS (
     SELECT number, count(*) AS rows, max(version) AS version FROM payment_evidence GROUP BY number
 )
 SELECT format('%s %s: its state says %s, the transfer of kind %s from %s to %s moved %s',
-              CASE WHEN coalesce(e.kind, b.kind) < 13 THEN 'payment' ELSE 'order' END, coalesce(e.number, b.key),
+              CASE WHEN coalesce(e.kind, b.kind) IN (13, 14) THEN 'order' ELSE 'payment' END, coalesce(e.number, b.key),
               coalesce(e.amount_fen || ' fen', 'nothing'), coalesce(e.kind, b.kind),
               coalesce(e.debit_account, b.debit_account), coalesce(e.credit_account, b.credit_account),
               coalesce(b.amount_fen || ' fen', 'nothing'))
@@ -312,6 +315,16 @@ UNION ALL
 SELECT format('payment %s of user %s names card %s, which is not the user''s', number, p.user_id, p.card_id)
 FROM payments p LEFT JOIN cards c USING (card_id)
 WHERE p.card_id IS NOT NULL AND (c.user_id, c.gateway) IS DISTINCT FROM (p.user_id, p.gateway)
+UNION ALL
+SELECT format('payment %s gives back %s, which is no charge of the same user and card that has succeeded', r.number, r.of_number)
+FROM payments r LEFT JOIN payments c ON c.number = r.of_number AND c.kind = 'charge' AND c.state = 'succeeded'
+WHERE r.kind = 'refund'
+  AND (c.user_id, c.gateway, c.card_id, c.account) IS DISTINCT FROM (r.user_id, r.gateway, r.card_id, r.account)
+UNION ALL
+SELECT format('charge %s of %s fen is given back with %s fen', number, c.amount_fen, given.fen)
+FROM (SELECT of_number AS number, sum(amount_fen) AS fen FROM payments WHERE of_number IS NOT NULL AND state <> 'failed'
+      GROUP BY 1) AS given JOIN payments c USING (number)
+WHERE given.fen > c.amount_fen
 
 -- name: corrections
 -- Every transfer of kind 15 is a correction that one user of the system proposed and another one approved, and cites its

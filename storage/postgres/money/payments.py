@@ -23,7 +23,7 @@ SUCCEEDED: Final = "succeeded"  # as in the table of states: server/core/payment
 
 
 class PaymentRow(NamedTuple):
-    """A payment as it is recorded; see migrations 0015 and 0018."""
+    """A payment as it is recorded; see migrations 0015, 0018 and 0026."""
 
     number: int
     gateway: str
@@ -41,6 +41,7 @@ class PaymentRow(NamedTuple):
     reason: str
     packet_id: int | None
     card_id: int | None = None
+    of_number: int | None = None
 
 
 class EvidenceRow(NamedTuple):
@@ -179,21 +180,15 @@ class PaymentStore:
 
         `packet` is sent with the money of a charge that has succeeded. Raises StoreUnavailable: then read it again.
         """
+        if change.transfer is None and not change.is_break:  # one statement: it needs no transaction around it
+            async with self._database.reading() as connection:
+                payment = await _advance(connection, change)
+            return None if payment is None else AppliedChange(payment)
         async with self._database.transaction() as connection:
-            row = await connection.fetchrow(
-                _SQL["advance"],
-                change.number,
-                change.version,
-                change.state,
-                int(change.is_attempt),
-                change.next_try_ms,
-                change.at_ms,
-                change.reason,
-            )
-            if row is None:
+            payment = await _advance(connection, change)
+            if payment is None:
                 return None
-            payment = row_of(row)
-            await _note(connection, change)
+            await _note_break(connection, change)
             if change.transfer is None:
                 return AppliedChange(payment)
             if not change.credits_user:
@@ -232,14 +227,29 @@ def row_of(record: asyncpg.Record) -> PaymentRow:
     return PaymentRow(*(record[name] for name in PaymentRow._fields))
 
 
-async def _note(connection: Connection, change: PaymentChange) -> None:
-    """Record the evidence, and the break that it is."""
-    version = change.version + 1
-    columns = (change.number, version, change.at_ms, change.source, change.verdict, change.detail, change.state)
-    await connection.execute(_SQL["insert_evidence"], *columns)
+async def _advance(connection: Connection, change: PaymentChange) -> PaymentRow | None:
+    """Change a payment and record the evidence; None: it has another version by now."""
+    row = await connection.fetchrow(
+        _SQL["advance"],
+        change.number,
+        change.version,
+        change.state,
+        int(change.is_attempt),
+        change.next_try_ms,
+        change.at_ms,
+        change.reason,
+        change.source,
+        change.verdict,
+        change.detail,
+    )
+    return None if row is None else row_of(row)
+
+
+async def _note_break(connection: Connection, change: PaymentChange) -> None:
+    """Record the break that a piece of evidence is, if it is one."""
     if change.is_break:
         detail = f"{change.source} says {change.verdict}: {change.detail}"
-        await connection.execute(_SQL["insert_break"], change.number, version, change.at_ms, detail)
+        await connection.execute(_SQL["insert_break"], change.number, change.version + 1, change.at_ms, detail)
 
 
 async def _pay(

@@ -35,14 +35,17 @@ WHERE state IN ('created', 'submitted', 'unknown') AND next_try_ms <= $1 AND num
 ORDER BY next_try_ms LIMIT $3
 
 -- name: advance
--- The one statement that changes a payment: only from the version that the change was decided on.
-UPDATE payments
-SET state = $3, version = version + 1, attempts = attempts + $4, next_try_ms = $5, changed_at_ms = $6, reason = $7
-WHERE number = $1 AND version = $2
-RETURNING *
-
--- name: insert_evidence
-INSERT INTO payment_evidence (number, version, at_ms, source, verdict, detail, state) VALUES ($1, $2, $3, $4, $5, $6, $7)
+-- The one statement that changes a payment: only from the version that the change was decided on, and with the evidence.
+WITH changed AS (
+    UPDATE payments
+    SET state = $3, version = version + 1, attempts = attempts + $4, next_try_ms = $5, changed_at_ms = $6, reason = $7
+    WHERE number = $1 AND version = $2
+    RETURNING *
+), noted AS (
+    INSERT INTO payment_evidence (number, version, at_ms, source, verdict, detail, state)
+    SELECT number, version, $6, $8, $9, $10, $3 FROM changed
+)
+SELECT * FROM changed
 
 -- name: insert_break
 INSERT INTO payment_breaks (number, version, at_ms, due_at_ms, detail) VALUES ($1, $2, $3, $3, $4)

@@ -24,6 +24,6 @@ LEFT JOIN packets p ON p.packet_id = page.account
 LEFT JOIN groups g ON g.group_id = p.target_id
 LEFT JOIN wallet_orders o ON page.kind IN (13, 14) AND o.kind = page.kind AND o.key = page.key
     AND o.user_id = CASE WHEN page.change_fen < 0 THEN $1 ELSE page.account END
-LEFT JOIN payments m ON m.number = CASE WHEN page.kind BETWEEN 9 AND 12 THEN page.key::bigint END
+LEFT JOIN payments m ON m.number = CASE WHEN page.kind IN (9, 10, 12, 16, 17) THEN page.key::bigint END
 LEFT JOIN cards c ON c.card_id = m.card_id
 ORDER BY page.version DESC

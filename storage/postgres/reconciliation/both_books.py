@@ -58,11 +58,18 @@ class BothBooks:
     def __init__(self, connection: Session) -> None:
         self._connection = connection
 
+    async def stay(self) -> None:
+        """Ask for nothing, so that the moment is kept while there is other work to do."""
+        await self._connection.execute("SELECT 1")
+
     async def payments(
-        self, gateway: str, from_ms: int, to_ms: int, numbers: Sequence[int]
+        self, gateway: str, from_ms: int, to_ms: int, numbers: Sequence[int], after: int, up_to: int
     ) -> AsyncIterator[tuple[Any, ...]]:
-        """Payments that may stand in a statement of this time, or have one of these numbers, in their order."""
-        arguments = gateway, from_ms, to_ms, numbers
+        """Payments that may stand in a statement of this time, or have one of these numbers, in their order.
+
+        Only those with a number after one, up to another one.
+        """
+        arguments = gateway, from_ms, to_ms, numbers, after, up_to
         async for row in self._connection.cursor(_SQL["payments"], *arguments, prefetch=_PREFETCH):
             yield tuple(row)
 
@@ -76,9 +83,17 @@ class BothBooks:
         async for row in self._connection.cursor(_SQL["stored_rows"], statement_id, prefetch=_PREFETCH):
             yield tuple(row)
 
-    async def breaks(self, gateway: str) -> list[StoredBreak]:
-        """The newest break of each subject."""
-        return [StoredBreak(*row) for row in await self._connection.fetch(_SQL["breaks"], gateway)]
+    async def breaks(self, gateway: str, classes: Sequence[str], subjects: Sequence[str]) -> list[StoredBreak]:
+        """The newest break of each of these subjects of a class."""
+        rows = await self._connection.fetch(_SQL["breaks"], gateway, classes, subjects)
+        return [StoredBreak(*row) for row in rows]
+
+    async def open_breaks(
+        self, gateway: str, classes: Sequence[str], days: Sequence[date]
+    ) -> AsyncIterator[StoredBreak]:
+        """Open breaks of these classes and days, in the order of their subjects as numbers of 20 digits."""
+        async for row in self._connection.cursor(_SQL["open_breaks"], gateway, classes, days, prefetch=_PREFETCH):
+            yield StoredBreak(*row)
 
     async def export(self, gateway: str, from_ms: int, to_ms: int) -> AsyncIterator[ExportedPayment]:
         """Payments of a gateway (empty: of all) that may stand in a statement of this time, by their numbers."""

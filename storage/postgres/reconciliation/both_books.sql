@@ -1,8 +1,10 @@
 -- name: payments
--- $1 gateway; those that may stand in a statement between $2 and $3 (ms), and those with the numbers $4.
+-- $1 gateway; those that may stand in a statement between $2 and $3 (ms), and those with the numbers $4; of the numbers
+-- after $5 up to $6.
 SELECT number, kind, account, amount_fen, state, created_at_ms, changed_at_ms FROM payments
-WHERE gateway = $1 AND (created_at_ms < $3 AND (changed_at_ms >= $2 OR state NOT IN ('succeeded', 'failed'))
-                        OR number = ANY($4::bigint[]))
+WHERE gateway = $1 AND number > $5 AND number <= $6
+  AND (created_at_ms < $3 AND (changed_at_ms >= $2 OR state NOT IN ('succeeded', 'failed'))
+       OR number = ANY($4::bigint[]))
 ORDER BY number
 
 -- name: statement
@@ -13,10 +15,16 @@ SELECT line, bank_ref, number, kind, account, amount_fen, state, floor(extract(e
 FROM statement_rows WHERE statement_id = $1 ORDER BY line
 
 -- name: breaks
--- The newest break of each subject.
+-- The newest break of each of the subjects $3, each of the class at its place in $2.
 SELECT DISTINCT ON (class, subject) break_id, class, subject, day, closed_at_ms IS NOT NULL AS is_closed, closed_uid, reason
-FROM payment_breaks WHERE gateway = $1 AND class <> 'contradiction'
+FROM payment_breaks JOIN unnest($2::text[], $3::text[]) AS asked (class, subject) USING (class, subject)
+WHERE gateway = $1 AND class <> 'contradiction'
 ORDER BY class, subject, break_id DESC
+
+-- name: open_breaks
+SELECT break_id, class, subject, day, false AS is_closed, closed_uid, reason FROM payment_breaks
+WHERE gateway = $1 AND class = ANY($2::text[]) AND day = ANY($3::date[]) AND closed_at_ms IS NULL
+ORDER BY lpad(subject, 20, '0') COLLATE "C", class
 
 -- name: export
 -- With what the transfers of a payment say that it has moved to or from the outside.

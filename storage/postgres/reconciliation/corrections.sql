@@ -21,11 +21,11 @@ WHERE correction_id = $1 AND state = 'proposed' AND ($2 <> 'approved' OR propose
 SELECT EXISTS (SELECT FROM users WHERE user_id = $1)
 
 -- name: balance
--- What an account holds; of accounts of the system what corrections have put there, and payouts that are in transit.
+-- What an account holds; of accounts of the system what corrections have put there, and what is in transit.
 -- Null of the outside.
 SELECT CASE WHEN $1::bigint = 0 THEN NULL
             WHEN is_user($1) THEN coalesce((SELECT balance_fen FROM wallets WHERE user_id = $1), 0)
             ELSE (SELECT coalesce(sum(CASE $1 WHEN credit_account THEN amount_fen ELSE -amount_fen END), 0)
                   FROM corrections WHERE state = 'approved' AND $1 IN (credit_account, debit_account))::bigint
                  + (SELECT coalesce(sum(amount_fen), 0) FROM payments
-                    WHERE $1 = -2 AND kind = 'payout' AND state IN ('created', 'submitted', 'unknown'))::bigint END
+                    WHERE $1 = -2 AND kind <> 'charge' AND state IN ('created', 'submitted', 'unknown'))::bigint END

@@ -52,7 +52,10 @@ class EntryRecord(NamedTuple):
 
 
 class PaymentRecord(NamedTuple):
-    """A payment that has ended. `card_id`, `packet_id`: the card and the packet that it names, if any."""
+    """A payment that has ended. `card_id`, `packet_id`: the card and the packet that it names, if any.
+
+    `of_number`: the charge that a refund to a card gives back.
+    """
 
     number: int
     kind: str
@@ -63,6 +66,7 @@ class PaymentRecord(NamedTuple):
     key: str | None
     card_id: int | None
     packet_id: int | None
+    of_number: int | None
 
 
 class AdmissionRecord(NamedTuple):

@@ -20,7 +20,8 @@ SELECT user_id, version, kind, balance_fen, change_fen,
 FROM unnest($1::bigint[], $2::bigint[]) AS asked (user_id, version) JOIN entries USING (user_id, version)
 
 -- name: payments
-SELECT number, kind, user_id, amount_fen, state, reason, key, card_id, packet_id FROM payments WHERE number = ANY($1)
+SELECT number, kind, user_id, amount_fen, state, reason, key, card_id, packet_id, of_number
+FROM payments WHERE number = ANY($1)
 
 -- name: campaigns
 SELECT campaign_id, c.name, sponsor_id, external_id, shares, budget_fen, starts_at_ms, ends_at_ms, closed_at_ms, returned_fen,

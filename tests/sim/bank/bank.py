@@ -77,6 +77,7 @@ class BankOrder:
     card: BankCard
     amount_fen: int
     what: str
+    of: BankOrder | None = None  # the charge that a refund gives back
     state: str = "new"
     said: list[str] = field(default_factory=list)
     told: int = 0  # notices that still have to be taken
@@ -129,6 +130,8 @@ class SimBank:
         """Do what a call asks for, at one moment."""
         if verb in ("pay", "payout"):
             return self._order(int(call.number), "charge" if verb == "pay" else "payout", call)
+        if verb == "refund":
+            return self._refund(int(call.number), int(call.of), call.amount_fen)
         if verb in ("query", "close"):
             return self._asked(int(call.number), closes=verb == "close")
         return Answer(200, msgspec.json.encode(self._card_call(verb, call)))
@@ -162,6 +165,17 @@ class SimBank:
                 order.what = "declined"
             return self._begin(order)
         return self._repeat(order)
+
+    def _refund(self, number: int, of: int, amount_fen: int) -> Answer:
+        """Give a charge back to its card, bound or not; never more than it was."""
+        order, charge = self.orders.get(number), self.orders.get(of)
+        if order is not None:
+            return self._repeat(order)
+        if number in self.closed or charge is None:
+            self.refused.add(number)
+            return self._said(number, "refund", amount_fen, "failed", "closed" if charge else "no such charge")
+        order = self.orders[number] = BankOrder(number, "refund", charge.card, amount_fen, self._drawn(), charge)
+        return self._begin(order)
 
     def _drawn(self) -> str:
         if self.is_calm or self.rng.random() >= self._plan.fault_rate + self._plan.contradicts:
@@ -211,7 +225,7 @@ class SimBank:
     def _end(self, order: BankOrder, succeeds: bool) -> None:
         """Do an order, or decline it, and tell of it."""
         if order.state == "new":
-            self._set(order, succeeds and (order.kind == "payout" or order.card.fen >= order.amount_fen))
+            self._set(order, succeeds and self._is_possible(order))
             self._tell(order)
 
     def _turn(self, order: BankOrder) -> None:
@@ -219,9 +233,18 @@ class SimBank:
         if order.state == "succeeded":
             self._move(order, -1)
             self._set(order, False)
-        elif order.kind == "payout" or order.card.fen >= order.amount_fen:
+        elif self._is_possible(order):
             self._set(order, True)
         self._notice(order, order.state)
+
+    def _is_possible(self, order: BankOrder) -> bool:
+        """The money is there, and a refund is of a charge and not more than is left of it."""
+        if order.of is None:
+            return order.kind == "payout" or order.card.fen >= order.amount_fen
+        given_fen = sum(
+            one.amount_fen for one in self.orders.values() if one.of is order.of and one.state == "succeeded"
+        )
+        return order.of.state == "succeeded" and given_fen + order.amount_fen <= order.of.amount_fen
 
     def _set(self, order: BankOrder, succeeds: bool) -> None:
         order.state = "succeeded" if succeeds else "failed"
@@ -230,7 +253,7 @@ class SimBank:
             self._move(order, 1)
 
     def _move(self, order: BankOrder, sign: int) -> None:
-        order.card.fen += sign * (order.amount_fen if order.kind == "payout" else -order.amount_fen)
+        order.card.fen += sign * (-order.amount_fen if order.kind == "charge" else order.amount_fen)
 
     def _later(self, what: Callable[..., None], order: BankOrder, *arguments: Any) -> None:
         order.told += 1  # it is not over

@@ -63,7 +63,7 @@ class SimBankCalls(BankCalls):
 class SimBankGateway(BankGateway):
     """The real gateway. A world ends before the bank's first statement."""
 
-    capabilities = Capabilities(takes_cards=True)
+    capabilities = Capabilities(takes_cards=True, takes_refunds=True)
 
 
 def gateway_of(side: BankSide, clock: Clock) -> SimBankGateway:

@@ -36,6 +36,16 @@ NOTHING = {
     "no_such_user",
     "not_a_member",
 }
+# What a transfer of a payment does to the wallet.
+SIGNS = {
+    "charge": 1,
+    "payout": -1,
+    "payout_returned": 1,
+    "card_refund": -1,
+    "card_refund_returned": 1,
+    "paid_out": 0,
+}
+KINDS = {"top_up": "charge", "withdraw": "payout", "refund": "refund"}
 # Why a sender may not send any more when the charge has succeeded.
 BARRED = {"banned", "not_a_member", "no_such_user", "bad_shares"}  # more shares than members
 
@@ -46,7 +56,7 @@ def wallet_changes(what: str, words: list[Any]) -> dict[int, int]:
         user_id, other_id, _, fen = words
         return {user_id: -fen, other_id: fen} if other_id else {user_id: -fen}
     _, user_id, fen = words
-    return {user_id: {"charge": fen, "payout": -fen, "payout_returned": fen, "paid_out": 0}[what]}
+    return {user_id: fen * SIGNS[what]}
 
 
 # --- when an answer is given --------------------------------------------------------------------------------------
@@ -63,7 +73,7 @@ def answer_is_true(world: World, one: KeyedRequest, outcome: tuple[str, Any]) ->
         if said == "ok" and (order is None or order.amount_fen != one.amount_fen):
             world.report(f"{one} was confirmed, recorded is {order}")
         return
-    row = tables.keyed_payment("charge" if one.what == "top_up" else "payout", one.user_id, one.key)
+    row = tables.keyed_payment(KINDS[one.what], one.user_id, one.key)
     told = None if said != "ok" else (result.number, result.state if result.state in ENDED else "")
     if told is not None and (row is None or told != (row.number, row.state if told[1] else "")):
         world.report(f"{one} was answered with {result}, recorded is {row}")
@@ -180,8 +190,7 @@ def keys_have_one_answer(world: World) -> list[str]:
 def _stands(world: World, one: KeyedRequest) -> bool:
     if one.what in ("transfer", "pay"):
         return (one.user_id, 13 if one.what == "transfer" else 14, one.key) in world.tables.orders
-    kind = "charge" if one.what == "top_up" else "payout"
-    return world.tables.keyed_payment(kind, one.user_id, one.key) is not None
+    return world.tables.keyed_payment(KINDS[one.what], one.user_id, one.key) is not None
 
 
 def audit_holds(world: World) -> list[str]:
@@ -193,7 +202,11 @@ def audit_holds(world: World) -> list[str]:
         number, fen = str(row.number), row.amount_fen
         if row.kind == "payout":
             expected[row.user_id, IN_TRANSIT, 10, number, fen] += 1
-        if (row.kind, row.state) == ("payout", "succeeded"):
+        if row.kind == "refund":
+            expected[row.user_id, IN_TRANSIT, 16, number, fen] += 1
+        if (row.kind, row.state) == ("refund", "failed"):
+            expected[IN_TRANSIT, row.user_id, 17, number, fen] += 1
+        if row.kind != "charge" and row.state == "succeeded":
             expected[IN_TRANSIT, OUTSIDE, 11, number, fen] += 1
         if (row.kind, row.state) == ("payout", "failed"):
             expected[IN_TRANSIT, row.user_id, 12, number, fen] += 1
@@ -209,8 +222,26 @@ def audit_holds(world: World) -> list[str]:
             wrong.append(f"{row} names a card that is not the user's")
     for order in tables.orders.values():
         expected[order.user_id, order.other_id, order.kind, order.key, order.amount_fen] += 1
-    booked = Counter(row[:5] for row in tables.transfers.values() if 9 <= row.kind <= 14)
+    booked = Counter(row[:5] for row in tables.transfers.values() if 9 <= row.kind <= 14 or row.kind in (16, 17))
     return wrong + [f"transfers: due are {expected - booked}, more are {booked - expected}"] * (expected != booked)
+
+
+def charges_are_given_back_once(world: World) -> list[str]:
+    """All refunds of a charge are of its user and card, and not more than the charge."""
+    payments, wrong = world.tables.payments, []
+    given: Counter[int] = Counter()
+    for row in payments.values():
+        if row.kind == "refund":
+            charge = payments[row.of_number or 0]
+            given[charge.number] += row.amount_fen * (row.state != "failed")
+            about = charge.kind, charge.state, charge.user_id, charge.card_id
+            if about != ("charge", "succeeded", row.user_id, row.card_id):
+                wrong.append(f"{row} gives back {charge}")
+    return wrong + [
+        f"{payments[number]} was given back with {fen} fen"
+        for number, fen in given.items()
+        if fen > payments[number].amount_fen
+    ]
 
 
 def day_limit_holds(world: World) -> list[str]:
@@ -218,7 +249,7 @@ def day_limit_holds(world: World) -> list[str]:
     limit_fen = world.plan.bank.day_limit_fen
     spent: defaultdict[tuple[int, int], int] = defaultdict(int)
     for row in world.tables.payments.values():
-        if row.state != "failed":
+        if row.state != "failed" and row.kind != "refund":
             spent[row.user_id, day_begin_ms(row.created_at_ms)] += row.amount_fen
     for order in world.tables.orders.values():
         if order.other_id:
@@ -248,6 +279,7 @@ RULES = (
     charges_paid_their_packets,
     keys_have_one_answer,
     audit_holds,
+    charges_are_given_back_once,
     day_limit_holds,
     cards_are_those_of_the_bank,
 )

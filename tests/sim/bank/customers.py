@@ -34,13 +34,14 @@ FIRST_CARD = 2**53 + 10**6  # ids of cards that were bound before
 class KeyedRequest(NamedTuple):
     """What a user asks for under a key. `other`: the receiver of a transfer."""
 
-    what: str  # top_up, withdraw, transfer, pay
+    what: str  # top_up, withdraw, refund, transfer, pay
     user_id: int
     key: str
     amount_fen: int
     other_id: int = 0
     card_id: int = 0
     password: str | None = ""
+    of_number: int = 0  # the charge that a refund gives back
 
 
 class Customers:
@@ -190,14 +191,26 @@ class Customers:
     async def _pay(self, user_id: int) -> None:
         await self._keyed("pay", user_id)
 
+    async def _refund(self, user_id: int) -> None:
+        """The chat backend gives a top-up of the user back to its card, or a part of it, or more than it was."""
+        if not self._top_ups(user_id):
+            await self._top_up(user_id)
+        if charges := self._top_ups(user_id):
+            await self._keyed("refund", user_id, of_number=self.rng.choice(charges))
+
+    def _top_ups(self, user_id: int) -> list[int]:
+        """The numbers of the top-ups that a user was told to be made."""
+        mine = [said for one, said in self.outcomes.items() if (one.user_id, one.what) == (user_id, "top_up")]
+        return [result.number for said in mine for outcome, result in said if outcome == "ok"]
+
     async def _close(self, user_id: int) -> None:
         await self._world.bank_side.close_one(self.rng.choice(self._world.servers))
 
-    async def _keyed(self, what: str, user_id: int, other_id: int = 0) -> None:
+    async def _keyed(self, what: str, user_id: int, other_id: int = 0, of_number: int = 0) -> None:
         fen = self.rng.choice((1, 250, 3_000))
         card_id = self.card_of[user_id] if what in ("top_up", "withdraw") else 0
-        password = None if what == "pay" else self._typed(user_id)
-        request = KeyedRequest(what, user_id, self._next_key(), fen, other_id, card_id, password)
+        password = None if what in ("pay", "refund") else self._typed(user_id)
+        request = KeyedRequest(what, user_id, self._next_key(), fen, other_id, card_id, password, of_number)
         self.outcomes[request] = []
         copies = self.rng.choice((1, 1, 2))
         await asyncio.gather(*(self._repeat(request) for _ in range(copies)))
@@ -232,9 +245,17 @@ def _by_card(name: str) -> Callable[[SimServer, KeyedRequest], Awaitable[Any]]:
     return work
 
 
+async def _refund_to_card(server: SimServer, one: KeyedRequest) -> Any:
+    refunds = server.running.payments.card_refunds
+    assert refunds is not None
+    _, made = await refunds.refund(one.of_number, one.key, one.amount_fen)
+    return made
+
+
 WORK: dict[str, Callable[[Any, KeyedRequest], Awaitable[Any]]] = {
     "top_up": _by_card("top_up"),
     "withdraw": _by_card("withdraw"),
+    "refund": _refund_to_card,
     "transfer": lambda server, one: server.running.orders.transfer(
         one.user_id, one.other_id, one.amount_fen, one.key, "", one.password
     ),
@@ -248,6 +269,9 @@ ACTS = (
     Customers._top_up,
     Customers._withdraw,
     Customers._withdraw,
+    Customers._refund,
+    Customers._refund,
+    Customers._refund,
     Customers._transfer,
     Customers._pay,
     Customers._close,

@@ -155,6 +155,25 @@ class FailedPayoutStaysInTransit(BankDefect):
         tables.apply_change = keep
 
 
+class FailedRefundStaysInTransit(BankDefect):
+    """A refund that the bank declined does not come back into the wallet."""
+
+    def break_tables(self, tables: Any) -> None:
+        apply: Callable[..., Any] = tables.apply_change
+
+        def keep(change: Any, packet: Any) -> Any:
+            returns = change.transfer is not None and change.transfer.kind == 17
+            return apply(change._replace(transfer=None, credits_user=False) if returns else change, packet)
+
+        tables.apply_change = keep
+
+
+class SilentRefundIsReturned(SilenceIsFailure):
+    """A refund without a proven answer goes back into the wallet, and perhaps to the card, too."""
+
+    method = "refund"
+
+
 class NothingIsAskedAgain(BankDefect):
     """A payment whose outcome is unknown is left alone."""
 
@@ -214,6 +233,8 @@ BANK_DEFECTS: tuple[type[Defect], ...] = (
     BreaksAreNotRecorded,
     PaidPacketIsNotSent,
     FailedPayoutStaysInTransit,
+    FailedRefundStaysInTransit,
+    SilentRefundIsReturned,
     NothingIsAskedAgain,
     DayLimitIsCountedBefore,
     CodesAreUsedTwice,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from storage.postgres.cards import card_payments, cards, challenges, payers
+from storage.postgres.cards import bind_attempts, card_payments, cards, challenges, payers
+from storage.postgres.cards.bind_attempts import BindAttemptRow, CountedBinds
 from storage.postgres.cards.cards import CardRow
 from storage.postgres.cards.challenges import ChallengeRow, Sends
 from storage.postgres.cards.payers import CountedAttempt, DayLimit, Password, Tries
@@ -48,6 +49,12 @@ class SimCardPayments(card_payments.CardPaymentStore):
 
     async def withdrawal(self, user_id: int, key: str) -> PaymentRow | None:
         return await self._line.call("withdrawal", lambda: self._tables.keyed_payment("payout", user_id, key))
+
+    async def card_refund(self, user_id: int, key: str) -> PaymentRow | None:
+        return await self._line.call("card_refund", lambda: self._tables.keyed_payment("refund", user_id, key))
+
+    async def refund(self, row: PaymentRow, transfer: TransferRow) -> tuple[PaymentRow, BalanceRow | None]:
+        return await self._line.call("refund_to_card", lambda: self._tables.add_refund(row, transfer))
 
     async def charge(self, row: PaymentRow, day: DayLimit) -> tuple[PaymentRow, bool]:
         return await self._line.call("charge", lambda: self._tables.add_charge(row, day))
@@ -104,12 +111,34 @@ class SimCards(cards.CardStore):
         await self._line.call("unbind", lambda: self._tables.unbind_card(*change))
 
 
+class SimBindAttempts(bind_attempts.BindAttemptStore):
+    def __init__(self, place: Any) -> None:
+        self._tables, self._line = place.tables, place.postgres
+
+    async def begin(self, row: BindAttemptRow, judge: Callable[[CountedBinds], None]) -> None:
+        await self._line.call("begin_bind", lambda: self._tables.begin_bind(row, judge))
+
+    async def end(self, attempt_id: int) -> None:
+        await self._line.call("end_bind", lambda: self._tables.bind_attempts.pop(attempt_id, None))
+
+
 class SimChallenges(challenges.ChallengeStore):
     def __init__(self, place: Any) -> None:
         self._tables, self._line = place.tables, place.postgres
 
     async def add(self, row: ChallengeRow, judge: Callable[[Sends], None]) -> None:
         await self._line.call("add_challenge", lambda: self._tables.add_challenge(row, judge))
+
+    async def send_again(
+        self,
+        challenge_id: int,
+        user_id: int,
+        now_ms: int,
+        change: Callable[[ChallengeRow], ChallengeRow],
+        judge: Callable[[Sends], None],
+    ) -> ChallengeRow | None:
+        asked = challenge_id, user_id, now_ms, change, judge
+        return await self._line.call("code_again", lambda: self._tables.send_again(*asked))
 
     async def change(
         self, challenge_id: int, user_id: int, change: Callable[[ChallengeRow], ChallengeRow]

@@ -11,6 +11,8 @@ import asyncpg
 from server.core.ids import is_user
 from server.core.ledger import TransferKind
 from server.core.payments import ENDED, OPEN
+from storage.postgres.cards.bind_attempts import BindAttemptRow, CountedBinds
+from storage.postgres.cards.card_payments import OverCharge
 from storage.postgres.cards.cards import CardRow, CardTaken, TooManyCards
 from storage.postgres.cards.challenges import DAY_MS, ChallengeRow, Sends
 from storage.postgres.cards.payers import CountedAttempt, DayLimit, OverDayLimit, Password, Tries
@@ -33,6 +35,8 @@ ENTRIES = {
     TransferKind.PAYOUT: "payout",
     TransferKind.PAID_OUT: "paid_out",
     TransferKind.PAYOUT_RETURNED: "payout_returned",
+    TransferKind.CARD_REFUND: "card_refund",
+    TransferKind.CARD_REFUND_RETURNED: "card_refund_returned",
 }
 
 
@@ -53,6 +57,7 @@ class CardTables:
     def __init__(self) -> None:
         self.payers: dict[int, Payer] = {}
         self.cards: dict[int, CardRow] = {}
+        self.bind_attempts: dict[int, BindAttemptRow] = {}
         self.challenges: dict[int, ChallengeRow] = {}
 
     # --- pay passwords ----------------------------------------------------------------------------------------
@@ -124,21 +129,47 @@ class CardTables:
 
     # --- codes ------------------------------------------------------------------------------------------------
 
+    def begin_bind(self, row: BindAttemptRow, judge: Callable[[CountedBinds], None]) -> None:
+        since_ms = row.at_ms - DAY_MS
+        kept = [one for one in self.bind_attempts.values() if one.at_ms >= since_ms]
+        mine = [one.at_ms for one in kept if one.user_id == row.user_id]
+        same = [one.at_ms for one in kept if one.number_mac == row.number_mac]
+        judge(CountedBinds(len(mine), len(same), min(mine, default=0), min(same, default=0)))
+        self.bind_attempts = {one.attempt_id: one for one in (*kept, row)}
+
     def add_challenge(self, row: ChallengeRow, judge: Callable[[Sends], None]) -> None:
         since_ms = row.created_at_ms - DAY_MS
-        kept = [one for one in self.challenges.values() if one.created_at_ms >= since_ms]
-        old = {one for one in self.challenges.values() if one.user_id == row.user_id} - set(kept)
-        of_card = [one for one in kept if (one.gateway, one.card_ref) == (row.gateway, row.card_ref)]
-        judge(
-            Sends(
-                sum(one.sends for one in kept if one.user_id == row.user_id),
-                sum(one.sends for one in of_card),
-                max((one.sent_at_ms for one in of_card), default=0),
-            )
-        )
-        for one in old:
-            del self.challenges[one.challenge_id]
+        mine = [one for one in self.challenges.values() if one.user_id == row.user_id]
+        judge(self.sends_since(row, since_ms))
+        for one in mine:
+            if one.created_at_ms < since_ms:
+                del self.challenges[one.challenge_id]
         self.challenges[row.challenge_id] = row
+
+    def sends_since(self, row: ChallengeRow, since_ms: int) -> Sends:
+        kept = [one for one in self.challenges.values() if one.created_at_ms >= since_ms]
+        of_card = [one for one in kept if (one.gateway, one.card_ref) == (row.gateway, row.card_ref)]
+        return Sends(
+            sum(one.sends for one in kept if one.user_id == row.user_id),
+            sum(one.sends for one in of_card),
+            max((one.sent_at_ms for one in of_card), default=0),
+        )
+
+    def send_again(
+        self,
+        challenge_id: int,
+        user_id: int,
+        now_ms: int,
+        change: Callable[[ChallengeRow], ChallengeRow],
+        judge: Callable[[Sends], None],
+    ) -> ChallengeRow | None:
+        row = self.challenges.get(challenge_id)
+        if row is None or row.user_id != user_id:
+            return None
+        after = change(row)
+        judge(self.sends_since(row, now_ms - DAY_MS))
+        self.challenges[challenge_id] = after
+        return after
 
     def change_challenge(
         self, challenge_id: int, user_id: int, change: Callable[[ChallengeRow], ChallengeRow]
@@ -201,6 +232,25 @@ class PaymentTables:
         if (earlier := self.keyed_payment("payout", row.user_id, row.key or "")) is not None:
             return earlier, None
         self.check_day(row.user_id, row.amount_fen, day)
+        return self.take_out(row, transfer)
+
+    def add_refund(self, row: PaymentRow, transfer: TransferRow) -> tuple[PaymentRow, BalanceRow | None]:
+        if (earlier := self.keyed_payment("refund", row.user_id, row.key or "")) is not None:
+            return earlier, None
+        self.payer(row.user_id)
+        left_fen = self.left_of_charge(row.of_number or 0, row.user_id)
+        if row.amount_fen > left_fen:
+            raise OverCharge(left_fen)
+        return self.take_out(row, transfer)
+
+    def left_of_charge(self, number: int, user_id: int) -> int:
+        charge = self.payments.get(number)
+        if charge is None or (charge.user_id, charge.kind, charge.state) != (user_id, "charge", "succeeded"):
+            return 0
+        given = [one for one in self.payments.values() if one.of_number == number and one.state != "failed"]
+        return charge.amount_fen - sum(one.amount_fen for one in given)
+
+    def take_out(self, row: PaymentRow, transfer: TransferRow) -> tuple[PaymentRow, BalanceRow | None]:
         if self.wallets.get(row.user_id, 0) < row.amount_fen:
             raise NotEnoughMoney
         made = self.insert_payment(row)
@@ -217,7 +267,9 @@ class PaymentTables:
         return made
 
     def check_day(self, user_id: int, amount_fen: int, day: DayLimit) -> None:
-        """What failed is not counted, nor what the server orders (no key), nor a charge at a host wallet."""
+        """Not counted are what failed, what goes back to a card, what the server orders (no key), and charges at a
+        host wallet.
+        """
         self.payer(user_id)
         if not day.limit_fen:
             return
@@ -228,6 +280,7 @@ class PaymentTables:
             and one.created_at_ms >= day.since_ms
             and one.key is not None
             and one.state != "failed"
+            and one.kind != "refund"
             and (one.card_id is not None or one.content is None)
         )
         spent_fen += sum(
