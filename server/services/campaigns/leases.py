@@ -226,7 +226,7 @@ class LeaseKeeper:
 
     def _is_over(self, lease: HeldLease, now_ms: int) -> bool:
         live = self._board.get(lease.row.campaign_id)
-        return live is None or live.stage(now_ms) is Stage.ENDED
+        return live is None or live.has_ended(now_ms)
 
     def _is_surplus(self, lease: HeldLease, now_ms: int) -> bool:
         """Whether other servers need these numbers more: this one took them before they were there."""

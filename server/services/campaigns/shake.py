@@ -201,7 +201,7 @@ class ShakeService:
             return Shook(Result.LIMIT, win=None if known is None else known.latest)
         if self._commit.overloaded:
             return self._overloaded(live)
-        if live.stage(win.at_ms) is Stage.ENDED:
+        if live.has_ended(win.at_ms):
             return ENDED
         one = self._keeper.pick(live, win.user_id)
         if one is None or one.packet is None:
