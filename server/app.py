@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable, Collection, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -19,6 +19,7 @@ from server.config.money import money_unit
 from server.core.kinds import WITH_BEST_LUCK
 from server.http_api.api import HttpApi
 from server.instance import publish, status_path, withdraw
+from server.loop import done_before, end_all
 from server.net.addresses import shown
 from server.net.dispatch import Dispatch
 from server.net.hub import Hub
@@ -29,6 +30,7 @@ from server.net.subscriptions import Subscriptions
 from server.ops.operations import Operations
 from server.ops.samples.observer import ObservedParts
 from server.ops.socket.commands import AdminActions
+from server.peers.assembly import Peers
 from server.reload import Reading, Reload
 from server.services.assembly import Services
 from server.services.reconciliation.sources import sources_of
@@ -44,7 +46,6 @@ if TYPE_CHECKING:
 STORE_TIMEOUT_S = 2.0
 DRAIN_S = 30.0
 DRAIN_WEBHOOKS_S = 5.0  # from the start of the drain; a receiver may take 10 s to answer
-END_AGAIN_S = 0.5
 CONNECTIONS_MOST = 1 << 20  # of clients, if the limit of open files is not looked at
 
 
@@ -69,11 +70,13 @@ class App:
         reload: Reload | None = None,
         systemd: Systemd | None = None,
         connections_most: int = CONNECTIONS_MOST,
+        peers_folder: Path | None = None,
     ) -> None:
         """`keys` verify logins, `seed_keys` seal seeds, by key id; `data` tells other commands where the server is.
 
         `api_keys` are those of the HTTP API, which is off without them. `reload` reads config and credentials again
         when an operator or SIGHUP asks for it. `connections_most`: the limit of open files has room for so many.
+        `peers_folder`: where other servers of this machine reach it; None: it works alone.
         """
         self._limits = msgspec.structs.replace(config.limits)  # a reload changes them in place, so they are our own
         self._config = config
@@ -89,19 +92,17 @@ class App:
         self.hub = Hub(self._limits, bus)
         self.subscriptions = Subscriptions(self.services.live_packets, self.services.pages, self._limits, bus)
         self.dispatch = Dispatch(self.services, self.hub, self.subscriptions, sessions, bus, clock, money)
-        self.listener = Listener(
-            sessions,
-            self.dispatch,
-            self.hub,
-            self.subscriptions,
-            self._limits,
-            config.stores.durability,
-            clock.now_ms,
-            clock.random_bytes,
-            connections_most,
-        )
+        parts = sessions, self.dispatch, self.hub, self.subscriptions, self._limits, config.stores.durability
+        self.listener = Listener(*parts, clock.now_ms, clock.random_bytes, connections_most)
         self.http_api = HttpApi(config, self.services, api_keys or {}, tls, clock, self.hub.admit, money)
         self.operations = self._for_operators(postgres_dsn, money)
+        self._peers_folder = peers_folder
+        self.peers = None if peers_folder is None else self._with_peers(sessions, bus)
+
+    def _with_peers(self, sessions: dict[int, Session], bus: Bus) -> Peers:
+        parts = self.hub, self.dispatch, self.subscriptions, sessions, bus, self._clock
+        peers = self.dispatch.router = self.listener.router = Peers(self.services, *parts)
+        return peers
 
     def _for_operators(self, postgres_dsn: str, money: MoneyUnit) -> Operations:
         return Operations(
@@ -128,7 +129,9 @@ class App:
         self._stop = stop
         await self.operations.open(status_path(self._data, self._config))
         try:
-            if not await _done_before(stop, self.services.open_stores()):
+            if self.peers is not None and self._peers_folder is not None:
+                await self.peers.open(self._peers_folder)
+            if not await done_before(stop, self.services.open_stores()):
                 return
             async with asyncio.TaskGroup() as tasks:
                 loops = [
@@ -148,11 +151,13 @@ class App:
                     await stop.wait()
                     await self._drain()
                 finally:
-                    await _end(loops)
+                    await end_all(loops)
             await self.services.changes.close()
         finally:
             self.listener.abort()
             await self.http_api.close()
+            if self.peers is not None:
+                await self.peers.close()
             withdraw(self._data)
             await self.operations.close()
             await self.stores.close()
@@ -174,7 +179,8 @@ class App:
 
     def _loops(self) -> dict[str, Loop]:
         sockets = {"subscriptions": self.subscriptions.run, "listener": self.listener.run}
-        return {**self.services.loops(), **sockets, **self.operations.loops()}
+        peers = {} if self.peers is None else self.peers.loops()
+        return {**self.services.loops(), **sockets, **peers, **self.operations.loops()}
 
     def reload(self) -> dict[str, object]:
         """Read config, keys and certificates again; what has changed, and what needs a restart."""
@@ -218,11 +224,14 @@ class App:
         """Finish what was begun, then close. A request that comes meanwhile gets the goodbye for an answer."""
         self.listener.stop_accepting()
         self.dispatch.draining = True
+        if self.peers is not None:
+            self.peers.leave()
         self.http_api.drain()
         self.services.webhook_delivery.take_no_more()
         finishing = asyncio.create_task(self.services.webhook_delivery.finish(DRAIN_WEBHOOKS_S))
         for _ in range(int(DRAIN_S * 100)):
-            if not (self.dispatch.under_way or self.http_api.under_way or self.services.unanswered):
+            forwarded = self.peers is not None and self.peers.forwarder.under_way
+            if not (forwarded or self.dispatch.under_way or self.http_api.under_way or self.services.unanswered):
                 break
             await asyncio.sleep(0.01)
         with suppress(StoreUnavailable):  # then another server reclaims them
@@ -245,6 +254,7 @@ def app_at(
     systemd: Systemd | None = None,
     clock: Clock | None = None,
     connections_most: int = CONNECTIONS_MOST,
+    peers_folder: Path | None = None,
 ) -> App:
     """The server on the stores at these addresses, by default with the real clock."""
     pool_max = config.stores.postgres_pool_max
@@ -263,25 +273,5 @@ def app_at(
         reload=reload,
         systemd=systemd,
         connections_most=connections_most,
+        peers_folder=peers_folder,
     )
-
-
-async def _done_before(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
-    """Do this to its end, unless `stop` is set before: the stores may be away, or a migration take hours."""
-    doing, stopped = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
-    try:
-        await asyncio.wait({doing, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        if doing.done():
-            doing.result()
-        return doing.done()
-    finally:
-        await _end([doing, stopped])
-
-
-async def _end(loops: Collection[asyncio.Task[Any]]) -> None:
-    """Cancel until they have ended: code below us may swallow a cancellation that meets the end of a wait."""
-    still = set(loops)
-    while still:
-        for loop in still:
-            loop.cancel()
-        _, still = await asyncio.wait(still, timeout=END_AGAIN_S)

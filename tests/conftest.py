@@ -182,6 +182,11 @@ class Server:
                 await self._task
 
     @property
+    def is_over(self) -> bool:
+        """It was stopped or killed."""
+        return self._task is None or self._task.done()
+
+    @property
     def port(self) -> int:
         """Where it listens on loopback."""
         return int(self.url.rpartition(":")[2])
@@ -227,7 +232,13 @@ async def start_server(
     """Starts servers; keywords are config values with `__` for the dot, such as limits__shares_max=3."""
     servers: list[Server] = []
 
-    async def start(*, tls: ssl.SSLContext | None = None, no_api_keys: bool = False, **overrides: Any) -> Server:
+    async def start(
+        *,
+        tls: ssl.SSLContext | None = None,
+        no_api_keys: bool = False,
+        peers_folder: Path | None = None,
+        **overrides: Any,
+    ) -> Server:
         dotted = {key.replace("__", "."): value for key, value in overrides.items()}
         settings = config.load(
             None,
@@ -253,6 +264,7 @@ async def start_server(
                 data=data,
                 tls=tls,
                 clock=server_clock,
+                peers_folder=peers_folder,
             )
         )
         servers.append(server)

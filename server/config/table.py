@@ -44,7 +44,7 @@ KEYS: Final = {
     "server.host": ConfigKey("address to listen on", matching(r"\S+", "a host name or an address")),
     "server.port": ConfigKey("TCP port; 0: any free port", whole(0, 65_535)),
     "server.node": ConfigKey(
-        "number of this process, part of the ids it makes; no two processes may share it",
+        "part of the ids that this process makes: the first number from here on that no other server has",
         whole(0, 2**NODE_BITS - 1),
     ),
     "server.tls_certificate": ConfigKey("certificate chain, PEM file; empty: no TLS", PATH, TLS),

@@ -24,6 +24,7 @@ EPOCH_MS: Final = 1_735_689_600_000  # 2025-01-01T00:00:00Z
 SET_BITS: Final = 6
 NODE_BITS: Final = 10
 COUNT_BITS: Final = 6
+NODE_MAX: Final = (1 << NODE_BITS) - 1
 _BELOW_TIME: Final = SET_BITS + NODE_BITS + COUNT_BITS
 USER_ID_MAX: Final = 2**53 - 1
 _JUMP: Final = 60_000 << COUNT_BITS  # a clock that differs by more was set
@@ -57,16 +58,20 @@ class IdMaker:
     __slots__ = ("_ahead", "_before_jump", "_jumped_to", "_last", "_node", "_set")
 
     def __init__(self, node: int = 0, set_number: int = 0) -> None:
-        if not 0 <= node < 1 << NODE_BITS:
-            raise ValueError(f"node must be in 0…{(1 << NODE_BITS) - 1}")
         if not 0 <= set_number < 1 << SET_BITS:
             raise ValueError(f"the set must be in 0…{(1 << SET_BITS) - 1}")
-        self._node = node
+        self.use_node(node)
         self._set = set_number
         # milliseconds and count in one number; begins above every user id, even if the clock says 1970
         self._last = USER_ID_MAX >> (_BELOW_TIME - COUNT_BITS)
         self._before_jump = self._jumped_to = self._last  # where the time last jumped ahead, and to where
         self._ahead: list[tuple[int, int]] = []  # first and last of those that were made ahead, in order
+
+    def use_node(self, node: int) -> None:
+        """Make ids of this node from now on. No other process may make ids of it at the same time."""
+        if not 0 <= node <= NODE_MAX:
+            raise ValueError(f"node must be in 0…{NODE_MAX}")
+        self._node = node
 
     def begin_at(self, first_id: int) -> None:
         """Make no id of a millisecond before that of `first_id`, whatever the clock says."""

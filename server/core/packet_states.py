@@ -33,7 +33,7 @@ class PacketEvent(StrEnum):
     STORES_AWAY_OWING = "stores away, claims to record"  # it could not be read, but claims must be recorded
     RETRY = "retry"  # the time of the next try has come, or a request asks for it
     REJECTED = "rejected"  # a store refused a batch, or its outcome is unknown
-    DOUBTED = "doubted"  # the mirror was never read, and the packet has expired
+    DOUBTED = "doubted"  # another server may have moved it on, or it has expired and the mirror was never read
     RELEASED = "released"  # no batch of it is in flight any more
     EVICTED = "evicted"  # memory is short, and nothing of it is in flight
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-import msgspec
 import structlog
 
 from protocol import codes, messages
@@ -17,22 +16,14 @@ from server import logs
 from server.clock import Clock
 from server.core.ids import BACKEND
 from server.core.refusals import Reason, RequestRefused
-from server.net.handlers.backend import BackendHandlers
 from server.net.handlers.campaigns import CampaignHandlers
-from server.net.handlers.cards import CardHandlers
-from server.net.handlers.chat import ChatHandlers
-from server.net.handlers.enterprise import EnterpriseHandlers
-from server.net.handlers.everyday import EverydayHandlers
-from server.net.handlers.groups import GroupHandlers
-from server.net.handlers.money import MoneyHandlers
-from server.net.handlers.packets import PacketHandlers
-from server.net.handlers.pages import PageHandlers
-from server.net.handlers.people import PeopleHandlers
 from server.net.handlers.replying import ReplyingHandlers
+from server.net.handlers.table import Row, request_table
 from server.net.hub import Hub
 from server.net.login import LoginHandler
 from server.net.read_budget import rows_in
 from server.net.read_flow import READ_PAUSE_S, pause_s
+from server.net.routing import Router
 from server.net.session import Session
 from server.net.subscriptions import Subscriptions
 from server.refusal_codes import CODES, NOT_CURRENT, PUBLIC_DETAILS
@@ -43,22 +34,6 @@ from server.services.runtime.store_errors import StoreUnavailable
 LOG = structlog.get_logger()
 EXACT_WAITS: Final = (Reason.CODE_TOO_SOON, Reason.PASSWORD_LOCKED)  # the end of the wait is a fact, no estimate
 TAKEN_S_MAX: Final = 0.02  # a client that does not take its reply holds the place of another one no longer
-
-
-class Row(msgspec.Struct):
-    """Who may ask, and what serves it: `now` or `later`.
-
-    `now` never awaits. It gets the time at which the request arrived, and returns the reply, or None if that comes
-    over the bus. The reply gets its seq and is encoded at once, so `now` may return the same message each time.
-    `later` is a coroutine that returns the reply; a task is made for it. A `read` is charged by what it moves: in
-    the lane it waits for a connection that reads may use; a batch has its own queue.
-    """
-
-    caller: Literal["user", "backend", "anyone"]
-    now: Callable[[Session, Any, int], Message | None] | None = None
-    later: Callable[[Session, Any], Awaitable[Message]] | None = None
-    read: Literal["", "lane", "batch"] = ""
-    asked: int = 0  # how many have come
 
 
 class Dispatch:
@@ -77,59 +52,21 @@ class Dispatch:
         self._changes = services.changes
         self._hub = hub
         self._reads, self._replies = services.reads, services.read_replies
-        self._sessions = sessions
         self._now_ms = clock.now_ms
         self._random_part = clock.random_part
-        self._login = LoginHandler(services.login, hub, clock, money)
+        self._login = LoginHandler(services.login, hub, clock, money, self._noted)
+        self.router: Router | None = None  # once there are peers
+        self.forwarded_sessions: dict[int, Session] = {}  # connections at other servers, by a number below 0
         self._tasks: set[asyncio.Task[None]] = set()
         self.draining = False
         self.refusals: dict[codes.Refusal, int] = dict.fromkeys(codes.Refusal, 0)
-        self.rows = self._table(services, subscriptions, money)
+        campaigns = CampaignHandlers(services, money)
+        everyone = sessions, self.forwarded_sessions
+        replying = ReplyingHandlers(services, campaigns, *everyone, self._refuse, self._jittered)
+        self.answers = replying.answers
+        self.rows = request_table(services, hub, subscriptions, replying, campaigns, self._pass_told, money)
         self._logins = 0
-        bus.deliver_replies(self._replying.deliver)
-
-    def _table(self, services: Services, subscriptions: Subscriptions, unit: MoneyUnit) -> dict[type[Message], Row]:
-        campaigns = CampaignHandlers(services, unit)
-        self._replying = ReplyingHandlers(services, campaigns, self._sessions, self._refuse, self._jittered)
-        self.answers = self._replying.answers
-        packets, pages = PacketHandlers(services, campaigns), PageHandlers(services, subscriptions, self.answers)
-        chat, money = ChatHandlers(services, unit), MoneyHandlers(services, self._hub)
-        cards, groups, everyday = CardHandlers(services), GroupHandlers(services), EverydayHandlers(services)
-        by_users = groups.served() | cards.served() | everyday.served()
-        others = BackendHandlers(services).served() | PeopleHandlers(services).served() | campaigns.served()
-        others |= EnterpriseHandlers(services).served()
-        return {
-            messages.Grab: Row("user", now=self._replying.grab),
-            messages.Open: Row("user", now=self._replying.open),
-            messages.Shake: Row("user", now=campaigns.shake),
-            messages.OpenPage: Row("user", later=pages.open_page),
-            messages.ResultPage: Row("user", later=pages.result_page, read="lane"),
-            messages.StopWatching: Row("user", later=pages.stop_watching),
-            messages.PassOn: Row("user", later=pages.pass_on),
-            messages.TapLink: Row("user", later=pages.tap_link),
-            messages.SendPacket: Row("user", later=packets.send),
-            messages.SendAgain: Row("user", later=packets.send_again),
-            messages.GetSeedTrees: Row("user", later=packets.seed_trees),
-            messages.Records: Row("user", later=pages.records, read="lane"),
-            messages.Reveal: Row("user", later=packets.reveal, read="lane"),
-            messages.CampaignInfo: Row("anyone", later=campaigns.info),
-            messages.ListCampaigns: Row("anyone", later=campaigns.page),
-            messages.ListMembers: Row("user", later=groups.members, read="lane"),
-            messages.GrabStats: Row("user", later=chat.grab_stats, read="lane"),
-            messages.SetName: Row("user", later=chat.set_name),
-            messages.GetNames: Row("user", later=chat.get_names, read="batch"),
-            messages.Say: Row("user", later=chat.say),
-            messages.CatchUp: Row("user", later=chat.catch_up, read="batch"),
-            messages.GetBalance: Row("user", later=money.balance, read="lane"),
-            messages.GetEntries: Row("user", later=money.entries, read="lane"),
-            messages.GetStatement: Row("user", later=money.statement, read="lane"),
-            messages.GetCards: Row("user", later=cards.cards, read="lane"),
-            **{kind: Row("user", later=serves) for kind, serves in by_users.items()},
-            messages.Pay: Row("backend", later=money.pay),
-            messages.TopUp: Row("backend", later=money.top_up),
-            messages.Withdraw: Row("backend", later=money.withdraw),
-            **{kind: Row("backend", later=serves) for kind, serves in others.items()},
-        }
+        bus.deliver_replies(replying.deliver)
 
     @property
     def requests(self) -> dict[type[Message], int]:
@@ -146,16 +83,15 @@ class Dispatch:
 
         They have arrived at one moment, so clocks, the lease and the user's bucket are looked at once for all.
         """
-        if self.draining:  # the goodbye says to ask again elsewhere
-            return
         user_id, admitted, caller, is_current = session.user_id, len(requests), "backend", True
-        if user_id < 0:  # before the welcome a connection hands on its login only
+        if user_id < 0 or self.draining:  # before the welcome a connection hands on its login only
             self._log_in(session, requests)
             return
         if user_id != BACKEND:
             caller, is_current = "user", self._changes.is_current
             admitted = self._hub.admit_up_to(admitted, user_id, now_s)
         rows, at_ms, send = self.rows, self._now_ms(), session.connection.send  # `Session` flushes after a read
+        router = self.router
         for request in requests[:admitted]:
             row = rows[type(request)]
             row.asked += 1
@@ -163,6 +99,8 @@ class Dispatch:
                 self._refuse(session, request.seq, codes.Refusal.FORBIDDEN)
             elif not is_current:
                 self._refuse(session, request.seq, codes.Refusal.STORE_UNAVAILABLE, NOT_CURRENT)
+            elif router is not None and row.owned is not None and router.forward(session, request, row.owned):
+                pass  # its owner replies
             elif row.now is None:
                 self._begin(session, request, row, now_s)
             else:
@@ -177,8 +115,25 @@ class Dispatch:
         if admitted < len(requests):
             self._refuse_rest(session, requests[admitted:], now_s)
 
+    def serve(self, session: Session, request: Message) -> None:
+        """Serve a request that was admitted before, perhaps by another server."""
+        row, now_s = self.rows[type(request)], session.now_s()
+        if not self._changes.is_current:
+            self._refuse(session, request.seq, codes.Refusal.STORE_UNAVAILABLE, NOT_CURRENT)
+        elif row.now is None:
+            self._begin(session, request, row, now_s)
+        else:
+            try:
+                reply = row.now(session, request, self._now_ms())
+            except RequestRefused as refused:
+                self._refuse_because(session, request.seq, refused)
+            else:
+                if reply is not None:
+                    reply.seq = request.seq
+                    session.reply(reply)
+
     def _log_in(self, session: Session, requests: Sequence[Message]) -> None:
-        for login in requests:
+        for login in () if self.draining else requests:  # the goodbye says to ask again elsewhere
             assert isinstance(login, messages.Login)
             self._logins += 1
             self._spawn(self._login.serve(session, login))
@@ -205,6 +160,14 @@ class Dispatch:
                 return
             serves = partial(self._read, row)
         self._spawn(self._serve(session, request, serves))
+
+    async def _noted(self) -> None:
+        if self.router is not None:
+            await self.router.noted()
+
+    async def _pass_told(self, user_id: int, group_id: int) -> None:
+        if self.router is not None:
+            await self.router.pass_told(user_id, group_id)
 
     def _spawn(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)

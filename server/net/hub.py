@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from protocol import codes, messages
+from protocol import codes
 from protocol.framing import Frame
 from server.core.ids import BACKEND
 from server.core.ledger import EMPTY, WalletBalance
 from server.core.limits import Limits
+from server.net.push_table import PUSHES, Push
 from server.net.read_budget import ReadBudget
-from server.net.reminder_encoding import feature_of, packet_as_text, packet_posted, reminder
 from server.net.token_bucket import TokenBucket
 from server.services.runtime import events
 from server.services.runtime.bus import Bus
@@ -51,19 +51,26 @@ class Hub:
 
     def __init__(self, limits: Limits, bus: Bus) -> None:
         self._limits = limits
+        self._bus = bus
         self._users: dict[int, User] = {}
         self._unfinished: dict[int, deque[Announcement]] = {}  # by stream: what was announced to some users so far
         self.pushes = 0
+        # at how many other servers a user has a connection; each of these counts as one
+        self.servers_of: Callable[[int], int] | None = None
+        # whether an event is pushed now; a post may have to wait for one that another server makes
+        self.admits: Callable[[events.Event, Collection[int]], bool] | None = None
         bus.subscribe(self.announce, *PUSHES)
         bus.subscribe(self.end_sessions, events.AccessChange)
         bus.know_clients(self.awaits, self.user_ids)
 
     def join(self, user_id: int, session: Session, now_s: float) -> bool:
         """A connection of a user is there; False if it would be one too many."""
-        user = self._known(user_id, now_s)
-        if len(user.sessions) >= self._limits.connections_of_user_max and user_id != BACKEND:
+        user, elsewhere = self._known(user_id, now_s), 0 if self.servers_of is None else self.servers_of(user_id)
+        if len(user.sessions) + elsewhere >= self._limits.connections_of_user_max and user_id != BACKEND:
             return False
         user.sessions.append(session)
+        if len(user.sessions) == 1:
+            self._bus.publish(events.CameOnline(user_id))
         return True
 
     def _known(self, user_id: int, now_s: float) -> User:
@@ -77,13 +84,13 @@ class Hub:
 
         Also one who is not online, for whom the chat backend asks.
         """
-        limits, user = self._limits, self._users.get(user_id) or self._known(user_id, now_s)
-        return user.requests.take(now_s, limits.requests_per_s, limits.requests_burst)
+        user = self._users.get(user_id) or self._known(user_id, now_s)
+        return user.requests.take(now_s, *_rate_of(user_id, self._limits, self.servers_of))
 
     def admit_up_to(self, requests: int, user_id: int, now_s: float) -> int:
         """Let a user make so many requests, or as many as they may; how many."""
-        limits, user = self._limits, self._users.get(user_id) or self._known(user_id, now_s)
-        return user.requests.take_up_to(requests, now_s, limits.requests_per_s, limits.requests_burst)
+        user = self._users.get(user_id) or self._known(user_id, now_s)
+        return user.requests.take_up_to(requests, now_s, *_rate_of(user_id, self._limits, self.servers_of))
 
     def debt_s(self, user_id: int, now_s: float) -> float:
         """How long a user must wait before the next read; 0.0: not at all."""
@@ -104,6 +111,8 @@ class Hub:
         user = self._users.get(user_id)
         if user is not None and session in user.sessions:
             user.sessions.remove(session)
+            if not user.sessions:
+                self._bus.publish(events.WentOffline(user_id))
 
     def sessions(self, user_id: int) -> Sequence[Session]:
         """The connections of a user; not to be kept."""
@@ -119,13 +128,17 @@ class Hub:
             if not user.sessions and user.reads is None and user.requests.is_full(now_s, per_s, burst):
                 del self._users[user_id]
 
-    def online(self) -> int:
-        """How many users have a connection."""
-        return len(self.user_ids())
-
     def user_ids(self) -> list[int]:
         """The users who have a connection, also one that waits for its welcome."""
         return [user_id for user_id, user in self._users.items() if user.sessions]
+
+    def balance_versions(self, user_ids: Iterable[int]) -> dict[int, int]:
+        """The version of the newest balance that each of these users was told, if they have been welcomed."""
+        found = {}
+        for user_id in user_ids:
+            if any(not session.holds_pushes for session in self.sessions(user_id)):
+                found[user_id] = self._users[user_id].balance.version
+        return found
 
     def end_sessions(self, event: events.AccessChange, audience: Collection[int]) -> None:
         """End the connections that a user may no longer have."""
@@ -145,7 +158,12 @@ class Hub:
         return user.balance
 
     def announce(self, event: events.Event, audience: Collection[int]) -> None:
-        """Push an event to those of its audience who are online."""
+        """Push an event to those of its audience who are online, and the posts of a stream in their order."""
+        if self.admits is None or self.admits(event, audience):
+            self.announce_now(event, audience)
+
+    def announce_now(self, event: events.Event, audience: Collection[int]) -> None:
+        """Push an event whose turn it is."""
         if isinstance(event, events.BalanceChange):
             event = event._replace(balance=self.newest(event.user_id, event.balance))
         push, present = PUSHES[type(event)], self._present(audience)
@@ -207,91 +225,15 @@ class Hub:
         return [user for user_id in audience if (user := users.get(user_id)) is not None]
 
 
+def _rate_of(user_id: int, limits: Limits, servers_of: Callable[[int], int] | None) -> tuple[float, float]:
+    """Requests a second of a user, and at once. Each server at which they are gives an equal part of it."""
+    per_s, burst = limits.requests_per_s, limits.requests_burst
+    if servers_of is None or not (others := servers_of(user_id)):
+        return per_s, burst
+    return per_s / (1 + others), max(1.0, burst / (1 + others))
+
+
 def _stream_of(event: Any) -> int:
     """The stream that an event belongs to; 0 for one that concerns a single user."""
     found: int = getattr(event, "stream_id", 0) or getattr(event, "group_id", 0)
     return found
-
-
-def _text_posted(event: events.TextPost) -> Iterator[messages.Message]:
-    yield messages.TextPosted(0, event.group_id, event.message, event.sender_id, event.at_ms, event.text)
-
-
-def _packet_posted(event: events.PacketPost) -> Iterator[messages.Message]:
-    yield packet_posted(event)
-
-
-def _packet_as_text(event: events.PacketPost) -> Iterator[messages.Message]:
-    yield packet_as_text(event)
-
-
-def _reminder(event: events.Reminder) -> Iterator[messages.Message]:
-    yield reminder(event)
-
-
-def _claimed(event: events.Claimed) -> Iterator[messages.Message]:
-    packet_id, shares = event.terms.packet_id, event.terms.shares
-    for claim in event.claims:
-        left_shares = shares - claim.index - 1
-        yield messages.ClaimNotice(0, packet_id, claim.user_id, claim.index, claim.amount_fen, left_shares)
-
-
-def _finished(event: events.Finished) -> Iterator[messages.Message]:
-    terms, best = event.terms, event.best
-    user_id, amount_fen = (best.user_id, best.amount_fen) if best is not None else (0, 0)
-    yield messages.PacketFinished(
-        0, terms.packet_id, event.stream_id, terms.shares, event.took_ms, user_id, amount_fen
-    )
-
-
-def _refunded(event: events.Refunded) -> Iterator[messages.Message]:
-    yield messages.PacketRefunded(0, event.packet_id, event.refunded_fen)
-
-
-def _added(event: events.Added) -> Iterator[messages.Message]:
-    yield messages.AddedToGroup(0, *event)
-
-
-def _removed(event: events.Removed) -> Iterator[messages.Message]:
-    yield messages.RemovedFromGroup(0, event.group_id)
-
-
-def _balance_changed(event: events.BalanceChange) -> Iterator[messages.Message]:
-    yield messages.BalanceChanged(0, event.balance.fen, event.change_fen, event.reason, event.balance.version)
-
-
-class Push(NamedTuple):
-    """How an event is told. A push that `can_wait` leaves with the next message that cannot.
-
-    A push that is `in_welcome` is left out for a connection that waits for its welcome, which contains it.
-    """
-
-    messages: Callable[[Any], Iterable[messages.Message]]
-    can_wait: bool
-    in_welcome: bool = False
-    feature: str = ""  # told to clients that know it; the others catch up on it as a text
-    instead: Callable[[Any], Iterable[messages.Message]] | None = None  # for clients that do not know the event
-
-    def feature_of(self, event: events.Event) -> str:
-        """What a client must know to read the event; "": all do."""
-        return feature_of(event) if isinstance(event, events.PacketPost) else self.feature
-
-    def payloads(self, event: events.Event, *, is_known: bool) -> list[bytes]:
-        """The event as encoded messages, the same for every receiver that knows it, or for all that do not."""
-        made = self.messages if is_known or self.instead is None else self.instead
-        return [messages.encode(message) for message in made(event)]
-
-
-PUSHES: dict[type[events.Event], Push] = {
-    events.TextPost: Push(_text_posted, can_wait=False),
-    events.PacketPost: Push(_packet_posted, can_wait=False, instead=_packet_as_text),
-    events.ClaimsPost: Push(_reminder, can_wait=True, feature=messages.REMINDERS),
-    events.FinishPost: Push(_reminder, can_wait=True, feature=messages.REMINDERS),
-    events.RefundPost: Push(_reminder, can_wait=True, feature=messages.REMINDERS),
-    events.Claimed: Push(_claimed, can_wait=True),
-    events.Finished: Push(_finished, can_wait=True),
-    events.Refunded: Push(_refunded, can_wait=True),
-    events.Added: Push(_added, can_wait=False),
-    events.Removed: Push(_removed, can_wait=False),
-    events.BalanceChange: Push(_balance_changed, can_wait=True, in_welcome=True),
-}

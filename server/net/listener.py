@@ -16,6 +16,7 @@ from server.net.address_limits import Address, AddressLimits, address_of
 from server.net.addresses import cannot_listen
 from server.net.hub import Hub
 from server.net.queued_connections import QueuedConnections
+from server.net.routing import Router
 from server.net.session import Session
 from server.net.subscriptions import Subscriptions
 from server.net.tls import TlsListener
@@ -60,6 +61,7 @@ class Listener:
         self._servers: list[asyncio.Server | TlsListener] = []
         self._queued = QueuedConnections(lambda: self.connections_max - len(self.sessions))
         self._closing = False
+        self.router: Router | None = None  # once there are peers to other servers
         self.now_s = self._loop.time
         self.accepted = 0
         self.slow_readers = 0
@@ -200,6 +202,8 @@ class Listener:
         )
         self.addresses.leave(session.address)
         self._subscriptions.gone(session)
+        if self.router is not None:
+            self.router.gone(session)
         if session.user_id >= 0:
             self._hub.leave(session.user_id, session)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from protocol import codes, messages, tokens
@@ -32,7 +33,16 @@ DETAILS: Final = {
 class LoginHandler:
     """Serves logins."""
 
-    def __init__(self, login: LoginService, hub: Hub, clock: Clock, money: MoneyUnit) -> None:
+    def __init__(
+        self,
+        login: LoginService,
+        hub: Hub,
+        clock: Clock,
+        money: MoneyUnit,
+        noted: Callable[[], Awaitable[None]],
+    ) -> None:
+        """`noted` returns when other servers push here what happens to a user who has just joined the hub."""
+        self._noted = noted
         self._login = login
         self._hub = hub
         self._clock = clock
@@ -51,6 +61,7 @@ class LoginHandler:
         session.features = frozenset(login.features)
         session.user_id, session.issued_at_s = login.user_id, login.issued_at_s
         try:
+            await self._noted()
             profile = await self._login.profile(login.user_id)
             if self._hub.newest(login.user_id, profile.holding.balance) != profile.holding.balance:
                 profile = await self._login.profile(login.user_id)  # the wallet changed while it was read

@@ -77,6 +77,14 @@ class Subscriptions:
         _discard(self._subscriptions, packet_id, session)
         _discard(self._packets_of, session, packet_id)
 
+    def all(self) -> list[tuple[Session, int, Language, int]]:
+        """Every connection with a packet that it follows, its language, and how many claims it has been told of."""
+        return [
+            (session, packet_id, one.language, one.told)
+            for packet_id, sessions in self._subscriptions.items()
+            for session, one in sessions.items()
+        ]
+
     def gone(self, session: Session) -> None:
         """A connection was lost."""
         for packet_id in list(self._packets_of.get(session, ())):

@@ -65,6 +65,7 @@ from server.services.runtime.change_feed import ChangeFeed
 from server.services.runtime.database_time import DatabaseTime
 from server.services.runtime.in_doubt import InDoubt
 from server.services.runtime.lookups import LookupService
+from server.services.runtime.missed_news import MissedNews
 from server.services.runtime.outbox import Outbox
 from server.services.runtime.read_lane import ReadLane
 from server.services.runtime.store_health import StoreHealth
@@ -105,8 +106,9 @@ class Services:
         self.records_health = StoreHealth("postgres", stores.database.probe_write, WRITE_S)
         bus.subscribe(lambda *_: self.records_health.wrote(), ClaimsRecorded)
         self.time = DatabaseTime(stores.time, clock)
-        self._server_id = clock.random_number()
-        self.changes = ChangeFeed(stores.change_feed, self._server_id, clock.elapsed_s)
+        self.server_id = clock.random_number()
+        self.changes = ChangeFeed(stores.change_feed, self.server_id, clock.elapsed_s)
+        self.changes.on_node(config.server.node, self._ids.use_node)
         self._lease_book = LeaseBook()
         self.seeds = SeedService(stores.seed_trees, seed_keys, clock.random_bytes, clock.now_ms)
         self.reads = ReadLane(max(1, config.stores.postgres_pool_max // 2), limits)
@@ -187,6 +189,8 @@ class Services:
         )
         self.outbox = Outbox(stores.outbox, self._posts, self.groups, settlement.idle_s, bus, self.commit)
 
+        self.missed_news = MissedNews(stores.messages, stores.wallets, self._posts, self.groups)
+
     def _make_payments(self, seed_keys: Mapping[str, bytes], gateways: Mapping[str, Gateway] | None) -> None:
         self.payments = PaymentServices(
             self._config,
@@ -221,7 +225,7 @@ class Services:
         self.campaigns = CampaignServices(
             *parts,
             book=self._lease_book,
-            server_id=self._server_id,
+            server_id=self.server_id,
             health=self.mirror_health,
             packets=self.live_packets,
             is_confirmed=lambda: self.time.is_confirmed,

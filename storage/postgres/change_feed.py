@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from storage import statements
-from storage.errors import StoreUnavailable
+from storage.errors import StoreRefused, StoreUnavailable
 
 if TYPE_CHECKING:
     from storage.postgres.database import Connection, Database
 
 _SQL = statements.load(__file__)
+NODES: Final = 1_752_460_337  # the class of the advisory locks on node numbers: ours, so no other program has it
 
 
 class Topic(StrEnum):
@@ -42,6 +43,13 @@ class FeedMessage(NamedTuple):
     topic: Topic
     change: Change
     server_id: int = 0
+
+
+class OtherServer(NamedTuple):
+    """A server on the same database. `address`: where other servers reach it; empty: nowhere."""
+
+    server_id: int
+    address: str
 
 
 class ChangeFeedStore:
@@ -75,11 +83,25 @@ class ChangeFeedStore:
                 await connection.add_listener(topic, deliver)
             await connection.execute(_SQL["forget"])
 
-    async def beat(self, server_id: int, number: int, lease_s: float) -> int:
-        """Renew the lease of a server and send the message BEAT; how many others have a lease younger than this."""
+    async def take_node(self, first: int, last: int) -> int:
+        """The first node number of these that no other server has; ours while we listen. Raises StoreRefused."""
         async with self._writer.alone() as connection:
             self._check(connection)
-            return int(await connection.fetchval(_SQL["beat"], server_id, text(Change("beat", 0, number)), lease_s))
+            number = await connection.fetchval(_SQL["take_node"], NODES, first, last)
+        if number is None:
+            raise StoreRefused(f"other servers on this database have the node numbers {first} to {last}")
+        return int(number)
+
+    async def beat(self, server_id: int, number: int, lease_s: float, address: str) -> list[OtherServer]:
+        """Renew the lease of a server, say where it is reached, and send the message BEAT.
+
+        Returns the others that have a lease younger than this.
+        """
+        async with self._writer.alone() as connection:
+            self._check(connection)
+            change = text(Change("beat", 0, number))
+            rows = await connection.fetch(_SQL["beat"], server_id, change, lease_s, address)
+        return [OtherServer(row["server_id"], row["address"]) for row in rows if row["server_id"] is not None]
 
     async def tell(self, server_id: int, changes: Sequence[Change]) -> None:
         """Send the message TOLD for each of these."""

@@ -64,16 +64,22 @@ def second_of(feed: ChangeFeedStore) -> ChangeFeedStore:
     return ChangeFeedStore(feed._database)
 
 
-async def test_beat_counts_the_other_servers_with_a_lease(both: Stores, listen: Listen) -> None:
+async def test_beat_finds_the_other_servers_with_a_lease_and_their_links(both: Stores, listen: Listen) -> None:
     await listen()
-    found = [await both.change_feed.beat(server_id, 1, LEASE_S) for server_id in (ONE, TWO, THREE, ONE)]
-    assert found == [0, 1, 2, 2]
+    beats = (ONE, "unix:/one"), (TWO, "unix:/two"), (THREE, ""), (ONE, "unix:/new")
+    found = [sorted(await both.change_feed.beat(number, 1, LEASE_S, address)) for number, address in beats]
+    assert found == [
+        [],
+        [(ONE, "unix:/one")],
+        [(ONE, "unix:/one"), (TWO, "unix:/two")],
+        [(TWO, "unix:/two"), (THREE, "")],
+    ]
 
 
 async def test_beat_does_not_count_servers_whose_lease_is_older(both: Stores, listen: Listen) -> None:
     await listen()
-    await both.change_feed.beat(ONE, 1, LEASE_S)
-    assert await both.change_feed.beat(TWO, 1, lease_s=0.0) == 0
+    await both.change_feed.beat(ONE, 1, LEASE_S, "")
+    assert await both.change_feed.beat(TWO, 1, 0.0, "") == []
 
 
 async def test_beat_arrives_at_its_own_server_and_at_others(both: Stores, listen: Listen) -> None:
@@ -81,8 +87,8 @@ async def test_beat_arrives_at_its_own_server_and_at_others(both: Stores, listen
     other_feed = second_of(both.change_feed)
     await other_feed.listen(other.receive, other.lose)
     own = await listen()
-    await both.change_feed.beat(ONE, 7, LEASE_S)
-    await both.change_feed.beat(ONE, 8, LEASE_S)
+    await both.change_feed.beat(ONE, 7, LEASE_S, "")
+    await both.change_feed.beat(ONE, 8, LEASE_S, "")
     expected = [beat(ONE, 7), beat(ONE, 8)]
     assert (await own.next(2), await other.next(2)) == (expected, expected)
     await other_feed.leave(TWO)
@@ -91,21 +97,21 @@ async def test_beat_arrives_at_its_own_server_and_at_others(both: Stores, listen
 async def test_ask_returns_the_other_servers_and_asks_them(both: Stores, listen: Listen) -> None:
     inbox = await listen()
     for server_id in (ONE, TWO, THREE):
-        await both.change_feed.beat(server_id, 1, LEASE_S)
+        await both.change_feed.beat(server_id, 1, LEASE_S, "")
     assert await both.change_feed.ask(ONE, FIRST, LEASE_S) == {TWO, THREE}
-    await both.change_feed.beat(ONE, 2, LEASE_S)
+    await both.change_feed.beat(ONE, 2, LEASE_S, "")
     assert (await inbox.next(5))[3:] == [FeedMessage(Topic.ASK, FIRST, ONE), beat(ONE, 2)]
 
 
 async def test_ask_of_a_server_alone_sends_nothing(both: Stores, listen: Listen) -> None:
     inbox = await listen()
-    await both.change_feed.beat(ONE, 1, LEASE_S)
-    await both.change_feed.beat(TWO, 1, LEASE_S)
+    await both.change_feed.beat(ONE, 1, LEASE_S, "")
+    await both.change_feed.beat(TWO, 1, LEASE_S, "")
     await both.change_feed.leave(TWO)
     inbox = await listen()
     assert await both.change_feed.ask(ONE, FIRST, LEASE_S) == set()
     assert await both.change_feed.ask(THREE, FIRST, lease_s=0.0) == set()
-    await both.change_feed.beat(ONE, 2, LEASE_S)
+    await both.change_feed.beat(ONE, 2, LEASE_S, "")
     assert await inbox.next(1) == [beat(ONE, 2)]
 
 
@@ -121,16 +127,16 @@ async def test_listen_again_receives_what_is_sent_from_then_on_and_once(both: St
     assert await before.next(1) == [FeedMessage(Topic.TOLD, FIRST, TWO)]
     after = await listen()
     await both.change_feed.tell(TWO, [SECOND])
-    await both.change_feed.beat(ONE, 1, LEASE_S)
+    await both.change_feed.beat(ONE, 1, LEASE_S, "")
     assert await after.next(2) == [FeedMessage(Topic.TOLD, SECOND, TWO), beat(ONE, 1)]
     assert (before.losses, before._messages.qsize()) == (0, 0)
 
 
 async def test_leave_ends_the_lease_and_the_connection(both: Stores, listen: Listen) -> None:
     await listen()
-    await both.change_feed.beat(ONE, 1, LEASE_S)
+    await both.change_feed.beat(ONE, 1, LEASE_S, "")
     await both.change_feed.leave(ONE)
     assert await both.change_feed.ask(TWO, FIRST, LEASE_S) == set()
     with pytest.raises(StoreUnavailable):
-        await both.change_feed.beat(ONE, 2, LEASE_S)
+        await both.change_feed.beat(ONE, 2, LEASE_S, "")
     assert await both.change_feed.ask(TWO, FIRST, LEASE_S) == set()

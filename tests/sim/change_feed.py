@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from storage.errors import StoreUnavailable
-from storage.postgres.change_feed import Change, ChangeFeedStore, FeedMessage, Topic
+from storage.postgres.change_feed import Change, ChangeFeedStore, FeedMessage, OtherServer, Topic
 from tests.sim.faults import Line
 
 
@@ -46,6 +46,7 @@ class FeedTables:
 
     def __init__(self) -> None:
         self.alive_at_s: dict[int, float] = {}
+        self.addresses: dict[int, str] = {}
         self.listeners: list[Listener] = []
 
     def notify(self, topic: Topic, change: Change, server_id: int = 0) -> None:
@@ -59,10 +60,11 @@ class FeedTables:
         since_s = asyncio.get_running_loop().time() - lease_s
         return {one for one, alive_at_s in self.alive_at_s.items() if one != server_id and alive_at_s > since_s}
 
-    def beat(self, server_id: int, number: int, lease_s: float) -> int:
+    def beat(self, server_id: int, number: int, lease_s: float, address: str) -> list[OtherServer]:
         self.alive_at_s[server_id] = asyncio.get_running_loop().time()
+        self.addresses[server_id] = address
         self.notify(Topic.BEAT, Change("beat", 0, number), server_id)
-        return len(self.others(server_id, lease_s))
+        return [OtherServer(one, self.addresses[one]) for one in sorted(self.others(server_id, lease_s))]
 
     def tell(self, server_id: int, changes: Sequence[Change]) -> None:
         for change in changes:
@@ -94,8 +96,13 @@ class SimChangeFeed(ChangeFeedStore):
 
         await self._line.call("listen", listen)
 
-    async def beat(self, server_id: int, number: int, lease_s: float) -> int:
-        return int(await self._alone("beat", lambda: self._tables.feed.beat(server_id, number, lease_s)))
+    async def take_node(self, first: int, last: int) -> int:
+        return first
+
+    async def beat(self, server_id: int, number: int, lease_s: float, address: str) -> list[OtherServer]:
+        beat = self._tables.feed.beat
+        found: list[OtherServer] = await self._alone("beat", lambda: beat(server_id, number, lease_s, address))
+        return found
 
     async def tell(self, server_id: int, changes: Sequence[Change]) -> None:
         frozen = list(changes)

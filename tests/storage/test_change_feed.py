@@ -31,7 +31,7 @@ class Feed:
 
     async def messages(self) -> list[FeedMessage]:
         """All that came before a beat of now."""
-        await self.store.beat(101, 1, 60.0)
+        await self.store.beat(101, 1, 60.0, "")
         found: list[FeedMessage] = []
         async with asyncio.timeout(PATIENCE_S):
             while (message := await self._messages.get()) != MARK:
@@ -110,7 +110,7 @@ async def test_loss_of_the_connection_is_told_and_statements_on_it_fail(feed: Fe
     async with asyncio.timeout(PATIENCE_S):
         await feed.lost.wait()
     with pytest.raises(StoreUnavailable):
-        await feed.store.beat(101, 1, 60.0)
+        await feed.store.beat(101, 1, 60.0, "")
     await feed.listen()
     assert await feed.messages() == []
 

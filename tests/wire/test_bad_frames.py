@@ -572,7 +572,7 @@ async def test_connections_closed_during_the_login_are_removed(attacked: Server,
                 client.reset_at_close()
             client.close()
     async with wire.bounded():
-        while attacked.app.hub.online() > 1 or len(attacked.app.listener.sessions) > 1:
+        while len(attacked.app.hub.user_ids()) > 1 or len(attacked.app.listener.sessions) > 1:
             await witness.ask(wire.PING)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from protocol import messages, passes
 from protocol.messages import MEMBERS_MAX, Message
@@ -12,11 +12,15 @@ from server.net.session import Session
 from server.services.assembly import Services
 from server.services.chat.passes import ShownPass
 
+PassTold: TypeAlias = Callable[[int, int], Awaitable[None]]
+
 
 class GroupHandlers:
     """Make, join, leave, invite, remove a member, list members."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, pass_told: PassTold) -> None:
+        """`pass_told` returns once other servers know the pass of a user to a group."""
+        self._pass_told = pass_told
         self._groups, self._membership = services.groups, services.membership
         self._chats, self._passes = services.chats, services.passes
         self._messages, self._names, self._people = services.messages, services.names, services.people
@@ -63,6 +67,7 @@ class GroupHandlers:
             return passes.mint(*shown[:4], key, shown.issued_at_s).mac
 
         until_s = await self._passes.show(session.user_id, ShownPass(*shown), expected)
+        await self._pass_told(session.user_id, shown.group_id)
         return messages.PassShown(0, shown.group_id, until_s)
 
     async def remove_member(self, session: Session, request: messages.Kick) -> Message:

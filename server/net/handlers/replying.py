@@ -40,12 +40,14 @@ class ReplyingHandlers:
         services: Services,
         campaigns: CampaignHandlers,
         sessions: Mapping[int, Session],
+        forwarded: Mapping[int, Session],
         refuse: Refuse,
         jittered: Callable[[int | None], int | None],
     ) -> None:
+        """`sessions` by number; `forwarded`: those at other servers."""
         self._opens = services.opens
         self._campaigns = campaigns
-        self._sessions = sessions
+        self._sessions, self._forwarded = sessions, forwarded
         self._refuse = refuse
         self._jittered = jittered
         self.answers: dict[Answer, int] = dict.fromkeys(Answer, 0)
@@ -67,7 +69,7 @@ class ReplyingHandlers:
 
     def deliver(self, request: GrabRequest | OpenRequest | ShakeRequest, outcome: Outcome) -> None:
         """Send the reply to the session that asked, if it is still there."""
-        session = self._sessions.get(request.session)
+        session = self._sessions.get(request.session) or self._forwarded.get(request.session)
         if type(outcome) is Decision:
             self.answers[outcome.answer] += 1
             if session is not None:

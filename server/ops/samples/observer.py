@@ -108,7 +108,7 @@ class Observer:
             durability=self._durability,
             connections=len(parts.listener.sessions),
             connections_max=parts.listener.connections_max,
-            users_online=parts.hub.online(),
+            users_online=len(parts.hub.user_ids()),
             accepted=parts.listener.accepted,
             closes=_by_name(parts.listener.closes),
             slow_readers=parts.listener.slow_readers,

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from weakref import WeakValueDictionary
 
 from server.core.refusals import Reason, RequestRefused
-from server.services.chat.groups import GroupService
+from server.services.chat.groups import Group, GroupService
 from server.services.chat.login import AHEAD_S_MAX
 from server.services.runtime.change_feed import ChangeFeed
 from storage.postgres.chat.groups import GroupKind
@@ -75,25 +75,43 @@ class PassService:
         group = await self._groups.find(shown.group_id)
         if group is None or group.kind is not GroupKind.SIGNED:
             raise RequestRefused(Reason.BAD_PASS, "there is no group without a member list under this id")
+        return await self._enter(group, user_id, HeldPass(shown.issued_at_s, shown.expires_at_s))
+
+    async def take(self, user_id: int, group_id: int, held: HeldPass) -> None:
+        """A pass that was shown at another server, which has judged it. Raises RequestRefused, StoreUnavailable."""
+        group = await self._groups.find(group_id)
+        if group is not None and group.kind is GroupKind.SIGNED:
+            await self._enter(group, user_id, held)
+
+    def held(self, user_id: int, group_id: int) -> HeldPass | None:
+        """The pass by which a user is in a group."""
+        return self._held.get(user_id, {}).get(group_id)
+
+    def all_held(self) -> list[tuple[int, int, HeldPass]]:
+        """User, group, pass."""
+        return [(user_id, group_id, one) for user_id, held in self._held.items() for group_id, one in held.items()]
+
+    async def _enter(self, group: Group, user_id: int, shown: HeldPass) -> int:
+        """Be in the group, unless the record has ended such passes; until when (seconds since 1970)."""
         # what ends passes and comes meanwhile is followed after this
-        async with self._turn(user_id), self._groups.unchanged(shown.group_id):
-            from_s = await self._users.passes_from(user_id, shown.group_id)
+        async with self._turn(user_id), self._groups.unchanged(group.group_id):
+            from_s = await self._users.passes_from(user_id, group.group_id)
             if group.is_deleted:
                 raise RequestRefused(Reason.BAD_PASS, "the group was deleted")
             if from_s is None or shown.issued_at_s < from_s:
                 raise RequestRefused(Reason.BAD_PASS, "it was issued before passes of this user were ended")
-            held = self._newest(user_id, shown)
-            self._held.setdefault(user_id, {})[shown.group_id] = held
+            held = self._newest(user_id, group.group_id, shown)
+            self._held.setdefault(user_id, {})[group.group_id] = held
             group.members.add(user_id)
         return held.until_s
 
-    def _newest(self, user_id: int, shown: ShownPass) -> HeldPass:
+    def _newest(self, user_id: int, group_id: int, shown: HeldPass) -> HeldPass:
         """The newest pass decides, also one that ends sooner. Those of the same second all hold."""
-        held = self._held.get(user_id, {}).get(shown.group_id)
+        held = self._held.get(user_id, {}).get(group_id)
         if held is None or shown.issued_at_s > held.issued_at_s:
-            return HeldPass(shown.issued_at_s, shown.expires_at_s)
+            return shown
         if shown.issued_at_s == held.issued_at_s:
-            return HeldPass(held.issued_at_s, max(shown.expires_at_s, held.until_s))
+            return HeldPass(held.issued_at_s, max(shown.until_s, held.until_s))
         if held.until_s <= self._now_ms() / 1000:
             raise RequestRefused(Reason.BAD_PASS, "a newer pass was shown")
         return held

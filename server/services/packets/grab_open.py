@@ -5,6 +5,7 @@ When Redis or PostgreSQL refuses a claim, or is away: see commit.py (`_mirror_ba
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
@@ -29,6 +30,7 @@ from server.services.runtime.bus import Bus
 LOG = structlog.get_logger()
 LOOKING = -1  # a ticket that no user holds: an open with it changes nothing
 FAILURES_MAX = 2  # of a store, before an open gets an error
+OLD_S = 0.1  # so long a look trusts what memory knows of a packet that another server decides
 ADMISSIONS_MAX = 10_000  # of the grabs in a storm the first ones are counted
 
 
@@ -74,6 +76,7 @@ class GrabOpenService:
         self._random_number = random_number
         self._opens: defaultdict[int, int] = defaultdict(int)
         self._admissions: list[Admission] = []
+        self.owns: Callable[[int], bool] = lambda packet_id: True  # with several servers, one owns a packet
         bus.subscribe(self._on_durable, ClaimsDurable)
         bus.subscribe(self._on_ready, PacketReady)
 
@@ -113,10 +116,20 @@ class GrabOpenService:
         """Have the packet in memory, for a snapshot. The reply says no more, and waits for no claim."""
         if self._commit.almost_overloaded:
             self._bus.reply(request, Reason.OVERLOADED)
-        elif self._packets.snapshot(request.packet_id) is not None:
-            self._bus.reply(request, NO_TICKET)
-        else:
+        elif self._packets.snapshot(request.packet_id) is None or self._may_be_old(request.packet_id):
             self._enter(request)
+        else:
+            self._bus.reply(request, NO_TICKET)
+
+    def _may_be_old(self, packet_id: int) -> bool:
+        """Another server decides the packet, and it was read a while ago: it is read again now."""
+        live = self._packets.get(packet_id)
+        if live is None or self.owns(packet_id):
+            return False
+        is_old = live.read_at_s < asyncio.get_running_loop().time() - OLD_S
+        if is_old:
+            self._recovery.doubt((packet_id,))
+        return is_old
 
     def _enter(self, request: PendingRequest) -> None:
         live = self._packets.get(request.packet_id)

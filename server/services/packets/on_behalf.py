@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from server.core.packet import Answer, Decision
@@ -22,9 +22,17 @@ class OnBehalfService:
         self._opens = opens
         self._replies = replies
         self._now_ms = now_ms
+        # what another server decides that owns the packet; None: this one does
+        self.elsewhere: Callable[[int, int], Awaitable[Decision | None]] | None = None
 
     async def open(self, user_id: int, packet_id: int) -> Decision:
         """Grab, and open with the ticket; again, it answers `claimed`. Without a ticket: the answer of the grab."""
+        if self.elsewhere is not None and (decision := await self.elsewhere(user_id, packet_id)) is not None:
+            return decision
+        return await self.open_here(user_id, packet_id)
+
+    async def open_here(self, user_id: int, packet_id: int) -> Decision:
+        """The same, decided by this server."""
         grabbed, seq = self._replies.expect(packet_id)
         self._opens.grab(GrabRequest(packet_id, user_id, self._now_ms(), LOCAL, seq))
         decision = (await grabbed).decision

@@ -51,6 +51,7 @@ class Recovery:
         self._to_load: dict[LivePacket, None] = {}
         self._loading: list[LivePacket] = []
         self._postponed: dict[LivePacket, None] = {}
+        self._doubted: set[int] = set()  # packets to be read once more after the reading under way
         self._load_shedding = LoadShedding(LOAD_MAX, limits, TO_LOAD_MAX)
         self._outage_log = OutageLog("recovery_waits")
         self._wake = asyncio.Event()
@@ -85,6 +86,18 @@ class Recovery:
         for packet_id in packet_ids:
             if self._packets.get(packet_id) is None:
                 self.request(packet_id)
+
+    def doubt(self, packet_ids: Iterable[int]) -> None:
+        """Another server may have moved these on: those in memory are read again first."""
+        for packet_id in packet_ids:
+            live = self._packets.get(packet_id)
+            if live is None:
+                continue
+            if live.state is PacketState.READY:
+                live.distrust(PacketEvent.DOUBTED)
+                self.reload_when_released(live)
+            else:
+                self._doubted.add(packet_id)  # what is being read may be older
 
     def hurry(self, live: LivePacket) -> None:
         """A request came for a packet that is not ready: a postponed one is tried at once."""
@@ -177,19 +190,21 @@ class Recovery:
     def _conclude(self, live: LivePacket, unannounced: list[Claim]) -> None:
         if live.packet is not None:
             self._bus.publish(PacketReady(live, live.packet, unannounced))
+            if live.packet_id in self._doubted:
+                self._doubted.discard(live.packet_id)
+                self.doubt((live.packet_id,))
             self._packets.evict()
         elif live.state is PacketState.LOADING and live not in self._to_load:
-            self._load_again(live)  # overtaken by another writer
-
-    def _load_again(self, live: LivePacket) -> None:
-        live.move(PacketEvent.OVERTAKEN)
-        self._load_soon(live)
+            live.move(PacketEvent.OVERTAKEN)  # by another writer
+            self._load_soon(live)
 
     def _forget_missing(self, live: LivePacket) -> None:
         if live.audience:  # it was sent while it was looked for, and is looked for once more
             live.audience = ()
-            self._load_again(live)
+            live.move(PacketEvent.OVERTAKEN)
+            self._load_soon(live)
             return
+        self._doubted.discard(live.packet_id)
         self._packets.drop(live, PacketEvent.MISSING)
         for request in (*live.rejected, *live.waiting):
             self._bus.reply(request, NOT_ALLOWED)
@@ -208,4 +223,5 @@ class Recovery:
         if live.rejected or live.replaced is not None:
             self._postpone(live)
         else:
+            self._doubted.discard(live.packet_id)
             self._packets.drop(live, PacketEvent.STORES_AWAY)

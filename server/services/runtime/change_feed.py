@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Final, Literal, TypeAlias
 
+from server.core.ids import NODE_MAX
 from server.services.runtime.outage_log import OutageLog
 from storage.errors import StoreUnavailable
-from storage.postgres.change_feed import Change, ChangeFeedStore, FeedMessage, Topic
+from storage.postgres.change_feed import Change, ChangeFeedStore, FeedMessage, OtherServer, Topic
 
 BEAT_S: Final = 0.5  # between two renewals of the lease
 LEASE_S: Final = 1.5  # a server is current so long after the begin of its last beat
@@ -64,6 +65,10 @@ class ChangeFeed:
         self._wake = asyncio.Event()
         self._outage_log = OutageLog("change_feed_waits")
         self.others = 0  # servers beside this one, at its last beat
+        self.address = ""  # where other servers reach this one, told with each beat
+        self._on_others: list[Callable[[Sequence[OtherServer]], None]] = []
+        self._first_node = 0
+        self._use_node: Callable[[int], None] | None = None
 
     # --- for services -----------------------------------------------------------------------------------------
 
@@ -83,6 +88,14 @@ class ChangeFeed:
         is called again later.
         """
         self._catch_ups.append(catch_up)
+
+    def on_others(self, learn: Callable[[Sequence[OtherServer]], None]) -> None:
+        """`learn` is called after each beat with the other servers that live."""
+        self._on_others.append(learn)
+
+    def on_node(self, first: int, use: Callable[[int], None]) -> None:
+        """`use` is told the number of the node whenever this server connects: from `first` on, one that is free."""
+        self._first_node, self._use_node = first, use
 
     async def wait_until_told(self, kind: Kind, id: int, version: int) -> None:
         """Returns when every other living server has followed this change, or its lease has ended.
@@ -140,6 +153,8 @@ class ChangeFeed:
         self._heard_others += 1
         self._is_listening = True
         await self._store.listen(self._receive, self._lose)
+        if self._use_node is not None:
+            self._use_node(await self._store.take_node(self._first_node, NODE_MAX))
         for catch_up in self._catch_ups:
             await catch_up()
         await self._beat()
@@ -169,7 +184,10 @@ class ChangeFeed:
         began_s, heard_others = self._now_s(), self._heard_others
         self._beat_at_s = began_s + BEAT_S
         self._beats += 1
-        self.others = await self._store.beat(self._server_id, self._beats, GIVE_UP_S)
+        others = await self._store.beat(self._server_id, self._beats, GIVE_UP_S, self.address)
+        self.others = len(others)
+        for learn in self._on_others:
+            learn(others)
         try:
             async with asyncio.timeout(MARK_S):
                 while self._heard_beat < self._beats:

@@ -110,6 +110,18 @@ class AccessChange(NamedTuple):
     tokens_from_s: int
 
 
+class CameOnline(NamedTuple):
+    """A user has a connection at this server, and had none before."""
+
+    user_id: int
+
+
+class WentOffline(NamedTuple):
+    """The last connection of a user at this server is gone."""
+
+    user_id: int
+
+
 class BalanceChange(NamedTuple):
     """A wallet changed; reason is a ledger kind in lower case. A later change may come first: see the version."""
 

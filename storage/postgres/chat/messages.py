@@ -120,6 +120,14 @@ class MessageStore:
         async with self._database.reading() as connection:
             return [MessageRow(*row) for row in await connection.fetch(_SQL["between"], *columns)]
 
+    async def newest_of(
+        self, user_ids: Sequence[int], stream_ids: Sequence[int], since_ms: int
+    ) -> list[MessageRow]:
+        """The last message of each stream of these users, and of these streams, if it was posted since then."""
+        async with self._database.reading() as connection:
+            rows = await connection.fetch(_SQL["newest_of"], user_ids, stream_ids, since_ms)
+        return [MessageRow(*row) for row in rows]
+
     async def last(self, stream_id: int) -> int:
         """The number of the last message of a stream; 0 if there is none yet."""
         async with self._database.reading() as connection:

@@ -27,3 +27,13 @@ CROSS JOIN LATERAL (
 SELECT stream_id, message, sender_id, at_ms, text, packet_id, reminder, first_index, end_index
 FROM messages WHERE stream_id = $1 AND message > $2
 ORDER BY message LIMIT $3
+
+-- name: newest_of
+-- The last message of every stream of these users, and of some other streams, if it is not older than a time.
+SELECT m.stream_id, m.message, m.sender_id, m.at_ms, m.text, m.packet_id, m.reminder, m.first_index, m.end_index
+FROM (
+    SELECT group_id AS stream_id FROM memberships WHERE user_id = ANY($1::bigint[]) AND left_at_ms IS NULL
+    UNION SELECT unnest($1::bigint[]) UNION SELECT unnest($2::bigint[])
+) AS s
+CROSS JOIN LATERAL (SELECT * FROM messages WHERE stream_id = s.stream_id ORDER BY message DESC LIMIT 1) AS m
+WHERE m.at_ms >= $3

@@ -1,0 +1,127 @@
+"""Events that users at other servers are told of, and who is connected where.
+
+A user counts at another server once that server has noted it. A login waits for this before it reads what its
+welcome says: an event is either in the welcome or is pushed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from typing import Any, Final
+
+import msgspec
+
+from server.net.hub import Hub
+from server.peers.frames import SharedEvent, UsersCame, UsersLeft, UsersNoted
+from server.peers.mesh import Mesh
+from server.peers.noting import Noting
+from server.peers.peer import PeerServer
+from server.peers.presence import Presence
+from server.services.runtime import events
+from server.services.runtime.bus import Bus
+
+# Members who are added or removed, bans and tokens are told at each server by the change feed.
+SHARED: Final[tuple[type[events.Event], ...]] = (
+    events.TextPost,
+    events.PacketPost,
+    events.ClaimsPost,
+    events.FinishPost,
+    events.RefundPost,
+    events.Claimed,
+    events.Finished,
+    events.Refunded,
+    events.BalanceChange,
+)
+_DECODERS: Final[dict[str, msgspec.msgpack.Decoder[Any]]] = {
+    kind.__name__: msgspec.msgpack.Decoder(kind) for kind in SHARED
+}
+_ENCODER: Final = msgspec.msgpack.Encoder()
+
+
+class EventSharing:
+    """Tells other servers who is here and what happened to users there; tells users here what happened there."""
+
+    def __init__(self, mesh: Mesh, hub: Hub, bus: Bus) -> None:
+        self.presence = Presence()
+        self._mesh = mesh
+        self._hub = hub
+        self._noting = Noting()
+        self._came: list[int] = []  # in this turn of the loop
+        self._number = 0  # of the message that tells of them
+        self.shared = 0  # events that were sent to other servers
+        bus.subscribe(self._on_came, events.CameOnline)
+        bus.subscribe(self._on_left, events.WentOffline)
+        bus.subscribe(self._share, *SHARED)
+        bus.know_clients(self._is_awaited, hub.user_ids)
+        hub.servers_of = self.presence.servers_of
+        mesh.on(UsersCame, self._take_came)
+        mesh.on(UsersLeft, lambda peer, message: self.presence.left(peer.server_id, message.user_ids))
+        mesh.on(SharedEvent, self._take_event)
+        mesh.on_peer(self._peer_came, self._peer_lost)
+
+    # --- who is here ------------------------------------------------------------------------------------------
+
+    async def noted(self) -> None:
+        """Until the other servers have noted who came in this turn of the loop."""
+        if self._came:
+            await self._noting.wait(self._number)
+
+    def _on_came(self, event: events.CameOnline, audience: Collection[int]) -> None:
+        if not self._mesh.peers:
+            return
+        if not self._came:
+            self._number = self._noting.begin(self._mesh.peers)
+            asyncio.get_running_loop().call_soon(self._tell_came)
+        self._came.append(event.user_id)
+
+    def _tell_came(self) -> None:
+        came, self._came = self._came, []
+        for peer in self._mesh.peers.values():
+            peer.send(UsersCame(self._number, came))
+
+    def users_noted(self, peer: PeerServer, message: UsersNoted) -> None:
+        """Another server has noted users that it was told of."""
+        self._noting.noted(message.number, peer.server_id)
+
+    def _on_left(self, event: events.WentOffline, audience: Collection[int]) -> None:
+        for peer in self._mesh.peers.values():
+            peer.send(UsersLeft([event.user_id]))
+
+    def _take_came(self, peer: PeerServer, message: UsersCame) -> None:
+        self.presence.came(peer.server_id, message.user_ids)
+        peer.send(UsersNoted(message.number))
+
+    def _peer_came(self, peer: PeerServer) -> None:
+        peer.send(UsersCame(0, self._hub.user_ids()))
+
+    def _peer_lost(self, peer: PeerServer) -> None:
+        self.presence.forget(peer.server_id)
+        self._noting.forget(peer.server_id)
+
+    # --- what happened ----------------------------------------------------------------------------------------
+
+    def _is_awaited(self, event: type[events.Event], audience: Collection[int]) -> bool:
+        return self._hub.awaits(event, audience) or self.presence.has_any(audience)
+
+    def _share(self, event: Any, audience: Collection[int]) -> None:
+        if not self._mesh.peers:
+            return
+        places = self.presence.places(audience)
+        if not places:
+            return
+        name, encoded = type(event).__name__, msgspec.Raw(_ENCODER.encode(_without_seed(event)))
+        for server_id, user_ids in places.items():
+            if peer := self._mesh.peers.get(server_id):
+                peer.send(SharedEvent(name, encoded, user_ids))
+                self.shared += 1
+
+    def _take_event(self, peer: PeerServer, message: SharedEvent) -> None:
+        event = _DECODERS[message.name].decode(message.event)
+        self._hub.announce(event, frozenset(message.audience))
+
+
+def _without_seed(event: Any) -> Any:
+    """The seed of a packet stays with its owner: a push does not need it."""
+    terms = getattr(event, "terms", None)
+    return event if terms is None else event._replace(terms=terms._replace(seed=b"", dealt=()))

@@ -1,0 +1,244 @@
+"""What servers tell each other. Messages of one turn of the loop travel together, in one frame.
+
+    frame = 4 bytes length, big-endian | MessagePack array of messages
+    message = [tag, field, …]
+
+This format is no public protocol: servers of another PEER_VERSION make no peers with each other, and each then
+decides alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from protocol import messages
+from server.core.packet import Decision
+
+PEER_VERSION: Final = 1
+LENGTH_BYTES: Final = 4
+FRAME_BYTES_MAX: Final = 1 << 26  # a whole presence of a million users has 9 MB
+
+
+class _Message(msgspec.Struct, array_like=True, gc=False):
+    pass
+
+
+class PeerHello(_Message, tag=0):
+    """The first message of both sides."""
+
+    version: int
+    server_id: int
+
+
+class UsersCame(_Message, tag=1):
+    """These users have a connection at my server. Answered by UsersNoted with the same number."""
+
+    number: int
+    user_ids: list[int]
+
+
+class UsersNoted(_Message, tag=2):
+    """Events for these users come to your server from now on."""
+
+    number: int
+
+
+class UsersLeft(_Message, tag=3):
+    """These users have no connection at my server any more."""
+
+    user_ids: list[int]
+
+
+class SharedEvent(_Message, tag=4):
+    """Something happened that users at your server are told of; `event` as its class is encoded (see events)."""
+
+    name: str
+    event: msgspec.Raw
+    audience: list[int]
+
+
+class ForwardingSession(_Message, tag=5):
+    """A connection at my server whose requests come to you from now on."""
+
+    session: int
+    user_id: int
+    features: list[str]
+
+
+class SessionEnded(_Message, tag=6):
+    """A connection at my server was lost."""
+
+    session: int
+
+
+class ForwardedRequest(_Message, tag=7):
+    """A request of such a connection; my server has admitted it."""
+
+    session: int
+    request: ForwardedKind
+
+
+class ForwardedReply(_Message, tag=8):
+    """The reply to it, encoded for the client. `rows`: how many rows of a read it has, which are charged for."""
+
+    session: int
+    seq: int
+    reply: bytes
+    rows: int
+
+
+class ForwardedRefusal(_Message, tag=9):
+    """It is refused; `retry_after_ms` None: that of the refusal."""
+
+    session: int
+    seq: int
+    refusal: int
+    detail: str
+    retry_after_ms: int | None
+
+
+class NotServed(_Message, tag=10):
+    """My server goes down and has not begun with this request."""
+
+    session: int
+    seq: int
+
+
+class ForwardedPush(_Message, tag=11):
+    """A push for these connections, encoded for the client."""
+
+    sessions: list[int]
+    push: bytes
+    can_wait: bool
+
+
+class SubscriptionMoves(_Message, tag=12):
+    """A connection follows a packet that is yours now. It has been told of so many claims."""
+
+    session: int
+    packet_id: int
+    language: str
+    told: int
+
+
+class PacketChanged(_Message, tag=13):
+    """My server has changed a packet that is yours: what you have in memory may be older than the record."""
+
+    packet_id: int
+
+
+class SharedPass(msgspec.Struct, array_like=True, gc=False):
+    """A user is in a group without a member list, by a pass that was shown. See HeldPass."""
+
+    user_id: int
+    group_id: int
+    issued_at_s: int
+    until_s: int
+
+
+class PassesHeld(_Message, tag=14):
+    """Passes that users have shown at my server. Answered by PassesNoted with the same number."""
+
+    number: int
+    passes: list[SharedPass]
+
+
+class PassesNoted(_Message, tag=15):
+    """The passes hold at my server, too, as far as the record lets them."""
+
+    number: int
+
+
+class OpenOnBehalf(_Message, tag=17):
+    """The chat backend asks my server to open a packet of yours for a user."""
+
+    number: int
+    user_id: int
+    packet_id: int
+
+
+class OpenedOnBehalf(_Message, tag=18):
+    """The answer to it, or why it is refused (the name of a Reason, and when it may be repeated)."""
+
+    number: int
+    decision: Decision | None
+    refused: str = ""
+    retry_after_ms: int | None = None
+
+
+class ServerLeaves(_Message, tag=16):
+    """My server goes down: it owns nothing from now on. What it has begun it finishes."""
+
+
+ForwardedKind: TypeAlias = (
+    messages.Grab
+    | messages.Open
+    | messages.Shake
+    | messages.OpenPage
+    | messages.ResultPage
+    | messages.StopWatching
+    | messages.SayWords
+)
+PeerMessage: TypeAlias = (
+    PeerHello
+    | UsersCame
+    | UsersNoted
+    | UsersLeft
+    | SharedEvent
+    | ForwardingSession
+    | SessionEnded
+    | ForwardedRequest
+    | ForwardedReply
+    | ForwardedRefusal
+    | NotServed
+    | ForwardedPush
+    | SubscriptionMoves
+    | PacketChanged
+    | PassesHeld
+    | PassesNoted
+    | ServerLeaves
+    | OpenOnBehalf
+    | OpenedOnBehalf
+)
+
+_ENCODER: Final = msgspec.msgpack.Encoder()
+_DECODER: Final[msgspec.msgpack.Decoder[list[Any]]] = msgspec.msgpack.Decoder(list[PeerMessage])
+
+
+class BadFrame(Exception):
+    """The other side sends what no server of this version sends."""
+
+
+def frame_of(batch: list[Any]) -> bytes:
+    """Messages as one frame."""
+    body = _ENCODER.encode(batch)
+    return len(body).to_bytes(LENGTH_BYTES, "big") + body
+
+
+class FrameReader:
+    """Bytes in, messages out."""
+
+    __slots__ = ("_unread",)
+
+    def __init__(self) -> None:
+        self._unread = b""
+
+    def read(self, data: bytes) -> list[Any]:
+        """The messages that are complete with these bytes. Raises BadFrame."""
+        data, at, found = self._unread + data, 0, []
+        while len(data) - at >= LENGTH_BYTES:
+            begin = at + LENGTH_BYTES
+            size = int.from_bytes(data[at:begin], "big")
+            if size > FRAME_BYTES_MAX:
+                raise BadFrame(f"a frame of {size} bytes")
+            if len(data) < begin + size:
+                break
+            at = begin + size
+            try:
+                found += _DECODER.decode(memoryview(data)[begin:at])
+            except msgspec.MsgspecError as error:
+                raise BadFrame(str(error)) from None
+        self._unread = data[at:]
+        return found

@@ -1,0 +1,78 @@
+"""After a gap: what other servers may have wanted to tell users here is read from the record and told.
+
+A gap begins when a peer is lost, and ends when the other server is gone or has noted the users here again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from server.core.ids import is_user
+from server.net.hub import Hub
+from server.services.chat.passes import PassService
+from server.services.runtime.missed_news import USERS_AT_ONCE, MissedNews
+from server.services.runtime.store_errors import StoreUnavailable
+
+LOG = structlog.get_logger()
+BEFORE_MS: Final = (
+    5_000  # so long before the gap was seen a message may have been lost: a server froze, and was cut
+)
+SOON_S: Final = 0.2  # several peers may be lost at once, and what their servers had begun is recorded by then
+LATER_S: Final = 2.0  # once more: a server that freezes may have committed and not told
+AWAY_S: Final = 0.5
+
+
+class GapHealing:
+    """Tells users here what they may have missed."""
+
+    def __init__(self, hub: Hub, news: MissedNews, passes: PassService, now_ms: Callable[[], int]) -> None:
+        self._hub = hub
+        self._news = news
+        self._passes = passes
+        self._now_ms = now_ms
+        self._since_ms: int | None = None  # the beginning of the gap
+        self._wake = asyncio.Event()
+        self.healed = 0  # gaps
+
+    def begin(self) -> None:
+        """News may have been lost until now."""
+        since_ms = self._now_ms() - BEFORE_MS
+        self._since_ms = since_ms if self._since_ms is None else min(self._since_ms, since_ms)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Heal gaps. Never ends; to be supervised."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            for pause_s in (SOON_S, LATER_S):
+                await asyncio.sleep(pause_s)
+                await self._heal()
+            if not self._wake.is_set():
+                self._since_ms = None
+
+    async def _heal(self) -> None:
+        while True:
+            since_ms = self._since_ms
+            assert since_ms is not None
+            try:
+                user_ids = [one for one in self._hub.user_ids() if is_user(one)]
+                for first in range(0, len(user_ids), USERS_AT_ONCE):
+                    await self._tell(user_ids[first : first + USERS_AT_ONCE], since_ms)
+                self.healed += 1
+                return
+            except StoreUnavailable as error:
+                LOG.info("gap_waits", why=str(error))
+                await asyncio.sleep(AWAY_S)
+
+    async def _tell(self, user_ids: list[int], since_ms: int) -> None:
+        here = set(user_ids)
+        by_pass = {group_id for user_id, group_id, _ in self._passes.all_held() if user_id in here}
+        for post, viewers in await self._news.posts(user_ids, list(by_pass), since_ms):
+            self._hub.announce(post, viewers)
+        for change in await self._news.balances(self._hub.balance_versions(user_ids)):
+            self._hub.announce(change, (change.user_id,))

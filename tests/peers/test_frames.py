@@ -1,0 +1,85 @@
+"""Frames between servers: messages survive the way, in any pieces, and bytes of others end the connection."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from protocol import messages
+from server.core.amounts import Caps
+from server.core.kinds import PacketKind
+from server.core.ledger import WalletBalance
+from server.core.packet import Answer, Claim, Decision, Ticket
+from server.core.packet_request import Terms
+from server.peers import frames
+from server.peers.events import _DECODERS, _ENCODER, SHARED, _without_seed
+from server.peers.frames import BadFrame, FrameReader, frame_of
+from server.services.runtime import events
+
+MESSAGES = [
+    frames.PeerHello(1, 2**62),
+    frames.ForwardingSession(7, 5, ["reminders"]),
+    frames.ForwardedRequest(7, messages.Open(3, 10**18, 99)),
+    frames.ForwardedRequest(7, messages.ResultPage(4, 10**18, "en", 0, True)),
+    frames.ForwardedReply(7, 3, b"\x91\x01", 0),
+    frames.ForwardedRefusal(7, 3, 100, "why", None),
+    frames.ForwardedPush([7, 8], b"\x91\x02", True),
+    frames.OpenedOnBehalf(1, Decision(Answer.WON, Claim(0, 5, 77, 9), Ticket(1, 2, 3), 0, 4)),
+    frames.PassesHeld(3, [frames.SharedPass(5, 10**18, 0, 1_900_000_000)]),
+    frames.ServerLeaves(),
+]
+CLAIM = Claim(2, 5, 77, 1_800_000_000_000)
+
+
+def terms_with(seed: bytes) -> Terms:
+    about = 10**18, PacketKind.LUCKY, 5, 10**18 + 1, 1_000, 5, Caps(), "恭喜", seed
+    return Terms(*about, 1_800_000_000_000, 1_800_086_400_000, only_for=frozenset({5, 6}))
+
+
+def test_messages_survive_the_way_in_any_pieces() -> None:
+    stream = frame_of(MESSAGES[:4]) + frame_of(MESSAGES[4:])
+    for size in (1, 2, 3, 7, 100, len(stream)):
+        reader, found = FrameReader(), []
+        for at in range(0, len(stream), size):
+            found += reader.read(stream[at : at + size])
+        assert found == MESSAGES
+
+
+@pytest.mark.parametrize("kind", SHARED, ids=lambda kind: kind.__name__)
+def test_every_shared_event_survives_the_way(kind: type[events.Event]) -> None:
+    terms = terms_with(b"")
+    event: events.Event = {
+        events.TextPost: events.TextPost(10**18, 3, 5, 1_800_000_000_000, "你好"),
+        events.PacketPost: events.PacketPost(10**18, 3, terms, 1_800_000_000_000),
+        events.ClaimsPost: events.ClaimsPost(5, 3, 1_800_000_000_000, terms, [CLAIM]),
+        events.FinishPost: events.FinishPost(10**18, 3, 1_800_000_000_000, terms, 1_500, CLAIM),
+        events.RefundPost: events.RefundPost(5, 3, 1_800_000_000_000, terms, 30),
+        events.Claimed: events.Claimed(terms, [CLAIM]),
+        events.Finished: events.Finished(terms, 10**18, 1_500, None),
+        events.Refunded: events.Refunded(10**18, 5, 30),
+        events.BalanceChange: events.BalanceChange(5, WalletBalance(100, 3), -5, "send"),
+    }[kind]
+    arrived = _DECODERS[kind.__name__].decode(_ENCODER.encode(event))
+    assert arrived == event
+    assert type(arrived) is kind
+
+
+def test_seed_of_a_packet_is_not_shared() -> None:
+    terms = terms_with(b"secret" * 5)
+    shared = _ENCODER.encode(_without_seed(events.PacketPost(10**18, 3, terms, 0)))
+    assert b"secret" not in shared
+
+
+@pytest.mark.parametrize(
+    "stray",
+    [
+        b"GET / HTTP/1.1\r\n\r\n",
+        frame_of([]).replace(b"\x90", b"\xc1"),
+        len(b"\x91\x91\x63").to_bytes(4, "big") + b"\x91\x91\x63",
+        frame_of(MESSAGES)[:4] + msgspec.msgpack.encode({"no": "list"}).ljust(len(frame_of(MESSAGES)), b"\0"),
+    ],
+    ids=["http", "no MessagePack", "unknown message", "no list"],
+)
+def test_bytes_of_others_are_refused(stray: bytes) -> None:
+    with pytest.raises(BadFrame):
+        FrameReader().read(stray)
