@@ -29,6 +29,7 @@ BACKEND_GROUPS_SQL = "storage/postgres/chat/backend_groups.sql"
 DECK, PERMUTATION = "server/core/campaigns/deck.py", "server/core/campaigns/permutation.py"
 POOL, POOL_PROOF = "server/core/campaigns/pool.py", "server/core/campaigns/proof.py"
 
+T_WORKER, T_WORKER_COMMANDS = "tests/workers/test_worker.py::test_", "tests/workers/test_commands.py::test_"
 T_DECKS, T_POOLS = "tests/core/test_campaign_decks.py::test_", "tests/core/test_campaign_pools.py::test_"
 T_POOL_PROOFS = "tests/core/test_campaign_proofs.py::test_"
 T_SHAKES, T_LEASES = "tests/campaigns/test_shakes.py::test_", "tests/campaigns/test_leases.py::test_"
@@ -771,7 +772,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "clients meet a kind of packet that they do not know",
         "features",
-        HUB,
+        "server/net/push_table.py",
         "made = self.messages if is_known or self.instead is None else self.instead",
         "made = self.messages if is_known or self.instead is not None else self.instead",
         (T_EXCLUSIVE + "client_without_the_feature_gets_a_text_in_its_place",),
@@ -1731,7 +1732,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a push before the welcome is older than it",
         "newest balance",
-        HUB,
+        "server/net/push_table.py",
         "can_wait=True, in_welcome=True)",
         "can_wait=True)",
         (T_HUB + "connection_before_its_welcome_gets_the_balance_in_the_welcome",),
@@ -1864,7 +1865,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "users put members",
         "membership",
-        "server/net/dispatch.py",
+        "server/net/handlers/table.py",
         '{kind: Row("backend", later=serves)',
         '{kind: Row("user", later=serves)',
         (T_REQUESTS + "users_and_backend_are_refused_the_requests_of_the_other",),
@@ -2747,7 +2748,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "a reload that reports a key that needs a restart as applied",
         "reload",
         "server/reload.py",
-        "for key in differ if not KEYS[key].reload or",
+        "for key in differ if not may_change(key) or",
         "for key in differ if",
         ("tests/server/test_reload.py::test_reload_applies_limits_and_names_keys_that_need_a_restart",),
     ),
@@ -3772,7 +3773,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "HTTP: an open address needs no TLS",
         "I7",
-        "server/http_api/api.py",
+        "server/http_api/address.py",
         "    if not is_loopback(host_and_port(address)[0]):\n",
         "    if False:\n",
         (T_HTTP + "listener.py::test_open_address_needs_tls_or_a_stated_proxy",),
@@ -6379,8 +6380,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "peers: the owner serves although it may not know who was removed",
         "I7",
         "server/net/dispatch.py",
-        "        if self._changes.is_current:\n            self._begin",
-        "        if True:\n            self._begin",
+        "        if not self._changes.is_current:\n",
+        "        if False:\n",
         (T_PEER_ACCESS + "owner_that_may_not_know_the_newest_changes_refuses_for_a_while",),
     ),
     Mutation(
@@ -6446,5 +6447,86 @@ MUTATIONS: tuple[Mutation, ...] = (
         "WHERE pg_try_advisory_lock($1, number) LIMIT 1",
         "LIMIT 1",
         (T_PEERS + "every_server_makes_ids_of_its_own_node",),
+    ),
+    Mutation(
+        "workers: any process of the machine asks in the name of another",
+        "workers",
+        "server/ops/socket/status_socket.py",
+        " and peer.pid is not None and peer.pid == self._supervisor_pid\n",
+        "\n",
+        ("tests/ops/test_socket.py::test_process_that_is_not_the_supervisor_asks_in_its_own_name",),
+    ),
+    Mutation(
+        "workers: records are changed in the name of the supervisor",
+        "workers",
+        "server/workers/commands.py",
+        'forwarding(PEER.get(), " ".join((name, *words)))',
+        'forwarding(PEER.get()._replace(uid=0), " ".join((name, *words)))',
+        (T_WORKER_COMMANDS + "change_of_records_is_made_by_one_worker_in_the_name_of_the_operator",),
+    ),
+    Mutation(
+        "workers: counters fall when a process ends",
+        "workers",
+        "server/workers/merge.py",
+        "            if rule.stays is not None:\n",
+        "            if False:\n",
+        ("tests/workers/test_merge.py::test_counters_of_ended_processes_stay_and_gauges_do_not",),
+    ),
+    Mutation(
+        "workers: connections go on to one that was given up",
+        "workers",
+        "server/workers/worker.py",
+        "        if self.quick_ends >= QUICK_ENDS_MAX:\n            self.close_sockets()\n",
+        "        if self.quick_ends >= QUICK_ENDS_MAX:\n",
+        (T_WORKER + "worker_is_given_up_after_quick_ends_and_its_socket_is_closed",),
+    ),
+    Mutation(
+        "workers: a successor makes ids with the node of the process before it",
+        "workers",
+        "server/workers/worker.py",
+        "        free = next(one for one in orders if one.node not in used)\n",
+        "        free = orders[0]\n",
+        (T_WORKER + "successor_serves_before_the_process_is_drained_and_has_another_node",),
+    ),
+    Mutation(
+        "workers: the old process drains before its successor serves",
+        "workers",
+        "server/workers/worker.py",
+        "            await self._serves(successor)\n",
+        "            if self.process is not None:\n                self.process.drain()\n"
+        "            await self._serves(successor)\n",
+        (T_WORKER + "successor_serves_before_the_process_is_drained_and_has_another_node",),
+    ),
+    Mutation(
+        "workers: one that hangs is never killed",
+        "workers",
+        "server/workers/worker.py",
+        "            self.process.kill()\n",
+        "            pass\n",
+        (T_WORKER + "silent_process_is_shown_then_killed",),
+    ),
+    Mutation(
+        "workers: the server is not ready while one of them is away",
+        "workers",
+        "server/workers/samples.py",
+        "        if ready:\n",
+        "        if ready == len(self._workers):\n",
+        (T_WORKER_COMMANDS + "server_is_ready_while_one_worker_is",),
+    ),
+    Mutation(
+        "workers: the check of the money in packets goes on with counts that were lost",
+        "workers",
+        "server/ops/samples/money_in_packets.py",
+        "        if sample.lost_counts != self._lost_counts:\n",
+        "        if False:\n",
+        ("tests/ops/test_money_in_packets.py::test_lost_counts_of_a_killed_worker_begin_the_check_again",),
+    ),
+    Mutation(
+        "workers: a drain breaks off handshakes",
+        "workers",
+        "server/net/listener.py",
+        "            if not (self.sessions or any(gate.under_way for gate in self._gates())):\n",
+        "            if not self.sessions:\n",
+        ("tests/wire/test_tls.py::test_handshake_that_has_begun_ends_with_the_goodbye_of_a_drain",),
     ),
 )

@@ -86,6 +86,7 @@ class LeaseKeeper:
         self.server_id = server_id
         self._now_ms = now_ms
         self._changes = changes
+        self._servers = lambda: changes.others + 1
         self._bus = bus
         self.is_draining = False
         self._taking = asyncio.Lock()
@@ -94,10 +95,6 @@ class LeaseKeeper:
         self.reclaimed = 0  # of servers that did not live any more
         self.leased_fen = 0
         self.returned_fen = 0
-
-    def _servers(self) -> int:
-        """How many there are, this one included."""
-        return self._changes.others + 1
 
     @property
     def redriven_fen(self) -> int:
