@@ -86,7 +86,7 @@ class LeaseKeeper:
         self.server_id = server_id
         self._now_ms = now_ms
         self._changes = changes
-        self._servers = lambda: changes.others + 1
+        self._servers: Callable[[], int] = lambda: changes.others + 1  # with this one
         self._bus = bus
         self.is_draining = False
         self._taking = asyncio.Lock()
