@@ -282,8 +282,10 @@ class ShakeService:
             if failed is not None:
                 reason = failed.reason if isinstance(failed, RequestRefused) else Reason.INTERNAL
                 self._bus.reply(request, reason)
+            elif found.result():  # this server may just have heard of it: then the user shakes again
+                self._bus.reply(request, ENDED if self._board.get(campaign_id) is None else self._rest)
             else:
-                self._bus.reply(request, ENDED if found.result() else Reason.NO_SUCH_CAMPAIGN)
+                self._bus.reply(request, Reason.NO_SUCH_CAMPAIGN)
 
         looked_for = self.unknown.submit(campaign_id)
         self.waiting += 1
