@@ -97,9 +97,8 @@ class Stores(NamedTuple):
     def at(
         cls, postgres_dsn: str, mirror: Mirror, pool_max: int, timeout_s: float, with_best_luck: Sequence[str]
     ) -> Self:
-        """The records at this address, with this mirror; nothing is opened yet.
-
-        `timeout_s` bounds every attempt and statement; `with_best_luck`: the kinds of packet that have a best luck.
+        """The records at this address, with this mirror. `timeout_s` bounds every attempt and statement.
+        `with_best_luck`: the kinds of packet that have a best luck.
         """
         database = Database(postgres_dsn, pool_max, timeout_s)
         return cls(

@@ -86,6 +86,7 @@ class LeaseKeeper:
         self.server_id = server_id
         self._now_ms = now_ms
         self._changes = changes
+        self._servers: Callable[[], int] = lambda: changes.others + 1  # with this one
         self._bus = bus
         self.is_draining = False
         self._taking = asyncio.Lock()
@@ -94,10 +95,6 @@ class LeaseKeeper:
         self.reclaimed = 0  # of servers that did not live any more
         self.leased_fen = 0
         self.returned_fen = 0
-
-    def _servers(self) -> int:
-        """How many there are, this one included."""
-        return self._changes.others + 1
 
     @property
     def redriven_fen(self) -> int:
@@ -227,7 +224,7 @@ class LeaseKeeper:
     def _is_unneeded(self, lease: HeldLease, now_ms: int) -> bool:
         """Whether its campaign is over, or other servers need the numbers more: it was taken before they came."""
         live, servers = self._board.get(lease.row.campaign_id), self._servers()
-        if live is None or live.stage(now_ms) is Stage.ENDED:
+        if live is None or live.has_ended(now_ms):
             return True
         if servers == 1 or lease not in live.leases:
             return False

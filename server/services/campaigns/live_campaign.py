@@ -149,6 +149,10 @@ class LiveCampaign:
         """How far it is."""
         return stage_of(Wanted(self.row.state), now_ms, self.row.starts_at_ms, self.row.ends_at_ms)
 
+    def has_ended(self, now_ms: int) -> bool:
+        """It gives nothing any more. Each win asks, so it is not a comparison of stages."""
+        return now_ms >= self.row.ends_at_ms or self.row.state == Wanted.ENDED
+
     def may_shake(self, user_id: int) -> bool:
         """Whether it is for this user, as far as memory knows: see EventAudience."""
         return self.audience is None or user_id in self.audience

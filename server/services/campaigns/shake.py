@@ -84,14 +84,8 @@ class ShakeService:
         self.wins: Batcher[tuple[int, int], Won] = Batcher(self._look_up, LOOKED_UP_MAX, limits)
         self.unknown = UnknownCampaigns(board, campaigns, limits, bus, self._rest)
         self.waiting = 0  # shakes that are answered later
-        self._results = dict.fromkeys(Result, 0)
-        self._lost = 0  # of them answered `nothing`: nearly all
+        self.results = dict.fromkeys(Result, 0)
         bus.subscribe(self._on_rejected, WinRejected)
-
-    @property
-    def results(self) -> dict[Result, int]:
-        """How many shakes were answered with what."""
-        return self._results | {Result.NOTHING: self._lost}
 
     def shake(self, campaign_id: int, user_id: int, session: int, seq: int, at_ms: int) -> Shook | None:
         """The answer to a shake; None: it comes over the bus, to a ShakeRequest. Raises RequestRefused."""
@@ -115,10 +109,7 @@ class ShakeService:
             elif (shook := self._won(live, ShakeRequest(campaign_id, user_id, session, seq))) is None:
                 return None
         live.shakes += 1
-        if shook is NOTHING:
-            self._lost += 1
-        else:
-            self._results[shook.result] += 1
+        self.results[shook.result] += 1
         return shook
 
     def _before_chance(self, live: LiveCampaign, user_id: int, now_ms: int) -> Shook | None:
@@ -212,7 +203,7 @@ class ShakeService:
             return Shook(Result.LIMIT, win=None if known is None else known.latest)
         if self._commit.overloaded:
             return self._overloaded(live)
-        if live.stage(win.at_ms) is Stage.ENDED:
+        if live.has_ended(win.at_ms):
             return ENDED
         one = self._keeper.pick(live, win.user_id)
         if one is None or one.packet is None:
@@ -242,7 +233,7 @@ class ShakeService:
     def _answer(self, live: LiveCampaign, request: ShakeRequest, outcome: Shook | Reason) -> None:
         live.shakes += 1
         if isinstance(outcome, Shook):
-            self._results[outcome.result] += 1
+            self.results[outcome.result] += 1
         self._bus.reply(request, outcome)
 
     # --- a claim that a store refused -------------------------------------------------------------------------
