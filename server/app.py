@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -19,7 +20,6 @@ from server.config.money import money_unit
 from server.core.kinds import WITH_BEST_LUCK
 from server.http_api.api import HttpApi
 from server.instance import publish, status_path, withdraw
-from server.loop import done_before, end_all
 from server.net.addresses import shown
 from server.net.dispatch import Dispatch
 from server.net.hub import Hub
@@ -38,6 +38,8 @@ from server.services.runtime.bus import Bus
 from server.services.runtime.store_errors import StoreUnavailable
 from server.services.runtime.supervised import Loop, Supervisor
 from server.systemd import Systemd
+from server.tasks import done_before, end_all
+from server.worker_place import HeldSockets, WorkerPlace
 from storage.stores import Stores
 
 if TYPE_CHECKING:
@@ -71,18 +73,22 @@ class App:
         systemd: Systemd | None = None,
         connections_most: int = CONNECTIONS_MOST,
         peers_folder: Path | None = None,
+        place: WorkerPlace | None = None,
     ) -> None:
         """`keys` verify logins, `seed_keys` seal seeds, by key id; `data` tells other commands where the server is.
 
         `api_keys` are those of the HTTP API, which is off without them. `reload` reads config and credentials again
         when an operator or SIGHUP asks for it. `connections_most`: the limit of open files has room for so many.
         `peers_folder`: where other servers of this machine reach it; None: it works alone.
+        `place`: of a worker, whose supervisor holds the sockets and tells other commands where the server is.
         """
         self._limits = msgspec.structs.replace(config.limits)  # a reload changes them in place, so they are our own
         self._config = config
         self._clock, self._tls, self._data = clock, tls, data
         self._stop: asyncio.Event | None = None
         self._reload = reload
+        self.place = place
+        self._held = HeldSockets() if place is None else place.sockets
         self._systemd = systemd or Systemd({})
         self.stores = stores
         self.supervisor = Supervisor()
@@ -92,12 +98,16 @@ class App:
         self.hub = Hub(self._limits, bus)
         self.subscriptions = Subscriptions(self.services.live_packets, self.services.pages, self._limits, bus)
         self.dispatch = Dispatch(self.services, self.hub, self.subscriptions, sessions, bus, clock, money)
-        parts = sessions, self.dispatch, self.hub, self.subscriptions, self._limits, config.stores.durability
-        self.listener = Listener(*parts, clock.now_ms, clock.random_bytes, connections_most)
+        self.listener = self._make_listener(sessions, connections_most)
         self.http_api = HttpApi(config, self.services, api_keys or {}, tls, clock, self.hub.admit, money)
         self.operations = self._for_operators(postgres_dsn, money)
         self._peers_folder = peers_folder
         self.peers = None if peers_folder is None else self._with_peers(sessions, bus)
+
+    def _make_listener(self, sessions: dict[int, Session], connections_most: int) -> Listener:
+        parts = sessions, self.dispatch, self.hub, self.subscriptions, self._limits
+        durability, clock = self._config.stores.durability, self._clock
+        return Listener(*parts, durability, clock.now_ms, clock.random_bytes, connections_most)
 
     def _with_peers(self, sessions: dict[int, Session], bus: Bus) -> Peers:
         parts = self.hub, self.dispatch, self.subscriptions, sessions, bus, self._clock
@@ -120,6 +130,7 @@ class App:
                 http_api=self.http_api,
             ),
             actions=AdminActions(drain=self.drain, reload=self.reload),
+            supervisor_pid=None if self.place is None else os.getppid(),
             now_ms=self._clock.now_ms,
             now_s=self._clock.elapsed_s,
         )
@@ -139,14 +150,11 @@ class App:
                     for name, loop in self._loops().items()
                 ]
                 try:
-                    await self.http_api.open()
+                    await self.http_api.open(self._held.http_api)
                     port = await self._listen()
                     await self._listen_to_websocket()
                     self.operations.observer.serves()
-                    websocket = self.websocket.url if self.websocket is not None else ""
-                    publish(
-                        self._data, self._config, self._url(port), websocket=websocket, http_api=self.http_api.url
-                    )
+                    self._publish(self._url(port))
                     ready(self._url(port))
                     await stop.wait()
                     await self._drain()
@@ -158,24 +166,31 @@ class App:
             await self.http_api.close()
             if self.peers is not None:
                 await self.peers.close()
-            withdraw(self._data)
+            if self.place is None:
+                withdraw(self._data)
             await self.operations.close()
             await self.stores.close()
 
     async def _listen(self) -> int:
         server = self._config.server
         if not server.proxy_protocol:
-            return await self.listener.open(server.host, server.port, self._tls)
+            return await self.listener.open(server.host, server.port, self._tls, held=self._held.main)
         rules = ProxyRules(server.proxy_protocol)
         make = partial(ProxiedSession, rules=rules)
-        return await self.listener.open(server.host, server.port, None, make, rules.address_of)
+        at = server.host, server.port, None, make, rules.address_of
+        return await self.listener.open(*at, held=self._held.main)
 
     async def _listen_to_websocket(self) -> None:
         if self._config.websocket.listen:
             # importing the library takes time and memory: not for servers without WebSocket
             from server.net.websocket import listen
 
-            self.websocket = await listen(self.listener, self._config.websocket, self._tls)
+            self.websocket = await listen(self.listener, self._config.websocket, self._tls, self._held.websocket)
+
+    def _publish(self, url: str) -> None:
+        if self.place is None:
+            websocket = self.websocket.url if self.websocket is not None else ""
+            publish(self._data, self._config, url, websocket=websocket, http_api=self.http_api.url)
 
     def _loops(self) -> dict[str, Loop]:
         sockets = {"subscriptions": self.subscriptions.run, "listener": self.listener.run}
@@ -255,6 +270,7 @@ def app_at(
     clock: Clock | None = None,
     connections_most: int = CONNECTIONS_MOST,
     peers_folder: Path | None = None,
+    place: WorkerPlace | None = None,
 ) -> App:
     """The server on the stores at these addresses, by default with the real clock."""
     pool_max = config.stores.postgres_pool_max
@@ -274,4 +290,5 @@ def app_at(
         systemd=systemd,
         connections_most=connections_most,
         peers_folder=peers_folder,
+        place=place,
     )

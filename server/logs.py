@@ -22,18 +22,22 @@ ALWAYS = structlog.wrap_logger(None, wrapper_class=structlog.make_filtering_boun
 HEAD: Final = ("timestamp", "level", "event")
 FRAMES_MAX: Final = 20
 _is_debug = False
+_fields: dict[str, int] = {}  # of every event
 
 
-def configure(level: str, form: str = "auto") -> None:
+def configure(level: str, form: str = "auto", worker: int | None = None) -> None:
     """Write events from `level` (debug, info, warning, error) upward, in the format `form` (auto, json, text).
 
-    May be called again at any time.
+    `worker`: the number that every event of this process has from now on. May be called again at any time.
     """
+    if worker is not None:
+        _fields["worker"] = worker
     to_terminal = sys.stderr.isatty()
     as_text = form == "text" or (form == "auto" and to_terminal)
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
+            *([_add_fields] if _fields else []),
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *(_text(colors=to_terminal) if as_text else _json()),
         ],
@@ -58,6 +62,12 @@ def debug(event: str, **fields: object) -> None:
     """Write an event at the level debug; at other levels a call costs almost nothing."""
     if _is_debug:
         LOG.debug(event, **fields)
+
+
+def _add_fields(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Which process writes."""
+    event.update(_fields)
+    return event
 
 
 def _text(colors: bool) -> list[Any]:

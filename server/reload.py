@@ -30,6 +30,11 @@ class Outcome(NamedTuple):
     fault: str = ""  # why nothing was changed; empty: no error
 
 
+def is_reloaded(key: str) -> bool:
+    """A running process takes over a new value of this key."""
+    return bool(KEYS[key].reload)
+
+
 class Reload:
     """Reads config, keys and certificates again. Two reloads never overlap: it does not await."""
 
@@ -38,14 +43,24 @@ class Reload:
         self._read = read
         self._now = now
 
-    def __call__(self, apply: Callable[[Reading], None]) -> Outcome:
-        """Hand the new reading to `apply`; after a fault in what was read everything stays as it is."""
+    @property
+    def now(self) -> Reading:
+        """The reading in force."""
+        return self._now
+
+    def __call__(
+        self, apply: Callable[[Reading], None], may_change: Callable[[str], bool] = is_reloaded
+    ) -> Outcome:
+        """Hand the new reading to `apply`; after a fault in what was read everything stays as it is.
+
+        `may_change`: the keys that can be taken over now.
+        """
         try:
             asked = self._read()
         except (ConfigError, OSError) as error:
             LOG.error("config_reload_failed", why=str(error))
             return Outcome([], [], str(error))
-        self._now, outcome = merge(self._now, asked)
+        self._now, outcome = merge(self._now, asked, may_change)
         apply(self._now)
         logs.configure(self._now.config.log.level, self._now.config.log.format)
         tell = LOG.warning if outcome.needs_restart else LOG.info
@@ -53,12 +68,12 @@ class Reload:
         return outcome
 
 
-def merge(now: Reading, asked: Reading) -> tuple[Reading, Outcome]:
+def merge(now: Reading, asked: Reading, may_change: Callable[[str], bool] = is_reloaded) -> tuple[Reading, Outcome]:
     """The reading in force after a reload: the one asked for, except the keys that need a restart."""
     before, after = _comparable(now), _comparable(asked)
     differ = [key for key in KEYS if before[key] != after[key]]
     tls_switched = (now.credentials.tls is None) != (asked.credentials.tls is None)
-    stay = [key for key in differ if not KEYS[key].reload or (tls_switched and key in TLS_FILES)]
+    stay = [key for key in differ if not may_change(key) or (tls_switched and key in TLS_FILES)]
     old = flat(now.config)
     config = structured(flat(asked.config) | {key: old[key] for key in stay})
     credentials = asked.credentials

@@ -8,10 +8,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-from bench.chaos import linear
+from bench.chaos import linear, pool_auditor
 from bench.chaos.audited_books import AuditedBooks, AuditedClaim, AuditedPacket
 from bench.chaos.history import UNKNOWN, History, by_packet
 
@@ -39,11 +39,12 @@ def judge(history: History, books: AuditedBooks) -> Findings:
         return [line for check in checks for line in check(history, books)]
 
     return Findings(
-        lost=found(_lost_shares, _lost_sends, _lost_top_ups),
-        duplicated=found(_acked_twice, _booked_twice),
+        lost=found(_lost_shares, _lost_sends, _lost_top_ups, pool_auditor.lost_wins),
+        duplicated=found(_acked_twice, _booked_twice, pool_auditor.doubled_wins),
         others=[
             *found(_unrequested, _unpaid, _unbalanced_packets, _unbalanced_wallets),
             *found(_wrong_amounts, _not_linear),
+            *found(pool_auditor.wrong_wins, pool_auditor.unbalanced_pools),
         ],
     )
 
@@ -110,7 +111,7 @@ def _booked_twice(_: History, books: AuditedBooks) -> Iterator[str]:
 
 def _unrequested(history: History, books: AuditedBooks) -> Iterator[str]:
     sends = {(one.user_id, one.key): one for one in history.sends}
-    for packet in books.packets:
+    for packet in _sent(books):
         send = sends.get((packet.sender_id, packet.key))
         if send is None or send.answer not in {"sent", UNKNOWN}:
             answer = send.answer if send else "nothing"
@@ -118,8 +119,9 @@ def _unrequested(history: History, books: AuditedBooks) -> Iterator[str]:
         elif send.answer == "sent" and send.packet_id != packet.packet_id:
             yield f"packet {packet.packet_id}: its sender was told packet {send.packet_id}"
     opens = {(op.packet_id, op.user_id) for op in history.ops if op.kind == "open"}
+    leases = {one.packet_id for one in books.packets if one.kind == pool_auditor.KIND}
     for claim in books.claims:
-        if (claim.packet_id, claim.user_id) not in opens:
+        if claim.packet_id not in leases and (claim.packet_id, claim.user_id) not in opens:
             yield f"packet {claim.packet_id}: user {claim.user_id} has a share and never opened"
     top_ups = {(one.user_id, one.key) for one in history.top_ups}
     for one in books.transfers:
@@ -130,14 +132,35 @@ def _unrequested(history: History, books: AuditedBooks) -> Iterator[str]:
 def _unpaid(_: History, books: AuditedBooks) -> Iterator[str]:
     """Every packet is paid by its sender, every claim credited, every refund paid back; nothing else moves."""
     moved = {(one.kind, one.debit, one.credit): one.amount_fen for one in books.transfers if one.kind >= SEND}
-    due = {(SEND, one.sender_id, one.packet_id): one.total_fen for one in books.packets}
+    due = {(SEND, one.sender_id, one.packet_id): one.total_fen for one in _sent(books)}
     due |= {(CLAIM, one.packet_id, one.user_id): one.amount_fen for one in books.claims}
-    due |= {(REFUND, p.packet_id, p.sender_id): p.refunded_fen for p in books.packets if p.refunded_fen}
+    due |= {(REFUND, p.packet_id, p.sender_id): p.refunded_fen for p in _sent(books) if p.refunded_fen}
+    due |= _due_of_pools(books)
     for key in due.keys() | moved.keys():
         if due.get(key) != moved.get(key):
             yield f"transfer (kind, from, to) {key}: due are {due.get(key)} fen, moved were {moved.get(key)}"
     if books.waiting:
         yield f"{books.waiting} claims still wait for their money"
+
+
+def _sent(books: AuditedBooks) -> list[AuditedPacket]:
+    """The packets that users sent: all but the leases of campaigns."""
+    return [one for one in books.packets if one.kind != pool_auditor.KIND]
+
+
+def _due_of_pools(books: AuditedBooks) -> dict[tuple[int, int, int], int]:
+    """A campaign is paid, its leases take from it and give back, and its rest goes back."""
+    pools, packets = books.pools, {one.packet_id: one for one in books.packets}
+    due = {(pool_auditor.CAMPAIGN, one.sponsor_id, one.campaign_id): one.budget_fen for one in pools.campaigns}
+    for lease in pools.leases:
+        packet = packets[lease.packet_id]
+        due[pool_auditor.LEASE, lease.campaign_id, lease.packet_id] = packet.total_fen
+        if packet.refunded_fen:
+            due[pool_auditor.LEASE_RETURNED, lease.packet_id, lease.campaign_id] = packet.refunded_fen
+    back = pool_auditor.CAMPAIGN_RETURNED
+    return due | {
+        (back, one.campaign_id, one.sponsor_id): one.returned_fen for one in pools.campaigns if one.returned_fen
+    }
 
 
 def _unbalanced_packets(_: History, books: AuditedBooks) -> Iterator[str]:
@@ -187,7 +210,7 @@ def amounts_of(packet: AuditedPacket) -> Iterator[int]:
 
 
 def _wrong_amounts(_: History, books: AuditedBooks) -> Iterator[str]:
-    for packet, claims in _with_claims(books):
+    for packet, claims in _with_claims(books, _sent(books)):
         for claim, amount_fen in zip(claims, amounts_of(packet), strict=False):
             if claim.amount_fen != amount_fen:
                 recorded = f"share {claim.share} is {claim.amount_fen} fen"
@@ -196,17 +219,21 @@ def _wrong_amounts(_: History, books: AuditedBooks) -> Iterator[str]:
 
 def _not_linear(history: History, books: AuditedBooks) -> Iterator[str]:
     ops = by_packet(history.ops)
-    for packet, claims in _with_claims(books):
+    for packet, claims in _with_claims(books, books.packets):
         if [one.share for one in claims] != list(range(len(claims))):
             yield f"packet {packet.packet_id}: the indexes have gaps"
             continue
+        if packet.kind == pool_auditor.KIND:
+            continue  # a shake is answered by any share: there is no order to explain
         holders = [one.user_id for one in claims]
         for reason in linear.check(packet.shares, holders, ops.get(packet.packet_id, [])):
             yield f"packet {packet.packet_id}: {reason}"
 
 
-def _with_claims(books: AuditedBooks) -> Iterator[tuple[AuditedPacket, list[AuditedClaim]]]:
+def _with_claims(
+    books: AuditedBooks, packets: Sequence[AuditedPacket]
+) -> Iterator[tuple[AuditedPacket, list[AuditedClaim]]]:
     claims: dict[int, list[AuditedClaim]] = defaultdict(list)
     for claim in sorted(books.claims):
         claims[claim.packet_id].append(claim)
-    return ((packet, claims[packet.packet_id]) for packet in books.packets)
+    return ((packet, claims[packet.packet_id]) for packet in packets)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
@@ -47,11 +47,36 @@ class TopUp(NamedTuple):
     amount_fen: int
 
 
+class CampaignOp(NamedTuple):
+    """A campaign that the chat backend made, and that was confirmed."""
+
+    campaign_id: int
+    sponsor_id: int
+    key: str
+    budget_fen: int
+    per_user_limit: int
+
+
+class ToldWin(NamedTuple):
+    """A share of a campaign as its user was told of it: just won (`won`), or the latest one (`limit`)."""
+
+    user_id: int
+    campaign_id: int
+    packet_id: int
+    share: int
+    amount_fen: int
+    result: str
+
+
 class History:
     def __init__(self) -> None:
         self.sends: list[SendOp] = []
         self.ops: list[Op] = []
         self.top_ups: list[TopUp] = []
+        self.campaigns: list[CampaignOp] = []
+        self.wins: list[ToldWin] = []
+        self.shakes: Counter[str] = Counter()  # by result, or name of the error
+        self.refused_shakes: list[str] = []  # that may not be refused
         self.acked_sends = 0
         self._acked_claims: set[tuple[int, int]] = set()
         self.last_ack_s = 0.0  # the latest start of a try that moved money and was answered
@@ -70,6 +95,17 @@ class History:
             self._acked_claims.add((op.packet_id, op.user_id))
         if op.answer == "won":
             self.last_ack_s = max(self.last_ack_s, try_s)
+
+    def add_win(self, told: ToldWin, try_s: float) -> None:
+        """A user was told of a share; the shake began at `try_s`."""
+        self.wins.append(told)
+        if told.result == "won":
+            self.last_ack_s = max(self.last_ack_s, try_s)
+
+    @property
+    def acked_wins(self) -> int:
+        """The number of wins that users were told of."""
+        return len({(one.packet_id, one.share) for one in self.wins})
 
     @property
     def acked_claims(self) -> int:

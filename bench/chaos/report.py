@@ -24,9 +24,9 @@ HARMLESS: Final = re.compile(r"Future exception was never retrieved.*ConnectionD
 
 # How the keys of several runs are added up. "tier" is the durability.
 IDENTITY: Final = ("tier", "seed", "seconds")
-COUNTED: Final = ("kills", "faults", "missed_faults")  # name -> count
+COUNTED: Final = ("kills", "faults", "missed_faults", "shakes")  # name -> count
 ADDED: Final = (
-    *("kills_asked", "acked_sends", "acked_claims", "unknown", "asked_again", "sends_left_out"),
+    *("kills_asked", "acked_sends", "acked_claims", "acked_wins", "unknown", "asked_again", "sends_left_out"),
     *("operations_checked", "lost", "duplicated", "discrepancies"),
 )
 JOINED: Final = ("named", "alarms", "recoveries_s")
@@ -35,6 +35,7 @@ JOINED: Final = ("named", "alarms", "recoveries_s")
 def progress(elapsed_s: float, history: History, nemesis: Nemesis, waiting: int) -> str:
     return (
         f"{elapsed_s:4.0f} s  {history.acked_claims:>9,} claims  {history.acked_sends:>7,} sends"
+        f"  {history.acked_wins:>6,} wins"
         f"  {nemesis.kills.total():>4} kills  {waiting:>6,} waiting  {nemesis.now}"
     )
 
@@ -51,6 +52,8 @@ def figures(
         "missed_faults": dict(sorted(nemesis.missed.items())),
         "acked_sends": history.acked_sends,
         "acked_claims": history.acked_claims,
+        "acked_wins": history.acked_wins,
+        "shakes": dict(sorted(history.shakes.items())),
         "unknown": [*(one.answer for one in history.sends), *(one.answer for one in history.ops)].count(UNKNOWN),
         "asked_again": sum(one.tries > 1 for one in history.ops),
         "operations_checked": len(history.ops),
@@ -104,7 +107,7 @@ def _lines(figures: dict[str, Any]) -> list[str]:
     lines = [
         f"kills     {figures['kills']['all']} of {figures['kills_asked']} ({kills or 'none'}); "
         f"faults of all kinds {sum(figures['faults'].values())}",
-        f"acked     {acked:,} claims, {figures['acked_sends']:,} sends; "
+        f"acked     {acked:,} claims, {figures['acked_sends']:,} sends, {figures['acked_wins']:,} wins; "
         f"{figures['asked_again']:,} repeated, {figures['unknown']:,} never answered",
     ]
     if recovery["max"] is not None:

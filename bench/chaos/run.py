@@ -19,6 +19,7 @@ from bench.chaos.faults import Cluster
 from bench.chaos.history import History
 from bench.chaos.nemesis import Nemesis
 from bench.chaos.proxy import Proxy
+from bench.chaos.shaking import ShakingCrowd, plan_of
 from bench.chaos.supervisor import SupervisedProcess, free_port, supervised_server, supervised_stores
 from bench.chaos.workload import Workload
 from bench.load.generator_pool import BenchFailed
@@ -85,8 +86,10 @@ async def run(spec: ChaosSpec, say: Callable[[str], None]) -> dict[str, Any]:
 
             history = History()
             workload = Workload(url, mint, spec.users, spec.seed, history)
+            plan = plan_of(spec.seconds, spec.users, spec.durability)
+            crowd = ShakingCrowd(workload.backend, workload.users, spec.seed, plan, history)
             nemesis = Nemesis(cluster, history, spec.seed, spec.seconds, spec.durability)
-            await _inject(spec, workload, nemesis, history, say)
+            await _inject(spec, workload, crowd, nemesis, history, say)
             await wait_until_settled(cluster.postgres_dsn)
             nemesis.stuck += [*cluster.postgres.failed_starts, *cluster.valkey.failed_starts]
             say("the auditor reads the logs and the books")
@@ -108,10 +111,16 @@ async def run(spec: ChaosSpec, say: Callable[[str], None]) -> dict[str, Any]:
 
 
 async def _inject(
-    spec: ChaosSpec, workload: Workload, nemesis: Nemesis, history: History, say: Callable[[str], None]
+    spec: ChaosSpec,
+    workload: Workload,
+    crowd: ShakingCrowd,
+    nemesis: Nemesis,
+    history: History,
+    say: Callable[[str], None],
 ) -> None:
-    """Workload and faults side by side, then the last answers without faults."""
+    """Workload, shakes and faults side by side; then, without faults, the campaign ends and all is answered."""
     await workload.prepare()
+    await crowd.prepare()
     say(f"{spec.users} users are in; {spec.seconds:g} s of chaos, {spec.kills} kills, seed {spec.seed}")
     began_s = perf_counter()
 
@@ -125,7 +134,9 @@ async def _inject(
         async with asyncio.TaskGroup() as work:
             injecting = work.create_task(nemesis.inject(spec.kills))
             work.create_task(workload.run(spec.claims_per_s, injecting.done))
+            work.create_task(crowd.run(injecting.done))
         await nemesis.end_all()
+        nemesis.stuck += await crowd.end(ANSWER_TIMEOUT_S)
         nemesis.stuck += await last_answers(workload)
     finally:
         progress.cancel()

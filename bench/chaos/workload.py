@@ -76,6 +76,16 @@ class Workload:
         self._groups: dict[int, list[Client]] = {}
 
     @property
+    def backend(self) -> Client:
+        """The chat backend."""
+        return self._backend
+
+    @property
+    def users(self) -> list[Client]:
+        """All users."""
+        return self._users
+
+    @property
     def waiting(self) -> int:
         return len(self._tasks)
 

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 import psutil
 
+WORKER: Final = "worker_process"  # in the command line of a worker
 PROCESS_CLOCK: Final = 2  # CPUCLOCK_SCHED: with the process id above it, a clock as of clock_getcpuclockid(3)
 
 
@@ -35,7 +36,16 @@ class CpuTimes(NamedTuple):
 
 
 def cpu_s(pids: Pids) -> CpuTimes:
-    return CpuTimes(_cpu_s(pids.server, False), _cpu_s(pids.postgres, True), _cpu_s(pids.redis, False))
+    server = _cpu_s(pids.server, False) + sum(_cpu_s(worker, False) for worker in worker_pids(pids.server))
+    return CpuTimes(server, _cpu_s(pids.postgres, True), _cpu_s(pids.redis, False))
+
+
+def worker_pids(server: int) -> list[int]:
+    """The workers of a server; none if it is one process."""
+    with suppress(psutil.NoSuchProcess):
+        children = psutil.Process(server).children() if server else []
+        return [child.pid for child in children if any(WORKER in word for word in child.cmdline())]
+    return []
 
 
 def _cpu_s(pid: int, with_children: bool) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from random import Random
 
+from client_sim.sim import later
 from client_sim.sim.user import User
 from client_sim.sim.words import TEXTS
 
@@ -87,6 +88,7 @@ async def _withdraw(user: User, rng: Random) -> None:
 ACTS: dict[str, Callable[[User, Random], Awaitable[None]]] = {
     "say": _say,
     "send": _send,
+    "schedule": later.schedule,
     "try_foreign": _try_foreign,
     "lose_network": _lose_network,
     "restart": _restart,

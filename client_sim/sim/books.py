@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -32,6 +32,7 @@ class Order(NamedTuple):
     amount_fen: int
     shares: int
     for_user_ids: tuple[int, ...] = ()  # whom an exclusive one is for
+    send_at_ms: int = 0  # when it is to be posted; 0: at once
 
     @property
     def total_fen(self) -> int:
@@ -51,6 +52,8 @@ class PacketBook:
     revealed: messages.Revealed | None = None
     follows: PacketBook | None = None  # the packet whose best luck this one was sent for
     answered_gone: bool = False
+    cancelled_fen: int | None = None  # what came back, as its sender was told who cancelled it
+    told_posted: bool = False  # its sender was told that it is too late to cancel it
     shares: dict[int, Share] = field(default_factory=dict)  # by user, as told first
     winners: set[int] = field(default_factory=set)  # users who were answered `won`
     friends: set[int] = field(default_factory=set)  # users who came by a link
@@ -120,6 +123,21 @@ def _sent_as_ordered(book: PacketBook) -> Iterator[str]:
             yield f"was posted as {posted} and sent as {sent}"
 
 
+def _posted_at_its_time_or_cancelled(book: PacketBook) -> Iterator[str]:
+    if book.order is None or not book.order.send_at_ms:
+        return
+    if book.posted is not None and book.posted.at_ms < book.order.send_at_ms:
+        yield f"was posted {book.order.send_at_ms - book.posted.at_ms} ms before its time"
+    if book.cancelled_fen is None:
+        return
+    if book.cancelled_fen != book.order.total_fen:
+        yield f"was cancelled, and {book.cancelled_fen} of {book.order.total_fen} fen came back"
+    if book.told_posted:
+        yield "was cancelled, and its sender was told that it was posted"
+    if book.posted is not None or book.shares:
+        yield f"was cancelled, and yet posted, and opened by {len(book.shares)} users"
+
+
 def _receiver_opened_first(book: PacketBook) -> Iterator[str]:
     if book.order is None or book.order.kind != "fission":
         return
@@ -179,12 +197,41 @@ RULES: tuple[Callable[[PacketBook], Iterator[str]], ...] = (
     _indexes_are_unique,
     _shares_fit_the_order,
     _sent_as_ordered,
+    _posted_at_its_time_or_cancelled,
     _receiver_opened_first,
     _best_luck_is_announced,
     _chain_sender_had_best_luck,
     _revealed_as_told,
     _amounts_are_fair,
 )
+
+
+class LaterBook:
+    """What senders were told of packets that are to be posted later. `packets`: those that were sent, by id."""
+
+    def __init__(self, packets: Mapping[int, PacketBook]) -> None:
+        self._packets = packets
+
+    def record_listed(self, packet_id: int, listed: bool) -> None:
+        """A user looked at what waits, well before the time of this packet."""
+        if not listed:
+            self._packets[packet_id].contradictions.append("waits for its time, and its sender was not shown it")
+
+    def record_cancel(self, packet_id: int, refunded_fen: int) -> None:
+        """A packet was cancelled before its time."""
+        self._packets[packet_id].cancelled_fen = refunded_fen
+
+    def record_not_cancelled(self, packet_id: int) -> None:
+        """It was too late to cancel a packet."""
+        self._packets[packet_id].told_posted = True
+
+    def waiting(self) -> list[PacketBook]:
+        """The packets that were neither posted nor cancelled yet."""
+        return [
+            book
+            for book in self._packets.values()
+            if book.order and book.order.send_at_ms and book.posted is None and book.cancelled_fen is None
+        ]
 
 
 # --- streams ----------------------------------------------------------------------------------------------------

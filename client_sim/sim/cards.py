@@ -80,7 +80,8 @@ class CardHolder:
         terms = (order.kind, order.target_id, order.amount_fen, order.shares, greeting)
         words = greeting if order.kind == "password" else ""
         send = partial(client.send_packet, *terms, for_user_ids=order.for_user_ids, words=words)
-        if not self.card_id or self._rng.random() >= self._pays_by_card:
+        send = partial(send, send_at_ms=order.send_at_ms)
+        if not self.card_id or order.send_at_ms or self._rng.random() >= self._pays_by_card:
             password = PASSWORD if self.has_bank else ""  # a card may be bound at this moment
             return await send(password=password)
         pay = partial(send, key=secrets.token_hex(16), card_id=self.card_id, password=PASSWORD)

@@ -75,7 +75,7 @@ NEVER = (1.0, 1.0)
 PEOPLE = Reaction(0.9, 1.4)  # beside a person, users take so long to notice a packet: the person has a chance then
 
 CHARACTERS: dict[str, Character] = {
-    "normal": Character((1.0, 3.0), {"say": 1, "send": 1}, AWAKE, card=0.4),
+    "normal": Character((1.0, 3.0), {"say": 1, "send": 1, "schedule": 0.2}, AWAKE, card=0.4),
     "fast": Character((1.5, 4.0), {"say": 1}, Reaction(0.25, 1.3), taps=1.0, looks=0.0),
     "sleeper": Character((3.0, 6.0), {"say": 1}, DROWSY, opens=0.3),
     "talker": Character((0.5, 1.5), {"say": 1}, AWAKE, reads=0.5),
@@ -105,7 +105,7 @@ CHARACTERS: dict[str, Character] = {
     "celebrant": Character((2.0, 6.0), {"say": 1}, Reaction(0.4, 1.5), sends_at=0.5, card=0.5),
     "elder": Character(
         (6.0, 16.0),
-        {"send": 3, "say": 1},
+        {"send": 3, "say": 1, "schedule": 1},
         DROWSY,
         giving=Giving({"personal": 4, "fission": 1, "lucky": 1}),
         card=0.5,

@@ -110,7 +110,9 @@ class SimContext:
         self.recent.append(SeenPacket(sent.packet_id, order))
         kind = PACKETS[order.kind].in_language(self.language)
         about = {"sender": name_of(order.sender_id), "amount": self.amount(sent.total_fen), "kind": kind}
-        if order.kind in ("personal", "fission"):
+        if order.send_at_ms:
+            self.show("scheduled", **about)
+        elif order.kind in ("personal", "fission"):
             self.show("sent_to", receiver=name_of(order.target_id), **about)
         else:
             self.show("sent", **about)

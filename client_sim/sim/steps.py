@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from client_sim.sdk.backoff import patiently
-from client_sim.sim import acts
+from client_sim.sim import acts, later
 from client_sim.sim.books import Order, PacketBook
 from client_sim.sim.crowd import PATIENCE_S, Crowd
 from client_sim.sim.sim_context import Group, now_ms
@@ -75,9 +75,11 @@ async def live(crowd: Crowd) -> None:
 
 
 async def wind_down(crowd: Crowd) -> None:
-    """Users send nothing new; opens in flight are completed."""
+    """Users send nothing new, and cancel what waits; opens in flight are completed."""
     crowd.phase = "winding down"
     crowd.end()
+    waiting = [(crowd.user(book.order.sender_id), book) for book in crowd.witness.later.waiting() if book.order]
+    await _within_patience(crowd, (user.tasks.guard(later.cancel(user, book.packet_id)) for user, book in waiting))
     await _within_patience(crowd, (user.tasks.finish() for user in crowd.users))
 
 
@@ -105,6 +107,8 @@ async def check(crowd: Crowd) -> None:
     crowd.phase = "checking"
     all_received = await _until(lambda: not any(_lags(crowd, group) for group in crowd.groups))
     crowd.witness.expect(all_received, "every member has received every post of their groups")
+    none_waits = await _until(lambda: not crowd.witness.later.waiting())
+    crowd.witness.expect(none_waits, "every packet that was to be sent later was posted or cancelled")
     finished: dict[int, list[int]] = {}
     for book in crowd.witness.finished():
         if book.order is not None:

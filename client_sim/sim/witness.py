@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from client_sim.sdk.errors import ClientError
 from client_sim.sdk.pushes import Push, Reloaded
-from client_sim.sim.books import RULES, Order, PacketBook, Share, StreamBook
+from client_sim.sim.books import RULES, LaterBook, Order, PacketBook, Share, StreamBook
 from client_sim.sim.histogram import Histogram
 from protocol import messages
 
@@ -37,6 +37,7 @@ class Witness:
 
     def __init__(self) -> None:
         self.packets: dict[int, PacketBook] = {}
+        self.later = LaterBook(self.packets)
         self.streams = StreamBook()
         self.answers: Counter[str] = Counter()  # to grabs and opens
         self.refusals: Counter[str] = Counter()  # and lost requests, by name

@@ -95,6 +95,10 @@ WORDS: Final[Mapping[str, Text]] = {
     # the ticker
     "sent": Text("{sender} 发了{amount}{kind}", "{sender} sent {amount}, {kind}"),
     "sent_to": Text("{sender} 给 {receiver} 发了{amount}{kind}", "{sender} sent {amount} to {receiver}, {kind}"),
+    "scheduled": Text("{sender} 定时了{amount}{kind}", "{sender} scheduled {amount}, {kind}"),
+    "cancelled": Text(
+        "{name} 取消了定时红包，退回{amount}", "{name} cancelled a scheduled packet, {amount} came back"
+    ),
     "won": Text("{name} 抢到{amount}", "{name} got {amount}"),
     "passed_on": Text("{name} 把红包送给了好友", "{name} passed a packet on to friends"),
     "finished": Text("红包派完了，手气最佳：{best} {amount}", "a packet is finished, best luck: {best} {amount}"),

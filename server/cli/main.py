@@ -33,6 +33,7 @@ EXPECTED: Final = (
     "server.instance:NoAnswer",
     "server.process:ServerFailed",
     "server.services.seeds.seals:SeedsSealed",
+    "server.workers.worker:WorkerNotStarted",
     "storage.errors:StoreRefused",
     "storage.errors:StoreUnavailable",
     "client_sim.sdk.errors:ClientError",

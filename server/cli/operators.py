@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from server.cli.shared.answers import DEFAULT, ServerOptions, ask_server, show_answer
+from server.cli.shared.answers import DEFAULT, ServerOptions, ask_server, show, show_answer
 from server.cli.shared.numbers import Count, Id
 from server.cli.shared.resources import WrongOptions
 from server.cli.shared.users import User
@@ -15,6 +16,7 @@ from server.instance import NoAnswer
 from server.ops.samples.sample import Sort
 
 Level = Literal["debug", "info", "warning", "error"]
+POLL_S = 0.2
 
 
 def status(
@@ -151,6 +153,22 @@ def drain(*, server: ServerOptions = DEFAULT) -> int:
 def reload(*, server: ServerOptions = DEFAULT) -> int:
     """Reload config, keys and certificates, like SIGHUP; exit 1 if one of them is invalid."""
     return show_answer(server, "reload")
+
+
+def restart(*, server: ServerOptions = DEFAULT) -> int:
+    """Restart all workers, one after the other, while clients can connect; exit 1 if one does not start.
+
+    Example: hongbao restart
+    """
+    begun = ask_server(server, "restart")
+    while (now := ask_server(server, "status")["restart"])["state"] == "running":
+        time.sleep(POLL_S)
+    if now["state"] == "failed":
+        raise NoAnswer(now["why"])
+    show(
+        server, {"restarted": now["replaced"], "changed": begun["changed"], "needs_restart": begun["needs_restart"]}
+    )
+    return 0
 
 
 def log_level(level: Level, /, *, server: ServerOptions = DEFAULT) -> int:

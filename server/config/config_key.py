@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from server.config.rules import Rule
 
 HUP: Final = "HUP"
+FOR_CONNECTIONS: Final = "HUP, new connections"
 
 
 class ConfigKey(NamedTuple):

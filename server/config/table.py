@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from server.config.config_key import HUP, ConfigKey
+from server.config.address_keys import ADDRESS_KEYS
+from server.config.config_key import FOR_CONNECTIONS, HUP, ConfigKey
 from server.config.enterprise_keys import ENTERPRISE_KEYS
 from server.config.gateway_keys import GATEWAY_KEYS
 from server.config.masking import hide_keys, hide_password
@@ -18,7 +19,6 @@ from server.config.rules import (
     DATE,
     LOOPBACK,
     NETWORKS,
-    ORIGINS,
     PATH,
     SECONDS,
     SHARES_MAX,
@@ -33,44 +33,12 @@ from server.config.rules import (
     whole,
 )
 from server.core.fission.links import DEPTH_MAX
-from server.core.ids import NODE_BITS
 
 FOR_PACKETS: Final = "HUP, new packets"
 FOR_LINKS: Final = "HUP, new links"
-FOR_CONNECTIONS: Final = "HUP, new connections"
-TLS: Final = "HUP reads it again; to switch TLS on or off needs a restart"
 
 KEYS: Final = {
-    "server.host": ConfigKey("address to listen on", matching(r"\S+", "a host name or an address")),
-    "server.port": ConfigKey("TCP port; 0: any free port", whole(0, 65_535)),
-    "server.node": ConfigKey(
-        "part of the ids that this process makes: the first number from here on that no other server has",
-        whole(0, 2**NODE_BITS - 1),
-    ),
-    "server.tls_certificate": ConfigKey("certificate chain, PEM file; empty: no TLS", PATH, TLS),
-    "server.tls_key": ConfigKey("private key of the certificate, PEM file", PATH, TLS),
-    "server.proxy_protocol": ConfigKey(
-        "proxies whose connections begin with a PROXY header, version 2, which tells the address of the client",
-        NETWORKS,
-    ),
-    "websocket.listen": ConfigKey(
-        "address for clients that speak WebSocket; empty: none",
-        matching(rf"({ADDRESS})?", 'empty or an address such as "127.0.0.1:7791"'),
-    ),
-    "websocket.origins": ConfigKey(
-        "pages that may connect, by their Origin; clients that are no browsers send none and may connect",
-        ORIGINS,
-        FOR_CONNECTIONS,
-    ),
-    "websocket.trusted_proxies": ConfigKey(
-        "reverse proxies whose X-Forwarded-For tells the address of the client",
-        NETWORKS,
-    ),
-    "websocket.proxy_protocol": ConfigKey(
-        "proxies whose connections begin with a PROXY header, version 2, instead of X-Forwarded-For or before it",
-        NETWORKS,
-    ),
-    "websocket.tls": ConfigKey("true: TLS with server.tls_certificate, if that is set; false: no TLS", BOOLEAN),
+    **ADDRESS_KEYS,
     "stores.postgres": ConfigKey(
         "postgresql://…; empty: start a private PostgreSQL",
         url("postgresql", "postgres"),
@@ -136,7 +104,9 @@ KEYS: Final = {
     "limits.read_rows_burst": ConfigKey("the same at once: size of the token bucket", BUDGET, HUP),
     "limits.history_bytes_max": ConfigKey("recent messages of groups kept in memory, bytes, about", SIZE, HUP),
     "limits.connections_max": ConfigKey(
-        "connections of this process; fewer if its limit of open files has no room (see hongbao status)", COUNT, HUP
+        "connections of each worker; fewer if its limit of open files has no room (see hongbao status)",
+        COUNT,
+        HUP,
     ),
     "limits.connections_of_user_max": ConfigKey(
         "connections of one user; the chat backend may have more", COUNT, HUP

@@ -36,6 +36,7 @@ class ServerSection(Section, frozen=True):
     host: str = "127.0.0.1"
     port: int = 7788
     node: int = 0
+    workers: int | Literal["auto"] = 1
     tls_certificate: str = ""
     tls_key: str = ""
     proxy_protocol: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ import socket
 import subprocess
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -22,6 +23,8 @@ VALKEY_SOCKET: Final = "valkey.sock"
 CREATE_TIMEOUT_S: Final = 120.0
 ANSWER_TIMEOUT_S: Final = 1.0
 
+POSTGRES_CONNECTIONS: Final = 50  # a few processes with small pools, and room for psql
+
 POSTGRES_SETTINGS: Final = {
     # What `won` promises: a commit is on the disk before its answer, and a torn page can be repaired.
     "fsync": "on",
@@ -31,7 +34,6 @@ POSTGRES_SETTINGS: Final = {
     "listen_addresses": "",
     "port": POSTGRES_PORT,
     "unix_socket_permissions": "0700",
-    "max_connections": "50",  # a few processes with small pools, and room for psql
     # The memory of a small machine, shared with the server and the load.
     "shared_buffers": "256MB",
     "effective_cache_size": "1GB",
@@ -153,8 +155,9 @@ def _prepare_valkey(folder: Path, log: Path, user: SystemUser | None) -> None:
         private_folder(folder, user)
 
 
-def _postgres_arguments(folder: Path, sockets: Path) -> list[str]:
-    settings = POSTGRES_SETTINGS | {"unix_socket_directories": str(sockets)}
+def _postgres_arguments(folder: Path, sockets: Path, connections: int = POSTGRES_CONNECTIONS) -> list[str]:
+    more = {"unix_socket_directories": str(sockets), "max_connections": str(connections)}
+    settings = POSTGRES_SETTINGS | more
     flags = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     return [str(postgres_program("postgres")), "-D", str(folder), *flags]
 
@@ -196,3 +199,8 @@ POSTGRES: Final = Store(
     "postgres", signal.SIGINT, _prepare_postgres, _postgres_arguments, _postgres_answers, _postgres_stale
 )
 STORES: Final = (VALKEY, POSTGRES)  # Valkey starts while the PostgreSQL cluster may still be made
+
+
+def stores_with(connections: int) -> tuple[Store, ...]:
+    """Both stores; PostgreSQL allows so many connections."""
+    return VALKEY, POSTGRES._replace(arguments=partial(_postgres_arguments, connections=connections))

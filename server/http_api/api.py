@@ -5,6 +5,7 @@ aiohttp is imported when the API opens: that takes half a second and 10 MB, and 
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
@@ -13,9 +14,10 @@ import structlog
 
 from protocol.money_unit import MoneyUnit
 from server.clock import Clock
-from server.config import Config, ConfigError
+from server.config import Config
 from server.core.signed_requests import Verifier
-from server.net.addresses import cannot_listen, host_and_port, is_loopback, shown
+from server.http_api.address import check_address
+from server.net.addresses import cannot_listen, host_and_port, shown
 from server.services.assembly import Services
 
 if TYPE_CHECKING:
@@ -25,18 +27,6 @@ if TYPE_CHECKING:
     from server.http_api.serving import Serving
 
 LOG = structlog.get_logger()
-
-
-def check_address(config: Config) -> None:
-    """Raise ConfigError if the API would send keys and money in clear text through a network."""
-    address = config.http_api.address
-    if not address or config.http_api.behind_proxy or config.server.tls_certificate:
-        return
-    if not is_loopback(host_and_port(address)[0]):
-        raise ConfigError(
-            f"http_api.address = {address} is open to the network without TLS: set server.tls_certificate, or "
-            f"http_api.behind_proxy = true if a proxy before it ends TLS"
-        )
 
 
 class HttpApi:
@@ -68,8 +58,8 @@ class HttpApi:
         self._listener: HttpListener | None = None
         self.url = ""  # while it is open
 
-    async def open(self) -> None:
-        """Listen, if the API is on. Raises OSError."""
+    async def open(self, held: socket.socket | None = None) -> None:
+        """Listen, if the API is on, on the socket `held` if it is given. Raises OSError."""
         address = self._config.http_api.address
         if not address:
             return
@@ -84,7 +74,7 @@ class HttpApi:
         self._serving = self._make_serving()
         listener = HttpListener(self._serving, self._tls)
         try:
-            port = await listener.open(host, port)
+            port = await listener.open(host, port, held)
         except OSError as error:
             raise cannot_listen(host, port, error, "http_api.address") from error
         self._listener = listener

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
 from typing import Final
 
@@ -58,10 +59,16 @@ class HttpListener:
         self._busy: set[asyncio.BaseTransport] = set()
         self._listening: asyncio.Server | None = None
 
-    async def open(self, host: str, port: int) -> int:
-        """Listen; returns the port, which the system chooses if `port` is 0. Raises OSError."""
-        loop = asyncio.get_running_loop()
-        self._listening = await loop.create_server(self._accept, host, port, ssl=self._tls, backlog=BACKLOG)
+    async def open(self, host: str, port: int, held: socket.socket | None = None) -> int:
+        """Listen; returns the port, which the system chooses if `port` is 0. Raises OSError.
+
+        `held`: a socket that is bound to the address already; it is closed when no more connections are accepted.
+        """
+        create, tls = asyncio.get_running_loop().create_server, self._tls
+        if held is None:
+            self._listening = await create(self._accept, host, port, ssl=tls, backlog=BACKLOG)
+        else:
+            self._listening = await create(self._accept, sock=held, ssl=tls, backlog=BACKLOG)
         return int(self._listening.sockets[0].getsockname()[1])
 
     def stop_accepting(self) -> None:

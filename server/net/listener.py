@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
@@ -88,10 +89,12 @@ class Listener:
         make: Callable[[Listener], Session] = Session,
         address_of: Callable[[Any], Address] = address_of,
         where: str = "",
+        held: socket.socket | None = None,
     ) -> int:
         """Listen for the sessions that `make` makes; the port, which the system chose if `port` was 0.
 
-        `where`: the key of the config that sets the address. Raises OSError that names the address.
+        `where`: the key of the config that sets the address. `held`: a socket that is bound to it already; it is
+        closed when no more connections are accepted. Raises OSError that names the address.
         """
         host = host.strip("[]")
         try:
@@ -101,8 +104,11 @@ class Listener:
                     lambda: make(self), self._enter_gate, self.addresses.leave, timeout_s, tls, address_of
                 )
                 self._servers.append(gate)
-                return await gate.open(host, port, BACKLOG)
-            server = await self._loop.create_server(lambda: make(self), host, port, backlog=BACKLOG)
+                return await gate.open(host, port, BACKLOG, held)
+            if held is None:
+                server = await self._loop.create_server(lambda: make(self), host, port, backlog=BACKLOG)
+            else:
+                server = await self._loop.create_server(lambda: make(self), sock=held, backlog=BACKLOG)
         except OSError as error:
             raise cannot_listen(host, port, error, where) from error
         self._servers.append(server)
@@ -112,9 +118,9 @@ class Listener:
     def reload(self, tls: ssl.SSLContext | None) -> None:
         """Take over this certificate, and the limits as they are now; connections keep what they were told."""
         self._read_limits()
-        for server in self._servers:
-            if isinstance(server, TlsListener) and tls is not None:
-                server.context, server.handshake_s = tls, self._timing.login_timeout_s
+        for gate in self._gates():
+            if tls is not None:
+                gate.context, gate.handshake_s = tls, self._timing.login_timeout_s
 
     def stop_accepting(self) -> None:
         """No new connections."""
@@ -128,13 +134,18 @@ class Listener:
         for session in list(self.sessions.values()):
             session.close(codes.Close.SHUTTING_DOWN, reconnect_after_ms=int(random_part() * RECONNECT_MS_MAX))
         for _ in range(100):
-            if not self.sessions:
+            if not (self.sessions or any(gate.under_way for gate in self._gates())):
                 return
             await asyncio.sleep(0.01)
+
+    def _gates(self) -> list[TlsListener]:
+        return [one for one in self._servers if isinstance(one, TlsListener)]
 
     def abort(self) -> None:
         """Abort every connection at once."""
         self.stop_accepting()
+        for gate in self._gates():
+            gate.abort()
         for session in list(self.sessions.values()):
             session.transport.abort()
 

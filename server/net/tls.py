@@ -58,21 +58,31 @@ class TlsListener:
         """Handshakes that have not ended yet."""
         return len(self._handshakes)
 
-    async def open(self, host: str, port: int, backlog: int) -> int:
-        """Listen; the port. Raises OSError."""
+    async def open(self, host: str, port: int, backlog: int, held: socket.socket | None = None) -> int:
+        """Listen, on the socket `held` if it is given; the port. Raises OSError."""
+        if held is None:
+            held = await self._bound(host, port, backlog)
+        else:
+            held.listen(backlog)
+        held.setblocking(False)
+        self._listening = held
+        self._listen()
+        return int(held.getsockname()[1])
+
+    async def _bound(self, host: str, port: int, backlog: int) -> socket.socket:
         found = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, _, _, _, address = found[0]
-        self._listening = socket.create_server((str(address[0]), port), family=family, backlog=backlog)
-        self._listening.setblocking(False)
-        self._listen()
-        return int(self._listening.getsockname()[1])
+        return socket.create_server((str(address[0]), port), family=family, backlog=backlog)
 
     def close(self) -> None:
-        """No new connections; handshakes under way are broken off."""
+        """No new connections; handshakes under way go on."""
         if self._listening is not None:
             self._loop.remove_reader(self._listening)
             self._listening.close()
             self._listening = None
+
+    def abort(self) -> None:
+        """Break off the handshakes that are under way."""
         for handshake in self._handshakes:
             handshake.cancel()
 

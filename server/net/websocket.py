@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -137,8 +138,13 @@ class WebSocketAddress(NamedTuple):
     rules: UpgradeRules
 
 
-async def listen(listener: Listener, config: WebsocketSection, tls: ssl.SSLContext | None) -> WebSocketAddress:
-    """Listen as the config says. `tls`: the context of the server. Raises OSError that names the address."""
+async def listen(
+    listener: Listener, config: WebsocketSection, tls: ssl.SSLContext | None, held: socket.socket | None = None
+) -> WebSocketAddress:
+    """Listen as the config says. `tls`: the context of the server; `held`: a socket that is bound already.
+
+    Raises OSError that names the address.
+    """
     tls = tls if config.tls else None
     rules = UpgradeRules(config)
     make = ProxiedWebSocketSession if config.proxy_protocol else WebSocketSession
@@ -150,5 +156,6 @@ async def listen(listener: Listener, config: WebsocketSection, tls: ssl.SSLConte
         lambda opened: make(opened, rules),
         rules.address_of,
         where="websocket.listen",
+        held=held,
     )
     return WebSocketAddress(f"{'ws' if tls is None else 'wss'}://{shown(host, port)}", rules)

@@ -20,7 +20,7 @@ def humanize(name: str, value: Any, money: MoneyUnit | None = None) -> str:
         return ", ".join(humanize(name, one, money) for one in value) or "none"
     if isinstance(value, str):
         return "".join(one if one.isprintable() else "?" for one in value)  # users choose names: no control codes
-    if name.endswith("_id"):
+    if name.endswith("_id") or name == "pid":
         return str(value)
     if name.endswith(FEN):
         assert money is not None, name

@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 
 from protocol.money_unit import MoneyUnit
 from server.core.latency import BOUNDS_MS, Latencies
-from server.ops.samples.sample import Counts, Sample
+from server.ops.samples.sample import Counts, Sample, WorkerRow
 from server.ops.samples.sampler import Sampler
 
 PREFIX: Final = "hongbao_"
@@ -162,6 +162,17 @@ HISTOGRAMS: Final[dict[str, tuple[str, Callable[[Sample], Mapping[str, Latencies
     ),
 }
 HISTOGRAM_LABELS: Final = {"open_seconds": [], "batch_seconds": ["store"]}
+OF_WORKERS: Final[dict[str, tuple[str, Callable[[WorkerRow], float]]]] = {
+    "worker_up": ("1 while the worker serves", lambda row: row.state == "serving"),
+    "worker_connections": ("open client connections of the worker", lambda row: row.connections),
+    "worker_loop_lag_seconds": (
+        "maximum lag of the worker's event loop in the last second",
+        lambda row: row.loop_lag_ms / 1000,
+    ),
+    "worker_resident_memory_bytes": ("resident memory of the worker", lambda row: row.rss_bytes),
+    "worker_up_seconds": ("for how long the worker's process has run", lambda row: row.up_s),
+}
+WORKER_ENDS: Final = "worker_ends"
 BUILD_INFO: Final = "build_info"
 MONEY_UNIT: Final = "money_unit_fen"
 
@@ -169,13 +180,24 @@ NAMES: Final[tuple[str, ...]] = (
     *(f"{PREFIX}{name}_total" for name in (*COUNTERS, *COUNTERS_BY, *COUNTERS_BY_TWO)),
     *(PREFIX + name for name in (*GAUGES, *GAUGES_BY, *HISTOGRAMS, BUILD_INFO, MONEY_UNIT)),
 )
+NAMES_OF_WORKERS: Final[tuple[str, ...]] = (  # only of a server with several workers, each with the label `worker`
+    *(PREFIX + name for name in OF_WORKERS),
+    f"{PREFIX}{WORKER_ENDS}_total",
+)
 
 
 class Metrics(Collector):
     """Turns the newest sample into metric families. A value that is not known yet is left out."""
 
-    def __init__(self, sampler: Sampler, version: str, money: MoneyUnit) -> None:
+    def __init__(
+        self,
+        sampler: Sampler,
+        version: str,
+        money: MoneyUnit,
+        workers: Callable[[], list[WorkerRow]] = list,
+    ) -> None:
         self._sampler = sampler
+        self._workers = workers
         self._money = money
         self._version = version
         self._registry = CollectorRegistry(auto_describe=False)
@@ -192,6 +214,7 @@ class Metrics(Collector):
         yield from _counters(now, smallest)
         yield from _gauges(now, smallest)
         yield from _histograms(now)
+        yield from _of_workers(self._workers())
         build = GaugeMetricFamily(
             PREFIX + BUILD_INFO,
             "version and durability of the server; the value is always 1",
@@ -229,6 +252,23 @@ def _gauges(now: Sample, smallest: str) -> Iterator[Metric]:
         for label_value, number in values(now).items():
             family.add_metric([label_value], number)
         yield family
+
+
+def _of_workers(rows: list[WorkerRow]) -> Iterator[Metric]:
+    """What differs between workers; everything else is told for the server as a whole."""
+    if not rows:
+        return
+    for name, (help_text, value) in OF_WORKERS.items():
+        family = GaugeMetricFamily(PREFIX + name, help_text, labels=["worker"])
+        for row in rows:
+            family.add_metric([str(row.worker)], value(row))
+        yield family
+    ends = CounterMetricFamily(
+        PREFIX + WORKER_ENDS, "how often the worker ended without being told to", labels=["worker"]
+    )
+    for row in rows:
+        ends.add_metric([str(row.worker)], row.ends)
+    yield ends
 
 
 def _histograms(now: Sample) -> Iterator[Metric]:

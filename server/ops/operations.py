@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import structlog
+from typing import Any
 
 from protocol.money_unit import MoneyUnit
 from server.config import OpsSection
-from server.net.addresses import host_and_port
 from server.ops.audit_runs import AuditRuns
 from server.ops.health import Health, health
+from server.ops.operator_sockets import OperatorSockets
 from server.ops.samples.observer import ObservedParts, Observer
 from server.ops.samples.periodic_query import PeriodicQuery
 from server.ops.samples.sample import Figures, Sample
 from server.ops.samples.sampler import Sampler
+from server.ops.socket.arguments import no_arguments
 from server.ops.socket.book_commands import book_commands
 from server.ops.socket.command_table import command_table
-from server.ops.socket.commands import AdminActions, Commands, status_of
+from server.ops.socket.command_texts import SAMPLE
+from server.ops.socket.commands import AdminActions, Commands
 from server.ops.socket.lookups import Lookups
 from server.ops.socket.payment_commands import PaymentCommands
-from server.ops.socket.status_socket import StatusSocket
+from server.ops.socket.status_socket import Answer, Run
+from server.ops.status import status_of
 from server.services.runtime.supervised import Loop
-from server.version import version
-
-if TYPE_CHECKING:
-    from server.ops.dashboard.feed import Dashboard
-    from server.ops.http import Http
-
-LOG = structlog.get_logger()
 
 
 class Operations:
@@ -46,10 +39,11 @@ class Operations:
         postgres_dsn: str,
         parts: ObservedParts,
         actions: AdminActions,
+        supervisor_pid: int | None = None,
         now_ms: Callable[[], int],
         now_s: Callable[[], float],
     ) -> None:
-        """`now_s` is a monotonic clock."""
+        """`now_s` is a monotonic clock. `supervisor_pid`: of a worker's supervisor, which asks for samples."""
         self._config = config
         self._money = money
         self._lookups = parts.services.lookups
@@ -71,6 +65,15 @@ class Operations:
             now_s=now_s,
         )
         self.sampler = Sampler(self.observer, now_s)
+        runs = self._runs(parts, actions, now_ms)
+        if supervisor_pid is not None:
+            runs["sample"] = self._sample
+        table = command_table(runs, {"sample": SAMPLE})
+        self._sockets = OperatorSockets(
+            config, table, self.sampler, self._health_now, money, supervisor_pid=supervisor_pid
+        )
+
+    def _runs(self, parts: ObservedParts, actions: AdminActions, now_ms: Callable[[], int]) -> dict[str, Run]:
         commands = Commands(
             sampler=self.sampler,
             health=self._judge,
@@ -78,64 +81,42 @@ class Operations:
             hub=parts.hub,
             audits=self._audits,
             actions=actions,
-            money=money,
+            money=self._money,
         )
         books = book_commands(parts.services.reconciliation)
-        table = command_table(commands, PaymentCommands(parts), books)
-        self._status = StatusSocket(table, config.change_uids)
-        self._http: Http | None = None
-        self._dashboard: Dashboard | None = None
-        self.http_port = 0  # while it is open
-        self.web = ""  # the address of the dashboard, or why there is none; empty if HTTP is not configured
+        return {**commands.runs(), "conclude": PaymentCommands(parts).conclude, **books}
 
     async def open(self, status_socket: Path) -> None:
         """Start to answer. Raises OSError; if only HTTP fails, that is logged."""
-        try:
-            await self._status.open(status_socket, int(self._config.socket_mode, 8))
-            if self._config.tcp:
-                await self._status.open_tcp(*host_and_port(self._config.tcp))
-        except OSError:
-            await self._status.close()
-            raise
-        if self._config.http:
-            await self._open_http()
+        await self._sockets.open(status_socket)
+
+    @property
+    def http_port(self) -> int:
+        """The port of HTTP while it is open, else 0."""
+        return self._sockets.http_port
+
+    @property
+    def web(self) -> str:
+        """The address of the dashboard, or why there is none; empty if HTTP is not configured."""
+        return self._sockets.web
 
     def loops(self) -> dict[str, Loop]:
         """The background loops by name, to be supervised, once the stores are open."""
-        dashboards = {} if self._dashboard is None else {"dashboard": self._dashboard.run}
-        return {"samples": self.sampler.run, "figures": self._figures.run, **dashboards}
+        return {"samples": self.sampler.run, "figures": self._figures.run, **self._sockets.loops()}
 
     async def close(self) -> None:
         """Stop answering."""
         await self._audits.close()
-        await self._status.close()
-        if self._http is not None:
-            await self._http.close()
+        await self._sockets.close()
 
     def status(self) -> dict[str, Any]:
         """The answer of the command `status`."""
         sample = self.sampler.now()
         return status_of(sample, self._judge(sample), self._money)
 
-    async def _open_http(self) -> None:
-        # importing aiohttp takes half a second and 10 MB: not for commands, nor for servers without HTTP
-        from server.ops.dashboard.feed import Dashboard
-        from server.ops.http import Http
-        from server.ops.metrics import Metrics
-
-        host, port = host_and_port(self._config.http)
-        dashboard = Dashboard(self.sampler, self._health_now, version(), self._money)
-        metrics = Metrics(self.sampler, version(), self._money)
-        http = Http(self._health_now, metrics, dashboard.routes(), {host, *self._config.http_names})
-        try:
-            self.http_port = await http.open(host, port)
-        except OSError as error:
-            LOG.warning("http_is_off", address=self._config.http, why=str(error))
-            why = f"port {port} is taken" if error.errno == errno.EADDRINUSE else str(error)
-            self.web = f"no dashboard: {why}"
-        else:
-            self._http, self._dashboard = http, dashboard
-            self.web = f"dashboard http://{self._config.http.rpartition(':')[0]}:{self.http_port}/"
+    async def _sample(self, words: list[str]) -> Answer:
+        no_arguments(words)
+        return {"sample": self.sampler.now()}
 
     def _health_now(self) -> Health:
         """As of this moment, without the cost of a whole sample: any HTTP client may request it."""

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from server.ops.humanize import humanize
-from server.ops.samples.sample import HotPacket, Sort
+from server.ops.samples.sample import HotPacket, Sort, WorkerRow
 from server.top.curve import CurveLine
 from server.top.help import HELP
 from server.top.state import (
@@ -35,6 +35,7 @@ NAME, HEAD, GOOD, BAD, OUTDATED = "dim", "bold reverse", "bold green", "bold red
 LIST_ROWS_LEAST: Final = 4
 LIST_ROWS_MOST: Final = 20
 SNAPSHOT_LINES: Final = 45
+WORKER_ROWS_MOST: Final = 8
 PROBLEM_LINES_MOST: Final = 3
 GAP: Final = (0, 2, 0, 0)
 BLANK: Final = " "  # a Layout without any text draws a placeholder
@@ -73,10 +74,11 @@ def _parts(state: TopState, width: int, height: int) -> list[Part]:
     head = [Part(_title(state.answers if state.unreachable is None else None), 1), _problems(state, width)]
     if state.answers is None:
         return head
-    payments = state.answers.status.payments
+    payments, workers = state.answers.status.payments, _shown_workers(state.answers.status.workers)
     figures = [
         Part(_gauges(state.answers), 2),
         *([] if payments is None else [Part(_payments(payments), 1)]),
+        *([] if not workers else [Part(_workers(workers), 1 + len(workers))]),
         Part(_curves(state), len(LEFT_CURVES)),
     ]
     free = height - sum(part.lines for part in (*head, *figures)) - 2  # two lines of headings
@@ -151,6 +153,31 @@ def _payments(payments: PaymentFigures) -> Text:
     line.append("oldest ", NAME).append(f"{humanize('age_s', payments.oldest_s)}  ")
     line.append("submitted ", NAME).append(f"{payments.submitted:,}  ")
     return line.append("created ", NAME).append(f"{payments.created:,}")
+
+
+def _shown_workers(workers: Sequence[WorkerRow]) -> list[WorkerRow]:
+    """As many as have room: those that do not serve, then those with the longest turns of the loop."""
+    first = sorted(workers, key=lambda one: (one.state == "serving", -one.loop_lag_ms))[:WORKER_ROWS_MOST]
+    return sorted(first, key=lambda one: one.worker)
+
+
+def _workers(workers: Sequence[WorkerRow]) -> Table:
+    """What differs between workers."""
+    table = _table()
+    for title in ("worker", "connections", "loop lag", "memory", "ends", "up"):
+        table.add_column(title, no_wrap=True, justify="right")
+    table.add_column("state", no_wrap=True, ratio=1)
+    for one in workers:
+        table.add_row(
+            str(one.worker),
+            humanize("connections", one.connections),
+            f"{number(one.loop_lag_ms)} ms",
+            humanize("rss_bytes", one.rss_bytes),
+            humanize("ends", one.ends),
+            humanize("up_s", one.up_s),
+            Text(humanize("", f"{one.state} {one.why}".strip()), GOOD if one.state == "serving" else BAD),
+        )
+    return table
 
 
 def _gauge(name: str, value: float | None, title: str = "") -> Text:

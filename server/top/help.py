@@ -19,6 +19,7 @@ MEANINGS: Final = {
     "postgres, redis": "latency of a batch at this store",
     "loop lag": "the longest delay of the event loop in the last second",
     "settled/s": "claims credited to wallets",
+    "worker": "one process of several behind the address; `ends`: how often it ended without being told to",
     "hottest packets": "opens in the last 10 s; shares left if it is in memory",
     "pending": "bytes the client has not read: slow readers come first",
     "idle": "time since the client sent anything",

@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from server.ops.samples.rates import Rates
-from server.ops.samples.sample import Figures, HotPacket, Sort
+from server.ops.samples.sample import Figures, HotPacket, Sort, WorkerRow
 
 CURVE_POINTS: Final = 60  # one a second
 SORT_KEYS: Final[dict[str, Sort]] = {"p": "pending", "i": "idle", "r": "requests"}
@@ -42,6 +42,7 @@ class Status(msgspec.Struct, frozen=True):
     up_s: float
     stores: dict[str, str]
     payments: PaymentFigures | None = None  # None: there is no gateway
+    workers: list[WorkerRow] = []  # empty: the server is one process
 
 
 class Now(msgspec.Struct, frozen=True):

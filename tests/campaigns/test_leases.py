@@ -194,6 +194,39 @@ async def _none_open_of_others(server: Server, sql: Sql) -> None:
             pass
 
 
+async def test_lease_of_another_server_is_dealt_although_its_campaign_ends_meanwhile(
+    server: Server, connect: Connect, festival: Festival
+) -> None:
+    """The books may be closed by another server between two looks at the memory of this one."""
+    campaign_id = await festival.campaign(40)
+    await festival.shake_until(await connect(server, 11), campaign_id)
+    services = server.app.services.campaigns
+    pools, live = services.keeper._pools, services.board.get(campaign_id)
+    held = {packet_id: lease.dealt for packet_id, lease in services.keeper.book.held.items()}
+    rows = await server.app.stores.packets.rows(list(held))
+    looks = [live] * len(rows)
+    pools._dealt_to, pools._get = lambda packet_id: (), lambda campaign_id: looks.pop() if looks else None
+    assert {packet_id: terms.dealt for packet_id, terms in (await pools.terms_of(rows)).items()} == held
+
+
+async def test_campaign_that_comes_while_progress_is_read_is_looked_at_later(
+    server: Server, festival: Festival, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await festival.campaign(40)
+    board = server.app.services.campaigns.board
+    progress, made = board._store.progress, list[int]()
+
+    async def progress_late(campaign_ids: Any) -> Any:
+        made.append(await festival.campaign(40))
+        return await progress(campaign_ids)
+
+    monkeypatch.setattr(board._store, "progress", progress_late)
+    await board.look()
+    monkeypatch.undo()
+    await board.look()
+    assert {one.campaign_id for one in board.all()} >= set(made)
+
+
 async def test_draining_server_returns_its_leases(
     start_server: StartServer, connect: Connect, make_festival: MakeFestival, sql: Sql
 ) -> None:

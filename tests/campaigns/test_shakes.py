@@ -252,6 +252,18 @@ async def test_campaign_of_a_group_is_for_its_members(server: Server, connect: C
     await festival.assert_books_balance()
 
 
+async def test_campaign_that_a_server_has_just_heard_of_is_not_over(
+    server: Server, connect: Connect, festival: Festival
+) -> None:
+    """It comes into memory with the shake, before the change feed has told of it."""
+    campaign_id = await festival.campaign(10)
+    client = await connect(server, 11)
+    board = server.app.services.campaigns.board
+    board._by_id.clear()
+    assert (await client.shake(campaign_id)).result == "rest"
+    assert board.get(campaign_id) is not None
+
+
 async def test_unknown_campaign_is_refused(server: Server, connect: Connect, festival: Festival) -> None:
     alice = await connect(server, 11)
     with pytest.raises(NoSuchCampaign):

@@ -24,6 +24,8 @@ async def test_run_with_kills_holds(durability: str, monkeypatch: pytest.MonkeyP
     assert figures["kills"]["all"] >= 1
     assert figures["acked_claims"] > 100
     assert figures["unknown"] == 0
+    assert figures["acked_wins"] > 20
+    assert figures["shakes"]["won"] > 0
     assert lines
 
 

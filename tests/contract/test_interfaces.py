@@ -22,11 +22,7 @@ SIMULATED: dict[str, type] = {
 
 NOT_SIMULATED_STORES = {
     "database": "connections and migrations: the lines of the simulator stand for them",
-    "scheduled": "no packet of the worlds waits for its time",
-    "words": "no packet of the worlds has words",
     "resends": "users of the worlds do not send a packet again",
-    "bills": "no world has a sponsor",
-    "admissions": "users of the worlds send no packets that friends pass on",
     "records": "users of the worlds do not read their records",
     "bank_statements": "a world ends before the first statement of its bank",
     "matching": "a world ends before the first statement of its bank",
@@ -38,8 +34,6 @@ NOT_SIMULATED_STORES = {
     "webhook_endpoints": "a world has no receivers of webhooks",
     "webhook_deliveries": "a world has no receivers of webhooks",
     "webhook_facts": "a world has no receivers of webhooks",
-    "campaigns": "no world has a sponsor",
-    "leases": "no world has a sponsor",
 }
 NOT_SIMULATED_METHODS = {
     "packets.record": "inherited: the real one, above the simulated statement",
@@ -57,6 +51,15 @@ NOT_SIMULATED_METHODS = {
     "cards.seal_again": "an operator seals again, the worlds have none",
     "settlement.uncredited": "pages ask it, and users of the worlds see none",
     "outbox.waiting": "operators read it, the worlds have none",
+    "bills.range": "no sponsor of a world gives anything for an event",
+    "bills.set_range": "no sponsor of a world gives anything for an event",
+    "bills.drop_range": "no sponsor of a world gives anything for an event",
+    "bills.report": "no sponsor of a world gives anything for an event",
+    "campaigns.page": "the backend of the worlds lists no campaigns",
+    "campaigns.report": "operators read it, the worlds have none",
+    "leases.wins_of": "users of the worlds see no page and no proof of a campaign",
+    "leases.won_numbers": "operators publish proofs, the worlds have none",
+    "leases.won_share": "users of the worlds see no page and no proof of a campaign",
     "groups.newest": "operators read it, the worlds have none",
 }
 

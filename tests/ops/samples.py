@@ -7,7 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from server.core.latency import Histogram, Latencies
-from server.ops.samples.sample import Sample, StoreState
+from server.ops.samples.sample import Sample, StoreState, WorkerRow
 from server.ops.samples.sampler import Sampler
 
 EMPTY = Sample(
@@ -50,6 +50,31 @@ EMPTY = Sample(
     },
     audit=None,
 )
+
+
+WORKERS = [
+    WorkerRow(
+        worker=0,
+        state="serving",
+        pid=71,
+        up_s=3_725.0,
+        connections=1_234,
+        loop_lag_ms=12.5,
+        rss_bytes=66_060_288,
+        ends=0,
+    ),
+    WorkerRow(
+        worker=1,
+        state="given up",
+        pid=None,
+        up_s=0.0,
+        connections=0,
+        loop_lag_ms=0.0,
+        rss_bytes=0,
+        ends=5,
+        why="signal 9",
+    ),
+]
 
 
 def sample(**changes: Any) -> Sample:

@@ -43,7 +43,7 @@ READS = {
     "user",
 }
 CHANGES = {
-    *("conclude", "disconnect", "drain", "kick", "log-level", "reload"),
+    *("conclude", "disconnect", "drain", "kick", "log-level", "reload", "restart"),
     *("reconcile", "own-break", "close-break"),
     *("propose-correction", "approve-correction", "reject-correction"),
 }

@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from protocol.money_unit import YUAN
 from server.core.latency import BOUNDS_MS
-from server.ops.metrics import CONTENT_TYPE, NAMES, Metrics
+from server.ops.metrics import CONTENT_TYPE, NAMES, NAMES_OF_WORKERS, Metrics
 from server.ops.samples.sample import (
     AuditFault,
     AuditResult,
@@ -23,7 +23,7 @@ from server.ops.samples.sample import (
     WebhookFigures,
     WebhookQueue,
 )
-from tests.ops.samples import EMPTY, FixedSampler, latencies, sample
+from tests.ops.samples import EMPTY, WORKERS, FixedSampler, latencies, sample
 from tests.points import COINS, POINTS, yuan_in
 
 FULL = sample(
@@ -68,6 +68,27 @@ FULL = sample(
 def scraped(now: Sample) -> dict[str, Metric]:
     text = Metrics(FixedSampler([now]), "1.2.3", YUAN).text().decode()
     return {metric.name: metric for metric in text_string_to_metric_families(text)}
+
+
+def test_workers_have_metrics_of_their_own_and_one_process_has_none() -> None:
+    assert not {name for name in scraped(FULL) if "worker" in name}
+    text = Metrics(FixedSampler([FULL]), "1.2.3", YUAN, lambda: WORKERS).text().decode()
+    found = {metric.name: metric for metric in text_string_to_metric_families(text)}
+    of_workers = {
+        one.name: [value.value for value in metric.samples if value.name == one.name]
+        for metric in found.values()
+        for one in metric.samples
+        if "worker" in one.labels
+    }
+    assert of_workers == {
+        "hongbao_worker_up": [1, 0],
+        "hongbao_worker_connections": [1_234, 0],
+        "hongbao_worker_loop_lag_seconds": [0.0125, 0],
+        "hongbao_worker_resident_memory_bytes": [66_060_288, 0],
+        "hongbao_worker_up_seconds": [3_725, 0],
+        "hongbao_worker_ends_total": [0, 5],
+    }
+    assert set(of_workers) == set(NAMES_OF_WORKERS)
 
 
 def values(now: Sample) -> dict[str, dict[str, float]]:

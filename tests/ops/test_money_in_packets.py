@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from server.ops.samples.money_in_packets import MoneyInPackets, MoneyInPacketsCheck
 from server.ops.samples.sample import Figures, Sample
 from tests.ops.samples import sample
@@ -42,6 +44,20 @@ def test_idle_server_balances_exactly() -> None:
     found = after(*quiet, *later, *(second(at_s, then, 300, 90, 10) for at_s in range(12, 14)))
     assert (found.opening, found.sent, found.claimed, found.refunded, found.in_packets) == (500, 300, 90, 10, 700)
     assert (found.in_transit, found.difference) == (0, 0)
+
+
+def test_lost_counts_of_a_killed_worker_begin_the_check_again() -> None:
+    """What it sent in its last second is in the records and in no counter: that is no missing fen."""
+    start = [second(at_s, counted(0)) for at_s in range(2)]
+    known = counted(300)
+    quiet = [second(at_s, known, 300) for at_s in range(2, 9)]
+    lost = counted(450)
+    later = [replace(second(at_s, lost, 300), lost_counts=1) for at_s in range(9, 20)]
+    assert after(*start, *quiet, *[second(at_s, lost, 300) for at_s in range(9, 20)]).difference == -150
+    found = after(
+        *start, *quiet, *later, *[replace(second(at_s, counted(450), 300), lost_counts=1) for at_s in (20, 21)]
+    )
+    assert (found.opening, found.difference) == (150, 0)
 
 
 def test_one_missing_fen_is_a_difference_until_it_is_back() -> None:

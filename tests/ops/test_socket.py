@@ -20,12 +20,14 @@ from server import logs
 from server.ops.socket.status_socket import (
     LINE_BYTES_MAX,
     OPERATORS_MAX,
+    PEER,
     Answer,
     BadArguments,
     Command,
     Peer,
     StatusSocket,
     ask,
+    forwarding,
     peer_of,
 )
 from server.ops.socket.unix_socket import is_listening
@@ -398,3 +400,36 @@ async def test_answer_that_is_cut_off_is_an_error_of_the_connection(tmp_path: Pa
 async def test_answer_may_have_a_megabyte(open_socket: Open, tmp_path: Path) -> None:
     await open_socket(command_s=PATIENCE_S)
     assert len(str((await ask(tmp_path / "s", "large"))["large"])) == 1_000_000
+
+
+async def who(_: list[str]) -> Answer:
+    return {"uid": PEER.get().uid, "pid": PEER.get().pid}
+
+
+async def test_supervisor_asks_in_the_name_of_another_process(tmp_path: Path) -> None:
+    """And its rights are those of that process, not those of the supervisor."""
+    table = {"who": Command("read", "", "", who), "change": Command("change", "", "", who)}
+    status = StatusSocket(table, supervisor_pid=os.getpid())
+    await status.open(tmp_path / "s")
+    other = Peer(OTHER_UID, 4711)
+    assert await ask(tmp_path / "s", forwarding(other, "who")) == {"uid": OTHER_UID, "pid": 4711}
+    assert "for root" in str((await ask(tmp_path / "s", forwarding(other, "change")))["error"])
+    assert await ask(tmp_path / "s", forwarding(Peer(os.getuid(), 5), "change")) == {"uid": os.getuid(), "pid": 5}
+    assert "for root" in str((await ask(tmp_path / "s", forwarding(Peer(), "change")))["error"])
+    assert await ask(tmp_path / "s", "who") == {"uid": os.getuid(), "pid": os.getpid()}
+    await status.close()
+
+
+@pytest.mark.parametrize("supervisor_pid", [None, 1])
+async def test_process_that_is_not_the_supervisor_asks_in_its_own_name(
+    tmp_path: Path, supervisor_pid: int | None
+) -> None:
+    status = StatusSocket({"who": Command("read", "", "", who)}, supervisor_pid=supervisor_pid)
+    await status.open(tmp_path / "s")
+    port = await status.open_tcp("127.0.0.1", 0)
+    assert (await ask(tmp_path / "s", forwarding(Peer(0, 1), "who")))["error"] == "unknown command 'from'"
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(forwarding(Peer(0, 1), "who").encode() + b"\n")
+    assert json.loads(await reader.readline())["error"] == "unknown command 'from'"
+    writer.close()
+    await status.close()

@@ -261,6 +261,20 @@ async def test_user_who_was_admitted_at_one_server_opens_at_the_other(
     await books_balance()
 
 
+async def test_friend_is_let_in_by_a_server_that_has_not_heard_of_the_first_opener(
+    chain: Callable[..., Awaitable[Chain]], start_server: StartServer, connect: Connect, books_balance: BooksBalance
+) -> None:
+    """The first share must be opened first: of a claim at another server only the record tells."""
+    one = await chain()
+    other = await start_server(server__node=1)
+    ann, ben = await connect(other, ANN), await connect(other, BEN)
+    assert (await ben.grab(one.packet)).answer == "not_allowed"  # in memory there, without a claim
+    link = await one.seeded()
+    assert (await ann.tap_link(link)).answer == "ticket"
+    assert (await ann.open(one.packet)).answer == "won"
+    assert (await ben.grab(one.packet)).answer == "not_allowed"  # without a link
+
+
 async def test_server_that_missed_admissions_reads_them_when_it_connects_again(
     chain: Callable[..., Awaitable[Chain]], sql: asyncpg.Connection[asyncpg.Record]
 ) -> None:

@@ -6,21 +6,17 @@ users received, and computes packets and wallets from them; then both must agree
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import struct
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
-from server.core import amounts
-from server.core.amounts import Caps
 from server.core.ids import EPOCH_MS, is_user
 from server.core.packet import Claim
 from storage.redis.mirror import parse
-from tests.sim.bank.check import NOTHING, wallet_changes
-from tests.sim.plan import GROUP, SEED_KEYS, START_FEN
+from tests.sim.bank.check import NOTHING
+from tests.sim.kinds import check as of_kinds
+from tests.sim.plan import GROUP
+from tests.sim.replay import journal_agrees_with_tables
+from tests.sim.seeds import commitment_of, kind_of_pool, seed_of, shares_of
 
 if TYPE_CHECKING:
     from tests.sim.standing import Known
@@ -84,7 +80,10 @@ def balance_is_true(world: World, change: Any) -> None:
 
 def refund_is_due(world: World, packet_id: int) -> None:
     """A refund was not before the end of the packet, whatever clocks said. Servers may differ by a second."""
-    early_ms = world.tables.packets[packet_id].expires_at_ms - world.true_ms()
+    row = world.tables.packets[packet_id]
+    if world.tables.is_hidden(packet_id):
+        return  # it was cancelled, or its sender could not send it any more
+    early_ms = row.expires_at_ms - world.true_ms()
     if early_ms > CLOCKS_DIFFER_MS:
         world.report(f"packet {packet_id} was refunded {early_ms:.0f} ms before its end")
 
@@ -114,29 +113,18 @@ def answer_is_true(world: World, one: ReceivedAnswer) -> None:
         "claimed": mine != (one.index, one.amount_fen),
         "gone": row is None or mine is not None or len(held) < row.shares,
         "expired": row is None or (row.closed_at_ms is None and world.latest_ms() < row.expires_at_ms),
-        "not_allowed": row is not None and must_be_allowed(world, row, one),
+        "not_allowed": row is not None and of_kinds.must_be_allowed(world, row, one),
+        "words_needed": row is None or of_kinds.words_were_said(world, row, one),
     }
     allowed = one.answer in ("not_allowed", "store_unavailable", "overloaded")
     if false.get(one.answer, False):
         world.report(f"false answer: {one}; durable is {mine} of {len(held)} claims")
-    if row is not None and not allowed and one.answer != "claimed" and not may_be_allowed(world, row, one):
+    if row is not None and not allowed and one.answer != "claimed" and not of_kinds.may_be_allowed(world, row, one):
         world.report(f"a user who may not open received {one}")
+    if row is not None and of_kinds.words_are_missing(world, row, one):
+        world.report(f"a user who has not said the words received {one}")
     if world.standing.must_be_banned(one.user_id, one.known):
         world.report(f"a banned user received {one}")
-
-
-def may_be_allowed(world: World, row: Any, one: ReceivedAnswer) -> bool:
-    """The rule of the services, written a second time, at any version of the record that may have decided."""
-    if row.kind == "personal":
-        return bool(one.user_id == row.target_id)
-    return world.standing.may_be_member(one.user_id, one.known)
-
-
-def must_be_allowed(world: World, row: Any, one: ReceivedAnswer) -> bool:
-    """The same at all these versions."""
-    if row.kind == "personal":
-        return bool(one.user_id == row.target_id)
-    return world.standing.must_be_member(one.user_id, one.known)
 
 
 # --- the second check: at the end -----------------------------------------------------------------------------
@@ -154,7 +142,7 @@ def final_check(world: World) -> None:
         requests_were_answered,
         memory_follows_the_record,
         ids_have_the_time,
-        *(() if world.bank_side is None else world.bank_side.rules()),
+        *(rule for side in world.sides for rule in side.rules()),
     ):
         for what in rule(world):
             world.report(f"{rule.__name__}: {what}")
@@ -174,7 +162,7 @@ def tables_are_consistent(world: World) -> list[str]:
             wrong.append(f"{row.packet_id}: indexes {[claim.index for claim in claims]}, version {row.version}")
         if len({claim.user_id for claim in claims}) != len(claims):
             wrong.append(f"{row.packet_id}: a user has two claims")
-        if [claim.amount_fen for claim in claims] != shares_of(world, row)[: len(claims)]:
+        if not is_lease(row) and [claim.amount_fen for claim in claims] != shares_of(world, row)[: len(claims)]:
             wrong.append(f"{row.packet_id}: amounts are not those of the seed")
     wrong += seeds_follow_each_other(world)
     if tables.queue:
@@ -183,16 +171,15 @@ def tables_are_consistent(world: World) -> list[str]:
 
 
 def seeds_follow_each_other(world: World) -> list[str]:
-    """Paid packets used the server seeds 0, 1, 2, … of their sender, and published what follows from them."""
+    """What was paid used the server seeds 0, 1, 2, … of its sender, and published what follows from them."""
     used: dict[int, list[int]] = defaultdict(list)
     wrong = []
-    for row in world.tables.packets.values():
+    pools = [row.pool_packet(kind_of_pool(row.deck)) for row in world.tables.campaigns.values()]
+    for row in (*(one for one in world.tables.packets.values() if not is_lease(one)), *pools):
         used[row.sender_id].append(row.seed_index)
         if row.seed is not None:
             wrong.append(f"{row.packet_id}: its seed is recorded in plain")
-        kind = bytes([len(row.kind)]) + row.kind.encode()
-        told = seed_of(world, row) + struct.pack(">Q", row.packet_id) + kind + amounts_of(row)
-        if hashlib.sha256(b"hongbao commitment 2" + told).digest() != row.commitment:
+        if commitment_of(world, row) != row.commitment:
             wrong.append(f"{row.packet_id}: the commitment does not follow from its seed")
     for user_id, indexes in used.items():
         if sorted(indexes) != list(range(len(indexes))):
@@ -200,84 +187,16 @@ def seeds_follow_each_other(world: World) -> list[str]:
     return wrong
 
 
+def is_lease(row: Any) -> bool:
+    """It holds numbers of a campaign, whose seed decides."""
+    return bool(row.kind == "shake")
+
+
 def ids_have_the_time(world: World) -> list[str]:
     """No id lies ahead of the time at which it was made, and none is far behind it."""
-    ahead_ms = [(packet_id >> 22) + EPOCH_MS - world.true_ms() for packet_id in world.tables.packets]
+    ids = (*world.tables.packets, *world.tables.campaigns)
+    ahead_ms = [(one >> 22) + EPOCH_MS - world.true_ms() for one in ids]
     return [f"an id is {ms:.0f} ms ahead" for ms in ahead_ms if ms > CLOCKS_DIFFER_MS]
-
-
-def amounts_of(row: Any) -> bytes:
-    return struct.pack(">QIQQ", row.total_fen, row.shares, row.share_fen_min, row.share_fen_max)
-
-
-def seed_of(world: World, row: Any) -> bytes:
-    """The seed of a packet by the documented formula, from its sealed tree."""
-    tree = world.tables.trees[row.sender_id, row.seed_index // 64]
-    place = struct.pack(">QQ", row.sender_id, row.seed_index // 64)
-    secret = AESGCM(SEED_KEYS[tree.key_id]).decrypt(tree.sealed[:12], tree.sealed[12:], place)
-    server_seed = hmac.digest(secret, struct.pack(">Q", row.seed_index), "sha256")
-    given = b"".join(bytes([len(one)]) + one for one in (row.client_seed, row.kind.encode()))
-    numbers = struct.pack(">QQ", row.sender_id, row.seed_index)
-    return hmac.digest(server_seed, numbers + given + amounts_of(row), "sha256")
-
-
-def shares_of(world: World, row: Any) -> list[int]:
-    """Every share of a packet, from its seed."""
-    if row.kind != "lucky":
-        return [row.total_fen // row.shares] * row.shares
-    caps = Caps(row.share_fen_min, row.share_fen_max)
-    return list(amounts.all_lucky_shares(seed_of(world, row), row.total_fen, row.shares, caps))
-
-
-def journal_agrees_with_tables(world: World) -> list[str]:  # noqa: C901  one branch per kind of entry
-    """Replay the journal with packets and wallets of its own, and compare the result with the tables."""
-    wrong: list[str] = []
-    left_fen: dict[int, int] = {}
-    wallets: Counter[int] = Counter(dict.fromkeys(world.plan.members, START_FEN))
-    sender: dict[int, int] = {}
-    holds: dict[int, dict[int, int]] = defaultdict(dict)
-    credited: Counter[tuple[int, int]] = Counter()
-    over: set[int] = set()
-    keys: Counter[tuple[int, str]] = Counter()
-    for what, *words in world.tables.journal:
-        if what == "send":
-            packet_id, user_id, key, fen = words
-            left_fen[packet_id], sender[packet_id] = fen, user_id
-            wallets[user_id] -= fen
-            keys[user_id, key] += 1
-        elif what == "claim":
-            packet_id, index, user_id, fen, _ = words
-            if packet_id in over:
-                wrong.append(f"{packet_id}: claim {index} after the refund")
-            if user_id in holds[packet_id] or index != len(holds[packet_id]):
-                wrong.append(f"{packet_id}: claim {index} of {user_id} on top of {holds[packet_id]}")
-            holds[packet_id][user_id] = fen
-            left_fen[packet_id] -= fen
-        elif what == "refund":
-            packet_id, fen = words
-            if packet_id in over:
-                wrong.append(f"{packet_id} was refunded twice")
-            over.add(packet_id)
-            left_fen[packet_id] -= fen
-            wallets[sender[packet_id]] += fen
-        elif what == "credit":
-            packet_id, user_id, fen = words
-            credited[packet_id, user_id] += 1
-            wallets[user_id] += fen
-            if holds[packet_id].get(user_id) != fen:
-                wrong.append(f"{packet_id}: {user_id} was credited {fen}, claimed {holds[packet_id].get(user_id)}")
-        else:
-            wallets.update(wallet_changes(what, words))
-    owed = {(packet_id, user_id): 1 for packet_id, users in holds.items() for user_id in users}
-    if dict(credited) != owed:
-        wrong.append(f"settled are {dict(credited)}, owed {owed}")
-    wrong += [f"{packet_id}: {fen} fen are left over" for packet_id, fen in left_fen.items() if fen]
-    wrong += [f"{key} was debited {times} times" for key, times in keys.items() if times > 1]
-    if {user: fen for user, fen in world.tables.wallets.items() if fen} != {u: f for u, f in wallets.items() if f}:
-        wrong.append("the wallets do not follow from the journal")
-    if any(fen < 0 for fen in world.tables.wallets.values()):
-        wrong.append("a wallet is below zero")
-    return wrong
 
 
 def answers_agree_with_journal(world: World) -> list[str]:
@@ -330,10 +249,12 @@ def reminders_were_posted_and_pushed(world: World) -> list[str]:
         if what == "refund":
             due["RefundPost", packets[words[0]].sender_id, words[0]] += 1
     for row in packets.values():
+        if is_lease(row):
+            continue  # only the winner is told, by the balance
         for claim in world.tables.claims[row.packet_id]:
             due["ClaimsPost", row.sender_id, row.packet_id, claim.index] += 1
         if row.version == row.shares:
-            streams = {row.sender_id, row.target_id} if row.kind != "personal" else {row.sender_id}
+            streams = {row.sender_id, *(() if is_user(row.target_id) else (row.target_id,))}
             due.update(("FinishPost", stream_id, row.packet_id) for stream_id in streams)
     made: Counter[tuple[Any, ...]] = Counter()
     unpushed, running = [], {id(one.services.outbox._store) for one in world.servers if one.services is not None}

@@ -18,7 +18,9 @@ from server.services.runtime.events import AccessChange
 from storage.postgres.packets.packets import Advance
 from storage.redis.mirror import parse
 from tests.sim.bank.defects import BANK_DEFECTS
+from tests.sim.campaigns.defects import CAMPAIGN_DEFECTS
 from tests.sim.defect import Defect
+from tests.sim.kinds.defects import KINDS_DEFECTS
 from tests.sim.world import World
 
 
@@ -305,6 +307,8 @@ DEFECTS: dict[str, Callable[[], Defect]] = {
         TimeFollowsEveryProbe,
         TimeIsThatOfTheMachine,
         *BANK_DEFECTS,
+        *KINDS_DEFECTS,
+        *CAMPAIGN_DEFECTS,
     )
 }
 

@@ -101,13 +101,14 @@ class Churn:
             await asyncio.sleep(self._rng.uniform(0.0, 1.0))
 
     async def _ban(self, server: SimServer, user_id: int) -> None:
-        await self._set_ban(server, user_id, banned=True)
+        await self.set_ban(server, user_id, banned=True)
 
     async def _lift_ban(self, server: SimServer, user_id: int) -> None:
         banned = [one for one in self._world.plan.members if self._world.tables.is_banned(one)]
-        await self._set_ban(server, self._rng.choice([*banned, user_id]), banned=False)
+        await self.set_ban(server, self._rng.choice([*banned, user_id]), banned=False)
 
-    async def _set_ban(self, server: SimServer, user_id: int, banned: bool) -> None:
+    async def set_ban(self, server: SimServer, user_id: int, banned: bool) -> None:
+        """The backend bans a user, or lets them in again."""
         if server.services is None:
             return
         known, people = self._world.standing.known(user_id), server.services.people

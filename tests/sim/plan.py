@@ -8,13 +8,20 @@ from typing import NamedTuple
 
 from server import config
 from tests.sim.bank.plan import BankPlan, bank_plan
+from tests.sim.campaigns.plan import CampaignPlan, campaign_plan
 from tests.sim.faults import Rates
+from tests.sim.kinds.plan import ATTEMPTS_MAX, BILL_FEN_A_DAY, BILLS_A_DAY, DEPTH_MAX, KindsPlan, kinds_plan
 
 GROUP = 2**53 + 77
 OWNER = 1
 INVITE = "SIMSIMSIMSIMSIMS"
 SEED_KEYS = {"sim": bytes(32)}
+TOKEN_KEYS = {"sim": bytes(range(32))}
 START_FEN = 20_000
+SPONSOR = 700
+SPONSOR_FEN = 1_000_000
+# These worlds have found defects before there were other kinds and campaigns: they are as they were.
+EARLIER = frozenset({5, 8, 13, 15, 26, 31, 32, 38, 45, 86, 134, 171, 186})
 
 
 class Plan(NamedTuple):
@@ -33,6 +40,13 @@ class Plan(NamedTuple):
     churn_s: float  # mean time between changes of members and bans
     clocks_jump: bool  # the nemesis sets clocks, that of the database too
     bank: BankPlan | None = None
+    kinds: KindsPlan | None = None
+    campaigns: CampaignPlan | None = None
+
+    @property
+    def has_sponsor(self) -> bool:
+        """A sponsor, with money, who gives bills or campaigns."""
+        return self.kinds is not None or self.campaigns is not None
 
     @property
     def members(self) -> range:
@@ -41,9 +55,15 @@ class Plan(NamedTuple):
 
 
 def plan_of(seed: int) -> Plan:
-    """The plan of a seed. That of its bank has a randomness of its own: worlds without one are as they were."""
+    """The plan of a seed. Its parts have a randomness of their own: worlds without them are as they were."""
     drawn = plan(random.Random(f"plan {seed}"))
-    return drawn._replace(bank=bank_plan(random.Random(f"bank plan {seed}"), drawn.users))
+    bank = bank_plan(random.Random(f"bank plan {seed}"), drawn.users)
+    if seed in EARLIER:
+        return drawn._replace(bank=bank)
+    kinds = kinds_plan(random.Random(f"kinds plan {seed}"))
+    campaigns = campaign_plan(random.Random(f"campaign plan {seed}"))
+    drawn = drawn._replace(bank=bank, kinds=kinds, campaigns=campaigns)
+    return drawn._replace(packets=max(1, drawn.packets // 2)) if drawn.has_sponsor else drawn
 
 
 def plan(rng: random.Random) -> Plan:
@@ -81,5 +101,9 @@ def settings(durability: str, lifetime_s: float, per_share: int, day_limit_fen: 
         "settlement.idle_s": 1.0,
         "settlement.batch_max": 7,
         "payments.day_limit_fen": day_limit_fen,
+        "limits.words_attempts_max": ATTEMPTS_MAX,
+        "limits.pass_on_depth_max": DEPTH_MAX,
+        "enterprise.user_packets_a_day": BILLS_A_DAY,
+        "enterprise.user_fen_a_day": BILL_FEN_A_DAY,
     }
     return config.load(None, values, environment={})

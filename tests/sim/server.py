@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from server.services.runtime.events import AccessChange
 from storage.errors import StoreRefused, StoreUnavailable
 from tests.sim import stores
 from tests.sim.clock import SimClock
-from tests.sim.plan import SEED_KEYS, settings
+from tests.sim.plan import SEED_KEYS, TOKEN_KEYS, settings
 from tests.sim.tickets import TicketWatch
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 3.0
 # Loops that decide nothing: probes for the screens, which would be half of the steps of a world, and webhooks.
-LEFT_OUT = ("records_health", "scheduled", "webhooks")
+LEFT_OUT = ("records_health", "webhooks")
 
 
 class Session:
@@ -48,6 +48,8 @@ class SimServer:
         self.tasks: list[asyncio.Task[None]] = []
         self.open_calls: dict[int, tuple[Any, ...]] = {}
         self.sessions: dict[int, Session] = {}  # by user; one that logs in counts
+        self.process = 0  # of all that were started
+        self.expected: dict[int, Callable[[Any], None]] = {}  # replies to requests of sessions, by seq
 
     def now_ms(self) -> int:
         """The time of this server."""
@@ -59,6 +61,9 @@ class SimServer:
         bus.subscribe(world.on_push, *PUSHES)
         bus.subscribe(self._end_session, AccessChange)
         bus.know_clients(self._awaits, lambda: list(self.sessions))
+        bus.deliver_replies(self._deliver)
+        world.starts += 1
+        self.process, self.expected = world.starts, {}
         self.clock = clock = SimClock(world, self.number)
         plan, side = world.plan, world.bank_side
         day_limit_fen = 0 if plan.bank is None else plan.bank.day_limit_fen
@@ -67,7 +72,7 @@ class SimServer:
         self.tickets = TicketWatch(world, here.limits.ticket_grace_ms, here.limits.tickets_per_share)
         self.bus, self.services = (
             bus,
-            Services(stores.stores(world), bus, clock, here, here.limits, {}, SEED_KEYS, YUAN, gateways),
+            Services(stores.stores(world), bus, clock, here, here.limits, TOKEN_KEYS, SEED_KEYS, YUAN, gateways),
         )
         outbox = self.services.outbox
         outbox._store.on_late_commit = outbox.in_doubt.add  # type: ignore[attr-defined]
@@ -76,7 +81,8 @@ class SimServer:
         if world.defect is not None:
             world.defect.break_server(self)
         self.tasks = [world.loop.create_task(self._begin(self.services))]
-        loops = {name: loop for name, loop in self.services.loops().items() if name not in LEFT_OUT}
+        left_out = LEFT_OUT if plan.kinds is not None else (*LEFT_OUT, "scheduled")  # nothing would be due
+        loops = {name: loop for name, loop in self.services.loops().items() if name not in left_out}
         self.tasks += [world.loop.create_task(self._supervise(loop())) for loop in loops.values()]
         world.trace("start", self.number)
 
@@ -99,6 +105,11 @@ class SimServer:
         self.open_calls.clear()
         self.sessions.clear()
         self.world.trace("crash", self.number)
+
+    def _deliver(self, request: Any, outcome: Any) -> None:
+        """A reply to a request of a session: here only shakes have one."""
+        if (reply := self.expected.pop(request.seq, None)) is not None:
+            reply(outcome)
 
     # --- users ------------------------------------------------------------------------------------------------
 

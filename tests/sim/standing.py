@@ -7,6 +7,7 @@ newest that was known when it arrived, to the newest when it is answered.
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from typing import NamedTuple
 
@@ -19,6 +20,7 @@ class Known(NamedTuple):
 
     group: int
     access: int
+    at_s: float = 0.0  # the moment
 
 
 class Standing:
@@ -31,7 +33,7 @@ class Standing:
 
     def known(self, user_id: int) -> Known:
         """What is known when a request of this user arrives."""
-        return Known(self._group, self._access[user_id])
+        return Known(self._group, self._access[user_id], asyncio.get_running_loop().time())
 
     def may_be_member(self, user_id: int, known: Known) -> bool:
         return any(user_id in members for members in self._members(known))

@@ -29,7 +29,9 @@ from storage.redis.mirror import Extension, Log
 from storage.redis.settings import DURABLE, NO_EVICTION, RedisSettings
 from storage.stores import Stores
 from tests.sim.bank import stores as of_payments
+from tests.sim.campaigns.stores import SimCampaigns, SimLeases
 from tests.sim.change_feed import SimChangeFeed
+from tests.sim.kinds.stores import SimAdmissions, SimBills, SimScheduled, SimWords
 
 # One set of these a server, all on the same tables and logs.
 
@@ -360,14 +362,6 @@ class SimDatabaseTime(DatabaseTimeStore):
         return float(await self._place.time.call("time", self._place.database_ms))
 
 
-async def _none_admitted(packet_ids: Sequence[int]) -> list[Any]:
-    return []
-
-
-async def _no_campaigns() -> list[int]:
-    return []
-
-
 def stores(world: Any) -> Stores:
     """Every store of one simulated server. What the worlds do not use is absent."""
     simulated: dict[str, Any] = {
@@ -376,10 +370,10 @@ def stores(world: Any) -> Stores:
         "packets": SimPackets(world),
         "sends": SimSends(world),
         "resends": None,
-        "bills": None,
-        "admissions": SimpleNamespace(of_packets=_none_admitted),
-        "words": None,
-        "scheduled": None,
+        "bills": SimBills(world),
+        "admissions": SimAdmissions(world),
+        "words": SimWords(world),
+        "scheduled": SimScheduled(world),
         "seed_trees": SimSeedTrees(world),
         "outbox": SimOutbox(world),
         "wallets": SimWallets(world),
@@ -408,7 +402,7 @@ def stores(world: Any) -> Stores:
         "webhook_endpoints": None,
         "webhook_deliveries": None,
         "webhook_facts": None,
-        "campaigns": SimpleNamespace(open_ids=_no_campaigns),
-        "leases": None,
+        "campaigns": SimCampaigns(world),
+        "leases": SimLeases(world),
     }
     return Stores(**simulated)

@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 
 from server.core.ids import is_user
+from server.core.kinds import PacketKind
 from server.core.ledger import TransferKind
 from storage.postgres.chat.groups import ProfileRow
 from storage.postgres.chat.messages import MessageRow
@@ -18,25 +19,53 @@ from storage.postgres.packets.packets import Advance, ClaimRow, PacketRow, Refun
 from storage.postgres.packets.seed_trees import PacketSeeds
 from storage.postgres.packets.sends import Sent, Unsent
 from tests.sim.bank.tables import CardTables, PaymentTables
+from tests.sim.campaigns.tables import CampaignTables, LeaseTables
 from tests.sim.change_feed import FeedTables
 from tests.sim.group_tables import GroupTables
+from tests.sim.kinds.bill_tables import BillTables
+from tests.sim.kinds.tables import AdmissionTables, ScheduledTables, WordTables
 from tests.sim.money_tables import MoneyTables
 from tests.sim.people_tables import PeopleTables
 from tests.sim.post_tables import PostTables
 from tests.sim.seed_tables import SeedTables
 
+SUBJECTS = (
+    MoneyTables,
+    PostTables,
+    PeopleTables,
+    GroupTables,
+    SeedTables,
+    PaymentTables,
+    CardTables,
+    ScheduledTables,
+    WordTables,
+    AdmissionTables,
+    BillTables,
+    CampaignTables,
+    LeaseTables,
+)
 
-class Tables(GroupTables, PeopleTables, MoneyTables, PostTables, SeedTables, PaymentTables, CardTables):
+
+class Tables(
+    GroupTables,
+    PeopleTables,
+    MoneyTables,
+    PostTables,
+    SeedTables,
+    PaymentTables,
+    CardTables,
+    ScheduledTables,
+    WordTables,
+    AdmissionTables,
+    BillTables,
+    CampaignTables,
+    LeaseTables,
+):
     """All tables. Every method is one transaction: all of it at one moment, or nothing."""
 
     def __init__(self) -> None:
-        MoneyTables.__init__(self)
-        PostTables.__init__(self)
-        PeopleTables.__init__(self)
-        GroupTables.__init__(self)
-        SeedTables.__init__(self)
-        PaymentTables.__init__(self)
-        CardTables.__init__(self)
+        for subject in SUBJECTS:
+            subject.__init__(self)
         self.feed = FeedTables()
         self.packets: dict[int, PacketRow] = {}
         self.by_key: dict[tuple[int, str], int] = {}
@@ -52,7 +81,12 @@ class Tables(GroupTables, PeopleTables, MoneyTables, PostTables, SeedTables, Pay
         return rows, {packet_id: list(self.claims[packet_id]) for packet_id in rows}
 
     def rows(self, packet_ids: Sequence[int]) -> dict[int, PacketRow]:
-        return {packet_id: self.packets[packet_id] for packet_id in packet_ids if packet_id in self.packets}
+        return {packet_id: self.row(packet_id) for packet_id in packet_ids if packet_id in self.packets}
+
+    def row(self, packet_id: int) -> PacketRow:
+        """As it is told: whether a packet is hidden is told only here."""
+        row = self.packets[packet_id]
+        return row if row.send_at_ms is None else row._replace(is_hidden=self.is_hidden(packet_id))
 
     def fits(self, one: Advance) -> bool:
         """The version is still the recorded one, and the packet is not closed."""
@@ -60,11 +94,13 @@ class Tables(GroupTables, PeopleTables, MoneyTables, PostTables, SeedTables, Pay
         return row is not None and row.version == one.version and row.closed_at_ms is None
 
     def record(self, advances: Sequence[Advance]) -> set[int]:
-        moved = [one for one in advances if self.fits(one)]
+        wins = self.count_wins(advances)
+        moved = [one for one in advances if self.fits(one) and self.is_within_limit(one, wins)]
         for one in moved:
             self.check_advance(one)
         for one in moved:
             self.advance(one)
+            self.book_wins(one, wins)
         return {one.packet_id for one in moved}
 
     def check_advance(self, one: Advance) -> None:
@@ -96,7 +132,15 @@ class Tables(GroupTables, PeopleTables, MoneyTables, PostTables, SeedTables, Pay
             self.journal.append(("claim", *made))
 
     def due(self, now_ms: int, most: int) -> list[int]:
-        found = [row for row in self.packets.values() if row.closed_at_ms is None and row.expires_at_ms <= now_ms]
+        """Not leases of campaigns, nor packets that wait: others take those, first."""
+        found = [
+            row
+            for row in self.packets.values()
+            if row.closed_at_ms is None
+            and row.expires_at_ms <= now_ms
+            and row.kind != PacketKind.SHAKE
+            and not self.waits(row.packet_id)
+        ]
         return [row.packet_id for row in sorted(found, key=lambda row: row.expires_at_ms)[:most]]
 
     def refund(self, packet_ids: Sequence[int], now_ms: int) -> list[RefundRow]:
@@ -158,7 +202,7 @@ class Tables(GroupTables, PeopleTables, MoneyTables, PostTables, SeedTables, Pay
             return sent
         return (
             Sent(sent.row, self.balance(row.sender_id), sent.messages)
-            if sent.row.packet_id == row.packet_id and sent.messages
+            if sent.row.packet_id == row.packet_id and sent.balance != EMPTY_ROW
             else Sent(sent.row, EMPTY_ROW, {})
         )
 
@@ -174,6 +218,8 @@ class Tables(GroupTables, PeopleTables, MoneyTables, PostTables, SeedTables, Pay
             return Unsent.BANNED
         if is_user(row.target_id) and (row.target_id not in self.users or self.is_banned(row.target_id)):
             return Unsent.NO_SUCH_USER
+        if row.send_at_ms is not None and self.has_too_many(row.sender_id):
+            return Unsent.LIMIT
         if self.wallets.get(row.sender_id, 0) < row.total_fen:
             return Unsent.NOT_ENOUGH_MONEY
         self.pay(row.sender_id, -row.total_fen)
@@ -185,9 +231,9 @@ class Tables(GroupTables, PeopleTables, MoneyTables, PostTables, SeedTables, Pay
         self.by_key[row.sender_id, row.key] = row.packet_id
         self.transfer(transfer_of(row))
         self.journal.append(("send", row.packet_id, row.sender_id, row.key, row.total_fen))
-        numbers = {stream_id: self.streams.get(stream_id, 0) + 1 for stream_id in streams_of(row)}
-        self.streams |= numbers
-        self.posts[row.packet_id] = numbers
+        if row.send_at_ms is not None:
+            self.schedule(row)
+        numbers = self.announce(row, streams_of(row) if row.send_at_ms is None else ())
         return Sent(row, self.balance(row.sender_id), numbers)
 
     def find_outcome(self, rows: Sequence[PacketRow]) -> list[Sent | None]:
@@ -210,7 +256,7 @@ class Tables(GroupTables, PeopleTables, MoneyTables, PostTables, SeedTables, Pay
         for packet_id, user_id, fen, _ in taken:
             if self.credit(packet_id, user_id, fen, now_ms):
                 made.setdefault(user_id, []).append((packet_id, fen))
-        credited = [(packet_id, user) for user, one in made.items() for packet_id, _ in one]
+        credited = [(one, user) for user, paid in made.items() for one, _ in paid if one not in self.leases]
         over = self.finished_by(credited)
         self.find_best_lucks(over, best_luck_kinds)
         self.post_credits({packet_id for packet_id, _ in credited}, over, now_ms)
@@ -220,7 +266,7 @@ class Tables(GroupTables, PeopleTables, MoneyTables, PostTables, SeedTables, Pay
         ]
 
     def finished_by(self, credited: Sequence[tuple[int, int]]) -> set[int]:
-        """The packets whose last claim is among these."""
+        """The packets whose last claim is among these. Leases are left out: only the winner is told."""
         rows = {packet_id: self.packets[packet_id] for packet_id, _ in credited}
         full = {packet_id for packet_id, row in rows.items() if row.version == row.shares}
         return {one for one, user_id in credited if one in full and self.claims[one][-1].user_id == user_id}

@@ -37,11 +37,45 @@ SEED_OF_DEFECT = {
     "AmountsAreNotCompared": 13,
     "CodesAreUsedTwice": 38,
     "DayLimitIsCountedBefore": 186,
+    "CancelIgnoresThePost": 0,
+    "CancelPaysNothingBack": 63,
+    "CancelledPacketIsPosted": 16,
+    "PostedBeforeItsTime": 20,
+    "WaitingPacketIsOpened": 63,
+    "BarredSendersPost": 224,
+    "NamesAreIgnored": 0,
+    "NamesAreForgotten": 0,
+    "WordsAreNotNeeded": 2,
+    "WordsAreForgotten": 16,
+    "AttemptsAreNotCounted": 175,
+    "WordsAreSaidTwice": 2,
+    "AdmissionsAreNotFollowed": 103,
+    "FriendsOpenFirst": 16,
+    "BillDayIsCountedBefore": 81,
+    "BillsForgetTheirKey": 0,
+    "NumbersAreLeasedTwice": 3,
+    "RestIsLeasedTwice": 10,
+    "RestIsForgotten": 3,
+    "LeaseIsTakenAfterTheEnd": 146,
+    "RestGoesBackEarly": 3,
+    "RestGoesBackTwice": 12,
+    "CampaignForgetsItsKey": 7,
+    "CampaignEndsByTheWrongClock": 280,
+    "LimitIsNotRecorded": 131,
+    "LimitIsForgotten": 277,
+    "WinsAreToldEarly": 3,
+    "ReclaimSkipsTheRedrive": 188,
+    "PauseIsNotFollowed": 10,
+    "GroupIsIgnored": 20,
+    "LeftIsTooSmall": 3,
+    "DeadServersAreNotMissed": 3,
 }
 ERRORS_OF_THE_DEFECT = ("AttributeError", "NameError", "TypeError")  # it breaks itself, and nothing was found
-WITH_A_BANK = 13
+WITH_A_BANK, WITH_KINDS_AND_CAMPAIGNS = 13, 282
 PACKETS = ("send", "claim", "credit", "refund")
 PAYMENTS = ("charge", "payout", "paid_out", "payout_returned", "order")
+SCHEDULED = ("posted", "cancelled", "returned")
+CAMPAIGNS = ("campaign", "lease", "lease_returned", "published", "campaign_ended", "campaign_returned")
 ROOT = Path(__file__).parents[2]
 
 
@@ -61,7 +95,7 @@ def trace_of_another_process(seed: int, hash_seed: str) -> str:
     return subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True).stdout
 
 
-@pytest.mark.parametrize("seed", [3, WITH_A_BANK])
+@pytest.mark.parametrize("seed", [2, WITH_A_BANK, WITH_KINDS_AND_CAMPAIGNS])
 def test_seed_gives_the_same_world_in_every_process(seed: int) -> None:
     first, second = (trace_of_another_process(seed, hash_seed) for hash_seed in ("1", "2"))
     assert len(first.splitlines()) > 100
@@ -104,9 +138,10 @@ def test_worlds_cover_both_durabilities_and_all_answers() -> None:
     """Packets are finished and refunded, and users receive every kind of answer, in the first worlds or soon."""
     wanted = {
         "durability": {"postgres", "redis"},
-        "change": {*PACKETS, *PAYMENTS},
+        "change": {*PACKETS, *PAYMENTS, *SCHEDULED, *CAMPAIGNS},
         "membership": {"join", "leave", "remove", "change", "sync", "ban"},
-        "answer": {"ticket", "won", "claimed", "gone", "expired", "not_allowed", "busy", "no_ticket", UNAVAILABLE},
+        "answer": {"ticket", "won", "claimed", "gone", "expired", "not_allowed", "busy", "no_ticket", UNAVAILABLE}
+        | {"words_needed"},
     }
     seen: dict[str, set[str]] = {what: set() for what in wanted}
     for seed in range(300):  # 40, as a rule: an open whose ticket has lapsed is rare
@@ -120,6 +155,31 @@ def test_worlds_cover_both_durabilities_and_all_answers() -> None:
             break
     assert {what: wanted[what] - seen[what] for what in wanted} == {what: set() for what in wanted}
     assert (seen["change"], seen["membership"]) == (wanted["change"], wanted["membership"])
+
+
+@pytest.mark.long
+def test_worlds_cover_what_users_do_with_kinds_and_campaigns() -> None:
+    """Every kind of answer, in the first worlds or soon."""
+    wanted = {
+        "kinds": {
+            *("cancel ok", "cancel already_posted", "say ok", "say words_wrong", "say words_spent"),
+            *("link ok", "show ok", "bill ok", "bill limit", "bill is SENT", "bill is RECEIVED"),
+        },
+        "campaigns": {"won", "nothing", "rest", "limit", "ended", "pause ok", "resume ok", "end ok"}
+        | {"no_such_campaign", UNAVAILABLE},
+    }
+    seen: dict[str, set[str]] = {what: set() for what in wanted}
+    for seed in range(500):
+        plan = plan_of(seed)
+        if plan.kinds is None and plan.campaigns is None:
+            continue
+        world = World(seed)
+        world.run()
+        seen["kinds"] |= set(world.kinds_side.seen) if world.kinds_side is not None else set()
+        seen["campaigns"] |= set(world.campaign_side.seen) if world.campaign_side is not None else set()
+        if all(seen[what] >= wanted[what] for what in wanted):
+            break
+    assert {what: wanted[what] - seen[what] for what in wanted} == {what: set() for what in wanted}
 
 
 @pytest.mark.long

@@ -18,13 +18,15 @@ from storage.errors import StoreUnavailable
 from tests.sim import check
 from tests.sim.bank.plan import AGAIN
 from tests.sim.bank.side import BankSide
+from tests.sim.campaigns.side import CampaignSide, soon_idle
 from tests.sim.clock import EPOCH_MS, JUMP_S, JUMPS_MS
 from tests.sim.faults import LATE_S_MAX, TIMEOUT_S, Line, Rates
 from tests.sim.group_tables import Group, Membership
+from tests.sim.kinds.side import KindsSide, server_part
 from tests.sim.logs import Logs
 from tests.sim.loop import SimLoop, Stuck
 from tests.sim.members import Churn
-from tests.sim.plan import GROUP, INVITE, OWNER, START_FEN, plan_of
+from tests.sim.plan import GROUP, INVITE, OWNER, SPONSOR, SPONSOR_FEN, START_FEN, plan_of
 from tests.sim.server import PATIENCE_S, SimServer
 from tests.sim.standing import Known, Standing
 from tests.sim.tables import Tables
@@ -47,6 +49,7 @@ class ReceivedAnswer(NamedTuple):
     amount_fen: int = -1
     arrived_ms: int = 0
     known: Known = Known(0, 0)
+    process: int = 0
 
 
 class World:
@@ -83,9 +86,19 @@ class World:
         self.seen: set[int] = set()  # packets that users have seen
         self.open_at_once: list[int] = []  # the packets that users open immediately
         self.calls = 0
+        self.starts = 0  # of servers
+        self.funds = dict.fromkeys(self.plan.members, START_FEN)  # what is in the wallets at the beginning
+        self.funds |= {SPONSOR: SPONSOR_FEN} if self.plan.has_sponsor else {}
         self.bank_side = BankSide(self) if self.plan.bank is not None else None
+        self.kinds_side = KindsSide(self) if self.plan.kinds is not None else None
+        self.campaign_side = CampaignSide(self) if self.plan.campaigns is not None else None
         if defect is not None:
             defect.break_stores(self)
+
+    @property
+    def sides(self) -> list[Any]:
+        """What this world has besides."""
+        return [one for one in (self.bank_side, self.kinds_side, self.campaign_side) if one is not None]
 
     # --- for servers and stores -------------------------------------------------------------------------------
 
@@ -159,6 +172,7 @@ class World:
             -1 if claim is None else claim.amount_fen,
             arrived_ms,
             known,
+            server.process,
         )
         self.answers.append(one)
         self.trace("answer", *one[1:7])
@@ -182,15 +196,17 @@ class World:
         payer = WALLET if self.bank_side is None else self.bank_side.by_wallet(user_id)
         await asyncio.gather(*(self.send_packet(packet_request, payer) for _ in range(copies)))
 
-    async def send_packet(self, packet_request: tuple[Any, ...], payer: Payer) -> None:
-        """Ask for a send until the answer is final, or the user gives up."""
+    async def send_packet(
+        self, packet_request: tuple[Any, ...], payer: Payer, more: dict[str, Any] | None = None
+    ) -> None:
+        """Ask for a send until the answer is final, or the user gives up. `more`: what some kinds have besides."""
         outcomes = self.sent[packet_request[0], packet_request[1]]
         known = self.standing.known(packet_request[0])  # a retry may find what the first one did
         for _ in range(RETRIES):
             server = self.rng.choice(self.servers)
             if server.services is not None:
                 client_seed = self.rng.randbytes(self.rng.choice((0, 16, 32)))  # another one at each attempt
-                outcome = await self._send_once(server, (*packet_request, client_seed), payer, known)
+                outcome = await self._send_once(server, (*packet_request, client_seed), payer, known, more or {})
                 outcomes.append(outcome)
                 self.trace("sent", server.number, packet_request, outcome)
                 if outcome[0] not in AGAIN:
@@ -198,16 +214,18 @@ class World:
             await asyncio.sleep(self.rng.uniform(0.05, 1.0))
 
     async def _send_once(
-        self, server: SimServer, packet_request: tuple[Any, ...], payer: Payer, known: Known
+        self, server: SimServer, packet_request: tuple[Any, ...], payer: Payer, known: Known, more: dict[str, Any]
     ) -> tuple[str, Any]:
         if not await server.admits(packet_request[0]):
             return "unknown", None
+        request = request_of(*packet_request, **server_part(server, *packet_request[:2], more))
         outcome, terms = await self.call(
-            server, server.running.payments.sender.send(request_of(*packet_request), payer), *packet_request
+            server, server.running.payments.sender.send(request, payer), *packet_request
         )
         if outcome == "ok":
             check.send_is_true(self, terms, known)
-            self._show_packet(terms)
+            if "send_at_ms" not in more:
+                self._show_packet(terms)
         return outcome, terms
 
     async def call(self, server: SimServer, work: Any, *words: Any) -> tuple[str, Any]:
@@ -245,7 +263,7 @@ class World:
     async def _open_late(self, user_id: int, terms: Any) -> None:
         left_s = (terms.expires_at_ms - EPOCH_MS) / 1000 - self.loop.time()
         await asyncio.sleep(max(0.0, left_s - self.rng.uniform(-0.05, 0.5)))
-        await self._open(user_id, terms.packet_id)
+        await self.open_packet(user_id, terms.packet_id)
 
     async def _opener(self, user_id: int) -> None:
         """Tap and open the packets shown, sometimes several at a time."""
@@ -254,7 +272,7 @@ class World:
             if self.open_at_once:
                 packet_id = self.rng.choice(self.open_at_once)
                 for _ in range(self.rng.choice((1, 1, 1, 2))):
-                    self.spawn(self._open(user_id, packet_id))
+                    self.spawn(self.open_packet(user_id, packet_id))
 
     async def _hoarder(self, user_id: int) -> None:
         """Grab the packets shown as fast as possible, and never open."""
@@ -264,7 +282,8 @@ class World:
                 packet_id = self.rng.choice(sorted(self.seen))
                 self.spawn(self.rng.choice(self.servers).ask(user_id, packet_id, None))
 
-    async def _open(self, user_id: int, packet_id: int) -> None:
+    async def open_packet(self, user_id: int, packet_id: int) -> None:
+        """Grab and open until the answer is final, or the user gives up. Words that are needed are said."""
         for _ in range(RETRIES):
             server = self.rng.choice(self.servers)
             grabbed = await server.ask(user_id, packet_id, None)
@@ -272,8 +291,12 @@ class World:
                 if self.rng.random() < 0.3:
                     await asyncio.sleep(self.rng.uniform(0.0, self.rng.choice((0.5, 3.0))))
                 grabbed = await server.ask(user_id, packet_id, grabbed.ticket.number)
-            final = (Answer.WON, Answer.CLAIMED, Answer.GONE, Answer.EXPIRED, Answer.NOT_ALLOWED)
-            if isinstance(grabbed, Decision) and grabbed.answer in final:
+            answer = grabbed.answer if isinstance(grabbed, Decision) else None
+            if answer is Answer.WON and self.kinds_side is not None:
+                self.kinds_side.opened(user_id, packet_id)
+            if answer is Answer.WORDS_NEEDED and self.kinds_side is not None:
+                await self.kinds_side.say(user_id, packet_id)
+            if answer in (Answer.WON, Answer.CLAIMED, Answer.GONE, Answer.EXPIRED, Answer.NOT_ALLOWED):
                 return
             await asyncio.sleep(self.rng.uniform(0.02, 0.6))
 
@@ -352,8 +375,10 @@ class World:
         self._alive: dict[asyncio.Task[Any], None] = {}
         users = range(1, self.plan.users + 1)
         self._make_group()
-        for user_id in self.plan.members:
-            self.tables.wallets[user_id] = START_FEN
+        self.tables.wallets |= self.funds
+        if self.plan.has_sponsor:
+            self.tables.know([SPONSOR])
+            self.tables.put_sponsor(SPONSOR, "sponsor")
         for server in self.servers:
             server.start()
         for number in range(self.plan.packets):
@@ -364,8 +389,8 @@ class World:
             self.spawn(self._hoarder(user_id))
         if self.plan.churn_s < self.plan.length_s:
             self.spawn(self.churn.run())
-        if self.bank_side is not None:
-            self.bank_side.begin()
+        for side in self.sides:
+            side.begin()
         nemesis = self.loop.create_task(self._nemesis())
         await asyncio.sleep(self.plan.length_s)
         nemesis.cancel()
@@ -394,13 +419,13 @@ class World:
         closed = all(row.closed_at_ms is not None for row in self.tables.packets.values())
         waits = any(server.open_calls or server.services is None for server in self.servers)
         left = self.tables.queue or self.tables.outbox
-        open_payments = self.bank_side is not None and not self.bank_side.is_settled()
-        return closed and not waits and not left and not self._alive and not open_payments
+        settled = all(side.is_settled() for side in self.sides)
+        return closed and not waits and not left and not self._alive and settled
 
     def run(self) -> list[str]:
         """Run the world; return its violations, which must be none."""
         self.loop.set_exception_handler(lambda loop, context: self.report(f"unhandled: {context}"))
-        with logging_to(self.logged):
+        with logging_to(self.logged), soon_idle():
             try:
                 self.loop.run_until_complete(self._live())
             except Stuck:

@@ -193,3 +193,25 @@ async def test_stop_closes_unfinished_handshakes(secure: Server, plain: socket.s
             await asyncio.sleep(0.01)
     await secure.stop()
     assert await end_of(plain) == b""
+
+
+async def test_handshake_that_has_begun_ends_with_the_goodbye_of_a_drain(
+    secure: Server, plain: socket.socket, issuer: Issuer
+) -> None:
+    """The old worker of a rolling restart has accepted its connection: no other one can."""
+    async with wire.bounded():
+        while not tls_listener_of(secure).under_way:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    listener = secure.app.listener
+    listener.stop_accepting()
+    closing = asyncio.create_task(listener.close())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert not closing.done()
+    context = ssl.create_default_context(cafile=issuer.ca_file)
+    reader, writer = await asyncio.open_connection(sock=plain, ssl=context, server_hostname="127.0.0.1")
+    async with wire.bounded():
+        assert await reader.read()  # the hello and the goodbye, then the end
+        await closing
+    writer.close()
+    await secure.stop()

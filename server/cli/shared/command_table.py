@@ -132,6 +132,11 @@ COMMANDS: Final = (
         "Reload config, keys and certificates, like SIGHUP; exit 1 if one of them is invalid.",
     ),
     CommandRow(
+        "restart",
+        "server.cli.operators:restart",
+        "Restart all workers, one after the other, while clients can connect; exit 1 if one does not start.",
+    ),
+    CommandRow(
         "log-level", "server.cli.operators:log_level", "Change the log level until the next reload or restart."
     ),
     CommandRow(

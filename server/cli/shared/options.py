@@ -44,6 +44,9 @@ class Flags:
     redis: RedisOption = None
     host: Annotated[str | None, Parameter(help="address to listen on (default 127.0.0.1)")] = None
     port: Annotated[Port | None, Parameter(help="port to listen on (default 7788; 0: any free port)")] = None
+    workers: Annotated[
+        str | None, Parameter(help="processes behind the address (default 1), or auto: one for each core")
+    ] = None
     durability: Annotated[
         str | None,
         Parameter(
@@ -69,6 +72,7 @@ class Flags:
         return {
             "server.host": self.host,
             "server.port": self.port,
+            "server.workers": self.workers,
             "http_api.address": self.http_api,
             "server.tls_certificate": self.tls_certificate and str(self.tls_certificate),
             "server.tls_key": self.tls_key and str(self.tls_key),

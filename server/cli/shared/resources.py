@@ -12,7 +12,7 @@ from protocol import tokens
 from server import embedded
 from server.config import Config, load_keys
 from server.embedded import StoreAddresses
-from server.embedded.stores import POSTGRES
+from server.embedded.stores import POSTGRES, POSTGRES_CONNECTIONS, stores_with
 from server.instance import how_to_start, running
 from server.loop import run
 
@@ -42,13 +42,15 @@ def existing(data: Path) -> Path:
     return data
 
 
-def stores_of(settings: Config, data: Path) -> StoreAddresses:
+def stores_of(settings: Config, data: Path, connections: int = POSTGRES_CONNECTIONS) -> StoreAddresses:
     """The stores of the config; if it names none, embedded ones under the data folder. A context manager.
 
-    Raises EmbeddedError.
+    `connections`: so many an embedded PostgreSQL allows, if it is started here. Raises EmbeddedError.
     """
     stores = settings.stores
-    return StoreAddresses(stores.postgres, stores.redis) if stores.postgres else embedded.start(data)
+    if stores.postgres:
+        return StoreAddresses(stores.postgres, stores.redis)
+    return embedded.start(data, stores_with(connections))
 
 
 def check_records(settings: Config, data: Path, otherwise: str = ", or --postgres DSN") -> None:

@@ -118,6 +118,17 @@ function drawStores({ now, recent }) {
   }), "unknown");
 }
 
+function drawWorkers({ workers }) {
+  byId("workers-section").hidden = !workers.length;
+  fill("workers", workers.map((one) => {
+    const serves = one.state === "serving";
+    const state = make("td", serves ? "✓ serving" : `✗ ${one.state}${one.why ? `: ${one.why}` : ""}`, "store");
+    mark(state, serves, !serves);
+    const numbers = [integer(one.connections), latency(one.loop_lag_ms).join(" "), bytes(one.rss_bytes).join(" "), duration(one.up_s), integer(one.ends)];
+    return [make("td", integer(one.worker), "name"), state, ...numbers.map((text) => make("td", text, "number"))];
+  }), "none");
+}
+
 function drawMoney({ balance }) {
   if (!balance) return;
   for (const part of byId("split").children) {
@@ -160,6 +171,7 @@ function show(event) {
   drawHotPackets(event);
   drawRefusals(event);
   drawStores(event);
+  drawWorkers(event);
   if (points.length) drawCharts(event);
 }
 

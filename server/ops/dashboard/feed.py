@@ -23,7 +23,7 @@ from server.one_file_page import one_file_page
 from server.ops.health import Health
 from server.ops.samples.money_in_packets import MoneyInPackets, MoneyInPacketsCheck
 from server.ops.samples.rates import Rates, rates
-from server.ops.samples.sample import Counts, Sample
+from server.ops.samples.sample import Counts, Sample, WorkerRow
 from server.ops.samples.sampler import Sampler
 
 CLIENTS_MAX: Final = 16
@@ -58,13 +58,22 @@ class DashboardEvent(msgspec.Struct, frozen=True, kw_only=True):
     refused: Counts  # in the last minute, by reason
     balance: MoneyInPackets | None
     points: list[ChartPoint]
+    workers: list[WorkerRow]  # empty: the server is one process
 
 
 class Dashboard:
     """The page and its stream of events."""
 
-    def __init__(self, sampler: Sampler, health: Callable[[], Health], version: str, money: MoneyUnit) -> None:
+    def __init__(
+        self,
+        sampler: Sampler,
+        health: Callable[[], Health],
+        version: str,
+        money: MoneyUnit,
+        workers: Callable[[], list[WorkerRow]] = list,
+    ) -> None:
         self._sampler = sampler
+        self._workers = workers
         self._health = health
         self._version = version
         self._page, self._policy = _assemble(money)
@@ -110,6 +119,7 @@ class Dashboard:
             refused={reason: count - minute[0].refusals.get(reason, 0) for reason, count in now.refusals.items()},
             balance=self._money_check.last,
             points=_points(minute[-seconds - 1 :]),
+            workers=self._workers(),
         )
         return b"event: %b\ndata: %b\n\n" % (name.encode(), msgspec.json.encode(event))
 

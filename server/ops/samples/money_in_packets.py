@@ -29,6 +29,8 @@ class MoneyInPackets(msgspec.Struct, frozen=True, kw_only=True):
 class MoneyInPacketsCheck:
     """Gets every sample from the start of the server. Each count says how much was in packets at the start.
 
+    When counts of a worker were lost, the opening amount is no longer known, and the check begins again.
+
     The flows and the money in packets are counted in two places, never at the same moment. So a count gives a range
     for the opening amount, as wide as what moved during the count. The check keeps the intersection of all ranges;
     a range outside it is a difference.
@@ -38,17 +40,24 @@ class MoneyInPacketsCheck:
         self._recent: deque[Sample] = deque(maxlen=WINDOW)
         self._least: float = 0
         self._most: float = float("inf")
+        self._lost_counts = 0
         self.last: MoneyInPackets | None = None
 
     def add(self, sample: Sample) -> None:
         """Add the next sample. A count is checked one sample after it was first seen."""
+        if sample.lost_counts != self._lost_counts:
+            self._lost_counts, self._least, self._most = sample.lost_counts, 0, float("inf")
+            self._recent.clear()
         self._recent.append(sample)
         seen = [one.figures for one in self._recent][-3:-1]
         if seen and seen[-1] is not None and (len(seen) == 1 or seen[0] is not seen[1]):
             self._check(seen[-1].in_packets_fen)
 
     def _check(self, in_packets: int) -> None:
-        is_full = len(self._recent) == WINDOW  # if not, the server has just started and nothing had moved before
+        is_full = len(self._recent) == WINDOW
+        if not is_full and self._lost_counts:
+            return  # what has moved before is not known
+        # if it is not full, the server has just started and nothing had moved before
         oldest = _flows(self._recent[0]) if is_full else dict.fromkeys(FLOWS, 0)
         newest = _flows(self._recent[-1])
         least = in_packets + oldest["claimed"] + oldest["refunded"] - newest["sent"]

@@ -13,6 +13,7 @@ import msgspec
 from server.core.latency import Latencies
 
 State: TypeAlias = Literal["starting", "serving", "draining"]
+WorkerState: TypeAlias = Literal["starting", "serving", "silent", "waiting", "given up"]
 Counts: TypeAlias = dict[str, int]
 Sort: TypeAlias = Literal["pending", "idle", "requests"]  # orders of the list of connections
 
@@ -124,6 +125,20 @@ class CampaignFigures(msgspec.Struct, frozen=True):
     returned_fen: int = 0
 
 
+class WorkerRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A worker, as its supervisor sees it. `ends`: how often it ended without being told to."""
+
+    worker: int
+    state: WorkerState
+    pid: int | None  # None: it has no process now
+    up_s: float
+    connections: int
+    loop_lag_ms: float
+    rss_bytes: int
+    ends: int
+    why: str = ""  # why it does not serve
+
+
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
     """Times in ms since 1970, durations as named, money in fen."""
 
@@ -178,6 +193,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     connections_max: int = 0  # now: the limit, or as many as the limit of open files has room for
     loop_failures: Counts = msgspec.field(default_factory=dict)  # by loop
     failing_loops: dict[str, str] = msgspec.field(default_factory=dict)  # now: loops that fail, and why
+    lost_counts: int = 0  # processes of workers that were killed: what they counted in their last second is missing
 
     @property
     def backlog_age_s(self) -> float:

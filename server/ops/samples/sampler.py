@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
 from server.ops.samples.sample import Sample
@@ -30,9 +30,15 @@ class SampleSource(Protocol):
 class Sampler:
     """Takes samples and keeps the last minute."""
 
-    def __init__(self, source: SampleSource, now_s: Callable[[], float]) -> None:
-        """`now_s` is a monotonic clock."""
+    def __init__(
+        self,
+        source: SampleSource,
+        now_s: Callable[[], float],
+        before: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """`now_s` is a monotonic clock. `before`: awaited before each sample, by a source that asks others."""
         self._source = source
+        self._before = before
         self._now_s = now_s
         self._samples: deque[Sample] = deque(maxlen=SAMPLES_KEPT)
         self._lag_ms = 0.0
@@ -68,4 +74,6 @@ class Sampler:
                 lag_ms = max(lag_ms, (self._now_s() - due_s) * 1000)
             self._lag_ms = round(lag_ms, 1)
             self._source.tick()
+            if self._before is not None:
+                await self._before()
             self._samples.append(self.now())

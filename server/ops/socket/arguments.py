@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from server.ops.socket.command_texts import SECONDS_MAX
 from server.ops.socket.status_socket import BadArguments
 
 ID_MAX: Final = 2**63 - 1
+SECONDS: Final = 10
 
 
 def no_arguments(words: list[str]) -> None:
@@ -27,6 +29,11 @@ def integer(word: str, least: int, most: int) -> int:
     if word.isascii() and word.isdecimal() and len(word) < 20 and least <= int(word) <= most:
         return int(word)
     raise BadArguments(f"expected a whole number from {least} to {most}, got {word[:40]!r}")
+
+
+def seconds_in(words: list[str]) -> int:
+    """The time over which rates are wanted."""
+    return integer(options_in(words, seconds=str(SECONDS))["seconds"], 1, SECONDS_MAX)
 
 
 def options_in(words: list[str], **defaults: str) -> dict[str, str]:

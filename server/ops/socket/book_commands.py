@@ -5,7 +5,7 @@ A path is one word, as a URL spells it. Users of the system are texts: their ids
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -15,44 +15,36 @@ from urllib.parse import unquote
 from server.core.ledger import SYSTEM_ACCOUNTS
 from server.core.reconciliation.rules import BREAK_CLASSES
 from server.ops.socket.arguments import ID_MAX, integer, one_id, options_in
-from server.ops.socket.status_socket import PEER, Answer, BadArguments, Command
+from server.ops.socket.command_texts import MOST_MAX
+from server.ops.socket.status_socket import PEER, Answer, BadArguments, Run
 from server.services.reconciliation.assembly import ReconciliationServices
 from server.services.reconciliation.breaks import BreakFacts, BreakRefused
 from server.services.reconciliation.corrections import AccountChange, CorrectionFacts
 
 MOST: Final = 20
-MOST_MAX: Final = 1_000
 FEN_MAX: Final = 10**15
-ACCOUNTS: Final = "|".join(("USER", *SYSTEM_ACCOUNTS))
 Facts: TypeAlias = dict[str, Any]
 
 
-def book_commands(services: ReconciliationServices) -> dict[str, Command]:
-    """The commands by name."""
+def book_commands(services: ReconciliationServices) -> dict[str, Run]:
+    """The functions by the names of their commands."""
     do = BookCommands(services)
-    listing = f"[--state open|all] [--class {'|'.join(BREAK_CLASSES)}] [--day YYYY-MM-DD] [--most 1…{MOST_MAX}]"
-    rows = {
-        "reconcile": Command("change", "PATH", "import a statement of a bank and match it", do.reconcile),
-        "reconciliation": Command("read", "JOB", "how far the import of a statement has come", do.reconciliation),
-        "breaks": Command("read", listing, "differences between both books, the newest first", do.breaks),
-        "own-break": Command("change", "ID", "look after a break", do.own),
-        "close-break": Command("change", "ID REASON…", "close a break for a reason", do.close),
-        "corrections": Command(
-            "read", f"[--break ID] [--most 1…{MOST_MAX}]", "corrections, the newest first", do.corrections
-        ),
-        "preview-correction": Command(
-            "read", f"{ACCOUNTS} {ACCOUNTS} FEN", "both balances before and after a correction", do.preview
-        ),
-        "propose-correction": Command(
-            "change", f"BREAK {ACCOUNTS} {ACCOUNTS} FEN", "propose a transfer that corrects a break", do.propose
-        ),
-        "approve-correction": Command("change", "ID", "move the money of another's proposal, once", do.approve),
-        "reject-correction": Command("change", "ID REASON…", "reject a proposal for a reason", do.reject),
+    runs: dict[str, Run] = {
+        "reconcile": do.reconcile,
+        "reconciliation": do.reconciliation,
+        "breaks": do.breaks,
+        "own-break": do.own,
+        "close-break": do.close,
+        "corrections": do.corrections,
+        "preview-correction": do.preview,
+        "propose-correction": do.propose,
+        "approve-correction": do.approve,
+        "reject-correction": do.reject,
     }
-    return {name: row._replace(run=partial(_refusing, row.run)) for name, row in rows.items()}
+    return {name: partial(_refusing, run) for name, run in runs.items()}
 
 
-async def _refusing(run: Callable[[list[str]], Awaitable[Answer]], words: list[str]) -> Answer:
+async def _refusing(run: Run, words: list[str]) -> Answer:
     """A rule that is not kept is an error of one line."""
     try:
         return await run(words)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -15,18 +15,15 @@ from server.core.payments import PaymentState
 from server.net.hub import Hub
 from server.ops.audit_runs import AuditRuns
 from server.ops.health import Health
-from server.ops.samples.rates import non_zero, rates
-from server.ops.samples.sample import OpenPayments, Sample, WebhookFigures
-from server.ops.samples.sampler import SAMPLES_KEPT, Sampler
-from server.ops.socket.arguments import ID_MAX, integer, no_arguments, one_id, options_in
+from server.ops.samples.sample import Sample
+from server.ops.samples.sampler import Sampler
+from server.ops.socket.arguments import ID_MAX, integer, no_arguments, one_id, options_in, seconds_in
+from server.ops.socket.command_texts import LEVELS, MOST_MAX
 from server.ops.socket.lookups import SORTS, Lookups
-from server.ops.socket.status_socket import Answer, BadArguments
+from server.ops.socket.status_socket import Answer, BadArguments, Run
+from server.ops.status import rates_of, status_of
 
-LEVELS: Final = ("debug", "info", "warning", "error")
-SECONDS: Final = 10
-SECONDS_MAX: Final = SAMPLES_KEPT - 1
 MOST: Final = 20
-MOST_MAX: Final = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,30 +56,36 @@ class Commands:
         self._actions = actions
         self._money = money
 
+    def runs(self) -> dict[str, Run]:
+        """The functions by the names of their commands."""
+        return {
+            "status": self.status,
+            "rates": self.rates,
+            "connections": self.connections,
+            "packet": self.packet,
+            "user": self.user,
+            "group": self.group,
+            "groups": self.groups,
+            "payments": self.payments,
+            "payment": self.payment,
+            "stores": self.stores,
+            "settlement": self.settlement,
+            "refunds": self.refunds,
+            "audit": self.audit,
+            "log-level": self.log_level,
+            "disconnect": self.disconnect,
+            "drain": self.drain,
+            "reload": self.reload,
+            "restart": self.restart,
+        }
+
     async def status(self, words: list[str]) -> Answer:
         no_arguments(words)
         sample = self._sampler.now()
         return status_of(sample, self._health(sample), self._money)
 
     async def rates(self, words: list[str]) -> Answer:
-        options = options_in(words, seconds=str(SECONDS))
-        samples = self._sampler.last(integer(options["seconds"], 1, SECONDS_MAX))
-        newest = samples[-1]
-        return {
-            "rates": rates(samples),
-            "now": {
-                "connections": newest.connections,
-                "users_online": newest.users_online,
-                "live_packets": newest.live_packets,
-                "unrecorded": newest.unrecorded,
-                "figures": newest.figures,
-                "backlog_age_s": newest.backlog_age_s,
-                "rss_bytes": newest.rss_bytes,
-                "state": newest.state,
-                "stores": self._sampler.fresh.stores,
-            },
-            "hottest": newest.hottest,
-        }
+        return rates_of(self._sampler, seconds_in(words))
 
     async def connections(self, words: list[str]) -> Answer:
         options = options_in(words, sort="pending", most=str(MOST))
@@ -167,74 +170,9 @@ class Commands:
             return {"error": outcome["fault"]}
         return {name: keys for name, keys in outcome.items() if name != "fault"}
 
-
-def status_of(sample: Sample, health: Health, money: MoneyUnit) -> dict[str, Any]:
-    """A sample as the answer of `status`, without the counters that are zero."""
-    figures = sample.figures
-    return {
-        "state": sample.state,
-        "ready": health.ready,
-        "reasons": health.reasons,
-        "degraded": health.degraded,
-        "durability": sample.durability,
-        "up_s": round((sample.at_ms - sample.started_at_ms) / 1000),
-        "connections": sample.connections,
-        "connections_max": sample.connections_max,
-        "users_online": sample.users_online,
-        "accepted": sample.accepted,
-        "requests": non_zero(sample.requests),
-        "pushes": sample.pushes,
-        "answers": non_zero(sample.answers),
-        "refusals": non_zero(sample.refusals),
-        "closes": non_zero(sample.closes),
-        "slow_readers": sample.slow_readers,
-        "live_packets": sample.live_packets,
-        "other_servers": sample.other_servers,
-        "current": sample.current,
-        "commit": {
-            "batches": sample.batches,
-            "claims": sample.claims,
-            "in_flight": sample.unrecorded,
-            "rejected": sample.rejected,
-            "redriven": sample.redriven,
-        },
-        "settlement": {
-            "settled": sample.settled,
-            "waiting_claims": None if figures is None else figures.backlog_claims,
-            "waiting_fen": None if figures is None else figures.backlog_fen,
-            "oldest_s": sample.backlog_age_s,
-        },
-        "sends": sample.sends,
-        "refunded_packets": sample.refunded_packets,
-        "webhooks": _webhooks_of(sample.webhooks),
-        **({} if sample.payments is None else {"payments": _payments_of(sample.payments)}),
-        **({} if sample.campaigns is None else {"campaigns": msgspec.structs.asdict(sample.campaigns)}),
-        "money_unit": msgspec.structs.asdict(money),
-        "money_fen": sample.money_fen | {"in_packets": None if figures is None else figures.in_packets_fen},
-        "loop_lag_ms": sample.loop_lag_ms,
-        "loop_failures": non_zero(sample.loop_failures),
-        "rss_bytes": sample.rss_bytes,
-        "stores": {name: "up" if store.up else f"away: {store.why}" for name, store in sample.stores.items()},
-        "audit": sample.audit,
-        "audit_fault": sample.audit_fault,
-    }
-
-
-def _payments_of(figures: OpenPayments) -> dict[str, Any]:
-    """Payments that have not ended, by state (`hongbao payments`), breaks, gateways that do not respond."""
-    oldest_s = max(figures.oldest_s.values(), default=0.0)
-    return {**figures.waiting, "oldest_s": oldest_s, "breaks": figures.breaks, "away": list(figures.away)}
-
-
-def _webhooks_of(figures: WebhookFigures) -> dict[str, Any]:
-    queues = figures.queues.values()
-    return {
-        "endpoints": figures.endpoints,
-        "waiting": sum(queue.waiting for queue in queues),
-        "oldest_s": max((queue.oldest_s for queue in queues), default=0.0),
-        "in_flight": figures.in_flight,
-        **figures.results,
-    }
+    async def restart(self, words: list[str]) -> Answer:
+        no_arguments(words)
+        return {"error": "this server has no workers (server.workers): restart it with your service manager"}
 
 
 async def _found(look_up: Callable[[int], Awaitable[Answer | None]], what: str, one_id: int) -> Answer:

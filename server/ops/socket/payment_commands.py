@@ -7,11 +7,11 @@ from typing import Final
 
 from server.ops.samples.observer import ObservedParts
 from server.ops.socket.arguments import one_id
+from server.ops.socket.command_texts import CONCLUDE
 from server.ops.socket.status_socket import PEER, Answer, BadArguments, peer_name
 from server.services.payments.conclusions import ConclusionService, NotConcluded
 
 REASON_MAX: Final = 200
-CONCLUDE: Final = "NUMBER confirm|close|decline REASON"
 
 
 class PaymentCommands:

@@ -34,14 +34,25 @@ COMMAND_S: Final = 2.0
 IDLE_S: Final = 600.0  # a connection that sends nothing for this time is closed
 HUNG_COMMANDS_MAX: Final = 64  # commands of one listener that timed out and have not ended yet
 HTTP: Final = b" HTTP/1."
+FORWARDED: Final = "from"  # from UID PID COMMAND …, at the status socket of a worker
+FORWARDED_BYTES_MAX: Final = 40
 _CREDENTIALS: Final = struct.Struct("3i")
 
 Role: TypeAlias = Literal["read", "change"]
 Answer: TypeAlias = Mapping[str, object]
+Run: TypeAlias = Callable[[list[str]], Awaitable[Answer]]
 
 
 class BadArguments(Exception):
     """A command does not accept its arguments; the message says what it accepts."""
+
+
+class CommandText(NamedTuple):
+    """What an operator is told of a command, and who may give it."""
+
+    role: Role
+    arguments: str
+    help: str
 
 
 class Command(NamedTuple):
@@ -50,7 +61,7 @@ class Command(NamedTuple):
     role: Role
     arguments: str
     help: str
-    run: Callable[[list[str]], Awaitable[Answer]]
+    run: Run
 
 
 class Peer(NamedTuple):
@@ -61,6 +72,18 @@ class Peer(NamedTuple):
 
 
 PEER: ContextVar[Peer] = ContextVar("PEER")  # while a command runs: the process that has given it
+
+
+def forwarding(peer: Peer, line: str) -> str:
+    """A command as a supervisor passes it on to a worker: in the name of the process that has given it."""
+    uid, pid = ("-" if number is None else str(number) for number in peer)
+    return f"{FORWARDED} {uid} {pid} {line}"
+
+
+def forwarded(words: list[str]) -> tuple[Peer, list[str]]:
+    """The inverse: the process that has given the command, and the words of it."""
+    uid, pid = (None if word == "-" else int(word) for word in words[1:3])
+    return Peer(uid, pid), words[3:]
 
 
 def peer_name(peer: Peer) -> str:
@@ -117,11 +140,14 @@ class StatusSocket:
         change_uids: Collection[int] = (),
         peer_of: Callable[[socket.socket], Peer] = peer_of,
         command_s: float = COMMAND_S,
+        supervisor_pid: int | None = None,
     ) -> None:
+        """`supervisor_pid`: of a worker's supervisor. It alone may ask in the name of another process."""
         self._commands = commands
         self._change_uids = {0, os.getuid(), *change_uids}
         self._peer_of = peer_of
         self._command_s = command_s
+        self._supervisor_pid = supervisor_pid
         self._bound: BoundSocket | None = None
         self._servers: list[asyncio.Server] = []
         self._listeners: list[_Operators] = []  # apart, so that TCP cannot push out operators at the unix socket
@@ -130,7 +156,8 @@ class StatusSocket:
         """Listen on a unix socket. Raises OSError that names the path."""
         self._bound = bind(path, mode)
         serve = self._new_listener()
-        self._servers.append(await asyncio.start_unix_server(serve, sock=self._bound.socket, limit=LINE_BYTES_MAX))
+        limit = LINE_BYTES_MAX if self._supervisor_pid is None else LINE_BYTES_MAX + FORWARDED_BYTES_MAX
+        self._servers.append(await asyncio.start_unix_server(serve, sock=self._bound.socket, limit=limit))
 
     async def open_tcp(self, host: str, port: int) -> int:
         """Listen on TCP too, for reads only; returns the port. Raises OSError that names the address."""
@@ -194,13 +221,16 @@ class StatusSocket:
     # --- one command ------------------------------------------------------------------------------------------
 
     async def _answer(self, operators: _Operators, words: list[str], peer: Peer) -> Answer:
+        is_forwarded = words[:1] == [FORWARDED] and peer.pid is not None and peer.pid == self._supervisor_pid
+        if is_forwarded:
+            peer, words = forwarded(words)
         name = words[0] if words else ""
         command = self._commands.get(name)
         if command is None:
             return {"error": f"unknown command {name[:40]!r}", "commands": sorted(self._commands)}
         if command.role == "change":
             is_allowed = peer.uid in self._change_uids
-            log = ALWAYS.info if is_allowed else LOG.warning
+            log = LOG.warning if not is_allowed else LOG.debug if is_forwarded else ALWAYS.info
             log("operator_changes" if is_allowed else "operator_refused", command=words, uid=peer.uid, pid=peer.pid)
             if not is_allowed:
                 return {"error": f"{name} is a change: for root, the server's own user, and ops.change_uids only"}

@@ -91,7 +91,7 @@ class CampaignBoard:
             return
         unrecorded = self._unrecorded()
         known = {one.campaign_id: one.given_here - one.wins.in_flight - unrecorded for one in self.all()}
-        for one in await self._store.progress(self._by_id):
+        for one in await self._store.progress(known):  # not of one that comes meanwhile
             live = self._by_id.get(one.campaign_id)
             if live is None:
                 continue

@@ -75,11 +75,12 @@ class Pools:
     async def _dealt(self, packet_ids: Collection[int]) -> dict[int, tuple[int, ...]]:
         """What was dealt to the leases of other servers."""
         leases = await self._leases.find(list(packet_ids)) if packet_ids else {}
-        unknown = {one.campaign_id for one in leases.values() if self._get(one.campaign_id) is None}
+        lives = {one.campaign_id: self._get(one.campaign_id) for one in leases.values()}  # one may end meanwhile
+        unknown = [campaign_id for campaign_id, live in lives.items() if live is None]
         made = {one: await self._made(row) for one, row in (await self._campaigns.rows(unknown)).items()}
         dealt = {}
         for packet_id, lease in leases.items():
-            live = self._get(lease.campaign_id)
+            live = lives[lease.campaign_id]
             pool = made[lease.campaign_id] if live is None else await self.of(live)
             dealt[packet_id] = await deal(pool, lease.first_number, lease.numbers)
         return dealt

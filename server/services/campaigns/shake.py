@@ -82,7 +82,7 @@ class ShakeService:
         self._rest = Shook(Result.REST, rest_ms)
         self._is_rest_told = on_overload == "rest"
         self.wins: Batcher[tuple[int, int], Won] = Batcher(self._look_up, LOOKED_UP_MAX, limits)
-        self.unknown = UnknownCampaigns(board, campaigns, limits, bus)
+        self.unknown = UnknownCampaigns(board, campaigns, limits, bus, self._rest)
         self.waiting = 0  # shakes that are answered later
         self._results = dict.fromkeys(Result, 0)
         self._lost = 0  # of them answered `nothing`: nearly all

@@ -27,7 +27,11 @@ class CampaignShake(Addressed, Protocol):
 class UnknownCampaigns:
     """Looks for them in the record."""
 
-    def __init__(self, board: CampaignBoard, campaigns: CampaignStore, limits: Limits, bus: Bus) -> None:
+    def __init__(
+        self, board: CampaignBoard, campaigns: CampaignStore, limits: Limits, bus: Bus, rest: Shook
+    ) -> None:
+        """`rest`: the answer to a user who is to shake again."""
+        self._rest = rest
         self._board = board
         self._campaigns = campaigns
         self._bus = bus
@@ -49,8 +53,11 @@ class UnknownCampaigns:
         if failed is not None:
             reason = failed.reason if isinstance(failed, RequestRefused) else Reason.INTERNAL
             self._bus.reply(request, reason)
+        elif found.result():  # this server may just have heard of it: then the user shakes again
+            is_over = self._board.get(request.campaign_id) is None
+            self._bus.reply(request, ENDED if is_over else self._rest)
         else:
-            self._bus.reply(request, ENDED if found.result() else Reason.NO_SUCH_CAMPAIGN)
+            self._bus.reply(request, Reason.NO_SUCH_CAMPAIGN)
 
     async def _look_for(self, campaign_ids: list[int]) -> list[bool | Exception]:
         """Whether these exist; they come into memory if their books are open."""

@@ -190,6 +190,8 @@ class GrabOpenService:
             self._commit.submit(live, request)
         elif decision is EXPIRED and not live.log_known:
             self._find_out(live, request)
+        elif decision is NOT_ALLOWED and request.user_id in live.admitted and request.failures < FAILURES_MAX:
+            self._read_again(live, request)
         elif _rests_on(decision, live) > live.durable:
             live.waiting.append(request)
         else:
@@ -203,6 +205,13 @@ class GrabOpenService:
             self._recovery.reload_when_released(live)
         else:
             self._bus.reply(request, Reason.STORE_UNAVAILABLE)
+
+    def _read_again(self, live: LivePacket, request: PendingRequest) -> None:
+        """A friend was admitted by a link, so the share that must be opened first is: by way of another server."""
+        request.failures += 1  # a record that does not say so is not read without end
+        live.distrust(PacketEvent.DOUBTED)
+        live.waiting.append(request)
+        self._recovery.reload_when_released(live)
 
     # --- what becomes of claims -------------------------------------------------------------------------------
 

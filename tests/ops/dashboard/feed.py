@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from server.ops.dashboard.feed import Dashboard
 from server.ops.health import Health
 from server.ops.http import Http
 from server.ops.metrics import Metrics
-from server.ops.samples.sample import Sample
+from server.ops.samples.sample import Sample, WorkerRow
 from tests.ops.samples import EMPTY, FixedSampler
 
 VERSION = "1.2.3"
@@ -36,11 +36,13 @@ class Feed(NamedTuple):
 
 
 @asynccontextmanager
-async def serve(health: Health, port: int = 0, money: MoneyUnit = YUAN) -> AsyncIterator[Feed]:
+async def serve(
+    health: Health, port: int = 0, money: MoneyUnit = YUAN, workers: Sequence[WorkerRow] = ()
+) -> AsyncIterator[Feed]:
     """The dashboard is served inside `async with`; its first sample is EMPTY."""
     samples = [EMPTY]
     sampler = FixedSampler(samples)
-    dashboard = Dashboard(sampler, lambda: health, VERSION, money)
+    dashboard = Dashboard(sampler, lambda: health, VERSION, money, lambda: [*workers])
     http = Http(lambda: health, Metrics(sampler, VERSION, money), dashboard.routes(), {NAME})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dashboard_module, "POLL_S", 0.005)

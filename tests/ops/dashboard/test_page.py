@@ -18,7 +18,7 @@ from server.ops.samples.sample import AuditFault, AuditResult, HotPacket, OpenPa
 from tests.conftest import Connect, StartServer
 from tests.ops.dashboard.browser import browser, installed_or_skip, open_page
 from tests.ops.dashboard.feed import serve
-from tests.ops.samples import latencies, sample
+from tests.ops.samples import WORKERS, latencies, sample
 from tests.points import COINS, POINTS, yuan_in
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")  # that of the browser
@@ -214,6 +214,24 @@ async def test_payments_are_shown_where_there_is_a_gateway(observed: ObservedPag
         await expect(page.locator("[data-text=payAway]")).to_have_text("✓ respond")
         await expect(page.locator("[data-text=payBreaks]")).to_have_text("✓ none")
         await expect(page.locator("#unknown")).not_to_have_class("bad")
+
+
+async def test_workers_are_shown_where_there_are_several(observed: ObservedPage) -> None:
+    page = observed.page
+    async with serve(Health([], [])) as feed:
+        await page.goto(f"http://127.0.0.1:{feed.port}/")
+        await expect(page.locator("[data-text=connections]")).to_have_text("0")
+        await expect(page.locator("#workers-section")).to_be_hidden()
+    async with serve(Health([], []), workers=WORKERS) as feed:
+        await page.goto(f"http://127.0.0.1:{feed.port}/")
+        await expect(page.locator("#workers-section")).to_be_visible()
+        cells = page.locator("#workers td")
+        await expect(cells).to_have_text(
+            [
+                *("0", "✓ serving", "1,234", "13 ms", "66 MB", "1 h 2 min", "0"),
+                *("1", "✗ given up: signal 9", "0", "0.0 ms", "0 MB", "0 s", "5"),
+            ]
+        )
 
 
 async def test_markup_in_a_sample_is_shown_as_text(observed: ObservedPage) -> None:

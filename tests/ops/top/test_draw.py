@@ -6,11 +6,13 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from msgspec import to_builtins
 from rich.console import Console, RenderableType
 
 from server.top.curve import curve
 from server.top.draw import draw, snapshot
 from server.top.state import Answers, KeyPress, TopState, Unreachable
+from tests.ops.samples import WORKERS
 from tests.ops.top.answers import answers
 
 AT_MS = 1_700_000_000_000
@@ -159,6 +161,21 @@ def test_payments_have_a_line_where_there_is_a_gateway() -> None:
     quiet = screen(TopState().after(Answers.of(answers(payments=payments | {"breaks": 0, "away": []}))))
     assert "payments  breaks 0  unknown 34  oldest 0:01:15  submitted 2  created 1" in quiet
     assert not any(line.startswith("payments") for line in screen(FULL))
+
+
+def test_workers_have_lines_where_there_are_several() -> None:
+    rows = to_builtins(WORKERS)
+    found = screen(TopState().after(Answers.of(answers(workers=rows))))
+    assert len(found) == 24
+    assert [" ".join(line.split()) for line in found[4:7]] == [
+        "worker connections loop lag memory ends up state",
+        "0 1,234 12.5 ms 63 MiB 0 1:02:05 serving",
+        "1 0 0.0 ms 0 B 5 0:00:00 given up signal 9",
+    ]
+    many = [{**rows[0], "worker": number} for number in range(20)] + [{**rows[1], "worker": 20}]
+    found = screen(TopState().after(Answers.of(answers(workers=many))), height=60)
+    shown = [line.split()[0] for line in found if line.endswith(("serving", "signal 9"))]
+    assert shown == ["0", "1", "2", "3", "4", "5", "6", "20"]  # those that do not serve are always shown
 
 
 def test_help_fits_the_screen() -> None:

@@ -1,0 +1,52 @@
+"""The keys of the config for the addresses of the server, its processes, and TLS."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from server.config.config_key import FOR_CONNECTIONS, ConfigKey
+from server.config.rules import ADDRESS, BOOLEAN, NETWORKS, ORIGINS, PATH, Rule, matching, whole
+from server.core.ids import NODE_BITS
+
+WORKERS_MAX: Final = 64
+TLS: Final = "HUP reads it again; to switch TLS on or off needs a restart"
+
+ADDRESS_KEYS: Final = {
+    "server.host": ConfigKey("address to listen on", matching(r"\S+", "a host name or an address")),
+    "server.port": ConfigKey("TCP port; 0: any free port", whole(0, 65_535)),
+    "server.node": ConfigKey(
+        "part of the ids that this process makes: the first number from here on that no other server has",
+        whole(0, 2**NODE_BITS - 1),
+    ),
+    "server.workers": ConfigKey(
+        'processes behind the address, each on a core of its own; "auto": one for each core',
+        Rule(
+            f'a whole number from 1 to {WORKERS_MAX}, or "auto"',
+            lambda value: value == "auto" or 1 <= value <= WORKERS_MAX,
+        ),
+    ),
+    "server.tls_certificate": ConfigKey("certificate chain, PEM file; empty: no TLS", PATH, TLS),
+    "server.tls_key": ConfigKey("private key of the certificate, PEM file", PATH, TLS),
+    "server.proxy_protocol": ConfigKey(
+        "proxies whose connections begin with a PROXY header, version 2, which tells the address of the client",
+        NETWORKS,
+    ),
+    "websocket.listen": ConfigKey(
+        "address for clients that speak WebSocket; empty: none",
+        matching(rf"({ADDRESS})?", 'empty or an address such as "127.0.0.1:7791"'),
+    ),
+    "websocket.origins": ConfigKey(
+        "pages that may connect, by their Origin; clients that are no browsers send none and may connect",
+        ORIGINS,
+        FOR_CONNECTIONS,
+    ),
+    "websocket.trusted_proxies": ConfigKey(
+        "reverse proxies whose X-Forwarded-For tells the address of the client",
+        NETWORKS,
+    ),
+    "websocket.proxy_protocol": ConfigKey(
+        "proxies whose connections begin with a PROXY header, version 2, instead of X-Forwarded-For or before it",
+        NETWORKS,
+    ),
+    "websocket.tls": ConfigKey("true: TLS with server.tls_certificate, if that is set; false: no TLS", BOOLEAN),
+}

@@ -1,0 +1,103 @@
+"""Bills: one for a number, within the limits of its day."""
+
+from __future__ import annotations
+
+import pytest
+
+from storage.postgres.enterprise.bills import BillDay, BillRow, NewBill, OverBillDay
+from storage.stores import Stores
+from tests.contract.given import (
+    ANNA,
+    BEN,
+    EXPIRES_MS,
+    LATER_MS,
+    OPENED_MS,
+    SENT_MS,
+    open_packet,
+    packet,
+    packet_id,
+    send,
+)
+
+SPONSOR = 700
+NOON_MS, DAY_MS = 86_400_000 * 10, 86_400_000
+UNLIMITED = BillDay(NOON_MS, 0, 0)
+
+
+def bill(number: str, fen: int = 100, user_id: int = ANNA, at_ms: int = NOON_MS) -> NewBill:
+    """A bill that is asked for."""
+    return NewBill(SPONSOR, number, user_id, fen, "hi", "", at_ms)
+
+
+def recorded(one: NewBill, **more: object) -> BillRow:
+    """It as a row, without a packet."""
+    return BillRow(*one, "", None, None, None, None, None, None)._replace(**more)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+async def sponsor(both: Stores) -> Stores:
+    """There is one, and users are known."""
+    await both.users.know([SPONSOR, ANNA, BEN])
+    await both.campaigns.put_sponsor(SPONSOR, "sponsor", 1)
+    return both
+
+
+async def test_sponsor_is_told_from_others(sponsor: Stores) -> None:
+    assert await sponsor.bills.is_sponsor(SPONSOR)
+    assert not await sponsor.bills.is_sponsor(ANNA)
+
+
+async def test_bill_is_recorded_once(sponsor: Stores) -> None:
+    assert await sponsor.bills.begin(bill("b1"), UNLIMITED) == recorded(bill("b1"))
+    other = bill("b1", fen=200, at_ms=NOON_MS + 1)
+    assert await sponsor.bills.begin(other, UNLIMITED) == recorded(bill("b1"))
+    assert await sponsor.bills.find(SPONSOR, "b1") == recorded(bill("b1"))
+    assert await sponsor.bills.find(SPONSOR, "b2") is None
+
+
+async def test_packet_of_a_bill_says_how_far_it_is(sponsor: Stores) -> None:
+    await sponsor.bills.begin(bill("b1"), UNLIMITED)
+    row = packet(1, fen=100, shares=1, sender=SPONSOR, key="bill:b1", kind="enterprise", target=ANNA)
+    await send(sponsor, row)
+    sent = {"packet_id": packet_id(1), "sent_at_ms": SENT_MS, "expires_at_ms": EXPIRES_MS, "refunded_fen": 0}
+    assert await sponsor.bills.find(SPONSOR, "b1") == recorded(bill("b1"), **sent)
+    await sponsor.bills.fail(SPONSOR, "b1", "banned")  # another attempt has sent it
+    assert await sponsor.bills.begin(bill("b1"), BillDay(NOON_MS, 1, 1)) == recorded(bill("b1"), **sent)
+    await open_packet(sponsor, 1, 0, (ANNA, 100))
+    over = {"closed_at_ms": OPENED_MS, "received_at_ms": OPENED_MS}
+    assert await sponsor.bills.find(SPONSOR, "b1") == recorded(bill("b1"), **sent, **over)
+
+
+async def test_packet_that_was_not_opened_came_back(sponsor: Stores) -> None:
+    await sponsor.bills.begin(bill("b1"), UNLIMITED)
+    await send(sponsor, packet(1, fen=100, shares=1, sender=SPONSOR, key="bill:b1", kind="enterprise", target=ANNA))
+    await sponsor.packets.refund([packet_id(1)], LATER_MS)
+    found = await sponsor.bills.find(SPONSOR, "b1")
+    assert found is not None
+    assert (found.closed_at_ms, found.refunded_fen, found.received_at_ms) == (LATER_MS, 100, None)
+
+
+async def test_bill_that_has_failed_is_tried_again_and_counts_from_then(sponsor: Stores) -> None:
+    await sponsor.bills.begin(bill("b1"), UNLIMITED)
+    await sponsor.bills.fail(SPONSOR, "b1", "banned")
+    assert await sponsor.bills.find(SPONSOR, "b1") == recorded(bill("b1"), failed="banned")
+    await sponsor.bills.begin(bill("b2"), BillDay(NOON_MS, 1, 0))  # what failed is not counted
+    with pytest.raises(OverBillDay):
+        await sponsor.bills.begin(bill("b1"), BillDay(NOON_MS, 1, 0))
+    again = bill("b1", at_ms=NOON_MS + DAY_MS)
+    assert await sponsor.bills.begin(again, BillDay(NOON_MS + DAY_MS, 1, 0)) == recorded(again)
+
+
+async def test_limits_are_those_of_a_user_and_a_day(sponsor: Stores) -> None:
+    day = BillDay(NOON_MS, 2, 250)
+    await sponsor.bills.begin(bill("b0", at_ms=NOON_MS - 1), day)
+    await sponsor.bills.begin(bill("b1", fen=150), day)
+    with pytest.raises(OverBillDay) as over:
+        await sponsor.bills.begin(bill("b2", fen=101), day)
+    assert (over.value.packets, over.value.fen) == (1, 150)
+    assert await sponsor.bills.find(SPONSOR, "b2") is None
+    await sponsor.bills.begin(bill("b2", fen=100), day)
+    with pytest.raises(OverBillDay):
+        await sponsor.bills.begin(bill("b3", fen=1, at_ms=NOON_MS + DAY_MS - 1), day)
+    await sponsor.bills.begin(bill("b3", fen=250, user_id=BEN), day)
+    await sponsor.bills.begin(bill("b4", at_ms=NOON_MS + DAY_MS), BillDay(NOON_MS + DAY_MS, 2, 250))

@@ -1,0 +1,1 @@
+"""Tests of several workers behind one address: whole servers, and the pure rules of their supervisor."""

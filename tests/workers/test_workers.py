@@ -1,0 +1,262 @@
+"""Whole servers with several workers: connections spread, workers that are killed, hang, and are given up."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections import Counter
+from pathlib import Path
+
+import psutil
+import pytest
+
+from client_sim.sdk.client import Client
+from server.instance import running
+from server.ops.samples.sample import WorkerRow
+from server.process import LOG
+from server.workers.supervisor import FOLDER
+from server.workers.worker import QUICK_ENDS_MAX
+from tests.server.conftest import left_behind
+from tests.server.log import wait_for
+from tests.server.serving import here
+from tests.workers.conftest import StartWorkers
+from tests.workers.running import is_open
+
+CONNECTIONS = 120
+
+
+def test_connections_spread_over_the_workers_and_operators_see_the_sum(workers: StartWorkers) -> None:
+    server = workers(3)
+    with server.connections(CONNECTIONS):
+        status = server.status()
+        rows = [row["connections"] for row in status["workers"]]
+        assert sum(rows) == status["connections"] == status["accepted"] == CONNECTIONS
+        assert min(rows) > 0
+        assert (status["state"], status["ready"], status["reasons"], status["degraded"]) == (
+            "serving",
+            True,
+            [],
+            [],
+        )
+        listed = server.ask("connections", "--most", 1_000)
+        assert listed["total"] == CONNECTIONS
+        assert Counter(one["worker"] for one in listed["connections"]) == dict(enumerate(rows))
+        assert len({(one["worker"], one["connection"]) for one in listed["connections"]}) == CONNECTIONS
+        assert len(server.ask("connections", "--most", 5)["connections"]) == 5
+    assert "hongbao serves" in (server.data / LOG).read_text()
+    assert "(3 workers, data " in (server.data / LOG).read_text()
+
+
+async def test_users_of_all_workers_play_on_one_set_of_books(workers: StartWorkers) -> None:
+    server = workers(3)
+    async with Client(server.url, server.token(0)) as backend:
+        for user_id in range(1, 7):
+            await backend.top_up(user_id, 1_000, f"top-up {user_id}")
+    assert (await asyncio.to_thread(server.status))["money_fen"]["topped_up"] == 6_000
+    for user_id in range(1, 7):
+        async with Client(server.url, server.token(user_id)) as client:
+            assert await client.balance() == 1_000
+            listed = await asyncio.to_thread(server.ask, "user", user_id)
+            assert (listed["balance_fen"], len(listed["connections"])) == (1_000, 1)
+            assert await asyncio.to_thread(server.ask, "disconnect", user_id) == {"closed": 1}
+
+
+def test_killed_worker_comes_back_and_the_others_go_on(workers: StartWorkers) -> None:
+    server = workers(3)
+    with server.connections(CONNECTIONS) as connected:
+        before = server.rows()
+        server.kill(1)
+        with server.connections(CONNECTIONS):  # those of the killed worker wait at its socket
+            rows = server.rows()
+        assert sum(map(is_open, connected)) == CONNECTIONS - before[1]["connections"]
+    assert [row["state"] for row in rows] == ["serving"] * 3
+    assert [row["ends"] for row in rows] == [0, 1, 0]
+    assert [row["pid"] == one["pid"] for row, one in zip(rows, before, strict=True)] == [True, False, True]
+    assert server.status()["accepted"] >= CONNECTIONS  # what ended workers have counted is not forgotten
+
+
+def test_silent_worker_is_degraded_and_goes_on_when_it_wakes(workers: StartWorkers) -> None:
+    server = workers(2)
+    pid = server.pids()[0]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        server.wait_for_state(0, "silent")
+        status = server.status()
+        assert (status["ready"], status["reasons"]) == (True, [])
+        assert status["degraded"][0].startswith("worker 0 is silent: no answer for ")
+        assert here("status", "--healthy", "--data", server.data).code == 0
+        server.ask("connections")
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    server.wait_for_state(0, "serving")
+    assert server.pids()[0] == pid
+
+
+def test_worker_that_hangs_is_killed_and_started_again(workers: StartWorkers) -> None:
+    server = workers(2)
+    pid = server.pids()[1]
+    os.kill(pid, signal.SIGSTOP)
+    wait_for(lambda: not psutil.pid_exists(pid))
+    server.wait_for_state(1, "serving")
+    assert server.rows()[1]["ends"] == 1
+
+
+def test_worker_that_ends_quickly_five_times_is_given_up_until_a_restart(workers: StartWorkers) -> None:
+    server = workers(2)
+    for _ in range(QUICK_ENDS_MAX):
+        server.wait_for_state(1, "serving")
+        server.kill(1)
+    server.wait_for_state(1, "given up")
+    status = server.status()
+    assert (status["ready"], status["reasons"]) == (True, [])
+    assert status["degraded"][0].startswith("worker 1 is given up: it ended 5 times within 30 s of its start")
+    with server.connections(CONNECTIONS):  # its socket is closed: none waits for it
+        assert [row["connections"] for row in server.rows()] == [CONNECTIONS, 0]
+    restarted = server.ask("restart")
+    assert restarted == {"restarted": 2, "changed": [], "needs_restart": []}
+    assert [row["state"] for row in server.rows()] == ["serving"] * 2
+    with server.connections(CONNECTIONS):
+        assert min(row["connections"] for row in server.rows()) > 0
+
+
+def test_server_without_a_worker_that_serves_is_not_ready(workers: StartWorkers) -> None:
+    server = workers(2)
+    pids = server.pids()
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        server.wait_for_state(0, "silent")
+        server.wait_for_state(1, "silent")
+        status = server.status()
+        assert not status["ready"]
+        assert [reason.partition(":")[0] for reason in status["reasons"]] == [
+            "worker 0 is silent",
+            "worker 1 is silent",
+        ]
+        assert here("packet", 5, "--data", server.data).stderr == "hongbao: no worker serves now\n"
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+    wait_for(lambda: bool(server.status()["ready"]))
+
+
+def test_drain_ends_all_workers_with_a_goodbye(workers: StartWorkers) -> None:
+    server = workers(2)
+    with server.connections(20) as connected:
+        assert server.ask("drain") == {"draining": True}
+        for one in connected:
+            while one.recv(65_536):
+                pass  # the goodbye, then the end: no reset
+    wait_for(lambda: running(server.data) is None)
+    wait_for(lambda: not left_behind(server.data))
+    assert not (server.data / FOLDER).exists()
+
+
+def test_second_sigterm_ends_workers_that_drain(workers: StartWorkers) -> None:
+    server = workers(2)
+    pid, pids = server.pid, server.pids()
+    os.kill(pids[0], signal.SIGSTOP)  # so that the drain does not end
+    os.kill(pid, signal.SIGTERM)
+    wait_for(lambda: not psutil.pid_exists(pids[1]))
+    os.kill(pid, signal.SIGTERM)
+    wait_for(lambda: not left_behind(server.data))
+
+
+def test_killed_supervisor_leaves_no_process(workers: StartWorkers) -> None:
+    server = workers(2)
+    assert len(left_behind(server.data)) > 2
+    os.kill(server.pid, signal.SIGKILL)
+    wait_for(lambda: not left_behind(server.data))
+
+
+def test_reload_reaches_every_worker_and_one_that_is_started_later(workers: StartWorkers, tmp_path: Path) -> None:
+    file = tmp_path / "hongbao.toml"
+    file.write_text("[limits]\nconnections_max = 100\n")
+    server = workers(2, "--config", str(file))
+    assert server.status()["connections_max"] == 200
+    file.write_text('[limits]\nconnections_max = 50\n[stores]\ndurability = "redis"\n')
+    assert server.ask("reload") == {"changed": ["limits.connections_max"], "needs_restart": ["stores.durability"]}
+    assert server.status()["connections_max"] == 100
+    server.kill(0)
+    server.wait_for_state(0, "serving")
+    status = server.status()
+    assert (status["connections_max"], status["durability"]) == (100, "postgres")
+    file.write_text('[limits]\nconnections_max = "many"\n')
+    assert "limits.connections_max is 'many'" in here("reload", "--data", server.data).stderr
+    os.kill(server.pid, signal.SIGHUP)
+    wait_for(lambda: "config_reload_failed" in (server.data / LOG).read_text())
+    assert server.status()["connections_max"] == 100
+
+
+def test_restart_takes_over_what_the_supervisor_does_not_hold(workers: StartWorkers, tmp_path: Path) -> None:
+    file = tmp_path / "hongbao.toml"
+    file.write_text("")
+    server = workers(2, "--config", str(file))
+    file.write_text("[refunds]\nbatch_max = 3\n[ops]\nready_backlog_s = 5\n[limits]\nconnections_max = 7\n")
+    assert server.ask("restart") == {
+        "restarted": 2,
+        "changed": ["limits.connections_max", "refunds.batch_max"],
+        "needs_restart": ["ops.ready_backlog_s"],
+    }
+    assert server.status()["connections_max"] == 14
+    file.write_text("[refunds]\nbatch_max = 0\n")
+    assert "refunds.batch_max" in here("restart", "--data", server.data).stderr
+
+
+def test_successor_that_does_not_start_leaves_the_worker_before_it(workers: StartWorkers) -> None:
+    """Its store is away: it takes no new connections."""
+    server = workers(2)
+    pids = server.pids()
+    store = int((server.data / "postgres" / "postmaster.pid").read_text().split()[0])
+    os.kill(store, signal.SIGSTOP)
+    try:
+        failed = here("restart", "--data", server.data)
+    finally:
+        os.kill(store, signal.SIGCONT)
+    assert failed.code == 1
+    assert failed.stderr.startswith("hongbao: worker 0 has no successor: PostgreSQL: ")
+    assert server.pids() == pids
+    assert server.status()["restart"]["replaced"] == 0
+    assert server.ask("restart")["restarted"] == 2
+
+
+def test_start_that_fails_ends_with_one_line(tmp_path: Path) -> None:
+    """The line of the worker, and the advice that one process gives."""
+    away = "--postgres", "postgresql://127.0.0.1:1/none", "--redis", "redis://127.0.0.1:1"
+    done = here("serve", "--data", tmp_path, "--port", 0, "--workers", 2, *away)
+    assert (done.code, done.stdout) == (1, "")
+    assert done.stderr.splitlines()[-1].startswith("hongbao: PostgreSQL: ")
+    assert done.stderr.endswith("; does it run, and is its address right (--postgres, --redis, --config)?\n")
+    assert not (tmp_path / FOLDER).exists()
+
+
+def test_one_worker_is_one_process_without_a_supervisor(workers: StartWorkers) -> None:
+    server = workers(1)
+    status = server.status()
+    assert "workers" not in status
+    assert not (server.data / FOLDER).exists()
+    own = psutil.Process(server.pid).children()
+    assert ["keeper" in " ".join(one.cmdline()) for one in own] == [True]
+    assert here("restart", "--data", server.data).stderr == (
+        "hongbao: this server has no workers (server.workers): restart it with your service manager\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (
+            ("--workers", "0"),
+            "server.workers is '0', but must be a whole number from 1 to 64, or \"auto\"",
+        ),
+        (("--workers", "many"), "command line: server.workers is 'many', but must be"),
+    ],
+)
+def test_wrong_workers_are_refused_with_one_line(tmp_path: Path, words: tuple[str, ...], error: str) -> None:
+    done = here("serve", "--data", tmp_path / "data", *words)
+    assert error in done.stderr
+
+
+def test_rows_of_workers_are_those_of_the_struct(workers: StartWorkers) -> None:
+    assert [*workers(2).rows()[0]] == [*WorkerRow.__struct_fields__]
