@@ -92,8 +92,8 @@ outages: env  ## stores away, full, restarted in any order; PostgreSQL promoted,
 	@echo "both stores"; $(BIN)/python -m pytest tests/outages --ignore tests/outages/postgresql
 	@echo "PostgreSQL"; $(BIN)/python -m pytest tests/outages/postgresql
 
-outages-redis: env  ## the part of it about Redis: refused writes, eviction, cluster, idle timeouts, users, TLS
-	@$(BIN)/python -m pytest tests/outages/test_redis_settings.py tests/outages/test_health.py tests/outages/test_unread_mirror.py
+outages-redis: env  ## the part of it about Redis: refused writes, eviction, idle timeouts, users, TLS, cluster, Sentinels
+	@$(BIN)/python -m pytest tests/outages/test_redis_settings.py tests/outages/test_health.py tests/outages/test_unread_mirror.py tests/redis
 
 screenshots: env  ## draw the pictures of the docs again: the terminal client, and with chromium the dashboard
 	@$(BIN)/hongbao screenshots

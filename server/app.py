@@ -18,6 +18,7 @@ from server.clock import Clock
 from server.config import Config
 from server.config.money import money_unit
 from server.core.kinds import WITH_BEST_LUCK
+from server.core.placement.hash_tags import TAGS, tag_of
 from server.http_api.api import HttpApi
 from server.instance import publish, status_path, withdraw
 from server.net.addresses import shown
@@ -40,6 +41,8 @@ from server.services.runtime.supervised import Loop, Supervisor
 from server.systemd import Systemd
 from server.tasks import done_before, end_all
 from server.worker_place import HeldSockets, WorkerPlace
+from storage.redis.engine import Tags
+from storage.redis.mirror import Mirror
 from storage.stores import Stores
 
 if TYPE_CHECKING:
@@ -273,8 +276,9 @@ def app_at(
     place: WorkerPlace | None = None,
 ) -> App:
     """The server on the stores at these addresses, by default with the real clock."""
-    pool_max = config.stores.postgres_pool_max
-    stores = Stores.at(postgres_dsn, redis_url, pool_max, STORE_TIMEOUT_S, WITH_BEST_LUCK)
+    pool_max, decides = config.stores.postgres_pool_max, config.stores.durability == "redis"
+    mirror = Mirror(redis_url, STORE_TIMEOUT_S, Tags(TAGS, tag_of), confirms=decides)
+    stores = Stores.at(postgres_dsn, mirror, pool_max, STORE_TIMEOUT_S, WITH_BEST_LUCK)
     return App(
         stores,
         Bus(),

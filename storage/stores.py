@@ -91,9 +91,9 @@ class Stores(NamedTuple):
 
     @classmethod
     def at(
-        cls, postgres_dsn: str, redis_url: str, pool_max: int, timeout_s: float, with_best_luck: Sequence[str]
+        cls, postgres_dsn: str, mirror: Mirror, pool_max: int, timeout_s: float, with_best_luck: Sequence[str]
     ) -> Self:
-        """The stores at these addresses; nothing is opened yet.
+        """The records at this address, with this mirror; nothing is opened yet.
 
         `timeout_s` bounds every attempt and statement; `with_best_luck`: the kinds of packet that have a best luck.
         """
@@ -101,7 +101,7 @@ class Stores(NamedTuple):
         webhooks = database.writer(plan_each_time=True)
         return cls(
             database=database,
-            mirror=Mirror(redis_url, timeout_s),
+            mirror=mirror,
             packets=(packets := PacketStore(database)),
             sends=SendStore(database),
             resends=ResendStore(database),

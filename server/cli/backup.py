@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Annotated, Final
 
 from cyclopts import Parameter
-from redis import asyncio as aioredis
 
 from server.cli.shared.audit_report import print_audit
 from server.cli.shared.options import DATA, ConfigOption, DataOption, PostgresOption
 from server.cli.shared.postgres_programs import run_program
-from server.cli.shared.resources import CommandFailed, WrongOptions, check_records, opened, stores_of
+from server.cli.shared.resources import TIMEOUT_S, CommandFailed, WrongOptions, check_records, opened, stores_of
 from server.cli.shared.streams import console
 from server.cli.shared.words import FilePath
 from server.config import (
@@ -27,11 +26,14 @@ from server.config import (
     load_seed_keys,
     seed_key_path,
 )
+from server.core.placement.hash_tags import TAGS, tag_of
 from server.embedded import StoreAddresses
 from server.instance import running, unit_of
 from server.loop import run
 from server.services.money import audit as money_audit
 from server.services.seeds.upkeep import renew_now
+from storage.redis.engine import Tags
+from storage.redis.mirror import Mirror
 
 Flag = Annotated[bool, Parameter(negative=())]
 SEED_KEYS_COPY: Final = "seed-keys.toml"
@@ -163,12 +165,15 @@ async def _check_empty(stores: StoreAddresses, *, keep_mirror: bool) -> None:
                 "move this one away (mv DATA DATA.lost), or make an empty database for --postgres"
             )
     if stores.redis_url and not keep_mirror:
-        async with aioredis.Redis.from_url(stores.redis_url) as mirror:
-            if await mirror.dbsize():
+        mirror = Mirror(stores.redis_url, TIMEOUT_S, Tags(TAGS, tag_of))
+        try:
+            if await mirror.size():
                 raise CommandFailed(
-                    "Redis holds the mirror of other books: empty it (valkey-cli FLUSHDB), or if it is the "
-                    "mirror of these very books, add --keep-mirror"
+                    "Redis holds the mirror of other books: empty it (valkey-cli FLUSHDB, in a cluster on each "
+                    "master), or if it is the mirror of these very books, add --keep-mirror"
                 )
+        finally:
+            await mirror.close()
 
 
 # --- keys -------------------------------------------------------------------------------------------------------

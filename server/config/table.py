@@ -34,6 +34,7 @@ from server.config.rules import (
 )
 from server.core.fission.links import DEPTH_MAX
 
+REDIS: Final = ("redis", "rediss")  # without and with TLS
 FOR_PACKETS: Final = "HUP, new packets"
 FOR_LINKS: Final = "HUP, new links"
 
@@ -45,8 +46,9 @@ KEYS: Final = {
         mask=hide_password,
     ),
     "stores.redis": ConfigKey(
-        "redis://… or unix://… (Redis or Valkey); empty: start a private Valkey",
-        url("redis", "rediss", "unix"),
+        "redis://… or unix://… (Redis or Valkey); redis+cluster://…,…; redis+sentinel://…,…/MASTER; TLS: rediss…; "
+        "empty: start a private Valkey",
+        url("redis", "rediss", "unix", *(f"{tls}+{form}" for form in ("cluster", "sentinel") for tls in REDIS)),
         mask=hide_password,
     ),
     "stores.durability": ConfigKey(

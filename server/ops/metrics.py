@@ -117,6 +117,11 @@ GAUGES_BY: Final[dict[str, tuple[str, str, Callable[[Sample], Mapping[str, float
         "store",
         lambda now: {name: store.up for name, store in now.stores.items()},
     ),
+    "store_partly_away": (
+        "1 while a node of the store's cluster takes no writes and others do",
+        "store",
+        lambda now: {name: store.partly_away for name, store in now.stores.items()},
+    ),
     "open_payments": (
         "payments that have not ended",
         "state",

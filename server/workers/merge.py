@@ -110,7 +110,8 @@ def stores(values: Sequence[Mapping[str, StoreState]]) -> dict[str, StoreState]:
         since_ms = max(one.since_ms for one in away or states)
         why = next((one.why for one in states if one.why), "")
         warning = next((one.warning for one in states if one.warning), "")
-        found[name] = StoreState(not away, since_ms, why, warning)
+        partly = any(one.partly_away for one in states)
+        found[name] = StoreState(not away, since_ms, why, warning, partly)
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -13,7 +14,7 @@ from server.config import OpsSection
 from server.ops.operator_sockets import OperatorSockets
 from server.ops.samples.sampler import Sampler
 from server.ops.socket.command_table import command_table
-from server.ops.socket.status_socket import Answer, ask
+from server.ops.socket.status_socket import Answer, Peer, ask, forwarding
 from server.services.runtime.supervised import Loop
 from server.workers.commands import SupervisorCommands
 from server.workers.process import WorkerProcess
@@ -82,7 +83,8 @@ class SupervisorOperations:
 
 async def _reload(process: WorkerProcess) -> str:
     try:
-        answer = await ask(process.status, "reload", RELOAD_S)
+        # in our own name: the operator who has asked is in the log already
+        answer = await ask(process.status, forwarding(Peer(os.getuid(), os.getpid()), "reload"), RELOAD_S)
     except TimeoutError:
         return f"worker {process.number} does not answer"
     except (OSError, ValueError):

@@ -25,7 +25,6 @@ class WorkerOrders(msgspec.Struct, frozen=True):
     version: str
     number: int
     workers: int
-    node: int
     folder: str
     descriptors: dict[str, int]  # of the held sockets, by the names of HeldSockets
     config: Config
@@ -41,10 +40,10 @@ class WorkerOrders(msgspec.Struct, frozen=True):
         return WorkerPlace(self.number, self.workers, Path(self.folder), HeldSockets(**held))
 
     def own_config(self, config: Config, pid: int) -> Config:
-        """The config of this worker: its own node, and a private status socket in place of all for operators."""
+        """The config of this worker: a private status socket in place of all for operators."""
         path = status_socket_of(Path(self.folder), self.number, pid)
         ops = replace(config.ops, socket=str(path), socket_mode=PRIVATE_MODE, tcp="", http="")
-        return replace(config, server=replace(config.server, node=self.node), ops=ops)
+        return replace(config, ops=ops)
 
 
 class WrongVersion(Exception):

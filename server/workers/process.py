@@ -35,7 +35,7 @@ class WorkerProcess:
         self, orders: WorkerOrders, sockets: HeldSockets, changed: Callable[[WorkerProcess], None], now_s: float
     ) -> None:
         """Starts it. `changed` is called when it serves and when it has ended. Raises OSError."""
-        self.number, self.node, self.began_s = orders.number, orders.node, now_s
+        self.number, self.began_s = orders.number, now_s
         self._changed = changed
         self._line = b""
         self._process = _start(orders, sockets)

@@ -7,7 +7,6 @@ import sys
 from typing import Final
 
 from server.config import Config, ConfigError
-from server.core.ids import NODE_BITS
 
 OF_A_WORKER: Final = 13  # connections to PostgreSQL beside its pool, see docs/operations.md
 OF_OTHERS: Final = 29  # programs beside the server: audits, backups, psql
@@ -19,12 +18,6 @@ def workers_of(config: Config) -> int:
     workers = _cores() if wanted == "auto" else wanted
     if workers > 1 and sys.platform != "linux":
         raise ConfigError(f"server.workers = {wanted} needs Linux; on other systems a server is one process")
-    most = 2**NODE_BITS - 2 * workers
-    if workers > 1 and config.server.node > most:
-        raise ConfigError(
-            f"server.node = {config.server.node} must not exceed {most} with {workers} workers: "
-            "each has two numbers, for itself and its successor"
-        )
     return workers
 
 

@@ -166,14 +166,13 @@ class WorkerSupervisor:
         """Let all drain at once; if this is cancelled, end them."""
         await asyncio.gather(*(worker.stop() for worker in self.workers))
 
-    def _orders(self, number: int, which: int, sockets: HeldSockets) -> WorkerOrders:
-        """The orders of one process of a worker. `which`: of the two nodes of the worker."""
+    def _orders(self, number: int, sockets: HeldSockets) -> WorkerOrders:
+        """The orders of one process of a worker."""
         work, config = self._work, self._reload.now.config
         return WorkerOrders(
             version=version(),
             number=number,
             workers=work.workers,
-            node=config.server.node + number + which * work.workers,
             folder=str(self._folder),
             descriptors={name: one.fileno() for name, one in sockets._asdict().items() if one is not None},
             config=config,

@@ -26,7 +26,7 @@ END_S: Final = 5.0  # after a second SIGTERM
 SILENT_S: Final = 3  # a worker that has not answered for so many seconds is shown as silent
 HUNG_S: Final = 20  # … and is killed: longer than any turn of the loop
 
-OrdersFor = Callable[[int, int, HeldSockets], WorkerOrders]  # number, which of its two nodes, sockets
+OrdersFor = Callable[[int, HeldSockets], WorkerOrders]  # for the worker of this number
 
 
 class WorkerNotStarted(Exception):
@@ -153,10 +153,8 @@ class KeptWorker:
     def _spawn(self) -> WorkerProcess:
         if self._sockets is None:
             self._sockets = self._addresses.bind()
-        used = {one.node for one in self.processes}
-        orders = [self._orders(self.number, which, self._sockets) for which in (0, 1)]
-        free = next(one for one in orders if one.node not in used)
-        process = WorkerProcess(free, self._sockets, self._changed, self._now_s())
+        orders = self._orders(self.number, self._sockets)
+        process = WorkerProcess(orders, self._sockets, self._changed, self._now_s())
         self.processes.append(process)
         return process
 

@@ -6,17 +6,21 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from server.core.kinds import WITH_BEST_LUCK
 from storage.redis.mirror import Mirror
 from storage.stores import Stores
+from tests.redis.conftest import shared_cluster, three_masters
+from tests.redis.nodes import OUR_TAGS, NodesOfCluster
 from tests.sim import stores as simulated
 from tests.sim.faults import Line, Rates
 from tests.sim.logs import Logs
 from tests.sim.tables import Tables
 
+__all__ = ["shared_cluster", "three_masters"]
 NO_FAULTS = Rates(latency_s=0.0)
 
 
@@ -46,21 +50,24 @@ async def both(addresses: tuple[str, str] | None) -> AsyncIterator[Stores]:
     if addresses is None:
         yield simulated_stores()
         return
-    opened = Stores.at(*addresses, pool_max=2, timeout_s=10.0, with_best_luck=WITH_BEST_LUCK)
+    dsn, url = addresses
+    opened = Stores.at(dsn, Mirror(url, 10.0), pool_max=2, timeout_s=10.0, with_best_luck=WITH_BEST_LUCK)
     await opened.database.open()
     yield opened
     await opened.close()
 
 
-@pytest.fixture(params=["real", "simulated"])
+@pytest.fixture(params=["real", "cluster", "simulated"])
 def mirror_url(request: pytest.FixtureRequest) -> str | None:
-    """The url of the real mirror; None for the simulated one."""
+    """The url of a real mirror, on one server or in a cluster; None for the simulated one."""
+    if request.param == "cluster":
+        return cast("NodesOfCluster", request.getfixturevalue("three_masters")).url
     return None if request.param == "simulated" else request.getfixturevalue("redis_url")
 
 
 @pytest.fixture
 async def mirror(mirror_url: str | None) -> AsyncIterator[Mirror]:
-    """An empty mirror of either implementation, without a database beside it."""
-    opened = Mirror(mirror_url, timeout_s=10.0) if mirror_url else simulated_stores().mirror
+    """An empty mirror of each implementation, without a database beside it."""
+    opened = Mirror(mirror_url, timeout_s=10.0, tags=OUR_TAGS) if mirror_url else simulated_stores().mirror
     yield opened
     await opened.close()

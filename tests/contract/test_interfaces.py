@@ -50,6 +50,7 @@ NOT_SIMULATED_METHODS = {
     "cards.sealed_otherwise": "an operator seals again, the worlds have none",
     "cards.seal_again": "an operator seals again, the worlds have none",
     "settlement.uncredited": "pages ask it, and users of the worlds see none",
+    "mirror.size": "a restore asks it, the worlds have none",
     "outbox.waiting": "operators read it, the worlds have none",
     "bills.range": "no sponsor of a world gives anything for an event",
     "bills.set_range": "no sponsor of a world gives anything for an event",

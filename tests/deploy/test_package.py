@@ -193,6 +193,23 @@ def test_program_of_the_wheel_names_its_extra_and_with_it_runs_the_demo(installe
 
 
 @pytest.mark.long
+def test_workers_of_the_wheel_start(installed: Installed, mine: Path, postgres_dsn: str, redis_url: str) -> None:
+    """A supervisor names the module of its workers, which has another name in a wheel."""
+    words = ("serve", "--workers", "2", "--port", "0", "--postgres", postgres_dsn, "--redis", redis_url)
+    environment = {name: text for name, text in os.environ.items() if not name.startswith("PYTHON")}
+    with (
+        installed.with_extras(),
+        subprocess.Popen(
+            [installed.program, *words], cwd=mine, env=environment, stdout=subprocess.PIPE, text=True
+        ) as serving,
+    ):
+        assert serving.stdout is not None
+        line = serving.stdout.readline()
+        serving.terminate()
+    assert (serving.returncode, "(2 workers, data .hongbao," in line) == (0, True), line
+
+
+@pytest.mark.long
 def test_source_archive_builds_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
     program = f"import hongbao_build; print(hongbao_build.build_sdist({str(tmp_path)!r}))"
     environment = {**os.environ, "PYTHONPATH": str(BACKEND.parent)}

@@ -80,6 +80,12 @@ T_RECORDS = "tests/services/test_records.py::test_"
 T_OUTAGES, T_REMINDERS = "tests/outages/test_", "tests/services/test_reminders.py::test_"
 T_HEALTH, T_SOCKET = "tests/storage/test_health_probe.py::test_", "tests/ops/test_socket.py::test_"
 T_STORE_HEALTH, T_REDIS_SETTINGS = T_OUTAGES + "health.py::test_", T_OUTAGES + "redis_settings.py::test_"
+PIPELINE, CLUSTER = "storage/redis/pipeline.py", "storage/redis/cluster.py"
+T_FAILOVER, T_NODES_AWAY = "tests/redis/test_failover.py::test_", "tests/redis/test_nodes_away.py::test_"
+T_SLOTS, T_CLUSTER_START = "tests/redis/test_slots.py::test_", "tests/redis/test_start.py::test_"
+MIRROR_HEALTH = "server/services/packets/mirror_health.py"
+T_MIRROR_HEALTH = "tests/services/test_mirror_health.py::test_"
+T_HASH_TAGS = "tests/core/test_hash_tags.py::test_"
 IDLE = "idle_server_says_on_every_screen_which_store_is_sick_and_why"
 T_WALLETS, T_HUB = "tests/services/test_wallets.py::test_", "tests/net/test_hub.py::test_"
 T_CLIENT = "tests/client_sim/test_client.py::test_"
@@ -238,16 +244,16 @@ MUTATIONS: tuple[Mutation, ...] = (
         "refund without a re-drive",
         "I11",
         "server/services/packets/refund.py",
-        "overtaken = await self._redrive(await self._close_mirror(quiet))",
-        "overtaken = set[int](await self._close_mirror(quiet) and ())",
+        "overtaken = await self._redrive(logs)",
+        "overtaken = set[int]()",
         (T_SETTLE + "refund_redrives_a_claim_that_only_redis_has",),
     ),
     Mutation(
         "refund of a packet with a newer claim",
         "I11",
         "server/services/packets/refund.py",
-        "return [packet_id for packet_id in quiet if packet_id not in overtaken]",
-        "return quiet",
+        "if packet_id in certain and packet_id not in overtaken]",
+        "if packet_id in certain]",
         (T_INVARIANTS + "refund_whose_redrive_was_refused_pays_nothing_yet",),
     ),
     Mutation(
@@ -3405,33 +3411,181 @@ MUTATIONS: tuple[Mutation, ...] = (
         "the settings of Redis are read at the start only",
         "I11",
         "server/services/packets/mirror_health.py",
-        "if self.is_up and now_s - self._judged_s < SETTINGS_EVERY_S:",
-        "if self.is_up:",
+        "if not self.is_up or self._faults or now_s - self._judged_s >= SETTINGS_EVERY_S:",
+        "if not self.is_up or self._faults:",
         (T_REDIS_SETTINGS + "durability_redis_stops_deciding_when_eviction_is_switched_on",),
     ),
     Mutation(
         "no warning of a mirror that evicts",
         "health",
         "server/services/packets/mirror_health.py",
-        "        self.warn(settings.eviction)\n",
-        "",
+        "settings.not_shown if self.decides else settings.eviction",
+        "settings.not_shown",
         (T_REDIS_SETTINGS + "durability_postgres_warns_of_eviction_and_goes_on",),
     ),
     Mutation(
         "a cluster is taken for a single Redis",
         "stores",
         "server/services/packets/mirror_health.py",
-        "if settings.is_cluster:",
+        "if settings.is_cluster and not self._mirror.tags:",
         "if False:",
-        (T_REDIS_SETTINGS + "redis_as_a_cluster_is_refused_at_the_start_in_one_line[postgres]",),
+        (T_REDIS_SETTINGS + "single_redis_that_becomes_a_cluster_is_away_until_the_server_is_restarted",),
     ),
     Mutation(
         "a user who may not read settings is an outage",
         "stores",
-        "storage/redis/mirror.py",
+        "storage/redis/single.py",
         "    except ResponseError:\n        return {}\n",
         "    except ResponseError:\n        raise\n",
         (T_REDIS_SETTINGS + "user_without_config_is_told_what_could_not_be_checked",),
+    ),
+    # --- a cluster of Redis, and Sentinels ---
+    Mutation(
+        "a claim is told before a replica has it",
+        "I11",
+        PIPELINE,
+        "return [doubt if doubt and not isinstance(reply, Exception) else reply for reply in replies]",
+        "return replies",
+        (T_FAILOVER + "claims_that_no_replica_has_confirmed_are_not_told",),
+    ),
+    Mutation(
+        "a claim is told before it is on the disk of a replica",
+        "I11",
+        PIPELINE,
+        "if waited >= REPLICAS_MIN and synced[0] >= 1 and synced[1] >= REPLICAS_MIN:",
+        "if waited >= REPLICAS_MIN:",
+        (T_NODES_AWAY + "replica_whose_log_is_not_on_disk_confirms_nothing",),
+    ),
+    Mutation(
+        "what is read is not confirmed, because the connection wrote nothing",
+        "I11",
+        PIPELINE,
+        'pipeline.execute_command("SET", probe_key(confirmation.tag), "1", "PX", PROBE_MS)',
+        'pipeline.execute_command("GET", probe_key(confirmation.tag))',
+        (T_NODES_AWAY + "write_and_reading_that_no_replica_has_confirmed_are_unknown",),
+    ),
+    Mutation(
+        "a promoted replica does not get the scripts",
+        "stores",
+        PIPELINE,
+        "    if missing:  #",
+        "    if False:  #",
+        (T_SLOTS + "node_that_has_lost_its_scripts_gets_them_again",),
+    ),
+    Mutation(
+        "a slot that has moved is not followed",
+        "stores",
+        CLUSTER,
+        'return [call._replace(place="", asking=False)]',
+        "return []",
+        (T_SLOTS + "slot_that_has_moved_is_found_at_its_new_node",),
+    ),
+    Mutation(
+        "a slot that is moving is used without ASKING",
+        "stores",
+        CLUSTER,
+        "asking=True)]",
+        "asking=False)]",
+        (T_SLOTS + "slot_that_is_moving_is_used_packet_by_packet_on_both_sides",),
+    ),
+    Mutation(
+        "a frozen node stops the others for as long as its timeout",
+        "health",
+        CLUSTER,
+        "            node.abort()\n",
+        "",
+        (T_NODES_AWAY + "frozen_node_is_given_up_by_the_probe_before_the_timeout_of_its_calls",),
+    ),
+    Mutation(
+        "one node that is away stops all packets",
+        "stores",
+        "server/services/packets/mirror_health.py",
+        "if not isinstance(error, PartlyAway):",
+        "if True:",
+        (T_FAILOVER + "master_that_is_away_stops_its_own_packets_only_until_a_replica_is_promoted[killed-redis]",),
+    ),
+    Mutation(
+        "claims of a node that gave no answer are told",
+        "I11",
+        COMMIT,
+        "[*lost, *of_packets(asked, partly.unknown)]",
+        "lost",
+        (T_FAILOVER + "master_that_is_away_stops_its_own_packets_only_until_a_replica_is_promoted[killed-redis]",),
+    ),
+    Mutation(
+        "a packet whose log cannot be read is given away",
+        "I11",
+        "server/services/packets/reload.py",
+        "if self._health.decides and one is not None and not (one.log_known or one.closed):",
+        "if False:",
+        (T_FAILOVER + "told_claim_that_only_a_dead_master_has_is_neither_given_away_nor_refunded",),
+    ),
+    Mutation(
+        "a packet whose log cannot be closed is refunded",
+        "I11",
+        "server/services/packets/refund.py",
+        "certain = logs.keys() if self._health.decides else quiet",
+        "certain = quiet",
+        (T_MIRROR_HEALTH + "log_that_does_not_answer_the_close_keeps_its_packet_open_if_it_decides",),
+    ),
+    Mutation(
+        "packets that wait for a node hold up the refunds of all others",
+        "stores",
+        "server/services/packets/refund.py",
+        "self._waiting = min(len(found) - len(closable), WAITING_MAX)",
+        "self._waiting = 0",
+        (T_FAILOVER + "told_claim_that_only_a_dead_master_has_is_neither_given_away_nor_refunded",),
+    ),
+    Mutation(
+        "durability redis is content with a master that has no replica",
+        "I11",
+        "storage/redis/single.py",
+        "lacks_replica=wants_replicas and",
+        "lacks_replica=False and",
+        (T_CLUSTER_START + "durability_redis_refuses_a_cluster_without_replicas_and_postgres_does_not",),
+    ),
+    Mutation(
+        "the settings of replicas are not looked at",
+        "I11",
+        "storage/redis/slot_map.py",
+        "for place in (master, *self.replicas[tag]):",
+        "for place in (master,):",
+        (
+            T_CLUSTER_START + "durability_redis_refuses_settings_of_one_node_and_names_it_also_of_a_replica"
+            "[appendfsync-everysec]",
+        ),
+    ),
+    Mutation(
+        "a node that comes and goes is used after one good probe",
+        "health",
+        MIRROR_HEALTH,
+        "self._lose(tag, why, GOOD_PROBES_MIN)",
+        "self._lose(tag, why, 1)",
+        (T_MIRROR_HEALTH + "tag_that_a_probe_found_away_is_used_again_after_three_good_probes",),
+    ),
+    Mutation(
+        "a write to one node of a cluster replaces the probes of all",
+        "health",
+        MIRROR_HEALTH,
+        "        if not self._mirror.tags:\n            super().wrote()",
+        "        super().wrote()",
+        (T_MIRROR_HEALTH + "write_of_the_server_does_not_replace_the_probes_of_a_cluster",),
+    ),
+    Mutation(
+        "a server does not start while one master of a cluster lacks its replica",
+        "stores",
+        MIRROR_HEALTH,
+        "(faults and len(faults) >= self._mirror.tags)",
+        "faults",
+        (T_MIRROR_HEALTH + "start_is_refused_for_wrong_settings_and_without_any_replica",),
+    ),
+    Mutation(
+        "hash tags are numbers as they come",
+        "stores",
+        "server/core/placement/hash_tags.py",
+        "found.setdefault(slot_of(str(number)) * _TAGS // _SLOTS, str(number))",
+        "found.setdefault(number, str(number))",
+        (T_HASH_TAGS + "each_master_has_its_share_of_the_tags",),
     ),
     Mutation(
         "an audit from the command line is not stored",
@@ -6571,21 +6725,13 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_WORKER + "worker_is_given_up_after_quick_ends_and_its_socket_is_closed",),
     ),
     Mutation(
-        "workers: a successor makes ids with the node of the process before it",
-        "workers",
-        "server/workers/worker.py",
-        "        free = next(one for one in orders if one.node not in used)\n",
-        "        free = orders[0]\n",
-        (T_WORKER + "successor_serves_before_the_process_is_drained_and_has_another_node",),
-    ),
-    Mutation(
         "workers: the old process drains before its successor serves",
         "workers",
         "server/workers/worker.py",
         "            await self._serves(successor)\n",
         "            if self.process is not None:\n                self.process.drain()\n"
         "            await self._serves(successor)\n",
-        (T_WORKER + "successor_serves_before_the_process_is_drained_and_has_another_node",),
+        (T_WORKER + "successor_serves_before_the_process_is_drained",),
     ),
     Mutation(
         "workers: one that hangs is never killed",
@@ -6618,8 +6764,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "            if not (self.sessions or any(gate.under_way for gate in self._gates())):\n",
         "            if not self.sessions:\n",
         ("tests/wire/test_tls.py::test_handshake_that_has_begun_ends_with_the_goodbye_of_a_drain",),
+        # --- webhooks of campaigns ---
     ),
-    # --- webhooks of campaigns ---
     Mutation(
         "webhooks: wins of a campaign are told again and again",
         "webhooks",

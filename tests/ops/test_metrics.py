@@ -151,6 +151,7 @@ def test_every_number_of_a_sample_is_exported_in_base_units() -> None:
         "hongbao_audit_discrepancies": {"": 2},
         "hongbao_audit_last_run_timestamp_seconds": {"": 1_700_000_000.5},
         "hongbao_store_up": {"postgres": 1, "redis": 0},
+        "hongbao_store_partly_away": {"postgres": 0, "redis": 0},
         "hongbao_build_info": {"postgres,1.2.3": 1},
         "hongbao_money_unit_fen": {"": 100},
     }
@@ -161,7 +162,7 @@ def test_exported_names_are_those_in_the_table() -> None:
         f"{name}_total" if metric.type == "counter" else name: metric.type for name, metric in scraped(FULL).items()
     }
     assert set(types) == set(NAMES)
-    assert len(NAMES) == len(set(NAMES)) == 53
+    assert len(NAMES) == len(set(NAMES)) == 54
     assert {name for name, kind in types.items() if kind == "histogram"} == {
         "hongbao_open_seconds",
         "hongbao_batch_seconds",

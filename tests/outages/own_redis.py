@@ -37,7 +37,7 @@ async def own_tls_redis(port: int, certificate: str, key: str, ca_file: str) -> 
     """With TLS on a port of loopback: a program that was built with TLS, or Valkey behind a proxy that ends TLS."""
     program = _program_with_tls()
     if program is None:
-        async with own_redis() as plain, _tls_proxy(port, certificate, key, path_of(plain)):
+        async with own_redis() as plain, tls_proxy(port, certificate, key, path_of(plain)):
             yield
         return
     settings = {"tls-port": str(port), "tls-cert-file": certificate, "tls-key-file": key}
@@ -54,7 +54,8 @@ def path_of(redis: aioredis.Redis) -> str:
 
 
 @asynccontextmanager
-async def _tls_proxy(port: int, certificate: str, key: str, socket: str) -> AsyncIterator[None]:
+async def tls_proxy(port: int, certificate: str, key: str, socket: str) -> AsyncIterator[None]:
+    """Ends TLS on a port of loopback before the socket of a Redis."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, key)
 

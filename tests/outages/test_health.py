@@ -22,8 +22,8 @@ from server.services.runtime.store_health import StoreHealth
 from storage.errors import StoreUnavailable
 from storage.postgres import health_probe, write_probe
 from storage.postgres.database import Database
-from storage.redis import mirror
-from storage.redis.mirror import PROBE_S
+from storage.redis import single
+from storage.redis.engine import PROBE_S
 from tests.clusters import data_folder
 from tests.conftest import StartServer
 from tests.ops.test_http import get
@@ -131,7 +131,7 @@ def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     Still shorter than a statement and a request for the status wait. How soon an outage is known is tested in
     virtual time below.
     """
-    for module in (mirror, mirror_health):
+    for module in (single, mirror_health):
         monkeypatch.setattr(module, "PROBE_S", 1.6)
     monkeypatch.setattr(health_probe, "PROBE_S", 1.2)
     monkeypatch.setattr(write_probe, "WRITE_S", 1.8)

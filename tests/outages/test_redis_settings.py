@@ -1,4 +1,4 @@
-"""Redis as people run it: evicting, as a cluster, closing idle connections, with restricted users, behind TLS."""
+"""Redis as people run it: evicting, closing idle connections, with restricted users, behind TLS."""
 
 from __future__ import annotations
 
@@ -108,14 +108,30 @@ async def test_durability_postgres_warns_of_eviction_and_goes_on(
             await until(is_over)
 
 
-@pytest.mark.parametrize("durability", ["postgres", "redis"])
-async def test_redis_as_a_cluster_is_refused_at_the_start_in_one_line(
-    start_server: StartServer, durability: str
-) -> None:
+async def test_cluster_node_that_was_given_no_slots_is_away_with_the_reason(start_server: StartServer) -> None:
     ports = {"port": str(free_port()), "cluster_port": str(free_port())}
     async with own_redis(cluster_enabled="yes", **ports) as redis:
-        with pytest.raises(StoreRefused, match=r"^Redis runs as a cluster .*: name a single Redis$"):
-            await start_server(stores__redis=url_of(redis), stores__durability=durability)
+        server = await start_server(stores__redis=url_of(redis))
+        (degraded,) = server.app.operations.status()["degraded"]
+        assert degraded.startswith("redis is away: Redis: no node of the cluster has slot ")
+
+
+async def test_single_redis_that_becomes_a_cluster_is_away_until_the_server_is_restarted(
+    start_server: StartServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its keys would be others from one moment to the next."""
+    monkeypatch.setattr(mirror_health, "SETTINGS_EVERY_S", 0.2)
+    port = free_port()
+    async with own_redis(port=str(port)):
+        server = await start_server(stores__redis=f"redis://127.0.0.1:{port}")
+        assert server.app.operations.status()["degraded"] == []
+    async with own_redis(port=str(port), cluster_enabled="yes", cluster_port=str(free_port())) as redis:
+        await redis.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16_383)  # type: ignore[no-untyped-call]
+
+        async def is_known() -> bool:
+            return "restart the server" in server.app.services.mirror_health.why
+
+        await until(is_known)
 
 
 @pytest.mark.parametrize("durability", ["postgres", "redis"])

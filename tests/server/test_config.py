@@ -205,6 +205,8 @@ def test_load_unescaped_password_in_url_is_refused_and_no_part_of_it_is_shown(
         ("stores.postgres", "postgres:///hongbao?host=/tmp/a&port=5432"),
         ("stores.redis", "rediss://:secret@cache:6379/0"),
         ("stores.redis", "unix:///run/me@home/valkey.sock?db=1"),
+        ("stores.redis", "rediss+cluster://me:a%2Fb@one:7000,[::1]:7001?ssl_ca_certs=/ca.pem"),
+        ("stores.redis", "redis+sentinel://:secret@one:26379,two/packets?sentinel_password=secret"),
     ],
 )
 def test_load_valid_url_is_accepted(key: str, address: str) -> None:
@@ -284,7 +286,7 @@ def test_show_masks_keys_and_passwords() -> None:
             {
                 "auth.keys": {"k1": HEX, "k2": HEX},
                 "stores.postgres": "postgresql://me:geheim%401@db/hongbao?sslpassword=geheim&pass%77ord=geheim&application_name=a",
-                "stores.redis": "redis://:geheim@cache:6379/0",
+                "stores.redis": "redis+sentinel://:geheim@one,two/packets?sentinel_password=geheim",
             },
             {},
         )
@@ -293,7 +295,7 @@ def test_show_masks_keys_and_passwords() -> None:
     assert "geheim" not in shown
     assert 'keys = {k1 = "***", k2 = "***"}' in shown
     assert "postgresql://me:***@db/hongbao?sslpassword=***&pass%77ord=***&application_name=a" in shown
-    assert "redis://:***@cache:6379/0" in shown
+    assert "redis+sentinel://:***@one,two/packets?sentinel_password=***" in shown
 
 
 # --- the commands ----------------------------------------------------------------------------------------------

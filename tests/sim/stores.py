@@ -330,11 +330,20 @@ class SimMirror(mirror.Mirror):
     async def close(self) -> None:
         """Nothing is open."""
 
-    async def probe(self) -> None:
-        await self._line.call("probe", lambda: None)
+    def tag_of(self, packet_id: int) -> str:
+        return ""
 
-    async def settings(self) -> RedisSettings:
-        return RedisSettings({**NO_EVICTION, **DURABLE})
+    @property
+    def tags(self) -> int:
+        """The simulated Redis is one server."""
+        return 0
+
+    async def probe(self) -> Mapping[str, str]:
+        await self._line.call("probe", lambda: None)
+        return {}
+
+    async def settings(self) -> list[RedisSettings]:
+        return [RedisSettings({**NO_EVICTION, **DURABLE})]
 
     async def append(self, extensions: Sequence[Extension]) -> set[int]:
         frozen = list(extensions)

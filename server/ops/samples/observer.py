@@ -37,6 +37,10 @@ from server.services.packets.live_packet import LivePacket
 from server.services.runtime.supervised import Supervisor
 
 WITHOUT_REDIS: Final = {"postgres": "opens go on without the mirror", "redis": "opens are refused"}
+WITHOUT_A_NODE: Final = {
+    "postgres": "opens of their packets go on without the mirror",
+    "redis": "opens of their packets are refused",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,7 +253,9 @@ class Observer:
             before = self._stores.get(name)
             since_ms = self._now_ms() if before is None or before.up != health.is_up else before.since_ms
             why = "" if health.is_up else health.why + effect
-            self._stores[name] = StoreState(health.is_up, since_ms, why, health.warning)
+            partly = f"{away}; {WITHOUT_A_NODE[self._durability]}" if (away := health.partly_away) else ""
+            warning = "; ".join(filter(None, (partly, health.warning)))
+            self._stores[name] = StoreState(health.is_up, since_ms, why, warning, bool(away))
         return dict(self._stores)
 
     def refresh(self, sample: Sample) -> Sample:

@@ -19,12 +19,16 @@ Sort: TypeAlias = Literal["pending", "idle", "requests"]  # orders of the list o
 
 
 class StoreState(msgspec.Struct, frozen=True):
-    """Whether a store takes writes, since when (ms since 1970), and if not, why. `warning`: about one that does."""
+    """Whether a store takes writes, since when (ms since 1970), and if not, why. `warning`: about one that does.
+
+    `partly_away`: a node of its cluster takes none.
+    """
 
     up: bool
     since_ms: int
     why: str = ""
     warning: str = ""
+    partly_away: bool = False
 
 
 class HotPacket(msgspec.Struct, frozen=True):

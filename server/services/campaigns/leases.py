@@ -220,18 +220,16 @@ class LeaseKeeper:
             elif one.packet is not None and one.quiet:
                 if one.refunded or one.recorded == one.packet.terms.shares:
                     self._release(packet_id)
-                elif self._is_over(lease, now_ms) or self._is_surplus(lease, now_ms):
+                elif self._is_unneeded(lease, now_ms):
                     over.append(packet_id)
         await self._close(over)
 
-    def _is_over(self, lease: HeldLease, now_ms: int) -> bool:
-        live = self._board.get(lease.row.campaign_id)
-        return live is None or live.stage(now_ms) is Stage.ENDED
-
-    def _is_surplus(self, lease: HeldLease, now_ms: int) -> bool:
-        """Whether other servers need these numbers more: this one took them before they were there."""
+    def _is_unneeded(self, lease: HeldLease, now_ms: int) -> bool:
+        """Whether its campaign is over, or other servers need the numbers more: it was taken before they came."""
         live, servers = self._board.get(lease.row.campaign_id), self._servers()
-        if live is None or servers == 1 or lease not in live.leases:
+        if live is None or live.stage(now_ms) is Stage.ENDED:
+            return True
+        if servers == 1 or lease not in live.leases:
             return False
         without = self._numbers(live) - self._left(lease)
         is_idle = self._is_idle(live, now_ms)

@@ -30,7 +30,7 @@ class UnknownCampaigns:
     def __init__(
         self, board: CampaignBoard, campaigns: CampaignStore, limits: Limits, bus: Bus, rest: Shook
     ) -> None:
-        """`rest`: the answer to a user who is to shake again."""
+        """`rest`: the answer that asks a user to shake again."""
         self._rest = rest
         self._board = board
         self._campaigns = campaigns
@@ -53,9 +53,8 @@ class UnknownCampaigns:
         if failed is not None:
             reason = failed.reason if isinstance(failed, RequestRefused) else Reason.INTERNAL
             self._bus.reply(request, reason)
-        elif found.result():  # this server may just have heard of it: then the user shakes again
-            is_over = self._board.get(request.campaign_id) is None
-            self._bus.reply(request, ENDED if is_over else self._rest)
+        elif found.result():  # this server may just have been told of it: then the user shakes again
+            self._bus.reply(request, ENDED if self._board.get(request.campaign_id) is None else self._rest)
         else:
             self._bus.reply(request, Reason.NO_SUCH_CAMPAIGN)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from itertools import chain
 from typing import NamedTuple
 
@@ -67,6 +68,11 @@ def count_failure(batch: list[PacketBatch]) -> None:
 def without(batch: list[PacketBatch], few: list[PacketBatch]) -> list[PacketBatch]:
     """The batch without these parts; as a rule there are none."""
     return [part for part in batch if part not in few] if few else batch
+
+
+def of_packets(batch: list[PacketBatch], packet_ids: Collection[int]) -> list[PacketBatch]:
+    """The parts of these packets; as a rule there are none."""
+    return [part for part in batch if part.live.packet_id in packet_ids] if packet_ids else []
 
 
 def claims_in(batch: list[PacketBatch]) -> int:

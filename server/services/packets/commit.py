@@ -27,6 +27,7 @@ from server.services.packets.batch import (
     extension,
     joined,
     leave_unmirrored,
+    of_packets,
     without,
 )
 from server.services.packets.live_packet import LivePacket
@@ -36,7 +37,7 @@ from server.services.runtime.bus import Bus
 from server.services.runtime.load_shedding import FEW, NEW_WORK, LoadShedding
 from storage.errors import PartlyLocked, StoreUnavailable
 from storage.postgres.packets.packets import PacketStore
-from storage.redis.mirror import Mirror
+from storage.redis.mirror import Mirror, PartlyAway
 
 BATCH_MAX = 1_000  # claims; larger batches gain little and every open in them waits longer
 UNRECORDED_MAX = 50_000  # claims in flight, however fast the stores are; with durability redis also answered ones
@@ -132,11 +133,8 @@ class CommitPath:
                     batch = self._still_fresh(batch)
                 if self._health.is_up:
                     batch = await self._mirror_batch(batch)
-                elif self.won_after_mirror:
-                    self._reject(batch, "Redis is away")
-                    batch = []
                 else:
-                    leave_unmirrored(batch)
+                    batch = self._without_mirror(batch, "Redis is away")
                 if self.won_after_mirror:
                     self._answer_won(batch)
                 if batch:
@@ -181,32 +179,37 @@ class CommitPath:
     async def _mirror_batch(self, batch: list[PacketBatch]) -> list[PacketBatch]:
         """Mirror a batch; returns the parts that go on to PostgreSQL. Redis may refuse a part, or be unavailable.
 
-        Refused (the log has another length: for example, another server has extended it): the part is rejected,
-        recovery and reload read the packet again, then `GrabOpenService._retry` retries the opens.
-        Unavailable, durability postgres: the batch stays unmirrored and goes on to PostgreSQL.
-        Unavailable, durability redis: the batch is rejected; the reload fails too, so `Recovery._give_up` answers
-        STORE_UNAVAILABLE.
+        Refused (the log has another length: another server has extended it): the part is rejected, recovery and
+        reload read the packet again, then `GrabOpenService._retry` retries the opens. Unavailable, or in a cluster
+        the node of the log: see `_without_mirror`.
         """
-        if not batch:
-            return batch
+        lost = self._health.not_taken(batch)
+        asked, refused, why = without(batch, lost), set[int](), "Redis: the node of the log is away"
+        if not asked:
+            return self._without_mirror(lost, why)
         try:
             with self._measured("redis"):
-                refused = await self._mirror.append([extension(part) for part in batch])
+                refused = await self._mirror.append([extension(part) for part in asked])
+        except PartlyAway as partly:
+            self._health.lost(partly)
+            refused, why, lost = partly.refused, str(partly), [*lost, *of_packets(asked, partly.unknown)]
         except StoreUnavailable as error:
             self._health.lost(error)
-            if self.won_after_mirror:
-                self._reject(batch, str(error))
-                return []
-            leave_unmirrored(batch)
-            return batch
-        rejected = [part for part in batch if part.live.packet_id in refused] if refused else []
-        accepted = without(batch, rejected)
-        if accepted:
+            return self._without_mirror(batch, str(error))
+        self._reject(rejected := of_packets(asked, refused), "Redis: the log has another length")
+        if accepted := without(batch, [*rejected, *lost]):
             self._health.wrote()
         for part in accepted:
             part.live.mirrored = True
-        self._reject(rejected, "Redis: the log has another length")
-        return accepted
+        return accepted + self._without_mirror(lost, why)
+
+    def _without_mirror(self, batch: list[PacketBatch], why: str) -> list[PacketBatch]:
+        """What goes on to PostgreSQL all the same. Durability redis: nothing; the reload (`_give_up`) fails too."""
+        if self.won_after_mirror:
+            self._reject(batch, why)
+            return []
+        leave_unmirrored(batch)
+        return batch
 
     # --- second stage -----------------------------------------------------------------------------------------
 
@@ -248,7 +251,9 @@ class CommitPath:
             self._answer_won(good)
         for part in good:
             self._release(part)
-            self._count(part)
+            part.live.recorded = part.version + len(part.claims)
+            self.recorded_claims += len(part.claims)
+            self.recorded_fen += sum([claim.amount_fen for claim in part.claims])
             self._bus.publish(ClaimsRecorded(part))
         count_failure([part for part in rejected if part.live.packet_id in locked])
         self._reject(rejected, "PostgreSQL: the packet has another version, or is locked")
@@ -278,12 +283,6 @@ class CommitPath:
                     waited_ms(now_ms - request.at_ms)
                     reply(request, decision_for(WON, claim))
             self._bus.publish(ClaimsDurable(part))
-
-    def _count(self, part: PacketBatch) -> None:
-        """A part stands in the books."""
-        part.live.recorded = part.version + len(part.claims)
-        self.recorded_claims += len(part.claims)
-        self.recorded_fen += sum([claim.amount_fen for claim in part.claims])
 
     def _reject(self, batch: list[PacketBatch], why: str) -> None:
         for part in batch:

@@ -199,7 +199,7 @@ class GrabOpenService:
 
     def _find_out(self, live: LivePacket, request: PendingRequest) -> None:
         """No process moves an expired packet on, so a claim that only the mirror holds is still to be recorded."""
-        if self._health.is_up:
+        if self._health.takes(live.packet_id):
             live.distrust(PacketEvent.DOUBTED)
             live.waiting.append(request)
             self._recovery.reload_when_released(live)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import Final
 
 from server.core.ledger import WalletBalance
 from server.core.packet_request import Terms
@@ -27,6 +28,7 @@ from storage.postgres.packets import packets as store
 from storage.postgres.packets.packets import PacketRow
 from storage.redis.mirror import Log, Mirror
 
+WAITING_MAX: Final = 10_000  # packets that wait for a node, which each search reads beside those that it refunds
 TermsOf = Callable[[Mapping[int, PacketRow]], Awaitable[Mapping[int, Terms]]]
 
 
@@ -49,23 +51,27 @@ class PacketClosing:
         self.redriven_claims = 0
         self.redriven_fen = 0
 
+    def closable(self, packet_ids: list[int]) -> list[int]:
+        """Those whose logs are not on a node that is away and may hold acknowledged claims."""
+        if not (self._health.decides and self._health.is_up and self._health.away):
+            return packet_ids
+        return [packet_id for packet_id in packet_ids if self._health.takes(packet_id)]
+
     async def close(self, packet_ids: Collection[int]) -> list[int]:
         """Close these; those whose records may be closed now. Raises StoreUnavailable."""
         quiet = self._packets.close_quiet(packet_ids)
         if not quiet:
             return []
-        overtaken = await self._redrive(await self._close_mirror(quiet))
-        return [packet_id for packet_id in quiet if packet_id not in overtaken]
+        logs = await self._close_mirror(quiet)
+        overtaken = await self._redrive(logs)
+        certain = logs.keys() if self._health.decides else quiet
+        return [packet_id for packet_id in quiet if packet_id in certain and packet_id not in overtaken]
 
     async def _close_mirror(self, due: list[int]) -> dict[int, Log]:
-        """Close the logs. Without Redis the record alone decides, unless it may lack acknowledged claims."""
-        if self._health.is_up:
-            try:
-                return await self._mirror.close_logs(due)
-            except StoreUnavailable as error:
-                self._health.lost(error)
+        """Close the logs. Without them the record alone decides, unless it may lack acknowledged claims."""
+        logs = await self._health.logs(self._mirror.close_logs, due)
         self._health.raise_if_claims_may_be_missing()
-        return {}
+        return logs
 
     async def _redrive(self, logs: dict[int, Log]) -> set[int]:
         """Record what only the mirror holds; returns the packets that another writer moved meanwhile."""
@@ -111,6 +117,7 @@ class RefundService:
         self._is_confirmed = is_confirmed
         self._bus = bus
         self._outage_log = OutageLog("refunds_wait")
+        self._waiting = 0  # packets that are due and wait for a node of Redis: they must not hold up the others
         self._apart = False  # the last refund failed: perhaps because of one packet
         self.in_doubt: InDoubt[tuple[int, int], store.RefundRow] = InDoubt(records.find_refunds, self._publish)
         self.refunded_packets = 0
@@ -144,7 +151,10 @@ class RefundService:
     async def refund_once(self) -> int:
         """Refund one batch of packets that are due; how many were paid back."""
         now_ms = self._now_ms()
-        due = await self._closing.close(await self._records.due(now_ms, self._batch_max))
+        found = await self._records.due(now_ms, self._batch_max + self._waiting)
+        closable = self._closing.closable(found)
+        self._waiting = min(len(found) - len(closable), WAITING_MAX)
+        due = await self._closing.close(closable[: self._batch_max])
         if not due:
             return 0
         if not self._apart:

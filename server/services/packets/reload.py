@@ -26,11 +26,10 @@ from server.services.packets.stored_state import (
     wins_of,
 )
 from server.services.seeds.service import SeedService
-from storage.errors import StoreUnavailable
 from storage.postgres.packets.admissions import AdmissionStore
 from storage.postgres.packets.packets import Advance, PacketStore
 from storage.postgres.packets.words import WordsStore
-from storage.redis.mirror import Log, Mirror
+from storage.redis.mirror import Mirror
 
 LOG = structlog.get_logger()
 
@@ -39,6 +38,7 @@ class ReloadOutcome(NamedTuple):
     """The outcome of reading packets."""
 
     unusable: list[LivePacket]  # they do not exist, or their records are damaged
+    away: list[LivePacket]  # the node that has their logs is away, which may have acknowledged claims
     unannounced: dict[LivePacket, list[Claim]]  # claims in the stores that were announced by no process here
 
 
@@ -79,11 +79,14 @@ class PacketReload:
         await self._admit(lives, stored)
         verdicts = {packet_id: verdict(one) for packet_id, one in stored.items()}
         overtaken = await self._redrive(stored, verdicts)
-        reloaded = ReloadOutcome([], {})
+        reloaded = ReloadOutcome([], [], {})
         for live in lives:
             live.read_at_s = read_at_s
             one = stored.get(live.packet_id)
             if live.packet_id in overtaken:
+                continue
+            if self._health.decides and one is not None and not (one.log_known or one.closed):
+                reloaded.away.append(live)
                 continue
             if one is None or not self._make_ready(live, one, verdicts[live.packet_id], reloaded.unannounced):
                 reloaded.unusable.append(live)
@@ -96,12 +99,7 @@ class PacketReload:
         seeds = await self._seeds.of(rows.values())
         with_words = [row.packet_id for row in rows.values() if row.words is not None]
         said = await self._words.said(with_words) if with_words else {}
-        logs: dict[int, Log] = {}
-        if self._health.is_up:
-            try:
-                logs = await self._mirror.read(ids)
-            except StoreUnavailable as error:
-                self._health.lost(error)
+        logs = await self._health.logs(self._mirror.read, ids)
         self._health.raise_if_claims_may_be_missing()
         return {
             packet_id: StoredState(
@@ -110,7 +108,7 @@ class PacketReload:
                 row.closed_at_ms is not None,
                 logs.get(packet_id, NOTHING),
                 row.also_in,
-                self._health.is_up,
+                packet_id in logs,
                 said.get(packet_id, ()),
                 self._health.decides,
             )

@@ -71,10 +71,12 @@ class Sweep:
         """Let the logs of packets that are over lapse. Raises StoreUnavailable."""
         if not self._health.is_up:
             raise StoreUnavailable(self._health.why)
-        over = self._over[:FORGET_MAX]
+        first, later = self._over[:FORGET_MAX], self._over[FORGET_MAX:]
+        over = [packet_id for packet_id in first if self._health.takes(packet_id)]
         if over:
             await self._mirror.forget(over)
-            del self._over[: len(over)]
+            forgotten = {*over}
+            self._over = [packet_id for packet_id in first if packet_id not in forgotten] + later
 
     async def adopt_orphans(self) -> None:
         """Load the packets that only the mirror holds; let the logs of those that are over in the record lapse."""

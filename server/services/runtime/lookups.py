@@ -238,7 +238,10 @@ class LookupService:
         return StoreChecks(postgres=postgres, redis=redis, pool_open=pool_open, pool_idle=pool_idle)
 
     async def _redis_settings(self) -> Mapping[str, str]:
-        return (await self._mirror.settings()).told
+        found = await self._mirror.settings()
+        if not found[0].place:
+            return found[0].told
+        return {one.place: ", ".join(f"{name} {value}" for name, value in one.told.items()) for one in found}
 
     async def _check(self, request: Callable[[], Awaitable[str | Mapping[str, str]]]) -> StoreCheck:
         answer, error, began_s = None, "", self._now_s()

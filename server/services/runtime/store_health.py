@@ -47,6 +47,11 @@ class StoreHealth:
         """The store can be used."""
         return not self.why
 
+    @property
+    def partly_away(self) -> str:
+        """What cannot be used of a store that is up; empty: nothing."""
+        return ""
+
     def lost(self, error: StoreUnavailable) -> None:
         """A call failed."""
         self._good_probes = 0
