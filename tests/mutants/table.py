@@ -6493,9 +6493,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "campaigns: one that a server has just heard of is over",
         "honest",
-        "server/services/campaigns/unknown_campaigns.py",
-        "            self._bus.reply(request, ENDED if is_over else self._rest)\n",
-        "            self._bus.reply(request, ENDED)\n",
+        SHAKES,
+        "ENDED if self._board.get(campaign_id) is None else self._rest",
+        "ENDED",
         (T_SHAKES + "campaign_that_a_server_has_just_heard_of_is_not_over",),
     ),
     Mutation(
