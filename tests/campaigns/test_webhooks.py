@@ -149,13 +149,15 @@ async def test_wins_that_no_round_has_told_are_told_with_the_end(
 async def test_many_wins_are_told_500_at_once(server: Server, festival: Festival, sql: Sql) -> None:
     """Written into the records: the rule of the parts is that of the statement."""
     await server.app.services.webhooks.put("nowhere", "https://shop.example/hooks", (), SECRET)
-    campaign_id = await festival.campaign(100)
+    campaign_id = await festival.campaign(5_000)
     await festival.backend.pause_campaign(campaign_id)
     store = server.app.stores.leases
     packet_id = 2**61 + 1
     await sql.execute(LEASE, packet_id, campaign_id, SPONSOR, 1_203)
-    lease = "INSERT INTO leases (packet_id, campaign_id, first_number, numbers, server_id, told) VALUES "
-    await sql.execute(lease + "($1, $2, 0, 4096, 1, 3)", packet_id, campaign_id)
+    lease = """INSERT INTO leases
+               (packet_id, campaign_id, first_number, numbers, server_id, closed_at_ms, rest, rest_lease, told)
+               VALUES ($1, $2, 0, 4096, 1, 1, 2893, 1, 3)"""
+    await sql.execute(lease, packet_id, campaign_id)
     await asyncio.gather(*(store.tell_wins([campaign_id], 5) for _ in range(4)))
     rows = await sql.fetch("SELECT number, previous FROM webhook_events WHERE type = $1 ORDER BY number", WON)
     assert [tuple(row) for row in rows] == [(503, 3), (1_003, 503), (1_203, 1_003)]

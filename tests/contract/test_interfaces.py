@@ -56,6 +56,8 @@ NOT_SIMULATED_METHODS = {
     "bills.range": "no sponsor of a world gives anything for an event",
     "bills.set_range": "no sponsor of a world gives anything for an event",
     "bills.drop_range": "no sponsor of a world gives anything for an event",
+    "bills.page": "the backend of the worlds lists no bills",
+    "bills.reported": "no campaign of a world is for users with an event",
     "bills.report": "no sponsor of a world gives anything for an event",
     "campaigns.page": "the backend of the worlds lists no campaigns",
     "campaigns.report": "operators read it, the worlds have none",

@@ -57,6 +57,9 @@ class SimCampaigns(campaigns.CampaignStore):
         frozen = list(counted)
         await self._line.call("count_hours", lambda: self._tables.count_hours(frozen))
 
+    async def start_due(self, now_ms: int) -> None:
+        """A world has no receivers of webhooks."""
+
 
 class SimLeases(leases.LeaseStore):
     def __init__(self, place: Any) -> None:
@@ -85,3 +88,6 @@ class SimLeases(leases.LeaseStore):
     async def newest_wins(self, asked: Sequence[tuple[int, int]]) -> dict[tuple[int, int], WinRow]:
         frozen = list(asked)
         return await self._line.call("newest_wins", lambda: self._tables.newest_wins(frozen))
+
+    async def tell_wins(self, campaign_ids: Collection[int], now_ms: int) -> None:
+        """A world has no receivers of webhooks."""

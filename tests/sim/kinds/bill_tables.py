@@ -33,16 +33,18 @@ class BillTables:
             expires_at_ms=packet.expires_at_ms,
             closed_at_ms=packet.closed_at_ms,
             refunded_fen=packet.refunded_fen,
-            received_at_ms=claims[0].at_ms if claims else None,
+            opened_shares=len(claims),
+            opened_fen=sum(one.amount_fen for one in claims),
+            received_at_ms=claims[-1].at_ms if len(claims) == packet.shares else None,
         )
 
     def begin_bill(self, bill: NewBill, day: BillDay) -> BillRow:
         found = self.find_bill(bill.sponsor_id, bill.number)
-        if found is not None and (found[:6] != bill[:6] or not found.failed or found.packet_id is not None):
+        if found is not None and (found[:8] != bill[:8] or not found.failed or found.packet_id is not None):
             return found
         self.check_bill_day(bill, day)
         key = bill.sponsor_id, bill.number
-        self.bills[key] = BillRow(*bill, "", None, None, None, None, None, None)
+        self.bills[key] = BillRow(*bill, "", *[None] * 8)
         made = self.find_bill(*key)
         assert made is not None
         return made
@@ -52,7 +54,7 @@ class BillTables:
         counted = [
             row.amount_fen
             for row in self.bills.values()
-            if (row.sponsor_id, row.user_id) == (bill.sponsor_id, bill.user_id)
+            if (row.sponsor_id, row.target_id) == (bill.sponsor_id, bill.target_id)
             and day.begin_ms <= row.asked_at_ms < day.begin_ms + DAY_MS
             and not row.failed
             and row.number != bill.number

@@ -80,7 +80,7 @@ class SimBills(bills.BillStore):
     async def begin(self, bill: NewBill, day: BillDay) -> BillRow:
         return await self._line.call("begin_bill", lambda: self._tables.begin_bill(bill, day))
 
-    async def fail(self, sponsor_id: int, number: str, reason: str) -> None:
+    async def fail(self, sponsor_id: int, number: str, reason: str, now_ms: int) -> None:
         await self._line.call("fail_bill", lambda: self._tables.fail_bill(sponsor_id, number, reason))
 
     async def find(self, sponsor_id: int, number: str) -> BillRow | None:
