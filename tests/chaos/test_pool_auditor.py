@@ -101,7 +101,7 @@ OTHERS: dict[str, Fault] = {
     "another amount than that of the seed": lambda history, books: _change_campaign(
         books, deck="hongbao deck 1\nbands 4\n101 101 1000000\n"
     ),
-    "nobody has asked for it": lambda history, books: history.campaigns.clear(),
+    "no user has asked for it": lambda history, books: history.campaigns.clear(),
     "a shake was refused": lambda history, books: history.refused_shakes.append("user 1: no_such_campaign"),
 }
 

@@ -59,7 +59,7 @@ async def test_link_of_a_user_who_has_opened_admits_once(opened: Stores) -> None
         pytest.param(asked(9, CARLA, ANNA, 1), id="there is no such packet"),
     ],
 )
-async def test_link_that_contradicts_the_books_admits_nobody(opened: Stores, link: AskedAdmission) -> None:
+async def test_link_that_contradicts_the_books_admits_no_user(opened: Stores, link: AskedAdmission) -> None:
     assert await admit(opened, link) == [None]
 
 

@@ -114,7 +114,7 @@ def only_those_who_may_have_opened(world: World) -> list[str]:
 
 
 def words_became_one_text(world: World) -> list[str]:
-    """Who has said the words of a packet has said them once in the chat, and nobody else has."""
+    """Who has said the words of a packet has said them once in the chat, and no other user has."""
     side, tables = world.kinds_side, world.tables
     texts = Counter(tables.texts.values())
     due = Counter(

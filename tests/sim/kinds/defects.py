@@ -124,7 +124,7 @@ class NamesAreIgnored(KindsDefect):
 
 
 class NamesAreForgotten(KindsDefect):
-    """A packet that is read again names nobody."""
+    """A packet that is read again names no user."""
 
     def break_tables(self, tables: Any) -> None:
         real = tables.load
@@ -154,10 +154,10 @@ class WordsAreForgotten(KindsDefect):
     """Who has said the words is not read with the packet."""
 
     def break_services(self, services: Any) -> None:
-        async def nobody(packet_ids: Sequence[int]) -> dict[int, set[int]]:
+        async def no_user(packet_ids: Sequence[int]) -> dict[int, set[int]]:
             return {}
 
-        services.reload._words.said = nobody
+        services.reload._words.said = no_user
         services.live_packets.said = lambda packet_id, user_id: None
 
 
@@ -234,12 +234,12 @@ class BillsForgetTheirKey(KindsDefect):
         send = bills._send
         attempts = 0
 
-        async def send_anew(asked: Any) -> Any:
+        async def send_again(asked: Any) -> Any:
             nonlocal attempts
             attempts += 1
             return await send(asked._replace(key=f"{asked.key} {attempts}") if attempts % 2 == 0 else asked)
 
-        bills._send = send_anew
+        bills._send = send_again
 
 
 KINDS_DEFECTS: tuple[type[Defect], ...] = (
