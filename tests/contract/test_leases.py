@@ -112,7 +112,7 @@ async def test_leases_of_servers_that_do_not_live_are_abandoned(pool: Stores) ->
     for number, server in enumerate((SERVER, OTHER_SERVER, SERVER, 99)):
         await lease(pool, number, first=number, numbers=1, server=server)
     await pool.change_feed.listen(lambda message: None, lambda: None)
-    await pool.change_feed.beat(OTHER_SERVER, 1, 2.0)
+    await pool.change_feed.beat(OTHER_SERVER, 1, 2.0, "")
     found = await pool.leases.abandoned(SERVER, [lease_id(0)], 60.0, 10)
     assert found == [lease_id(2), lease_id(3)]
     assert await pool.leases.abandoned(SERVER, [lease_id(0)], 60.0, 1) == [lease_id(2)]

@@ -49,5 +49,9 @@ class TicketWatch:
         elif decision.ticket is not None:
             held[user_id] = decision.ticket
 
+    def may_hold(self, user_id: int, packet_id: int, now_ms: int) -> None:
+        """A user says words; who has said them before may get a ticket by that, of which no answer tells."""
+        self._unsure[packet_id][user_id] = Ticket(0, now_ms, now_ms)
+
     def _in_grace(self, ticket: Ticket, now_ms: int) -> bool:
         return now_ms < ticket.given_at_ms + self._grace_ms

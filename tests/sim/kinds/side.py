@@ -164,10 +164,12 @@ class KindsSide:
             return
         is_wrong = self.rng.random() < self.plan.wrong_rate
         words = "wrong" if is_wrong else f" {self.words[packet_id]} "
-        process = server.process
+        process, watch = server.process, server.tickets
+        watch.may_hold(user_id, packet_id, server.now_ms())
         said_before = world.tables.has_said(packet_id, user_id)
         work = server.running.everyday.words.say(user_id, packet_id, words)
         said, answer = await world.call(server, work, "say", user_id, packet_id, words)
+        watch.may_hold(user_id, packet_id, server.now_ms())
         self.seen[f"say {said}"] += 1
         if said == "words_wrong":
             self.wrong_words[packet_id, user_id] += 1
