@@ -13,7 +13,7 @@ import pytest
 from tests.reconciliation.million import EACH, EXTRA, ROWS, make
 
 MIB_MAX = 512
-AUDIT_MIB_MAX = 192  # all rows in memory took 900
+AUDIT_MIB_MAX = 192
 CLASSES = {
     "matched": ROWS - 4 * ROWS // EACH,
     "bank_only": EXTRA,
