@@ -16,7 +16,6 @@ WALLETS_SQL = "storage/postgres/money/wallets.sql"
 SETTLEMENT_SQL, BOOKS_SQL = "storage/postgres/money/settlement.sql", "storage/postgres/migrations/0001_books.sql"
 SENDS, SENDS_STORE = "server/services/packets/send.py", "storage/postgres/packets/sends.py"
 AUDIT, HUB = "server/services/money/audit.py", "server/net/hub.py"
-PUSH_TABLE = "server/net/push_table.py"
 SEEDS, SEED_SERVICE = "server/core/seeds.py", "server/services/seeds/service.py"
 SEED_AUDIT, SEALING = "server/services/money/seed_audit.py", "server/services/seeds/seals.py"
 SEED_STORE, AUDIT_SQL = "storage/postgres/packets/seed_trees.py", "storage/postgres/money/audit.sql"
@@ -800,7 +799,6 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "clients meet a kind of packet that they do not know",
         "features",
-        PUSH_TABLE,
         "server/net/push_table.py",
         "made = self.messages if is_known or self.instead is None else self.instead",
         "made = self.messages if is_known or self.instead is not None else self.instead",
@@ -1825,7 +1823,6 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a push before the welcome is older than it",
         "newest balance",
-        PUSH_TABLE,
         "server/net/push_table.py",
         "can_wait=True, in_welcome=True)",
         "can_wait=True)",
