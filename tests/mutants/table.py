@@ -6822,8 +6822,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "campaigns: one that a server has just heard of is over",
         "honest",
-        SHAKES,
-        "ENDED if self._board.get(campaign_id) is None else self._rest",
+        "server/services/campaigns/unknown_campaigns.py",
+        "ENDED if self._board.get(request.campaign_id) is None else self._rest",
         "ENDED",
         (T_SHAKES + "campaign_that_a_server_has_just_heard_of_is_not_over",),
     ),
