@@ -90,6 +90,9 @@ async def test_users_of_a_crowd_schedule_and_cancel_on_a_server(server: Server) 
         works = (user.tasks.guard(later.schedule(user, Random(place))) for place, user in enumerate(crowd.users))
         await asyncio.gather(*works)
         await asyncio.gather(*(user.tasks.finish() for user in crowd.users))
+        posted = next(one for one in crowd.witness.packets.values() if one.posted and one.order.send_at_ms)
+        sender = next(user for user in crowd.users if user.user_id == posted.order.sender_id)
+        await later.cancel(sender, posted.packet_id)  # too late
         await steps.wind_down(crowd)
         await steps.check(crowd)
     finally:

@@ -26,7 +26,7 @@ UNLIMITED = BillDay(NOON_MS, 0, 0)
 
 def bill(number: str, fen: int = 100, user_id: int = ANNA, at_ms: int = NOON_MS) -> NewBill:
     """A bill that is asked for."""
-    return NewBill(SPONSOR, number, user_id, fen, "hi", "", at_ms)
+    return NewBill(SPONSOR, number, user_id, fen, "hi", "", "enterprise", 1, at_ms)
 
 
 def recorded(one: NewBill, **more: object) -> BillRow:

@@ -88,7 +88,7 @@ class Operators:
     def __init__(self, server: Server, folder: Path) -> None:
         self.server, self._folder = server, folder
         self.services = server.app.services.reconciliation
-        self._status = server.app.operations._status
+        self._status = server.app.operations._sockets._status
         self._status._change_uids |= {ALICE, BOB}
 
     async def ask(self, uid: int, *words: object) -> dict[str, Any]:

@@ -263,7 +263,7 @@ async def test_statement_that_cannot_be_fetched_is_refused_in_one_line(
 async def test_command_line_fetches_a_statement(
     days: Days, next_day: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    days.operators.server.app.operations._status._peer_of = peer_of
+    days.operators.server.app.operations._sockets._status._peer_of = peer_of
     words = ["reconcile", "--fetch", str(days.day), "--to", str(next_day), "--data", str(tmp_path / "server0")]
     code = await asyncio.to_thread(commands(words), words, exit_on_error=False, print_error=False)
     assert (code, f"bank {days.day}, issue 1: 5 rows" in capsys.readouterr().out) == (0, True)

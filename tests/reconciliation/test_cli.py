@@ -28,7 +28,7 @@ ROWS = numbered(DAY, map(row_of, OURS))
 @pytest.fixture
 def hongbao(operators: Operators, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
     """`await hongbao("breaks", "own", 1)`: exit code and output, as the user of the system that runs the tests."""
-    operators.server.app.operations._status._peer_of = real_peer_of
+    operators.server.app.operations._sockets._status._peer_of = real_peer_of
 
     async def run(*words: object) -> tuple[int, str]:
         line = [*map(str, words), "--data", str(tmp_path / "server0")]

@@ -208,7 +208,7 @@ async def test_peer_of_another_user_is_asked_of_the_kernel(
     """A process of a user of the system who may not change anything, and the server's own user."""
     if os.getuid() != 0:
         pytest.skip("only root can become another user")
-    status = operators.server.app.operations._status
+    status = operators.server.app.operations._sockets._status
     status._peer_of = real_peer_of
     script = (
         "import os, socket, sys; os.chdir(sys.argv[1]); os.setuid(int(sys.argv[2])); "

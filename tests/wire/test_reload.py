@@ -215,7 +215,7 @@ async def _waits(room: Room) -> object:
     for queue in queues:
         queue.begin()  # as if the store did not answer
     await asyncio.sleep(0.01)
-    return [queue.is_too_high(100) for queue in queues]
+    return len(queues) > len(services.batchers) and all(queue.is_too_high(100) for queue in queues)
 
 
 CASES: dict[str, tuple[dict[str, Any], Case, object]] = {
@@ -296,7 +296,7 @@ CASES: dict[str, tuple[dict[str, Any], Case, object]] = {
         "too_many_failed_logins",
     ),
     "outgoing_bytes_max": ({"outgoing_bytes_max": 1234}, _outgoing, 1234),
-    "wait_ms_max": ({"wait_ms_max": 1.0}, _waits, [True] * 14),
+    "wait_ms_max": ({"wait_ms_max": 1.0}, _waits, True),
     "catch_up_messages": ({"catch_up_messages": 1}, _catch_up, (3, False, 1)),
     "reload_after_messages": ({"reload_after_messages": 2}, _catch_up, (3, True, 0)),
 }

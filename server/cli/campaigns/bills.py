@@ -97,7 +97,7 @@ def send(
     number
         your number of the bill (1 to 32 letters, digits, - and _)
     amount
-        the whole packet, in fen
+        the whole packet, in the smallest unit of money
     """
     if (terms.user is None) == (terms.group is None):
         raise WrongOptions("give either --user or --group")
