@@ -31,7 +31,7 @@ def bill(number: str, fen: int = 100, user_id: int = ANNA, at_ms: int = NOON_MS)
 
 def recorded(one: NewBill, **more: object) -> BillRow:
     """It as a row, without a packet."""
-    return BillRow(*one, "", None, None, None, None, None, None)._replace(**more)  # type: ignore[arg-type]
+    return BillRow(*one, "", *[None] * 8)._replace(**more)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -60,12 +60,13 @@ async def test_packet_of_a_bill_says_how_far_it_is(sponsor: Stores) -> None:
     row = packet(1, fen=100, shares=1, sender=SPONSOR, key="bill:b1", kind="enterprise", target=ANNA)
     await send(sponsor, row)
     sent = {"packet_id": packet_id(1), "sent_at_ms": SENT_MS, "expires_at_ms": EXPIRES_MS, "refunded_fen": 0}
+    sent |= {"opened_shares": 0, "opened_fen": 0}
     assert await sponsor.bills.find(SPONSOR, "b1") == recorded(bill("b1"), **sent)
-    await sponsor.bills.fail(SPONSOR, "b1", "banned")  # another attempt has sent it
+    await sponsor.bills.fail(SPONSOR, "b1", "banned", NOON_MS)  # another attempt has sent it
     assert await sponsor.bills.begin(bill("b1"), BillDay(NOON_MS, 1, 1)) == recorded(bill("b1"), **sent)
     await open_packet(sponsor, 1, 0, (ANNA, 100))
-    over = {"closed_at_ms": OPENED_MS, "received_at_ms": OPENED_MS}
-    assert await sponsor.bills.find(SPONSOR, "b1") == recorded(bill("b1"), **sent, **over)
+    over = {"closed_at_ms": OPENED_MS, "received_at_ms": OPENED_MS, "opened_shares": 1, "opened_fen": 100}
+    assert await sponsor.bills.find(SPONSOR, "b1") == recorded(bill("b1"), **sent | over)
 
 
 async def test_packet_that_was_not_opened_came_back(sponsor: Stores) -> None:
@@ -79,7 +80,7 @@ async def test_packet_that_was_not_opened_came_back(sponsor: Stores) -> None:
 
 async def test_bill_that_has_failed_is_tried_again_and_counts_from_then(sponsor: Stores) -> None:
     await sponsor.bills.begin(bill("b1"), UNLIMITED)
-    await sponsor.bills.fail(SPONSOR, "b1", "banned")
+    await sponsor.bills.fail(SPONSOR, "b1", "banned", NOON_MS)
     assert await sponsor.bills.find(SPONSOR, "b1") == recorded(bill("b1"), failed="banned")
     await sponsor.bills.begin(bill("b2"), BillDay(NOON_MS, 1, 0))  # what failed is not counted
     with pytest.raises(OverBillDay):
