@@ -64,6 +64,7 @@ async def refused(client: Client, packet_id: int) -> tuple[str, bool]:
     return found.value.name, found.value.temporary
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("durability", ["postgres", "redis"])
 @pytest.mark.parametrize("outage", [killed, frozen])
 async def test_master_that_is_away_stops_its_own_packets_only_until_a_replica_is_promoted(
@@ -179,6 +180,7 @@ async def test_claims_that_no_replica_has_confirmed_are_not_told(
         await books_balance()
 
 
+@pytest.mark.long
 async def test_told_claim_that_only_a_dead_master_has_is_neither_given_away_nor_refunded(
     start_server: StartServer,
     party: MakeParty,
@@ -240,6 +242,7 @@ async def test_told_claim_that_only_a_dead_master_has_is_neither_given_away_nor_
         await books_balance()
 
 
+@pytest.mark.long
 async def test_replica_that_is_away_stops_the_packets_of_its_master_until_it_is_back(
     start_server: StartServer, party: MakeParty, books_balance: BooksBalance
 ) -> None:
@@ -266,6 +269,7 @@ async def test_replica_that_is_away_stops_the_packets_of_its_master_until_it_is_
         await books_balance()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("durability", ["postgres", "redis"])
 async def test_crowd_loses_no_claim_when_a_master_is_killed(
     start_server: StartServer, postgres_dsn: str, durability: str

@@ -18,6 +18,7 @@ from tests.services.conftest import MakeParty
 BooksBalance = Callable[[], Awaitable[None]]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("durability", ["postgres", "redis"])
 async def test_crowd_loses_no_claim_when_the_master_is_killed(
     start_server: StartServer, postgres_dsn: str, durability: str

@@ -93,6 +93,7 @@ def test_silent_worker_is_degraded_and_goes_on_when_it_wakes(workers: StartWorke
     assert server.pids()[0] == pid
 
 
+@pytest.mark.long
 def test_worker_that_hangs_is_killed_and_started_again(workers: StartWorkers) -> None:
     server = workers(2)
     pid = server.pids()[1]
@@ -102,6 +103,7 @@ def test_worker_that_hangs_is_killed_and_started_again(workers: StartWorkers) ->
     assert server.rows()[1]["ends"] == 1
 
 
+@pytest.mark.long
 def test_worker_that_ends_quickly_five_times_is_given_up_until_a_restart(workers: StartWorkers) -> None:
     server = workers(2)
     for _ in range(QUICK_ENDS_MAX):
@@ -120,6 +122,7 @@ def test_worker_that_ends_quickly_five_times_is_given_up_until_a_restart(workers
         assert min(row["connections"] for row in server.rows()) > 0
 
 
+@pytest.mark.long
 def test_server_without_a_worker_that_serves_is_not_ready(workers: StartWorkers) -> None:
     server = workers(2)
     pids = server.pids()
@@ -153,6 +156,7 @@ def test_drain_ends_all_workers_with_a_goodbye(workers: StartWorkers) -> None:
     assert not (server.data / FOLDER).exists()
 
 
+@pytest.mark.long
 def test_second_sigterm_ends_workers_that_drain(workers: StartWorkers) -> None:
     server = workers(2)
     pid, pids = server.pid, server.pids()
@@ -204,6 +208,7 @@ def test_restart_takes_over_what_the_supervisor_does_not_hold(workers: StartWork
     assert "refunds.batch_max" in here("restart", "--data", server.data).stderr
 
 
+@pytest.mark.long
 def test_successor_that_does_not_start_leaves_the_worker_before_it(workers: StartWorkers) -> None:
     """Its store is away: it takes no new connections."""
     server = workers(2)

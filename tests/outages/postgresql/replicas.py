@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
@@ -46,7 +46,14 @@ class Replicas(NamedTuple):
 
     async def promote(self) -> None:
         """The standby becomes the primary of the next timeline."""
-        assert await self.on_standby.fetchval("SELECT pg_promote()")
+        # the standby itself may end the session that asks, for a row version that the primary has removed
+        with suppress(asyncpg.SerializationError):
+            assert await self.on_standby.fetchval("SELECT pg_promote()")
+
+        async def is_promoted() -> bool:
+            return not await self.on_standby.fetchval("SELECT pg_is_in_recovery()")
+
+        await until(is_promoted)
 
 
 @asynccontextmanager
