@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +25,9 @@ from server.embedded.run import die_with
 from server.embedded.stores import VALKEY_SETTINGS, valkey_program
 from storage.redis.engine import Tags
 from tests.conftest import PATIENCE_S
+
+READY_S: Final = 20.0
+TRIES: Final = 3  # with other ports each time
 
 OUR_TAGS: Final = Tags(TAGS, tag_of)
 SLOTS: Final = 16_384
@@ -154,6 +157,10 @@ class NodesOfCluster:
             node.ask("FLUSHALL")
 
 
+class NotReady(Exception):
+    """A cluster did not get ready: another process has taken one of its ports, most likely."""
+
+
 @contextmanager
 def cluster_of(
     masters: int,
@@ -167,6 +174,27 @@ def cluster_of(
 
     `hosts`: the address of a node by its number, and the words before its command; `announced`: ports for clients.
     """
+    with ExitStack() as stack:
+        for _ in range(TRIES):
+            with suppress(NotReady):
+                made = _cluster_on_free_ports(
+                    masters, has_replicas=has_replicas, hosts=hosts, announced=announced, **settings
+                )
+                yield stack.enter_context(made)
+                return
+        raise NotReady
+
+
+@contextmanager
+def _cluster_on_free_ports(
+    masters: int,
+    *,
+    has_replicas: bool = True,
+    hosts: Callable[[int], tuple[str, Sequence[str]]] = lambda _: (HOST, ()),
+    announced: Sequence[int] = (),
+    **settings: str,
+) -> Iterator[NodesOfCluster]:
+    """As `cluster_of`. Raises NotReady."""
     count = masters * (2 if has_replicas else 1)
     chosen = OF_NODES | {name.replace("_", "-"): value for name, value in settings.items()}
     with tempfile.TemporaryDirectory(prefix="hb-") as name:
@@ -189,9 +217,10 @@ def cluster_of(
             for node in made:
                 node.start()
             cluster = NodesOfCluster(made[:masters], made[masters:])
-            ends_s = time.monotonic() + PATIENCE_S
+            ends_s = time.monotonic() + READY_S
             while not cluster.is_ready():
-                assert time.monotonic() < ends_s, "the cluster does not get ready"
+                if time.monotonic() > ends_s:
+                    raise NotReady
                 time.sleep(0.02)
             yield cluster
 

@@ -36,7 +36,7 @@ SEED_OF_DEFECT = {
     "BreaksAreNotRecorded": 13,
     "AmountsAreNotCompared": 13,
     "CodesAreUsedTwice": 38,
-    "DayLimitIsCountedBefore": 186,
+    "DayLimitIsCountedBefore": 667,
     "CancelIgnoresThePost": 0,
     "CancelPaysNothingBack": 63,
     "CancelledPacketIsPosted": 16,
