@@ -191,7 +191,7 @@ def test_worlds_with_a_bank_cover_what_a_bank_and_users_do() -> None:
         "bank": {*HONEST, *CONTRADICTIONS, *NOTICES, "closed"},
         "top_up": {"ok", "bank_declined", "bank_unknown", "bank_away", "limit", "password_wrong"},
         "withdraw": {"ok", "bank_declined", "bank_away", "limit", "password_wrong"},
-        "refund": {"ok", "bank_declined", "bank_away", "limit", "not_enough_money"},
+        "refund": {"ok", "bank_declined", "bank_away", "limit"},
         "transfer": {"ok", "limit", "password_wrong"},
         "pay": {"ok"},
         "packet": {"ok", "bank_declined", "bank_unknown", "limit", "password_wrong"},
