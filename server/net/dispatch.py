@@ -99,7 +99,7 @@ class Dispatch:
                 self._refuse(session, request.seq, codes.Refusal.FORBIDDEN)
             elif not is_current:
                 self._refuse(session, request.seq, codes.Refusal.STORE_UNAVAILABLE, NOT_CURRENT)
-            elif router is not None and row.owned is not None and router.forward(session, request, row.owned):
+            elif router is not None and self._is_sent_on(router, session, request, row, now_s):
                 pass  # its owner replies
             elif row.now is None:
                 self._begin(session, request, row, now_s)
@@ -150,8 +150,7 @@ class Dispatch:
         assert row.later is not None
         serves: Callable[[Session, Any], Awaitable[Message | None]] = row.later
         if row.read:
-            if session.user_id != BACKEND and (wait_s := self._hub.debt_s(session.user_id, now_s)):
-                self._refuse_rate(session, request.seq, wait_s)
+            if self._is_in_debt(session, request, now_s):
                 return
             try:
                 self._replies.check()
@@ -160,6 +159,21 @@ class Dispatch:
                 return
             serves = partial(self._read, row)
         self._spawn(self._serve(session, request, serves))
+
+    def _is_sent_on(self, router: Router, session: Session, request: Message, row: Row, now_s: float) -> bool:
+        """Whether nothing is left to do here: another server serves it, or a debt, known here alone, refuses it."""
+        if row.owned is None:
+            return False
+        if row.read and self._is_in_debt(session, request, now_s):
+            return True
+        return router.forward(session, request, row.owned)
+
+    def _is_in_debt(self, session: Session, request: Message, now_s: float) -> bool:
+        """Whether a read was refused, because its user must wait before the next one."""
+        wait_s = 0.0 if session.user_id == BACKEND else self._hub.debt_s(session.user_id, now_s)
+        if wait_s:
+            self._refuse_rate(session, request.seq, wait_s)
+        return wait_s > 0
 
     async def _noted(self) -> None:
         if self.router is not None:

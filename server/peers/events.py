@@ -50,7 +50,6 @@ class EventSharing:
         self._noting = Noting()
         self._came: list[int] = []  # in this turn of the loop
         self._number = 0  # of the message that tells of them
-        self.shared = 0  # events that were sent to other servers
         bus.subscribe(self._on_came, events.CameOnline)
         bus.subscribe(self._on_left, events.WentOffline)
         bus.subscribe(self._share, *SHARED)
@@ -115,7 +114,6 @@ class EventSharing:
         for server_id, user_ids in places.items():
             if peer := self._mesh.peers.get(server_id):
                 peer.send(SharedEvent(name, encoded, user_ids))
-                self.shared += 1
 
     def _take_event(self, peer: PeerServer, message: SharedEvent) -> None:
         event = _DECODERS[message.name].decode(message.event)

@@ -120,7 +120,7 @@ class Forwarder:
         self.watches.replied(session.number, waiting.request, message.reply, peer.server_id)
         framed = session.frame(message.reply)
         session.push(framed, can_wait=False)
-        if message.rows:
+        if message.rows is not None:
             self._charge(session.user_id, session.now_s(), len(framed), message.rows)
 
     def _take_refusal(self, peer: PeerServer, message: ForwardedRefusal) -> None:

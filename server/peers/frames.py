@@ -81,12 +81,12 @@ class ForwardedRequest(_Message, tag=7):
 
 
 class ForwardedReply(_Message, tag=8):
-    """The reply to it, encoded for the client. `rows`: how many rows of a read it has, which are charged for."""
+    """The reply to it, encoded for the client. `rows`: of a read, which is charged for; None: it is none."""
 
     session: int
     seq: int
     reply: bytes
-    rows: int
+    rows: int | None
 
 
 class ForwardedRefusal(_Message, tag=9):

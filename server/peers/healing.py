@@ -36,7 +36,6 @@ class GapHealing:
         self._now_ms = now_ms
         self._since_ms: int | None = None  # the beginning of the gap
         self._wake = asyncio.Event()
-        self.healed = 0  # gaps
 
     def begin(self) -> None:
         """News may have been lost until now."""
@@ -63,7 +62,6 @@ class GapHealing:
                 user_ids = [one for one in self._hub.user_ids() if is_user(one)]
                 for first in range(0, len(user_ids), USERS_AT_ONCE):
                     await self._tell(user_ids[first : first + USERS_AT_ONCE], since_ms)
-                self.healed += 1
                 return
             except StoreUnavailable as error:
                 LOG.info("gap_waits", why=str(error))

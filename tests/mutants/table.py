@@ -7279,4 +7279,20 @@ MUTATIONS: tuple[Mutation, ...] = (
         "",
         ("tests/http_api/test_page_link.py::test_words_are_said_by_the_page_once_and_open_the_packet",),
     ),
+    Mutation(
+        "peers: a page of another server is not paid for",
+        "limits",
+        "server/peers/forwarding.py",
+        "        if message.rows is not None:\n",
+        "        if message.rows:\n",
+        (T_PEER_ACCESS + "page_of_another_server_is_paid_for_as_one_of_this_server",),
+    ),
+    Mutation(
+        "peers: a user in debt reads at other servers",
+        "limits",
+        "server/net/dispatch.py",
+        "        if row.read and self._is_in_debt(session, request, now_s):\n            return True\n",
+        "",
+        (T_PEER_ACCESS + "page_of_another_server_is_paid_for_as_one_of_this_server",),
+    ),
 )

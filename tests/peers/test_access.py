@@ -88,6 +88,20 @@ async def test_user_at_two_servers_makes_as_many_requests_as_at_one(linked: Link
     assert sum([await made(client) for client in clients]) <= 20
 
 
+async def test_page_of_another_server_is_paid_for_as_one_of_this_server(linked: Linked, connect: Connect) -> None:
+    limits = {"limits__read_bytes_per_s": 1, "limits__read_bytes_burst": 1}
+    servers = [await linked(**limits) for _ in range(2)]
+    party = await make_party(servers, connect, 9)
+    for owner in servers:
+        packet_id = await packet_owned_by(owner, servers, party, shares=9)
+        reader = party.users[4 if owner is servers[0] else 2]  # both are at the first server
+        await reader.open(packet_id)
+        ask = messages.ResultPage(0, packet_id)
+        assert (await reader._connection.ask(ask, messages.ResultPageShown)).page.opened == 1
+        with pytest.raises(RateLimited):
+            await reader._connection.ask(ask, messages.ResultPageShown)
+
+
 async def test_open_over_http_is_decided_by_the_owner(
     trio: list[Server], connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
