@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 
 from protocol.money_unit import MoneyUnit
 from server.core.latency import BOUNDS_MS, Latencies
+from server.ops.link_metrics import LINK_COUNTERS, LINK_COUNTERS_BY, LINK_GAUGES, LINK_GAUGES_BY
 from server.ops.samples.sample import Counts, Sample, WorkerRow
 from server.ops.samples.sampler import Sampler
 
@@ -40,6 +41,7 @@ COUNTERS: Final[dict[str, tuple[str, Callable[[Sample], float]]]] = {
         "leases of campaigns that were taken from servers that had died",
         lambda now: 0 if now.campaigns is None else now.campaigns.reclaimed,
     ),
+    **LINK_COUNTERS,
 }
 COUNTERS_BY: Final[dict[str, tuple[str, str, Callable[[Sample], Counts]]]] = {
     "requests": ("requests", "kind", lambda now: now.requests),
@@ -49,6 +51,7 @@ COUNTERS_BY: Final[dict[str, tuple[str, str, Callable[[Sample], Counts]]]] = {
     "loop_failures": ("failures of a loop, which was then started again", "loop", lambda now: now.loop_failures),
     "webhook_deliveries": ("attempts to deliver webhooks", "result", lambda now: now.webhooks.results),
     "shakes": ("shakes", "result", lambda now: {} if now.campaigns is None else now.campaigns.shakes),
+    **LINK_COUNTERS_BY,
     "money_fen": ("money moved, in {smallest}", "flow", lambda now: now.money_fen),
 }
 COUNTERS_BY_TWO: Final[dict[str, tuple[str, tuple[str, str], Callable[[Sample], Mapping[str, Counts]]]]] = {
@@ -76,6 +79,7 @@ GAUGES: Final[dict[str, tuple[str, Callable[[Sample], float | None]]]] = {
     ),
     "live_packets": ("packets in memory", lambda now: now.live_packets),
     "other_servers": ("servers beside this one on the same database", lambda now: now.other_servers),
+    **LINK_GAUGES,
     "current": ("1 while the server knows what other servers have changed", lambda now: now.current),
     "local_clock_ahead_seconds": (
         "how far the clock of the machine is ahead of the database's time",
@@ -117,6 +121,7 @@ GAUGES_BY: Final[dict[str, tuple[str, str, Callable[[Sample], Mapping[str, float
         "store",
         lambda now: {name: store.up for name, store in now.stores.items()},
     ),
+    **LINK_GAUGES_BY,
     "store_partly_away": (
         "1 while a node of the store's cluster takes no writes and others do",
         "store",

@@ -52,8 +52,7 @@ def status_of(sample: Sample, health: Health, money: MoneyUnit) -> dict[str, Any
         "sends": sample.sends,
         "refunded_packets": sample.refunded_packets,
         "webhooks": _webhooks_of(sample.webhooks),
-        **({} if sample.payments is None else {"payments": _payments_of(sample.payments)}),
-        **({} if sample.campaigns is None else {"campaigns": msgspec.structs.asdict(sample.campaigns)}),
+        **_where_there_are(sample),
         "money_unit": msgspec.structs.asdict(money),
         "money_fen": sample.money_fen | {"in_packets": None if figures is None else figures.in_packets_fen},
         "loop_lag_ms": sample.loop_lag_ms,
@@ -63,6 +62,20 @@ def status_of(sample: Sample, health: Health, money: MoneyUnit) -> dict[str, Any
         "audit": sample.audit,
         "audit_fault": sample.audit_fault,
     }
+
+
+def _where_there_are(sample: Sample) -> dict[str, Any]:
+    """What a server has only with a gateway, a campaign, links to other servers, or NATS."""
+    found: dict[str, Any] = {}
+    if sample.payments is not None:
+        found["payments"] = _payments_of(sample.payments)
+    if sample.campaigns is not None:
+        found["campaigns"] = msgspec.structs.asdict(sample.campaigns)
+    if sample.links is not None:
+        found["links"] = msgspec.structs.asdict(sample.links)
+    if sample.nats_up is not None:
+        found["nats"] = "up" if sample.nats_up else "away"
+    return found
 
 
 def _payments_of(figures: OpenPayments) -> dict[str, Any]:

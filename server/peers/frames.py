@@ -16,7 +16,7 @@ import msgspec
 from protocol import messages
 from server.core.packet import Decision
 
-PEER_VERSION: Final = 1
+PEER_VERSION: Final = 2
 LENGTH_BYTES: Final = 4
 FRAME_BYTES_MAX: Final = 1 << 26  # a whole presence of a million users has 9 MB
 
@@ -172,6 +172,22 @@ class ServerLeaves(_Message, tag=16):
     """My server goes down: it owns nothing from now on. What it has begun it finishes."""
 
 
+class PeerPulse(_Message, tag=19):
+    """My server is there. It follows each half second, whatever else is sent."""
+
+
+class ListensForPushes(_Message, tag=20):
+    """Whether my server listens to what is published over NATS; if it does not, pushes come over this link."""
+
+    listens: bool
+
+
+class PushesPublished(_Message, tag=21):
+    """My server has published so many messages of pushes over NATS."""
+
+    number: int
+
+
 ForwardedKind: TypeAlias = (
     messages.Grab
     | messages.Open
@@ -201,6 +217,9 @@ PeerMessage: TypeAlias = (
     | ServerLeaves
     | OpenOnBehalf
     | OpenedOnBehalf
+    | PeerPulse
+    | ListensForPushes
+    | PushesPublished
 )
 
 _ENCODER: Final = msgspec.msgpack.Encoder()

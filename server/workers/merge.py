@@ -16,6 +16,7 @@ from server.ops.samples.sample import (
     CampaignFigures,
     Counts,
     HotPacket,
+    LinkFigures,
     OpenPayments,
     Sample,
     State,
@@ -161,6 +162,23 @@ def campaigns(values: Sequence[CampaignFigures | None]) -> CampaignFigures | Non
     )
 
 
+def links(values: Sequence[LinkFigures | None]) -> LinkFigures | None:
+    """The ends of links of all workers, those between them included."""
+    known = [one for one in values if one is not None]
+    if not known:
+        return None
+    missing: dict[str, str] = {}
+    for one in known:
+        missing |= one.missing
+    return LinkFigures(
+        up=added(one.up for one in known),
+        missing=missing,
+        lost=sum(one.lost for one in known),
+        refused=added(one.refused for one in known),
+        pushes=added(one.pushes for one in known),
+    )
+
+
 def latest(values: Values) -> Any:
     """The one that is the newest by its time, of those that are known."""
     return max((value for value in values if value is not None), key=lambda value: value.at_ms, default=None)
@@ -231,6 +249,13 @@ RULES: Final[dict[str, MergeRule]] = {
             else CampaignFigures(value.shakes, 0, 0, value.reclaimed, value.leased_fen, value.returned_fen)
         ),
     ),
+    "links": MergeRule(
+        links,
+        lambda value: (
+            None if value is None else LinkFigures(lost=value.lost, refused=value.refused, pushes=value.pushes)
+        ),
+    ),
+    "nats_up": MergeRule(lambda values: None if None in values else all(values)),
     "money_fen": COUNTERS,
     "figures": FIRST,
     "loop_lag_ms": HIGHEST,

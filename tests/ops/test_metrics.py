@@ -17,6 +17,7 @@ from server.ops.samples.sample import (
     BankFigures,
     CampaignFigures,
     Figures,
+    LinkFigures,
     OpenPayments,
     Sample,
     StoreState,
@@ -49,6 +50,8 @@ FULL = sample(
     payments=OpenPayments({"unknown": 29}, {"unknown": 30.5}, 31),
     bank=BankFigures({"bank": 32.5}, {"amount": 33}, {"amount": 34.5}),
     campaigns=CampaignFigures({"won": 35, "nothing": 36}, 37, 38, 39),
+    links=LinkFigures({"unix": 40, "tcp": 41}, {"a": "away"}, 42, {"proof": 43}, {"missed": 44}),
+    nats_up=False,
     webhooks=WebhookFigures({"delivered": 25}, 26, {"shop": WebhookQueue("enabled", 27, 28.5)}),
     money_fen={"topped_up": 16, "sent": 17},
     live_packets=18,
@@ -142,6 +145,12 @@ def test_every_number_of_a_sample_is_exported_in_base_units() -> None:
         "hongbao_live_packets": {"": 18},
         "hongbao_other_servers": {"": 2},
         "hongbao_current": {"": 1},
+        "hongbao_links": {"unix": 40, "tcp": 41},
+        "hongbao_links_missing": {"": 1},
+        "hongbao_links_lost": {"": 42},
+        "hongbao_link_handshakes_refused": {"proof": 43},
+        "hongbao_nats_up": {"": 0},
+        "hongbao_nats_pushes": {"missed": 44},
         "hongbao_local_clock_ahead_seconds": {"": 2.5},
         "hongbao_database_clock_jump_seconds": {"": -3.5},
         "hongbao_loop_lag_seconds": {"": 0.0205},
@@ -162,7 +171,7 @@ def test_exported_names_are_those_in_the_table() -> None:
         f"{name}_total" if metric.type == "counter" else name: metric.type for name, metric in scraped(FULL).items()
     }
     assert set(types) == set(NAMES)
-    assert len(NAMES) == len(set(NAMES)) == 54
+    assert len(NAMES) == len(set(NAMES)) == 60
     assert {name for name, kind in types.items() if kind == "histogram"} == {
         "hongbao_open_seconds",
         "hongbao_batch_seconds",
@@ -193,6 +202,8 @@ def test_unknown_values_are_left_out() -> None:
         "hongbao_payment_breaks",
         "hongbao_campaigns",
         "hongbao_campaign_leases",
+        "hongbao_links_missing",
+        "hongbao_nats_up",
     }
     assert values(FULL).keys() - values(EMPTY).keys() == unknown
 

@@ -27,6 +27,9 @@ MESSAGES = [
     frames.OpenedOnBehalf(1, Decision(Answer.WON, Claim(0, 5, 77, 9), Ticket(1, 2, 3), 0, 4)),
     frames.PassesHeld(3, [frames.SharedPass(5, 10**18, 0, 1_900_000_000)]),
     frames.ServerLeaves(),
+    frames.PeerPulse(),
+    frames.ListensForPushes(True),
+    frames.PushesPublished(2**40),
 ]
 CLAIM = Claim(2, 5, 77, 1_800_000_000_000)
 

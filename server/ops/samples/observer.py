@@ -26,6 +26,7 @@ from server.ops.samples.sample import (
     Counts,
     Figures,
     HotPacket,
+    LinkFigures,
     OpenPayments,
     Sample,
     State,
@@ -55,6 +56,7 @@ class ObservedParts:
     services: Services
     supervisor: Supervisor
     http_api: HttpRequests
+    links: Callable[[], LinkFigures | None]
 
 
 class HttpRequests(Protocol):
@@ -140,7 +142,7 @@ class Observer:
             refunded_packets=services.refunds.refunded_packets,
             sends=services.sends.sent_packets,
             webhooks=self._webhooks(),
-            **self._money(),
+            **self._about_others(),
             figures=self._figures.figures,
             loop_lag_ms=lag_ms,
             rss_bytes=self._rss_bytes(),
@@ -175,6 +177,11 @@ class Observer:
             for one in delivery.queues
         }
         return WebhookFigures(dict(delivery.results), delivery.in_flight, queues)
+
+    def _about_others(self) -> dict[str, Any]:
+        """The books, and the ties to other servers."""
+        nats = self._parts.services.nats
+        return {**self._money(), "links": self._parts.links(), "nats_up": None if nats is None else nats.is_up}
 
     def _money(self) -> dict[str, Any]:
         """What was moved here, and what is known of the books of others: host wallet and bank."""

@@ -129,6 +129,19 @@ class CampaignFigures(msgspec.Struct, frozen=True):
     returned_fen: int = 0
 
 
+class LinkFigures(msgspec.Struct, frozen=True):
+    """Links to other servers. Now: `up` by kind, and the servers that live without one, with why.
+
+    `lost`: links that were lost although their servers did not go down; `refused`: handshakes that failed, by why.
+    """
+
+    up: Counts = {}
+    missing: dict[str, str] = {}
+    lost: int = 0
+    refused: Counts = {}
+    pushes: Counts = {}  # messages of pushes over NATS: published, received, missed
+
+
 class WorkerRow(msgspec.Struct, frozen=True, kw_only=True):
     """A worker, as its supervisor sees it. `ends`: how often it ended without being told to."""
 
@@ -215,6 +228,8 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     payments: OpenPayments | None = None  # None: there is no gateway
     bank: BankFigures | None = None  # None: no gateway has statements
     campaigns: CampaignFigures | None = None  # None: no campaign is open, and no user has shaken
+    links: LinkFigures | None = None  # None: the server makes none
+    nats_up: bool | None = None  # now; None: there is no NATS
     money_fen: Counts  # topped_up, withdrawn, sent, claimed, refunded
     figures: Figures | None  # now; None before the first successful query
 
