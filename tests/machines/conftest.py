@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,31 +34,43 @@ class Site(NamedTuple):
         wait_for(lambda: all("tcp" not in machine.links() for machine in self.machines))
 
 
-MakeSite = Callable[..., AbstractContextManager[Site]]
+MakeSite = Callable[..., AbstractAsyncContextManager[Site]]
 
 
 @pytest.fixture
 def site(postgres_dsn: str, redis_url: str) -> MakeSite:
     """Makes two machines: `site(loss=0.01, HONGBAO_…="…")`; keywords are environment variables of both."""
+    stores = {"HONGBAO_STORES__POSTGRES": postgres_dsn, "HONGBAO_STORES__REDIS": redis_url}
 
-    @contextmanager
-    def make(*, loss: float = 0.0, proxied: bool = False, **environment: str) -> Iterator[Site]:
-        stores = {"HONGBAO_STORES__POSTGRES": postgres_dsn, "HONGBAO_STORES__REDIS": redis_url}
-        with ExitStack() as stack:
-            one, other = stack.enter_context(two_hosts())
-            cable = stack.enter_context(Cable(one, other, loss))
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hb-")))
+    @asynccontextmanager
+    async def make(*, loss: float = 0.0, proxied: bool = False, **environment: str) -> AsyncIterator[Site]:
+        with ExitStack() as stack:  # entered and left in threads: commands run loops of their own
 
-            def start(host: Host, name: str, keys: Path | None = None) -> Machine:
-                if keys is not None:
-                    copy_keys(keys, folder / name)
-                proxy = {"HONGBAO_SERVER__PROXY_PROTOCOL": f'["{host.test_address}"]'} if proxied else {}
-                settings = {**stores, **proxy, **environment}
-                return stack.enter_context(Machine(host, folder / name, WORKERS, **settings))
+            def enter() -> Site:
+                made = stack.enter_context(_site(loss, {**stores, **environment}, proxied=proxied))
+                made.wait_until_linked()
+                return made
 
-            first = start(one, "one")
-            made = Site((first, start(other, "other", first.data)), cable)
-            made.wait_until_linked()
-            yield made
+            try:
+                yield await asyncio.to_thread(enter)
+            finally:
+                await asyncio.to_thread(stack.close)
 
     return make
+
+
+@contextmanager
+def _site(loss: float, settings: Mapping[str, str], *, proxied: bool) -> Iterator[Site]:
+    with ExitStack() as stack:
+        one, other = stack.enter_context(two_hosts())
+        cable = stack.enter_context(Cable(one, other, loss))
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hb-")))
+
+        def start(host: Host, name: str, keys: Path | None = None) -> Machine:
+            if keys is not None:
+                copy_keys(keys, folder / name)
+            proxy = {"HONGBAO_SERVER__PROXY_PROTOCOL": f'["{host.test_address}"]'} if proxied else {}
+            return stack.enter_context(Machine(host, folder / name, WORKERS, **{**settings, **proxy}))
+
+        first = start(one, "one")
+        yield Site((first, start(other, "other", first.data)), cable)

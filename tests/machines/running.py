@@ -16,7 +16,6 @@ from typing import Any, Final
 import pytest
 
 from bench.chaos.supervisor import free_port
-from server.instance import running
 from server.process import Program, ServerProcess
 from tests.machines.network import Host
 from tests.server.log import wait_for
@@ -57,10 +56,6 @@ class Machine(Workers):
         """Where clients connect."""
         return int(self.url.rpartition(":")[2])
 
-    def is_running(self) -> bool:
-        """Its supervisor answers."""
-        return running(self.data) is not None
-
 
 def _is_alive(pid: int) -> bool:
     try:
@@ -91,12 +86,14 @@ def haproxy(folder: Path, *servers: tuple[str, int]) -> Iterator[int]:
     for name, port in ports.items():
         assert f"bind :{name}\n" in text
         text = text.replace(f"bind :{name}\n", f"bind 127.0.0.1:{port}\n")
+    text = text.replace("maxconn 20000", "maxconn 1000")  # a machine of tests may have few open files
     file = folder / "haproxy.cfg"
     file.write_text(text)
     with (folder / "haproxy.log").open("wb") as log:
         process = subprocess.Popen([program, "-f", str(file), "-db"], stdout=log, stderr=log)
     try:
-        wait_for(lambda: _answers(ports["7788"]))
+        wait_for(lambda: process.poll() is not None or _answers(ports["7788"]))
+        assert process.poll() is None, (folder / "haproxy.log").read_text()
         yield ports["7788"]
     finally:
         process.terminate()

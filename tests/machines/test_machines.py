@@ -68,7 +68,7 @@ async def check_books(site: Site, dsn: str, found: list[list[tuple[str, int]]]) 
 
 async def test_machines_decide_as_one_and_go_on_after_a_cut(site: MakeSite, postgres_dsn: str) -> None:
     """While the cable is out both are owners of all packets: the versions judge, and no share is given twice."""
-    with site() as made:
+    async with site() as made:
         one, other = made.machines
         urls = [one.url, other.url]
         party = await make_party(one, one.url)
@@ -93,7 +93,7 @@ async def test_machines_decide_as_one_and_go_on_after_a_cut(site: MakeSite, post
 
 
 async def test_cable_that_loses_packets_costs_time_only(site: MakeSite, postgres_dsn: str) -> None:
-    with site(loss=0.01) as made:
+    async with site(loss=0.01) as made:
         one, other = made.machines
         party = await make_party(one, one.url)
         found = await all_open(made, party.packets, [one.url, other.url])
@@ -104,7 +104,7 @@ async def test_cable_that_loses_packets_costs_time_only(site: MakeSite, postgres
 async def test_users_move_through_haproxy_when_a_machine_loses_power(
     site: MakeSite, postgres_dsn: str, tmp_path: Path
 ) -> None:
-    with site(proxied=True) as made:
+    async with site(proxied=True) as made:
         one, other = made.machines
         with haproxy(tmp_path, *((machine.host.address, machine.url_port) for machine in made.machines)) as port:
             url = f"tcp://127.0.0.1:{port}"
@@ -125,14 +125,12 @@ async def test_users_move_through_haproxy_when_a_machine_loses_power(
             await asyncio.to_thread(other.kill_all)
             found = await playing
             await check_books(made, postgres_dsn, found)
-            connections = {row["connections"] for row in one.rows()}
-            assert connections
 
 
 async def test_rolling_restart_of_both_machines_behind_haproxy_refuses_nothing(
     site: MakeSite, postgres_dsn: str, tmp_path: Path
 ) -> None:
-    with site(proxied=True) as made:
+    async with site(proxied=True) as made:
         one = made.machines[0]
         with haproxy(tmp_path, *((machine.host.address, machine.url_port) for machine in made.machines)) as port:
             url = f"tcp://127.0.0.1:{port}"
