@@ -4384,7 +4384,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "webhooks: a redirect counts as delivered",
         "webhooks",
-        HOOK_SENDER,
+        "server/services/webhooks/attempt.py",
         "200 <= self.status < 300",
         "200 <= self.status < 400",
         (T_HOSTILE + "redirect_is_not_followed",),
@@ -7305,7 +7305,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         HANDSHAKE,
         "        if not hmac.compare_digest(proof.mac, self._mac(proof.key_id, CONNECTOR, *about)):\n",
         "        if not self._mac(proof.key_id, CONNECTOR, *about):\n",
-        (T_HANDSHAKE + "key_of_the_same_name_with_other_bytes_proves_nothing",),
+        (T_HANDSHAKE + "proof_that_was_recorded_is_refused_at_the_next_challenge",),
     ),
     Mutation(
         "links: the proof of the side that is connected to is not checked",

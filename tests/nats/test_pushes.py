@@ -41,9 +41,10 @@ def all_listen(servers: list[Server]) -> bool:
 
 @pytest.fixture
 async def trio(linked: Linked, nats_server: NatsServer) -> list[Server]:
-    """Three servers that push over NATS."""
+    """Three servers that push over NATS, and have read what they missed before their links came up."""
     servers = [await linked(nats__url=nats_server.url, nats__pushes=True) for _ in range(3)]
     await until(lambda: all_listen(servers))
+    await until(lambda: all(peers_of(one).healing._since_ms is None for one in servers))
     return servers
 
 
