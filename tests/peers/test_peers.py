@@ -11,7 +11,7 @@ import pytest
 from client_sim.sdk.client import Client
 from protocol import messages
 from protocol.messages import BalanceChanged, ClaimNotice, PacketPosted, ResultUpdate, TextPosted
-from server.net.push_table import PUSHES
+from server.net.pushes.table import PUSHES
 from server.peers.events import SHARED
 from server.peers.frames import SharedEvent
 from server.peers.peer import PeerServer

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from protocol import messages
-from server.net.reminder_encoding import feature_of, packet_as_text, packet_posted, reminder
+from server.net.pushes.reminders import feature_of, packet_as_text, packet_posted, reminder
 from server.services.runtime import events
 
 
