@@ -11,7 +11,7 @@ from typing import Any, Final
 import structlog
 
 from server.ops.socket.unix_socket import BoundSocket, bind, connect
-from server.peers.peer import PeerServer
+from server.peers.peer import PeerServer, SentCounts
 from storage.postgres.change_feed import OtherServer
 
 LOG = structlog.get_logger()
@@ -30,6 +30,7 @@ class Mesh:
     def __init__(self, server_id: int) -> None:
         self.server_id = server_id
         self.peers: dict[int, PeerServer] = {}
+        self.sent = SentCounts()
         self._receive: dict[type, Receive] = {}
         self._on_up: list[OnPeer] = []
         self._on_down: list[OnPeer] = []

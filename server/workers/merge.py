@@ -17,6 +17,7 @@ from server.ops.samples.sample import (
     Counts,
     HotPacket,
     OpenPayments,
+    PeerFigures,
     Sample,
     State,
     StoreState,
@@ -25,6 +26,7 @@ from server.ops.samples.sample import (
 )
 
 Values: TypeAlias = Sequence[Any]
+PEER_COUNTERS: Final = ("forwarded", "served", "events", "gaps", "frames", "messages", "bytes")
 STATES: Final[tuple[State, ...]] = ("serving", "starting", "draining")  # one worker that serves is enough
 
 
@@ -125,20 +127,22 @@ def webhooks(values: Sequence[WebhookFigures]) -> WebhookFigures:
 
 
 def payments(values: Sequence[OpenPayments | None]) -> OpenPayments | None:
-    """Figures of the database, which each worker reads at another moment."""
+    """Figures of the database, which the worker on duty reads; each tells which gateways it does not reach."""
     known = [one for one in values if one is not None]
     if not known:
         return None
+    read = [one for one in known if one.is_read]
     return OpenPayments(
-        highest(one.waiting for one in known),
-        highest(one.oldest_s for one in known),
-        max(one.breaks for one in known),
+        highest(one.waiting for one in read or known),
+        highest(one.oldest_s for one in read or known),
+        max(one.breaks for one in read or known),
         joined(one.away for one in known),
+        is_read=bool(read),
     )
 
 
 def bank(values: Sequence[BankFigures | None]) -> BankFigures | None:
-    """Figures of the database, which each worker reads at another moment."""
+    """Figures of the database. While one worker takes over from another, both may have read them."""
     known = [one for one in values if one is not None]
     if not known:
         return None
@@ -158,6 +162,15 @@ def campaigns(values: Sequence[CampaignFigures | None]) -> CampaignFigures | Non
         reclaimed=sum(one.reclaimed for one in known),
         leased_fen=sum(one.leased_fen for one in known),
         returned_fen=sum(one.returned_fen for one in known),
+    )
+
+
+def peers(values: Sequence[PeerFigures]) -> PeerFigures:
+    """Counters, added up. The worker with the fewest peers is told, and the most that one does not reach."""
+    return PeerFigures(
+        live=min((one.live for one in values if one.live is not None), default=None),
+        unreached=max(one.unreached for one in values),
+        **{name: sum(getattr(one, name) for one in values) for name in ("waiting", *PEER_COUNTERS)},
     )
 
 
@@ -193,10 +206,11 @@ RULES: Final[dict[str, MergeRule]] = {
     "state": MergeRule(state),
     "durability": FIRST,
     "connections": SUM,
-    "users_online": SUM,  # a user with connections to two workers counts twice
+    "users_online": SUM,  # each user counts at one worker
     "accepted": COUNTER,
     "closes": COUNTERS,
     "slow_readers": COUNTER,
+    "reads": COUNTER,
     "requests": COUNTERS,
     "refusals": COUNTERS,
     "answers": COUNTERS,
@@ -210,7 +224,9 @@ RULES: Final[dict[str, MergeRule]] = {
     "rejected": COUNTER,
     "redriven": COUNTER,
     "unrecorded": SUM,
-    "live_packets": SUM,
+    "live_packets": SUM,  # each counts at the worker that decides it
+    "packet_copies": SUM,
+    "peers": MergeRule(peers, lambda value: PeerFigures(**{name: getattr(value, name) for name in PEER_COUNTERS})),
     "other_servers": MergeRule(others),
     "current": MergeRule(all),
     "local_ahead_s": MergeRule(furthest),
