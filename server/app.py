@@ -29,7 +29,7 @@ from server.net.proxied import ProxiedSession, ProxyRules
 from server.net.session import Session
 from server.net.subscriptions import Subscriptions
 from server.ops.operations import Operations
-from server.ops.samples.observer import ObservedParts
+from server.ops.samples.observed_parts import ObservedParts
 from server.ops.socket.commands import AdminActions
 from server.peers.assembly import PeerPlace, Peers
 from server.reload import Reading, Reload
@@ -96,16 +96,17 @@ class App:
         self.stores = stores
         self.supervisor = Supervisor()
         money = money_unit(config)
-        self.services = Services(stores, bus, clock, config, self._limits, keys, seed_keys, money)
+        known = keys, seed_keys, money
+        self.services = Services(stores, bus, clock, config, self._limits, *known, is_worker=place is not None)
         sessions: dict[int, Session] = {}
         self.hub = Hub(self._limits, bus)
         self.subscriptions = Subscriptions(self.services.live_packets, self.services.pages, self._limits, bus)
         self.dispatch = Dispatch(self.services, self.hub, self.subscriptions, sessions, bus, clock, money)
         self.listener = self._make_listener(sessions, connections_most)
         self.http_api = HttpApi(config, self.services, api_keys or {}, tls, clock, self.hub.admit, money)
-        self.operations = self._for_operators(postgres_dsn, money)
         at = PeerPlace(peers_folder, config.peers, config.nats, 1 if place is None else place.workers)
         self.peers = self._with_peers(sessions, bus, at) if at.is_anywhere else None
+        self.operations = self._for_operators(postgres_dsn, money)
 
     def _make_listener(self, sessions: dict[int, Session], connections_most: int) -> Listener:
         parts = sessions, self.dispatch, self.hub, self.subscriptions, self._limits
@@ -131,7 +132,7 @@ class App:
                 services=self.services,
                 supervisor=self.supervisor,
                 http_api=self.http_api,
-                links=lambda: None if self.peers is None else self.peers.figures(),
+                peers=self.peers,
             ),
             actions=AdminActions(drain=self.drain, reload=self.reload),
             supervisor_pid=None if self.place is None else os.getppid(),

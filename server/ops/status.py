@@ -27,6 +27,7 @@ def status_of(sample: Sample, health: Health, money: MoneyUnit) -> dict[str, Any
         "connections_max": sample.connections_max,
         "users_online": sample.users_online,
         "accepted": sample.accepted,
+        "reads": sample.reads,
         "requests": non_zero(sample.requests),
         "pushes": sample.pushes,
         "answers": non_zero(sample.answers),
@@ -34,15 +35,11 @@ def status_of(sample: Sample, health: Health, money: MoneyUnit) -> dict[str, Any
         "closes": non_zero(sample.closes),
         "slow_readers": sample.slow_readers,
         "live_packets": sample.live_packets,
+        "packet_copies": sample.packet_copies,
         "other_servers": sample.other_servers,
         "current": sample.current,
-        "commit": {
-            "batches": sample.batches,
-            "claims": sample.claims,
-            "in_flight": sample.unrecorded,
-            "rejected": sample.rejected,
-            "redriven": sample.redriven,
-        },
+        **({} if sample.peers.live is None else {"peers": msgspec.structs.asdict(sample.peers)}),
+        "commit": _commit_of(sample),
         "settlement": {
             "settled": sample.settled,
             "waiting_claims": None if figures is None else figures.backlog_claims,
@@ -78,6 +75,16 @@ def _where_there_are(sample: Sample) -> dict[str, Any]:
     return found
 
 
+def _commit_of(sample: Sample) -> dict[str, int]:
+    return {
+        "batches": sample.batches,
+        "claims": sample.claims,
+        "in_flight": sample.unrecorded,
+        "rejected": sample.rejected,
+        "redriven": sample.redriven,
+    }
+
+
 def _payments_of(figures: OpenPayments) -> dict[str, Any]:
     """Payments that have not ended, by state (`hongbao payments`), breaks, gateways that do not respond."""
     oldest_s = max(figures.oldest_s.values(), default=0.0)
@@ -105,6 +112,7 @@ def rates_of(sampler: Sampler, seconds: int) -> dict[str, Any]:
             "connections": newest.connections,
             "users_online": newest.users_online,
             "live_packets": newest.live_packets,
+            "peers": newest.peers,
             "unrecorded": newest.unrecorded,
             "figures": newest.figures,
             "backlog_age_s": newest.backlog_age_s,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from server.net.hub import Hub
 from server.net.routing import Owned
 from server.net.session import Session
 from server.net.subscriptions import Subscriptions
-from server.ops.samples.sample import LinkFigures
+from server.ops.samples.sample import LinkFigures, PeerFigures
 from server.peers.events import EventSharing
 from server.peers.forwarding import Forwarder
 from server.peers.frames import ServerLeaves, UsersNoted
@@ -106,8 +106,8 @@ class Peers:
         """Hang up."""
         await self.mesh.close()
 
-    def figures(self) -> LinkFigures:
-        """The links now."""
+    def links(self) -> LinkFigures:
+        """How this server and others are linked now."""
         return self.mesh.figures({} if self.by_nats is None else self.by_nats.figures())
 
     def loops(self) -> dict[str, Loop]:
@@ -134,6 +134,33 @@ class Peers:
             self.healing.begin()
         else:
             self.events.users_noted(peer, message)
+
+    # --- what operators see -----------------------------------------------------------------------------------
+
+    def figures(self) -> PeerFigures:
+        """What was sent and served since the start, and who is connected now."""
+        live, sent = len(self.mesh.peers), self.mesh.sent
+        return PeerFigures(
+            live=live,
+            unreached=max(0, self._services.changes.others - live),
+            waiting=self.forwarder.under_way,
+            forwarded=self.forwarder.forwarded,
+            served=self.forwarded.served,
+            events=self.events.told,
+            gaps=self.healing.gaps,
+            frames=sent.frames,
+            messages=sent.messages,
+            bytes=sent.bytes,
+        )
+
+    def counted_elsewhere(self, user_ids: Collection[int]) -> int:
+        """How many of these users, who are here, another server counts: each user counts at one server."""
+        return self.events.presence.counted_elsewhere(user_ids, self.mesh.server_id)
+
+    def copies(self) -> int:
+        """How many of the packets in memory are another server's."""
+        owns = self.forwarder.owns
+        return sum(not owns(packet_id) for packet_id in self._services.live_packets.ids())
 
     # --- the router -------------------------------------------------------------------------------------------
 

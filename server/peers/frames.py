@@ -15,6 +15,7 @@ import msgspec
 
 from protocol import messages
 from server.core.packet import Decision
+from server.services.runtime.events import BalanceChange
 
 PEER_VERSION: Final = 2
 LENGTH_BYTES: Final = 4
@@ -168,11 +169,17 @@ class OpenedOnBehalf(_Message, tag=18):
     retry_after_ms: int | None = None
 
 
+class BalancesChanged(_Message, tag=19):
+    """Wallets have changed, of users who are at your server: all of one turn of the loop that follow each other."""
+
+    changes: list[BalanceChange]
+
+
 class ServerLeaves(_Message, tag=16):
     """My server goes down: it owns nothing from now on. What it has begun it finishes."""
 
 
-class PeerPulse(_Message, tag=19):
+class PeerPulse(_Message, tag=22):
     """My server is there. It follows each half second, whatever else is sent."""
 
 
@@ -220,6 +227,7 @@ PeerMessage: TypeAlias = (
     | PeerPulse
     | ListensForPushes
     | PushesPublished
+    | BalancesChanged
 )
 
 _ENCODER: Final = msgspec.msgpack.Encoder()

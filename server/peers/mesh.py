@@ -18,7 +18,7 @@ from server.peers.links.handshake import HandshakeFailed
 from server.peers.links.links import Links
 from server.peers.links.missing import MissingLinks
 from server.peers.links.tcp import TcpPlace
-from server.peers.peer import LinkKind, PeerServer
+from server.peers.peer import LinkKind, PeerServer, SentCounts
 from storage.postgres.change_feed import OtherServer
 
 LOG = structlog.get_logger()
@@ -35,6 +35,7 @@ class Mesh:
     def __init__(self, server_id: int, random_part: Callable[[], float]) -> None:
         self.server_id = server_id
         self.peers: dict[int, PeerServer] = {}
+        self.sent = SentCounts()
         self._receive: dict[type, Receive] = {}
         self._on_up: list[OnPeer] = []
         self._on_down: list[OnPeer] = []

@@ -15,10 +15,20 @@ UNSENT_BYTES_MAX: Final = 1 << 26  # the other side has read nothing for seconds
 LinkKind: TypeAlias = Literal["unix", "tcp"]
 
 
+class SentCounts:
+    """What this server has sent to all its peers since it started, also to those that are gone."""
+
+    __slots__ = ("bytes", "frames", "messages")
+
+    def __init__(self) -> None:
+        self.frames = self.messages = self.bytes = 0
+
+
 class PeerHost(Protocol):
     """What a peer needs from the mesh."""
 
     server_id: int
+    sent: SentCounts
 
     def came_up(self, peer: PeerServer, /) -> None: ...
     def received(self, peer: PeerServer, message: Any, /) -> None: ...
@@ -105,7 +115,11 @@ class PeerServer(asyncio.Protocol):
         batch, self._batch = self._batch, []
         if not batch or self._transport.is_closing():
             return
-        self._transport.write(frame_of(batch))
+        frame, sent = frame_of(batch), self._host.sent
+        self._transport.write(frame)
+        sent.frames += 1
+        sent.messages += len(batch)
+        sent.bytes += len(frame)
         if self._transport.get_write_buffer_size() > UNSENT_BYTES_MAX:
             LOG.error("peer_failed", server_id=self.server_id, why="the other server does not read")
             self.close()

@@ -63,6 +63,7 @@ from server.services.runtime.batching import Batcher
 from server.services.runtime.bus import Bus
 from server.services.runtime.change_feed import ChangeFeed
 from server.services.runtime.database_time import DatabaseTime
+from server.services.runtime.figure_duty import FigureDuty
 from server.services.runtime.in_doubt import InDoubt
 from server.services.runtime.lookups import LookupService
 from server.services.runtime.missed_news import MissedNews
@@ -95,11 +96,15 @@ class Services:
         seed_keys: Mapping[str, bytes],
         money: MoneyWords,
         gateways: Mapping[str, Gateway] | None = None,
+        *,
+        is_worker: bool = False,
     ) -> None:
         """`limits` are those of `config`, as an object of this server's own: a reload changes them in place.
 
         `money`: the unit of the config, which speaks amounts. `gateways`: instead of those of the config.
+        `is_worker`: the process is one of several behind one address.
         """
+        self.figure_duty = FigureDuty(clock.elapsed_s, is_shared=is_worker)
         self._stores, self._bus, self._clock = stores, bus, clock
         self._config, self._limits, self._money_words, self._seed_keys = config, limits, money, seed_keys
         self._ids = IdMaker(config.server.node)
@@ -117,7 +122,7 @@ class Services:
         self._make_packets()
         self._make_money()
         self._make_payments(seed_keys, gateways)
-        made = WebhookServices(config, stores, seed_keys, clock)
+        made = WebhookServices(config, stores, seed_keys, clock, self.figure_duty)
         self.webhook_secrets, self.webhooks, self.nats = made.secrets, made.endpoints, made.nats
         self.webhook_delivery, self._webhook_loops = made.delivery, made.loops
         self._make_campaigns()
@@ -193,27 +198,15 @@ class Services:
         self.missed_news = MissedNews(stores.messages, stores.wallets, self._posts, self.groups)
 
     def _make_payments(self, seed_keys: Mapping[str, bytes], gateways: Mapping[str, Gateway] | None) -> None:
-        self.payments = PaymentServices(
-            self._config,
-            self._stores,
-            self.sends,
-            self.seeds,
-            self._limits,
-            self._ids,
-            self._clock,
-            self._bus,
-            lambda: self.changes.is_current,
-            seed_keys,
-            self._money_words.smallest,
-            gateways,
-        )
+        smallest, duty = self._money_words.smallest, self.figure_duty
+        parts = self._config, self._stores, self.sends, self.seeds, self._limits, self._ids, self._clock, self._bus
+        self.payments = PaymentServices(*parts, self._is_current, seed_keys, smallest, gateways, duty)
         self.cards, self.orders = self.payments.cards, self.payments.orders
         self.forgetting = ForgetService(self.people, self.cards.service)
         sending = self._stores.bills, self.payments.sender.send, self.changes
         self.enterprise = EnterpriseServices(*sending, self._config, self._limits, self._clock, seed_keys)
-        self.reconciliation = ReconciliationServices(
-            self._config, self._stores, self.payments, self._clock, self._bus, self._money_words.smallest
-        )
+        made = self._config, self._stores, self.payments, self._clock, self._bus
+        self.reconciliation = ReconciliationServices(*made, smallest, duty)
 
     def _make_campaigns(self) -> None:
         parts = self._config.campaigns, self._stores, self._clock, self._limits, self._ids, self._bus
@@ -229,6 +222,9 @@ class Services:
             is_confirmed=lambda: self.time.is_confirmed,
             **others,
         )
+
+    def _is_current(self) -> bool:
+        return self.changes.is_current
 
     def _is_time_known(self) -> bool:
         return self.time.is_confirmed

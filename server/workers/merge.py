@@ -16,16 +16,18 @@ from server.ops.samples.sample import (
     CampaignFigures,
     Counts,
     HotPacket,
-    LinkFigures,
     OpenPayments,
+    PeerFigures,
     Sample,
     State,
     StoreState,
     WebhookFigures,
     WebhookQueue,
 )
+from server.workers.link_figures import counted_links, links
 
 Values: TypeAlias = Sequence[Any]
+PEER_COUNTERS: Final = ("forwarded", "served", "events", "gaps", "frames", "messages", "bytes")
 STATES: Final[tuple[State, ...]] = ("serving", "starting", "draining")  # one worker that serves is enough
 
 
@@ -126,20 +128,22 @@ def webhooks(values: Sequence[WebhookFigures]) -> WebhookFigures:
 
 
 def payments(values: Sequence[OpenPayments | None]) -> OpenPayments | None:
-    """Figures of the database, which each worker reads at another moment."""
+    """Figures of the database, which the worker on duty reads; each tells which gateways it does not reach."""
     known = [one for one in values if one is not None]
     if not known:
         return None
+    read = [one for one in known if one.is_read]
     return OpenPayments(
-        highest(one.waiting for one in known),
-        highest(one.oldest_s for one in known),
-        max(one.breaks for one in known),
+        highest(one.waiting for one in read or known),
+        highest(one.oldest_s for one in read or known),
+        max(one.breaks for one in read or known),
         joined(one.away for one in known),
+        is_read=bool(read),
     )
 
 
 def bank(values: Sequence[BankFigures | None]) -> BankFigures | None:
-    """Figures of the database, which each worker reads at another moment."""
+    """Figures of the database. While one worker takes over from another, both may have read them."""
     known = [one for one in values if one is not None]
     if not known:
         return None
@@ -162,20 +166,12 @@ def campaigns(values: Sequence[CampaignFigures | None]) -> CampaignFigures | Non
     )
 
 
-def links(values: Sequence[LinkFigures | None]) -> LinkFigures | None:
-    """The ends of links of all workers, those between them included."""
-    known = [one for one in values if one is not None]
-    if not known:
-        return None
-    missing: dict[str, str] = {}
-    for one in known:
-        missing |= one.missing
-    return LinkFigures(
-        up=added(one.up for one in known),
-        missing=missing,
-        lost=sum(one.lost for one in known),
-        refused=added(one.refused for one in known),
-        pushes=added(one.pushes for one in known),
+def peers(values: Sequence[PeerFigures]) -> PeerFigures:
+    """Counters, added up. The worker with the fewest peers is told, and the most that one does not reach."""
+    return PeerFigures(
+        live=min((one.live for one in values if one.live is not None), default=None),
+        unreached=max(one.unreached for one in values),
+        **{name: sum(getattr(one, name) for one in values) for name in ("waiting", *PEER_COUNTERS)},
     )
 
 
@@ -211,10 +207,11 @@ RULES: Final[dict[str, MergeRule]] = {
     "state": MergeRule(state),
     "durability": FIRST,
     "connections": SUM,
-    "users_online": SUM,  # a user with connections to two workers counts twice
+    "users_online": SUM,  # each user counts at one worker
     "accepted": COUNTER,
     "closes": COUNTERS,
     "slow_readers": COUNTER,
+    "reads": COUNTER,
     "requests": COUNTERS,
     "refusals": COUNTERS,
     "answers": COUNTERS,
@@ -228,7 +225,9 @@ RULES: Final[dict[str, MergeRule]] = {
     "rejected": COUNTER,
     "redriven": COUNTER,
     "unrecorded": SUM,
-    "live_packets": SUM,
+    "live_packets": SUM,  # each counts at the worker that decides it
+    "packet_copies": SUM,
+    "peers": MergeRule(peers, lambda value: PeerFigures(**{name: getattr(value, name) for name in PEER_COUNTERS})),
     "other_servers": MergeRule(others),
     "current": MergeRule(all),
     "local_ahead_s": MergeRule(furthest),
@@ -249,12 +248,7 @@ RULES: Final[dict[str, MergeRule]] = {
             else CampaignFigures(value.shakes, 0, 0, value.reclaimed, value.leased_fen, value.returned_fen)
         ),
     ),
-    "links": MergeRule(
-        links,
-        lambda value: (
-            None if value is None else LinkFigures(lost=value.lost, refused=value.refused, pushes=value.pushes)
-        ),
-    ),
+    "links": MergeRule(links, counted_links),
     "nats_up": MergeRule(lambda values: None if None in values else all(values)),
     "money_fen": COUNTERS,
     "figures": FIRST,

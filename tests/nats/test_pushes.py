@@ -146,9 +146,9 @@ async def test_what_a_killed_nats_has_swallowed_is_told_from_the_record(
     await party.users[0].say(party.group, "lost")
     await backend.top_up(SENDER + 1, 77)
     nats_server.kill()
-    assert (await pushed(party.users[1], TextPosted)).text == "lost"
-    change = await pushed(party.users[1], BalanceChanged)
+    change = await pushed(party.users[1], BalanceChanged)  # over the link
     assert (change.balance_fen, change.change_fen) == (77, 77)
+    assert (await pushed(party.users[1], TextPosted)).text == "lost"
 
 
 async def test_nats_that_is_frozen_costs_no_push(

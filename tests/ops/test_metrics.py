@@ -10,7 +10,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from protocol.money_unit import YUAN
 from server.core.latency import BOUNDS_MS
-from server.ops.metrics import CONTENT_TYPE, NAMES, NAMES_OF_WORKERS, Metrics
+from server.ops.metric_tables import NAMES, NAMES_OF_WORKERS
+from server.ops.metrics import CONTENT_TYPE, Metrics
 from server.ops.samples.sample import (
     AuditFault,
     AuditResult,
@@ -19,6 +20,7 @@ from server.ops.samples.sample import (
     Figures,
     LinkFigures,
     OpenPayments,
+    PeerFigures,
     Sample,
     StoreState,
     WebhookFigures,
@@ -55,6 +57,20 @@ FULL = sample(
     webhooks=WebhookFigures({"delivered": 25}, 26, {"shop": WebhookQueue("enabled", 27, 28.5)}),
     money_fen={"topped_up": 16, "sent": 17},
     live_packets=18,
+    packet_copies=40,
+    reads=41,
+    peers=PeerFigures(
+        live=42,
+        unreached=43,
+        waiting=44,
+        forwarded=45,
+        served=46,
+        events=47,
+        gaps=48,
+        frames=49,
+        messages=50,
+        bytes=51,
+    ),
     other_servers=2,
     local_ahead_s=2.5,
     jump_s=-3.5,
@@ -86,6 +102,7 @@ def test_workers_have_metrics_of_their_own_and_one_process_has_none() -> None:
     assert of_workers == {
         "hongbao_worker_up": [1, 0],
         "hongbao_worker_connections": [1_234, 0],
+        "hongbao_worker_peers": [3, 0],
         "hongbao_worker_loop_lag_seconds": [0.0125, 0],
         "hongbao_worker_resident_memory_bytes": [66_060_288, 0],
         "hongbao_worker_up_seconds": [3_725, 0],
@@ -143,10 +160,21 @@ def test_every_number_of_a_sample_is_exported_in_base_units() -> None:
         "hongbao_settlement_backlog_age_seconds": {"": 1.5},
         "hongbao_in_packets_fen": {"": 13},
         "hongbao_live_packets": {"": 18},
+        "hongbao_packet_copies": {"": 40},
+        "hongbao_reads": {"": 41},
+        "hongbao_peers": {"": 42},
+        "hongbao_peers_unreached": {"": 43},
+        "hongbao_peer_requests_waiting": {"": 44},
+        "hongbao_peer_requests_forwarded": {"": 45},
+        "hongbao_peer_requests_served": {"": 46},
+        "hongbao_peer_events": {"": 47},
+        "hongbao_peer_gaps": {"": 48},
+        "hongbao_peer_frames": {"": 49},
+        "hongbao_peer_messages": {"": 50},
+        "hongbao_peer_bytes": {"": 51},
         "hongbao_other_servers": {"": 2},
         "hongbao_current": {"": 1},
         "hongbao_links": {"unix": 40, "tcp": 41},
-        "hongbao_links_missing": {"": 1},
         "hongbao_links_lost": {"": 42},
         "hongbao_link_handshakes_refused": {"proof": 43},
         "hongbao_nats_up": {"": 0},
@@ -171,7 +199,7 @@ def test_exported_names_are_those_in_the_table() -> None:
         f"{name}_total" if metric.type == "counter" else name: metric.type for name, metric in scraped(FULL).items()
     }
     assert set(types) == set(NAMES)
-    assert len(NAMES) == len(set(NAMES)) == 60
+    assert len(NAMES) == len(set(NAMES)) == 71
     assert {name for name, kind in types.items() if kind == "histogram"} == {
         "hongbao_open_seconds",
         "hongbao_batch_seconds",
@@ -200,9 +228,9 @@ def test_unknown_values_are_left_out() -> None:
         "hongbao_audit_discrepancies",
         "hongbao_audit_last_run_timestamp_seconds",
         "hongbao_payment_breaks",
+        "hongbao_peers",
         "hongbao_campaigns",
         "hongbao_campaign_leases",
-        "hongbao_links_missing",
         "hongbao_nats_up",
     }
     assert values(FULL).keys() - values(EMPTY).keys() == unknown

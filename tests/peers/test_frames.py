@@ -30,6 +30,7 @@ MESSAGES = [
     frames.PeerPulse(),
     frames.ListensForPushes(True),
     frames.PushesPublished(2**40),
+    frames.BalancesChanged([events.BalanceChange(5, WalletBalance(100, 3), -5, "send")] * 2),
 ]
 CLAIM = Claim(2, 5, 77, 1_800_000_000_000)
 
@@ -58,10 +59,9 @@ def test_every_shared_event_survives_the_way(kind: type[events.Event]) -> None:
         events.FinishPost: events.FinishPost(10**18, 3, 1_800_000_000_000, terms, 1_500, CLAIM),
         events.RefundPost: events.RefundPost(5, 3, 1_800_000_000_000, terms, 30),
         events.RelayPost: events.RelayPost(10**18, 4, 1_800_000_000_000, terms, 5, 2, 688),
-        events.Claimed: events.Claimed(terms, [CLAIM]),
+        events.Claimed: events.Claimed(10**18, 5, [CLAIM]),
         events.Finished: events.Finished(terms, 10**18, 1_500, None),
         events.Refunded: events.Refunded(10**18, 5, 30),
-        events.BalanceChange: events.BalanceChange(5, WalletBalance(100, 3), -5, "send"),
     }[kind]
     arrived = _DECODERS[kind.__name__].decode(_ENCODER.encode(event))
     assert arrived == event

@@ -38,12 +38,12 @@ def place_of(server: Server) -> LinkAddress:
 
 def kinds(server: Server) -> dict[str, int]:
     """Its links, by kind."""
-    return peers_of(server).figures().up
+    return peers_of(server).links().up
 
 
 def refused(server: Server) -> dict[str, int]:
     """Handshakes that it refused, by why."""
-    return peers_of(server).figures().refused
+    return peers_of(server).links().refused
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ async def test_server_that_is_killed_is_replaced_at_once(
     for user in here:
         assert (await user.open(packet_id)).answer in ("won", "claimed")
     assert owner_among([machines[0], machines[2]], packet_id) is not machines[1]
-    assert sum(peers_of(one).figures().lost for one in (machines[0], machines[2])) == 2
+    assert sum(peers_of(one).links().lost for one in (machines[0], machines[2])) == 2
     await books_balance()
 
 

@@ -95,13 +95,14 @@ class WebhookFigures(msgspec.Struct, frozen=True):
 class OpenPayments(msgspec.Struct, frozen=True):
     """Payments that have not ended, by state: how many, and the age of the oldest. `breaks`: contradictions.
 
-    `away`: the gateways that do not respond now.
+    `away`: the gateways that do not respond now. Not `is_read`: another worker counts the rest.
     """
 
     waiting: Counts = {}
     oldest_s: dict[str, float] = {}
     breaks: int = 0
     away: tuple[str, ...] = ()
+    is_read: bool = True
 
 
 class BankFigures(msgspec.Struct, frozen=True):
@@ -142,6 +143,28 @@ class LinkFigures(msgspec.Struct, frozen=True):
     pushes: Counts = {}  # messages of pushes over NATS: published, received, missed
 
 
+class PeerFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """Peers: other servers on the same database that this one is connected with; workers are servers, too.
+
+    Since the start: requests that were `forwarded` to their owners, requests `served` for connections of others,
+    `events` told to others, `gaps` (a server came or went: what may have been lost was read from the record), and
+    what was sent: `messages` in `frames`, and their `bytes`.
+    Now: `live` peers (None: it works alone), `unreached` servers that live and are no peers, requests that
+    are `waiting`.
+    """
+
+    live: int | None = None
+    unreached: int = 0
+    waiting: int = 0
+    forwarded: int = 0
+    served: int = 0
+    events: int = 0
+    gaps: int = 0
+    frames: int = 0
+    messages: int = 0
+    bytes: int = 0
+
+
 class WorkerRow(msgspec.Struct, frozen=True, kw_only=True):
     """A worker, as its supervisor sees it. `ends`: how often it ended without being told to."""
 
@@ -152,6 +175,7 @@ class WorkerRow(msgspec.Struct, frozen=True, kw_only=True):
     connections: int
     loop_lag_ms: float
     rss_bytes: int
+    peers: int  # workers and other servers that it is connected with
     ends: int
     why: str = ""  # why it does not serve
 
@@ -195,10 +219,11 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     durability: str
 
     connections: int  # now
-    users_online: int  # now
+    users_online: int  # now; one with connections to several servers counts at one of them
     accepted: int
     closes: Counts  # connections that the server closed, by reason
     slow_readers: int  # connections closed because the client did not read
+    reads: int = 0  # from clients, with one request or more
     requests: Counts  # by kind
     refusals: Counts  # by reason
     answers: Counts  # to grabs and opens
@@ -213,7 +238,9 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     rejected: int  # claims that a store rejected or did not confirm; they are retried
     redriven: int  # claims that only the mirror had, recorded later
     unrecorded: int  # now: claims in flight
-    live_packets: int  # now
+    live_packets: int  # now: in memory, without those that another server decides
+    packet_copies: int = 0  # now: in memory, but another server decides them
+    peers: PeerFigures = PeerFigures()
     other_servers: int  # now: on the same database
     current: bool  # now: it knows what other servers have changed
     local_ahead_s: float = 0.0  # now: how far ahead of the database's time the clock of the machine is

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from server.clock import Clock
 from server.config import Config
 from server.core.webhooks.addresses import networks_of
+from server.services.runtime.figure_duty import FigureDuty
 from server.services.runtime.nats_connection import NatsConnection
 from server.services.runtime.supervised import Loop
 from server.services.webhooks.delivery import DAY_MS, WebhookDelivery
@@ -19,14 +20,16 @@ from storage.stores import Stores
 class WebhookServices:
     """Endpoints, their secrets, the loop that delivers, the connection to NATS if there is one."""
 
-    def __init__(self, config: Config, stores: Stores, seed_keys: Mapping[str, bytes], clock: Clock) -> None:
+    def __init__(
+        self, config: Config, stores: Stores, seed_keys: Mapping[str, bytes], clock: Clock, duty: FigureDuty
+    ) -> None:
         self.nats = NatsConnection(config.nats.url) if config.nats.url else None
         allowed, keep_days = networks_of(config.webhooks.allow_private), config.webhooks.keep_days
         endpoints, deliveries = stores.webhook_endpoints, stores.webhook_deliveries
         self.secrets = WebhookSecrets(endpoints, seed_keys, clock.random_bytes)
         service = endpoints, deliveries, self.secrets, allowed, clock.now_ms
         self.endpoints = WebhookService(*service, has_nats=self.nats is not None)
-        sent = allowed, keep_days, NatsSender(self.nats, keep_days * DAY_MS / 1000)
+        sent = allowed, keep_days, duty, NatsSender(self.nats, keep_days * DAY_MS / 1000)
         self.delivery = WebhookDelivery(endpoints, deliveries, stores.webhook_facts, self.secrets, clock, *sent)
 
     def loops(self) -> dict[str, Loop]:

@@ -18,6 +18,7 @@ from server.core.webhooks.addresses import Network
 from server.core.webhooks.events import shown_id
 from server.core.webhooks.flow import ENDPOINT_MAX, EndpointFlow
 from server.core.webhooks.nats import is_nats
+from server.services.runtime.figure_duty import FigureDuty
 from server.services.runtime.look_again import look_again
 from server.services.runtime.outage_log import OutageLog
 from server.services.seeds.seals import Unsealable
@@ -73,9 +74,11 @@ class WebhookDelivery:
         clock: Clock,
         allowed: Sequence[Network],
         keep_days: int,
+        duty: FigureDuty,
         nats: NatsSender,
     ) -> None:
         """`allowed`: private networks that webhooks may go to."""
+        self._duty = duty
         self._nats = nats
         self._endpoints, self._store, self._facts = endpoints, deliveries, facts
         self._secrets = secrets
@@ -226,7 +229,9 @@ class WebhookDelivery:
     async def _look_after(self) -> None:
         """From time to time: count what waits, and delete a little of what is old."""
         now_s = self._clock.elapsed_s()
-        if now_s >= self._figures_at_s:
+        if not self._duty.is_held:
+            self.queues, self._figures_at_s = [], 0.0
+        elif now_s >= self._figures_at_s:
             self._figures_at_s = now_s + FIGURES_S
             self.queues = await self._store.figures(COUNTED_MAX)
         if now_s >= self._clean_at_s:
