@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from server.core.latency import Latencies
+from server.ops.link_metrics import LINK_COUNTERS, LINK_COUNTERS_BY, LINK_GAUGES, LINK_GAUGES_BY
 from server.ops.samples.sample import Counts, Sample, WorkerRow
 
 PREFIX: Final = "hongbao_"
@@ -36,7 +37,7 @@ COUNTERS: Final[dict[str, tuple[str, Callable[[Sample], float]]]] = {
     "peer_requests_served": ("requests served for connections of others", lambda now: now.peers.served),
     "peer_events": ("events told to others, whose users are pushed them there", lambda now: now.peers.events),
     "peer_gaps": (
-        "peers that came or went, so that news were read from the record",
+        "times that news may have been lost (a peer came or went, NATS lost pushes) and were read from the record",
         lambda now: now.peers.gaps,
     ),
     "peer_frames": ("frames sent to peers, at most one each turn of the loop", lambda now: now.peers.frames),
@@ -46,6 +47,7 @@ COUNTERS: Final[dict[str, tuple[str, Callable[[Sample], float]]]] = {
         "leases of campaigns that were taken from servers that had died",
         lambda now: 0 if now.campaigns is None else now.campaigns.reclaimed,
     ),
+    **LINK_COUNTERS,
 }
 COUNTERS_BY: Final[dict[str, tuple[str, str, Callable[[Sample], Counts]]]] = {
     "requests": ("requests", "kind", lambda now: now.requests),
@@ -55,6 +57,7 @@ COUNTERS_BY: Final[dict[str, tuple[str, str, Callable[[Sample], Counts]]]] = {
     "loop_failures": ("failures of a loop, which was then started again", "loop", lambda now: now.loop_failures),
     "webhook_deliveries": ("attempts to deliver webhooks", "result", lambda now: now.webhooks.results),
     "shakes": ("shakes", "result", lambda now: {} if now.campaigns is None else now.campaigns.shakes),
+    **LINK_COUNTERS_BY,
     "money_fen": ("money moved, in {smallest}", "flow", lambda now: now.money_fen),
 }
 COUNTERS_BY_TWO: Final[dict[str, tuple[str, tuple[str, str], Callable[[Sample], Mapping[str, Counts]]]]] = {
@@ -88,15 +91,8 @@ GAUGES: Final[dict[str, tuple[str, Callable[[Sample], float | None]]]] = {
         "packets in memory that another worker or server decides",
         lambda now: now.packet_copies,
     ),
-    "peers": (
-        "other workers and servers that are connected; of several workers the one with the fewest",
-        lambda now: now.peers.live,
-    ),
-    "peers_unreached": (
-        "workers and servers that live and are not connected; of several workers the one with the most",
-        lambda now: now.peers.unreached,
-    ),
     "peer_requests_waiting": ("forwarded requests that wait for their reply", lambda now: now.peers.waiting),
+    **LINK_GAUGES,
     "other_servers": ("servers beside this one on the same database", lambda now: now.other_servers),
     "current": ("1 while the server knows what other servers have changed", lambda now: now.current),
     "local_clock_ahead_seconds": (
@@ -139,6 +135,7 @@ GAUGES_BY: Final[dict[str, tuple[str, str, Callable[[Sample], Mapping[str, float
         "store",
         lambda now: {name: store.up for name, store in now.stores.items()},
     ),
+    **LINK_GAUGES_BY,
     "store_partly_away": (
         "1 while a node of the store's cluster takes no writes and others do",
         "store",
@@ -192,7 +189,7 @@ HISTOGRAM_LABELS: Final = {"open_seconds": [], "batch_seconds": ["store"]}
 OF_WORKERS: Final[dict[str, tuple[str, Callable[[WorkerRow], float]]]] = {
     "worker_up": ("1 while the worker serves", lambda row: row.state == "serving"),
     "worker_connections": ("open client connections of the worker", lambda row: row.connections),
-    "worker_peers": ("workers and servers that the worker is connected with", lambda row: row.peers),
+    "worker_links": ("links of the worker to other workers and servers", lambda row: row.links),
     "worker_loop_lag_seconds": (
         "maximum lag of the worker's event loop in the last second",
         lambda row: row.loop_lag_ms / 1000,

@@ -7,8 +7,8 @@ welcome says: an event is either in the welcome or is pushed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
-from typing import Any, Final
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -39,6 +39,10 @@ _DECODERS: Final[dict[str, msgspec.msgpack.Decoder[Any]]] = {
 }
 _ENCODER: Final = msgspec.msgpack.Encoder()
 
+Places: TypeAlias = Mapping[int, list[int]]  # the users of an audience, by server
+# Takes an event for some of the servers; the places that are left for the links.
+Broadcast: TypeAlias = Callable[[str, msgspec.Raw, Places], Places]
+
 
 class EventSharing:
     """Tells other servers who is here and what happened to users there; tells users here what happened there."""
@@ -51,6 +55,7 @@ class EventSharing:
         self.told = 0  # events, counted once for each server that was told
         self._came: list[int] = []  # in this turn of the loop
         self._number = 0  # of the message that tells of them
+        self.broadcast: Broadcast | None = None  # another way than the links
         bus.subscribe(self._on_came, events.CameOnline)
         bus.subscribe(self._on_left, events.WentOffline)
         bus.subscribe(self._share, *SHARED)
@@ -59,7 +64,7 @@ class EventSharing:
         hub.servers_of = self.presence.servers_of
         mesh.on(UsersCame, self._take_came)
         mesh.on(UsersLeft, lambda peer, message: self.presence.left(peer.server_id, message.user_ids))
-        mesh.on(SharedEvent, self._take_event)
+        mesh.on(SharedEvent, self.take_event)
         mesh.on(BalancesChanged, self._take_balances)
         mesh.on_peer(self._peer_came, self._peer_lost)
 
@@ -110,13 +115,15 @@ class EventSharing:
     def _share(self, event: Any, audience: Collection[int]) -> None:
         if not self._mesh.peers:
             return
-        places = self.presence.places(audience)
+        places: Places = self.presence.places(audience)
         if not places:
             return
         name, encoded = type(event).__name__, msgspec.Raw(_ENCODER.encode(_without_seed(event)))
+        self.told += len(places)
+        if self.broadcast is not None:
+            places = self.broadcast(name, encoded, places)
         for server_id, user_ids in places.items():
             if peer := self._mesh.peers.get(server_id):
-                self.told += 1
                 peer.send(SharedEvent(name, encoded, user_ids))
 
     def _share_balance(self, event: events.BalanceChange, audience: Collection[int]) -> None:
@@ -135,7 +142,8 @@ class EventSharing:
         for change in message.changes:
             announce(change, (change.user_id,))
 
-    def _take_event(self, peer: PeerServer, message: SharedEvent) -> None:
+    def take_event(self, peer: PeerServer, message: SharedEvent) -> None:
+        """Users here are told of what happened there."""
         event = _DECODERS[message.name].decode(message.event)
         self._hub.announce(event, frozenset(message.audience))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Literal, Protocol, TypeAlias, cast
 
 import structlog
 
@@ -11,6 +11,8 @@ from server.peers.frames import PEER_VERSION, BadFrame, FrameReader, PeerHello, 
 
 LOG = structlog.get_logger()
 UNSENT_BYTES_MAX: Final = 1 << 26  # the other side has read nothing for seconds
+
+LinkKind: TypeAlias = Literal["unix", "tcp"]
 
 
 class SentCounts:
@@ -36,16 +38,17 @@ class PeerHost(Protocol):
 class PeerServer(asyncio.Protocol):
     """`server_id` is 0 until the other side has said hello."""
 
-    def __init__(self, host: PeerHost, expected_id: int = 0) -> None:
+    def __init__(self, host: PeerHost, kind: LinkKind, expected_id: int = 0) -> None:
         """`expected_id`: the server that must be at the other end; 0: any one that connects."""
         self._host = host
+        self.kind = kind
         self._expected_id = expected_id
         self._loop = asyncio.get_running_loop()
         self._reader = FrameReader()
         self._batch: list[Any] = []
         self._transport: asyncio.Transport
         self.server_id = 0
-        self.up_at_s = 0.0  # by the clock of the loop
+        self.up_at_s = self.heard_s = 0.0  # by the clock of the loop: when it came up, when it last said something
         self.is_up = False  # both have said hello, and the connection is there
 
     def send(self, message: Any) -> None:
@@ -77,6 +80,7 @@ class PeerServer(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Hand on what has arrived."""
+        self.heard_s = self._loop.time()
         try:
             found = self._reader.read(data)
         except BadFrame as error:

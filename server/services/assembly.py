@@ -122,7 +122,9 @@ class Services:
         self._make_packets()
         self._make_money()
         self._make_payments(seed_keys, gateways)
-        self._make_webhooks(seed_keys)
+        made = WebhookServices(config, stores, seed_keys, clock, self.figure_duty)
+        self.webhook_secrets, self.webhooks, self.nats = made.secrets, made.endpoints, made.nats
+        self.webhook_delivery, self._webhook_loops = made.delivery, made.loops
         self._make_campaigns()
         self.grab_stats = GrabStatService(stores.grab_stats, self.opens, self.groups, bus)
         self.audit_results = AuditResults(stores.database)
@@ -206,10 +208,6 @@ class Services:
         made = self._config, self._stores, self.payments, self._clock, self._bus
         self.reconciliation = ReconciliationServices(*made, smallest, duty)
 
-    def _make_webhooks(self, seed_keys: Mapping[str, bytes]) -> None:
-        made = WebhookServices(self._config.webhooks, self._stores, seed_keys, self._clock, self.figure_duty)
-        self.webhook_secrets, self.webhooks, self.webhook_delivery = made.secrets, made.endpoints, made.delivery
-
     def _make_campaigns(self) -> None:
         parts = self._config.campaigns, self._stores, self._clock, self._limits, self._ids, self._bus
         names = ("changes", "groups", "people", "seeds", "recovery", "commit")
@@ -290,7 +288,7 @@ class Services:
             "grab_stats": self.grab_stats.run,
             "campaigns": self.campaigns.loop.run,
             "passes": self.passes.run,
-            "webhooks": self.webhook_delivery.run,
+            **self._webhook_loops(),
             **{f"in_doubt_{name}": one.run for name, one in in_doubt.items()},
             **{f"batches_{name}": batcher.run for name, batcher in self.batchers.items()},
         }

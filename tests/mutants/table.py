@@ -66,6 +66,9 @@ T_ONE_TO_ONE, T_PASSES = "tests/services/test_one_to_one.py::test_", "tests/serv
 T_PASSES, T_STRANGERS = "tests/services/test_passes.py::test_", "tests/services/test_strangers.py::test_"
 T_GROUPS = "tests/contract/test_groups.py::test_"
 T_PEERS, T_PEER_ACCESS = "tests/peers/test_peers.py::test_", "tests/peers/test_access.py::test_"
+HANDSHAKE, T_HANDSHAKE = "server/peers/links/handshake.py", "tests/peers/test_handshake.py::test_"
+T_TCP_LINKS, T_PUSH_NUMBERS = "tests/peers/test_tcp_links.py::test_", "tests/peers/test_push_numbers.py::test_"
+T_NATS_PUSHES = "tests/nats/test_pushes.py::test_"
 T_STREAM_ORDER, T_PEER_FRAMES = "tests/peers/test_stream_order.py::test_", "tests/peers/test_frames.py::test_"
 T_REVEAL = "tests/services/test_reveal.py::test_"
 T_CORE_SEEDS, T_SEEDS = "tests/core/test_seeds.py::test_", "tests/services/test_seeds.py::test_"
@@ -4397,7 +4400,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "webhooks: a redirect counts as delivered",
         "webhooks",
-        HOOK_SENDER,
+        "server/services/webhooks/attempt.py",
         "200 <= self.status < 300",
         "200 <= self.status < 400",
         (T_HOSTILE + "redirect_is_not_followed",),
@@ -7049,12 +7052,12 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_PEERS + "users_and_packets_at_several_servers_count_once",),
     ),
     Mutation(
-        "peers: a server that is not reached is not told",
+        "peers: a server that tells no address is not missing",
         "peers",
-        "server/peers/assembly.py",
-        "max(0, self._services.changes.others - live)",
-        "0",
-        (T_PEERS + "lost_peer_is_a_gap_and_one_that_is_not_connected_is_told",),
+        "server/peers/mesh.py",
+        "self._missing.know(places, self.peers, now_s)",
+        "self._missing.know(living, self.peers, now_s)",
+        ("tests/peers/test_link_addresses.py::test_server_that_tells_no_address_is_missed",),
     ),
     Mutation(
         "peers: one server owns all buckets",
@@ -7097,11 +7100,11 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("tests/workers/test_merge.py::test_counters_of_ended_processes_stay_and_gauges_do_not",),
     ),
     Mutation(
-        "workers: an ended process counts as one without peers",
+        "workers: links of a process that has ended count as up",
         "workers",
         "server/workers/merge.py",
-        "for one in values if one.live is not None",
-        "for one in values",
+        "None if value is None else LinkFigures(lost=value.lost, refused=value.refused, pushes=value.pushes)",
+        "value",
         ("tests/workers/test_merge.py::test_counters_of_ended_processes_stay_and_gauges_do_not",),
     ),
     Mutation(
@@ -7163,7 +7166,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "workers: a worker without the duty says that no payment waits",
         "workers",
-        "server/workers/merge.py",
+        "server/workers/merged_values.py",
         "    read = [one for one in known if one.is_read]\n",
         "    read = known\n",
         (
@@ -7420,5 +7423,118 @@ MUTATIONS: tuple[Mutation, ...] = (
         "        if row.read and self._is_in_debt(session, request, now_s):\n            return True\n",
         "",
         (T_PEER_ACCESS + "page_of_another_server_is_paid_for_as_one_of_this_server",),
+    ),
+    # --- links between machines, NATS ---
+    Mutation(
+        "links: the proof of the side that connects is not checked",
+        "links",
+        HANDSHAKE,
+        "        if not hmac.compare_digest(proof.mac, self._mac(proof.key_id, CONNECTOR, *about)):\n",
+        "        if not self._mac(proof.key_id, CONNECTOR, *about):\n",
+        (T_HANDSHAKE + "key_of_the_same_name_with_other_bytes_proves_nothing",),
+    ),
+    Mutation(
+        "links: the proof of the side that is connected to is not checked",
+        "links",
+        HANDSHAKE,
+        "            if not hmac.compare_digest(_decoded(body, LinkWelcome).mac, self._expected):\n",
+        "            if not _decoded(body, LinkWelcome).mac:\n",
+        (T_HANDSHAKE + "welcome_that_was_recorded_is_refused_by_the_next_connector",),
+    ),
+    Mutation(
+        "links: a third party in between is not found out",
+        "links",
+        HANDSHAKE,
+        "(role, VERSION, *about, self._certificate)",
+        "(role, VERSION, *about)",
+        (T_HANDSHAKE + "third_party_with_a_certificate_of_its_own_is_found_out",),
+    ),
+    Mutation(
+        "links: a proof that is sent back counts",
+        "links",
+        HANDSHAKE,
+        "(role, VERSION, *about, self._certificate)",
+        "(VERSION, *about, self._certificate)",
+        (T_HANDSHAKE + "proof_that_is_sent_back_is_no_welcome",),
+    ),
+    Mutation(
+        "links: another server at an address is taken for the one that was there",
+        "links",
+        HANDSHAKE,
+        "        if proof.wanted_id != self._own_id:\n",
+        "        if not proof.wanted_id:\n",
+        (T_HANDSHAKE + "server_at_the_address_of_another_one_refuses",),
+    ),
+    Mutation(
+        "links: strangers of one address take all places",
+        "links",
+        "server/peers/links/tcp.py",
+        "        if self._under_way[address] > HANDSHAKES_OF_ADDRESS_MAX or",
+        "        if",
+        (T_TCP_LINKS + "crowd_of_strangers_keeps_no_server_outside",),
+    ),
+    Mutation(
+        "links: a handshake that says nothing stays",
+        "links",
+        "server/peers/links/gate.py",
+        "call_later(HANDSHAKE_S, self._refuse, LinkRefusal.LATE)",
+        "call_later(1e6, self._refuse, LinkRefusal.LATE)",
+        (T_TCP_LINKS + "handshake_that_says_nothing_ends",),
+    ),
+    Mutation(
+        "links: one on which nothing comes is not cut",
+        "links",
+        "server/peers/links/pulse.py",
+        "            if silent_s > self.silent_s_max:\n",
+        "            if silent_s > 1e6:\n",
+        (T_TCP_LINKS + "link_on_which_nothing_comes_is_cut_and_made_again",),
+    ),
+    Mutation(
+        "nats: a gap is not noticed",
+        "pushes",
+        "server/peers/push_numbers.py",
+        "        self.missed += number - self._heard - 1\n",
+        "",
+        (T_PUSH_NUMBERS + "gap_is_found_by_the_next_message",),
+    ),
+    Mutation(
+        "nats: the last message is not missed",
+        "pushes",
+        "server/peers/nats_pushes.py",
+        "            numbers.give_up(number)\n",
+        "",
+        (T_NATS_PUSHES + "lost_message_is_found_although_none_follows",),
+    ),
+    Mutation(
+        "nats: a message that is sent again is shown again",
+        "pushes",
+        "server/peers/push_numbers.py",
+        "        if number <= self._heard:\n            return False\n",
+        "",
+        (T_PUSH_NUMBERS + "message_is_taken_once",),
+    ),
+    Mutation(
+        "nats: what was lost with the connection is not looked for",
+        "pushes",
+        "server/peers/nats_pushes.py",
+        "        if self._numbers and not self._connection.is_up:\n            self._missed()\n",
+        "",
+        (T_NATS_PUSHES + "what_a_killed_nats_has_swallowed_is_told_from_the_record",),
+    ),
+    Mutation(
+        "nats: an event that is sent again is stored again",
+        "webhooks",
+        "server/services/webhooks/nats_sender.py",
+        "{**headers, DEDUPLICATED_BY: headers[ID]}",
+        "{**headers}",
+        ("tests/nats/test_events.py::test_event_that_is_sent_again_is_stored_once",),
+    ),
+    Mutation(
+        "proxies: a client of HTTP in clear text counts as one of the proxy's machine",
+        "access",
+        "server/http_api/proxied.py",
+        "        return self._transport.get_extra_info(name, default) if told is None else told\n",
+        "        return self._transport.get_extra_info(name, default)\n",
+        ("tests/http_api/test_proxy_header.py::test_bearer_key_is_accepted_from_clients_that_are_private",),
     ),
 )

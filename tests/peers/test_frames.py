@@ -28,6 +28,9 @@ MESSAGES = [
     frames.PassesHeld(3, [frames.SharedPass(5, 10**18, 0, 1_900_000_000)]),
     frames.ServerLeaves(),
     frames.BalancesChanged([events.BalanceChange(5, WalletBalance(100, 3), -5, "send")] * 2),
+    frames.PeerPulse(),
+    frames.ListensForPushes(True),
+    frames.PushesPublished(2**40),
 ]
 CLAIM = Claim(2, 5, 77, 1_800_000_000_000)
 

@@ -10,7 +10,7 @@ from server.net.dispatch import Dispatch
 from server.net.hub import Hub
 from server.net.listener import Listener
 from server.net.subscriptions import Subscriptions
-from server.ops.samples.sample import PeerFigures
+from server.ops.samples.sample import LinkFigures, PeerFigures
 from server.services.assembly import Services
 from server.services.runtime.supervised import Supervisor
 
@@ -26,7 +26,7 @@ class ObservedParts:
     services: Services
     supervisor: Supervisor
     http_api: HttpRequests
-    peers: ObservedPeers | None = None  # None: there are no other servers on this machine
+    peers: ObservedPeers | None = None  # None: no other server reaches this one
 
 
 class HttpRequests(Protocol):
@@ -42,7 +42,11 @@ class ObservedPeers(Protocol):
     """What is known of other servers."""
 
     def figures(self) -> PeerFigures:
-        """What was sent and served, and who is connected."""
+        """What was sent and served."""
+        ...
+
+    def links(self) -> LinkFigures:
+        """The connections to them."""
         ...
 
     def counted_elsewhere(self, user_ids: Collection[int], /) -> int:

@@ -112,7 +112,7 @@ class Observer:
             refunded_packets=services.refunds.refunded_packets,
             sends=services.sends.sent_packets,
             webhooks=self._webhooks(),
-            **self._money(),
+            **self._about_others(),
             figures=self._figures.figures if services.figure_duty.is_held else None,
             loop_lag_ms=lag_ms,
             rss_bytes=self._rss_bytes(),
@@ -161,6 +161,12 @@ class Observer:
             for one in delivery.queues
         }
         return WebhookFigures(dict(delivery.results), delivery.in_flight, queues)
+
+    def _about_others(self) -> dict[str, Any]:
+        """The books, and the ties to other servers."""
+        peers, nats = self._parts.peers, self._parts.services.nats
+        links = None if peers is None else peers.links()
+        return {**self._money(), "links": links, "nats_up": None if nats is None else nats.is_up}
 
     def _money(self) -> dict[str, Any]:
         """What was moved here, and what is known of the books of others: host wallet and bank."""
