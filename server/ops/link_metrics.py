@@ -1,4 +1,4 @@
-"""The metrics of links to other servers and of NATS: tables of the same form as those in `metrics`."""
+"""The metrics of links to other servers and of NATS: tables of the same form as those in `metric_tables`."""
 
 from __future__ import annotations
 
@@ -26,6 +26,10 @@ LINK_COUNTERS_BY: Final[dict[str, tuple[str, str, Callable[[Sample], Counts]]]] 
     ),
 }
 LINK_GAUGES: Final[dict[str, tuple[str, Callable[[Sample], float | None]]]] = {
+    "links_missing": (
+        "servers that live and have no link to this one",
+        lambda now: None if now.links is None else len(now.links.missing),
+    ),
     "nats_up": ("1 while there is a connection to NATS", lambda now: now.nats_up),
 }
 LINK_GAUGES_BY: Final[dict[str, tuple[str, str, Callable[[Sample], Mapping[str, float]]]]] = {

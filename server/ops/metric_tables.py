@@ -37,7 +37,7 @@ COUNTERS: Final[dict[str, tuple[str, Callable[[Sample], float]]]] = {
     "peer_requests_served": ("requests served for connections of others", lambda now: now.peers.served),
     "peer_events": ("events told to others, whose users are pushed them there", lambda now: now.peers.events),
     "peer_gaps": (
-        "peers that came or went, so that news were read from the record",
+        "times that news may have been lost (a peer came or went, NATS lost pushes) and were read from the record",
         lambda now: now.peers.gaps,
     ),
     "peer_frames": ("frames sent to peers, at most one each turn of the loop", lambda now: now.peers.frames),
@@ -91,17 +91,9 @@ GAUGES: Final[dict[str, tuple[str, Callable[[Sample], float | None]]]] = {
         "packets in memory that another worker or server decides",
         lambda now: now.packet_copies,
     ),
-    "peers": (
-        "other workers and servers that are connected; of several workers the one with the fewest",
-        lambda now: now.peers.live,
-    ),
-    "peers_unreached": (
-        "workers and servers that live and are not connected; of several workers the one with the most",
-        lambda now: now.peers.unreached,
-    ),
     "peer_requests_waiting": ("forwarded requests that wait for their reply", lambda now: now.peers.waiting),
-    "other_servers": ("servers beside this one on the same database", lambda now: now.other_servers),
     **LINK_GAUGES,
+    "other_servers": ("servers beside this one on the same database", lambda now: now.other_servers),
     "current": ("1 while the server knows what other servers have changed", lambda now: now.current),
     "local_clock_ahead_seconds": (
         "how far the clock of the machine is ahead of the database's time",
@@ -197,7 +189,7 @@ HISTOGRAM_LABELS: Final = {"open_seconds": [], "batch_seconds": ["store"]}
 OF_WORKERS: Final[dict[str, tuple[str, Callable[[WorkerRow], float]]]] = {
     "worker_up": ("1 while the worker serves", lambda row: row.state == "serving"),
     "worker_connections": ("open client connections of the worker", lambda row: row.connections),
-    "worker_peers": ("workers and servers that the worker is connected with", lambda row: row.peers),
+    "worker_links": ("links of the worker to other workers and servers", lambda row: row.links),
     "worker_loop_lag_seconds": (
         "maximum lag of the worker's event loop in the last second",
         lambda row: row.loop_lag_ms / 1000,

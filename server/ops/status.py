@@ -38,7 +38,6 @@ def status_of(sample: Sample, health: Health, money: MoneyUnit) -> dict[str, Any
         "packet_copies": sample.packet_copies,
         "other_servers": sample.other_servers,
         "current": sample.current,
-        **({} if sample.peers.live is None else {"peers": msgspec.structs.asdict(sample.peers)}),
         "commit": _commit_of(sample),
         "settlement": {
             "settled": sample.settled,
@@ -61,6 +60,16 @@ def status_of(sample: Sample, health: Health, money: MoneyUnit) -> dict[str, Any
     }
 
 
+def _commit_of(sample: Sample) -> dict[str, int]:
+    return {
+        "batches": sample.batches,
+        "claims": sample.claims,
+        "in_flight": sample.unrecorded,
+        "rejected": sample.rejected,
+        "redriven": sample.redriven,
+    }
+
+
 def _where_there_are(sample: Sample) -> dict[str, Any]:
     """What a server has only with a gateway, a campaign, links to other servers, or NATS."""
     found: dict[str, Any] = {}
@@ -70,19 +79,10 @@ def _where_there_are(sample: Sample) -> dict[str, Any]:
         found["campaigns"] = msgspec.structs.asdict(sample.campaigns)
     if sample.links is not None:
         found["links"] = msgspec.structs.asdict(sample.links)
+        found["peers"] = msgspec.structs.asdict(sample.peers)
     if sample.nats_up is not None:
         found["nats"] = "up" if sample.nats_up else "away"
     return found
-
-
-def _commit_of(sample: Sample) -> dict[str, int]:
-    return {
-        "batches": sample.batches,
-        "claims": sample.claims,
-        "in_flight": sample.unrecorded,
-        "rejected": sample.rejected,
-        "redriven": sample.redriven,
-    }
 
 
 def _payments_of(figures: OpenPayments) -> dict[str, Any]:
@@ -113,6 +113,7 @@ def rates_of(sampler: Sampler, seconds: int) -> dict[str, Any]:
             "users_online": newest.users_online,
             "live_packets": newest.live_packets,
             "peers": newest.peers,
+            "links": newest.links,
             "unrecorded": newest.unrecorded,
             "figures": newest.figures,
             "backlog_age_s": newest.backlog_age_s,

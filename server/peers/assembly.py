@@ -106,10 +106,6 @@ class Peers:
         """Hang up."""
         await self.mesh.close()
 
-    def links(self) -> LinkFigures:
-        """How this server and others are linked now."""
-        return self.mesh.figures({} if self.by_nats is None else self.by_nats.figures())
-
     def loops(self) -> dict[str, Loop]:
         """The loops that must run while the server serves."""
         pushes = {} if self.by_nats is None else {"nats_pushes": self.by_nats.run}
@@ -137,12 +133,14 @@ class Peers:
 
     # --- what operators see -----------------------------------------------------------------------------------
 
+    def links(self) -> LinkFigures:
+        """The links now."""
+        return self.mesh.links({} if self.by_nats is None else self.by_nats.figures())
+
     def figures(self) -> PeerFigures:
-        """What was sent and served since the start, and who is connected now."""
-        live, sent = len(self.mesh.peers), self.mesh.sent
+        """What was sent and served since the start."""
+        sent = self.mesh.sent
         return PeerFigures(
-            live=live,
-            unreached=max(0, self._services.changes.others - live),
             waiting=self.forwarder.under_way,
             forwarded=self.forwarder.forwarded,
             served=self.forwarded.served,

@@ -119,11 +119,11 @@ class EventSharing:
         if not places:
             return
         name, encoded = type(event).__name__, msgspec.Raw(_ENCODER.encode(_without_seed(event)))
+        self.told += len(places)
         if self.broadcast is not None:
             places = self.broadcast(name, encoded, places)
         for server_id, user_ids in places.items():
             if peer := self._mesh.peers.get(server_id):
-                self.told += 1
                 peer.send(SharedEvent(name, encoded, user_ids))
 
     def _share_balance(self, event: events.BalanceChange, audience: Collection[int]) -> None:

@@ -79,9 +79,10 @@ class Mesh:
     def know(self, others: Sequence[OtherServer]) -> None:
         """Connect to those of the living servers that wait for it, and cut off peers that do not live."""
         now_s = self._now_s()
-        living = {one.server_id: place for one in others if (place := parsed(one.address)) is not None}
+        places = {one.server_id: parsed(one.address) for one in others}
+        living = {server_id: place for server_id, place in places.items() if place is not None}
         self._backoff.keep(living)
-        self._missing.know(living, self.peers, now_s)
+        self._missing.know(places, self.peers, now_s)
         for server_id, peer in list(self.peers.items()):
             if server_id not in living and peer.up_at_s < now_s - YOUNG_S:
                 LOG.warning("peer_cut", server_id=server_id, why="the server does not renew its lease")
@@ -105,7 +106,7 @@ class Mesh:
         finally:
             del self._connecting[server_id], self._awaited[server_id]
 
-    def figures(self, pushes: Counts) -> LinkFigures:
+    def links(self, pushes: Counts) -> LinkFigures:
         """The links now. `pushes`: messages over NATS."""
         up: dict[str, int] = dict(Counter(peer.kind for peer in self.peers.values()))
         missing = self._missing.shown(self._now_s())

@@ -90,7 +90,7 @@ def _parts(state: TopState, width: int, height: int) -> list[Part]:
         Part(gauges(state.answers), 2),
         *([] if payments is None else [Part(payments_line(payments), 1)]),
         *([] if not workers else [Part(workers_table(workers), 1 + len(workers))]),
-        *([] if recent.now.peers.live is None else [Part(peers_line(recent), 1)]),
+        *([] if recent.now.links is None else [Part(peers_line(recent.now.links, recent), 1)]),
         Part(_curves(state), len(LEFT_CURVES)),
     ]
     free = height - sum(part.lines for part in (*head, *figures)) - 2  # two lines of headings

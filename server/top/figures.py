@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from server.ops.humanize import humanize
-from server.ops.samples.sample import WorkerRow
+from server.ops.samples.sample import LinkFigures, WorkerRow
 from server.top.state import Answers, PaymentFigures, RecentRates
 
 NAME, HEAD, GOOD, BAD = "dim", "bold reverse", "bold green", "bold red"
@@ -48,13 +48,13 @@ def payments_line(payments: PaymentFigures) -> Text:
     return line.append("created ", NAME).append(f"{payments.created:,}")
 
 
-def peers_line(recent: RecentRates) -> Text:
+def peers_line(links: LinkFigures, recent: RecentRates) -> Text:
     """What goes to other workers and servers. What matters is first: a narrow screen cuts."""
     peers, rates = recent.now.peers, recent.rates
     line = Text(no_wrap=True, overflow="ellipsis").append("peers  ", NAME)
-    if peers.unreached:
-        line.append(f"{peers.unreached:,} not reached  ", BAD)
-    line.append("live ", NAME).append(f"{peers.live or 0:,}  ")
+    if links.missing:
+        line.append(f"{len(links.missing):,} links missing  ", BAD)
+    line.append("links ", NAME).append(f"{sum(links.up.values()):,}  ")
     line.append("forwarded/s ", NAME).append(f"{number(rates.forwarded_per_s)}  ")
     line.append("waiting ", NAME).append(f"{peers.waiting:,}  ")
     line.append("events/s ", NAME).append(f"{number(rates.peer_events_per_s)}  ")
@@ -71,14 +71,14 @@ def shown_workers(workers: Sequence[WorkerRow]) -> list[WorkerRow]:
 def workers_table(workers: Sequence[WorkerRow]) -> Table:
     """What differs between workers."""
     table = new_table()
-    for title in ("worker", "connections", "peers", "loop lag", "memory", "ends", "up"):
+    for title in ("worker", "connections", "links", "loop lag", "memory", "ends", "up"):
         table.add_column(title, no_wrap=True, justify="right")
     table.add_column("state", no_wrap=True, ratio=1)
     for one in workers:
         table.add_row(
             str(one.worker),
             humanize("connections", one.connections),
-            humanize("peers", one.peers),
+            humanize("links", one.links),
             f"{number(one.loop_lag_ms)} ms",
             humanize("rss_bytes", one.rss_bytes),
             humanize("ends", one.ends),

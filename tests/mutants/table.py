@@ -7052,12 +7052,12 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_PEERS + "users_and_packets_at_several_servers_count_once",),
     ),
     Mutation(
-        "peers: a server that is not reached is not told",
+        "peers: a server that tells no address is not missing",
         "peers",
-        "server/peers/assembly.py",
-        "max(0, self._services.changes.others - live)",
-        "0",
-        (T_PEERS + "lost_peer_is_a_gap_and_one_that_is_not_connected_is_told",),
+        "server/peers/mesh.py",
+        "self._missing.know(places, self.peers, now_s)",
+        "self._missing.know(living, self.peers, now_s)",
+        ("tests/peers/test_link_addresses.py::test_server_that_tells_no_address_is_missed",),
     ),
     Mutation(
         "peers: one server owns all buckets",
@@ -7100,11 +7100,11 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("tests/workers/test_merge.py::test_counters_of_ended_processes_stay_and_gauges_do_not",),
     ),
     Mutation(
-        "workers: an ended process counts as one without peers",
+        "workers: links of a process that has ended count as up",
         "workers",
         "server/workers/merge.py",
-        "for one in values if one.live is not None",
-        "for one in values",
+        "None if value is None else LinkFigures(lost=value.lost, refused=value.refused, pushes=value.pushes)",
+        "value",
         ("tests/workers/test_merge.py::test_counters_of_ended_processes_stay_and_gauges_do_not",),
     ),
     Mutation(
@@ -7166,7 +7166,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "workers: a worker without the duty says that no payment waits",
         "workers",
-        "server/workers/merge.py",
+        "server/workers/merged_values.py",
         "    read = [one for one in known if one.is_read]\n",
         "    read = known\n",
         (
@@ -7431,7 +7431,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         HANDSHAKE,
         "        if not hmac.compare_digest(proof.mac, self._mac(proof.key_id, CONNECTOR, *about)):\n",
         "        if not self._mac(proof.key_id, CONNECTOR, *about):\n",
-        (T_HANDSHAKE + "proof_that_was_recorded_is_refused_at_the_next_challenge",),
+        (T_HANDSHAKE + "key_of_the_same_name_with_other_bytes_proves_nothing",),
     ),
     Mutation(
         "links: the proof of the side that is connected to is not checked",

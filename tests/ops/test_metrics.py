@@ -52,7 +52,7 @@ FULL = sample(
     payments=OpenPayments({"unknown": 29}, {"unknown": 30.5}, 31),
     bank=BankFigures({"bank": 32.5}, {"amount": 33}, {"amount": 34.5}),
     campaigns=CampaignFigures({"won": 35, "nothing": 36}, 37, 38, 39),
-    links=LinkFigures({"unix": 40, "tcp": 41}, {"a": "away"}, 42, {"proof": 43}, {"missed": 44}),
+    links=LinkFigures({"unix": 42, "tcp": 43}, {"a": "away"}, 52, {"proof": 53}, {"missed": 54}),
     nats_up=False,
     webhooks=WebhookFigures({"delivered": 25}, 26, {"shop": WebhookQueue("enabled", 27, 28.5)}),
     money_fen={"topped_up": 16, "sent": 17},
@@ -60,8 +60,6 @@ FULL = sample(
     packet_copies=40,
     reads=41,
     peers=PeerFigures(
-        live=42,
-        unreached=43,
         waiting=44,
         forwarded=45,
         served=46,
@@ -102,7 +100,7 @@ def test_workers_have_metrics_of_their_own_and_one_process_has_none() -> None:
     assert of_workers == {
         "hongbao_worker_up": [1, 0],
         "hongbao_worker_connections": [1_234, 0],
-        "hongbao_worker_peers": [3, 0],
+        "hongbao_worker_links": [3, 0],
         "hongbao_worker_loop_lag_seconds": [0.0125, 0],
         "hongbao_worker_resident_memory_bytes": [66_060_288, 0],
         "hongbao_worker_up_seconds": [3_725, 0],
@@ -162,8 +160,6 @@ def test_every_number_of_a_sample_is_exported_in_base_units() -> None:
         "hongbao_live_packets": {"": 18},
         "hongbao_packet_copies": {"": 40},
         "hongbao_reads": {"": 41},
-        "hongbao_peers": {"": 42},
-        "hongbao_peers_unreached": {"": 43},
         "hongbao_peer_requests_waiting": {"": 44},
         "hongbao_peer_requests_forwarded": {"": 45},
         "hongbao_peer_requests_served": {"": 46},
@@ -174,11 +170,12 @@ def test_every_number_of_a_sample_is_exported_in_base_units() -> None:
         "hongbao_peer_bytes": {"": 51},
         "hongbao_other_servers": {"": 2},
         "hongbao_current": {"": 1},
-        "hongbao_links": {"unix": 40, "tcp": 41},
-        "hongbao_links_lost": {"": 42},
-        "hongbao_link_handshakes_refused": {"proof": 43},
+        "hongbao_links": {"unix": 42, "tcp": 43},
+        "hongbao_links_missing": {"": 1},
+        "hongbao_links_lost": {"": 52},
+        "hongbao_link_handshakes_refused": {"proof": 53},
         "hongbao_nats_up": {"": 0},
-        "hongbao_nats_pushes": {"missed": 44},
+        "hongbao_nats_pushes": {"missed": 54},
         "hongbao_local_clock_ahead_seconds": {"": 2.5},
         "hongbao_database_clock_jump_seconds": {"": -3.5},
         "hongbao_loop_lag_seconds": {"": 0.0205},
@@ -199,7 +196,7 @@ def test_exported_names_are_those_in_the_table() -> None:
         f"{name}_total" if metric.type == "counter" else name: metric.type for name, metric in scraped(FULL).items()
     }
     assert set(types) == set(NAMES)
-    assert len(NAMES) == len(set(NAMES)) == 71
+    assert len(NAMES) == len(set(NAMES)) == 70
     assert {name for name, kind in types.items() if kind == "histogram"} == {
         "hongbao_open_seconds",
         "hongbao_batch_seconds",
@@ -228,9 +225,9 @@ def test_unknown_values_are_left_out() -> None:
         "hongbao_audit_discrepancies",
         "hongbao_audit_last_run_timestamp_seconds",
         "hongbao_payment_breaks",
-        "hongbao_peers",
         "hongbao_campaigns",
         "hongbao_campaign_leases",
+        "hongbao_links_missing",
         "hongbao_nats_up",
     }
     assert values(FULL).keys() - values(EMPTY).keys() == unknown

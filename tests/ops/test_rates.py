@@ -14,7 +14,7 @@ BEFORE = sample(
     claims=40,
     pushes=7,
     reads=100,
-    peers=PeerFigures(live=3, forwarded=10, served=20, events=30, frames=40, messages=400, bytes=5_000),
+    peers=PeerFigures(forwarded=10, served=20, events=30, frames=40, messages=400, bytes=5_000),
     money_fen={"sent": 1_000, "claimed": 600},
     loop_lag_ms=99.0,
 )
@@ -30,7 +30,7 @@ AFTER = sample(
     claims=70,
     pushes=1_007,
     reads=113,
-    peers=PeerFigures(live=3, forwarded=15, served=40, events=60, frames=60, messages=500, bytes=9_000),
+    peers=PeerFigures(forwarded=15, served=40, events=60, frames=60, messages=500, bytes=9_000),
     sends=1,
     settled=20,
     money_fen={"sent": 1_500, "claimed": 600, "refunded": 30},

@@ -27,10 +27,10 @@ MESSAGES = [
     frames.OpenedOnBehalf(1, Decision(Answer.WON, Claim(0, 5, 77, 9), Ticket(1, 2, 3), 0, 4)),
     frames.PassesHeld(3, [frames.SharedPass(5, 10**18, 0, 1_900_000_000)]),
     frames.ServerLeaves(),
+    frames.BalancesChanged([events.BalanceChange(5, WalletBalance(100, 3), -5, "send")] * 2),
     frames.PeerPulse(),
     frames.ListensForPushes(True),
     frames.PushesPublished(2**40),
-    frames.BalancesChanged([events.BalanceChange(5, WalletBalance(100, 3), -5, "send")] * 2),
 ]
 CLAIM = Claim(2, 5, 77, 1_800_000_000_000)
 

@@ -9,8 +9,10 @@ import pytest
 from server.config import Config, ConfigError, PeersSection
 from server.peers.links.address import LinkAddress, parsed
 from server.peers.links.backoff import LONGEST_S, Backoff
-from server.peers.links.missing import MISSING_S, NOT_TRIED, MissingLinks
+from server.peers.links.missing import MISSING_S, NOT_TRIED, NOWHERE, MissingLinks
 from server.peers.links.place import check_peers
+from server.peers.mesh import Mesh
+from storage.postgres.change_feed import OtherServer
 
 ADDRESSES = [
     LinkAddress(Path("/data/workers/5.peer")),
@@ -78,6 +80,14 @@ def test_server_without_a_link_is_missing_after_a_while() -> None:
     assert missing.shown(100.1 + MISSING_S) == {"abc": "tcp:10.0.0.5:7800: refused"}
     missing.know({1: place, 0xABC: place}, {1, 0xABC}, 110.0)
     assert missing.shown(200.0) == {}
+
+
+async def test_server_that_tells_no_address_is_missed() -> None:
+    mesh, now_s = Mesh(1, lambda: 0.0), 100.0
+    mesh._now_s = lambda: now_s
+    mesh.know([OtherServer(0xABC, "")])
+    now_s += MISSING_S + 0.1
+    assert mesh.links({}).missing == {"abc": f"{NOWHERE}: {NOT_TRIED}"}
 
 
 @pytest.mark.parametrize("listen", ["0.0.0.0:7800", "[::]:7800"])

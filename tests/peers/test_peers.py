@@ -12,6 +12,7 @@ from client_sim.sdk.client import Client
 from protocol import messages
 from protocol.messages import BalanceChanged, ClaimNotice, PacketPosted, ResultUpdate, TextPosted
 from server.net.pushes.table import PUSHES
+from server.ops.samples.sample import LinkFigures
 from server.peers.events import SHARED
 from server.peers.frames import BalancesChanged, SharedEvent
 from server.peers.peer import PeerServer
@@ -195,25 +196,25 @@ async def test_what_goes_to_peers_is_counted(trio: list[Server], connect: Connec
     served = [now.served - then.served for now, then in zip(after, before, strict=True)]
     assert (forwarded, served) == ([4, 0, 4], [0, 8, 0])
     assert after[1].events > before[1].events
-    assert [(one.live, one.unreached, one.waiting) for one in after] == [(2, 0, 0)] * 3
+    assert [one.waiting for one in after] == [0, 0, 0]
     for now, then in zip(after, before, strict=True):
         frames, messages = now.frames - then.frames, now.messages - then.messages
         assert 0 < frames <= messages < now.bytes - then.bytes
 
 
-async def test_lost_peer_is_a_gap_and_one_that_is_not_connected_is_told(
-    trio: list[Server], connect: Connect
-) -> None:
+async def test_lost_peer_is_a_gap_and_its_link_is_told(trio: list[Server], connect: Connect) -> None:
     party = await make_party(trio, connect, 3)
+    assert [peers_of(one).links().up for one in trio] == [{"unix": 2}] * 3
     await until(lambda: all(peers_of(one).healing._since_ms is None for one in trio))
     before = peers_of(trio[0]).figures()
     await trio[2].kill()
-    await until(lambda: peers_of(trio[0]).figures().live == 1)
+    await until(lambda: peers_of(trio[0]).links().up == {"unix": 1})
     assert peers_of(trio[0]).figures().gaps == before.gaps + 1
     peers_of(trio[0]).mesh.peers[trio[1].app.services.server_id].close()
-    await until(lambda: peers_of(trio[0]).figures().live == 0)
-    assert peers_of(trio[0]).figures().unreached > 0
-    await until(lambda: peers_of(trio[0]).figures().unreached == 0)
+    await until(lambda: peers_of(trio[0]).links().up == {})
+    await until(
+        lambda: peers_of(trio[0]).links() == LinkFigures({"unix": 1}, lost=2)
+    )  # made again, none is missing
     await party.users[0].say(party.group, "again")
 
 

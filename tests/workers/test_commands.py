@@ -65,7 +65,7 @@ class FixedWorker:
             connections=0,
             loop_lag_ms=0.0,
             rss_bytes=0,
-            peers=0,
+            links=0,
             ends=0,
             why="why",
         )

@@ -11,6 +11,7 @@ from server.ops.samples.sample import (
     CampaignFigures,
     Figures,
     HotPacket,
+    LinkFigures,
     OpenPayments,
     PeerFigures,
     Sample,
@@ -74,11 +75,28 @@ def test_one_worker_is_the_whole() -> None:
         ("packet_copies", (1, 2), 3),
         ("reads", (1, 2), 3),
         (
+            "links",
+            (
+                LinkFigures({"unix": 3, "tcp": 1}, {"a": "away"}, 1, {"proof": 2}, {"missed": 3}),
+                None,
+                LinkFigures({"unix": 3}, {"a": "away", "b": "closed"}, 2, {"proof": 1, "late": 1}, {"received": 4}),
+            ),
+            LinkFigures(
+                {"unix": 6, "tcp": 1},
+                {"a": "away", "b": "closed"},
+                3,
+                {"proof": 3, "late": 1},
+                {"missed": 3, "received": 4},
+            ),
+        ),
+        ("links", (None, None), None),
+        ("nats_up", (True, False), False),
+        ("nats_up", (True, True), True),
+        ("nats_up", (None, None), None),
+        (
             "peers",
             (
                 PeerFigures(
-                    live=2,
-                    unreached=1,
                     waiting=3,
                     forwarded=4,
                     served=5,
@@ -89,8 +107,6 @@ def test_one_worker_is_the_whole() -> None:
                     bytes=10,
                 ),
                 PeerFigures(
-                    live=3,
-                    unreached=0,
                     waiting=1,
                     forwarded=2,
                     served=3,
@@ -102,8 +118,6 @@ def test_one_worker_is_the_whole() -> None:
                 ),
             ),
             PeerFigures(
-                live=2,
-                unreached=1,
                 waiting=4,
                 forwarded=6,
                 served=8,
@@ -204,7 +218,8 @@ def test_counters_of_ended_processes_stay_and_gauges_do_not() -> None:
                 campaigns=CAMPAIGNS,
                 at_ms=9_000_000_000_000,
                 http_requests={"a": {"200": 1}},
-                peers=PeerFigures(live=0, waiting=5, forwarded=1, messages=20, frames=10),
+                peers=PeerFigures(waiting=5, forwarded=1, messages=20, frames=10),
+                links=LinkFigures({"unix": 3}, {"a": "away"}, 4, {"proof": 5}, {"missed": 6}),
             )
         )
     now = merged(
@@ -215,12 +230,14 @@ def test_counters_of_ended_processes_stay_and_gauges_do_not() -> None:
                 requests={"open": 1},
                 rss_bytes=1,
                 open_ms=latencies(2),
-                peers=PeerFigures(live=3, forwarded=1),
+                peers=PeerFigures(forwarded=1),
+                links=LinkFigures({"unix": 2}, {}, 1),
             )
         ],
         ended,
     )
-    assert now.peers == PeerFigures(live=3, forwarded=3, messages=40, frames=20)
+    assert now.peers == PeerFigures(forwarded=3, messages=40, frames=20)
+    assert now.links == LinkFigures({"unix": 2}, {}, 9, {"proof": 10}, {"missed": 12})
     assert (now.accepted, now.connections, now.rss_bytes) == (21, 1, 1)
     assert now.requests == {"open": 1, "grab": 8}
     assert now.open_ms == latencies(1, 1, 2)

@@ -65,8 +65,8 @@ const TEXTS = {
   payUnknownAge: oldest("unknown"),
   payBreaks: openPayments(({ breaks }) => (breaks ? `✗ ${integer(breaks)}` : "✓ none")),
   payAway: openPayments(({ away }) => (away.length ? `✗ ${away.join(", ")} away` : "✓ respond")),
-  peersLive: ({ now }) => integer(now.peers.live ?? 0),
-  peersUnreached: ({ now }) => (now.peers.unreached ? `✗ ${integer(now.peers.unreached)} not reached` : "✓ all reached"),
+  linksUp: ({ now }) => integer(Object.values(now.links?.up ?? {}).reduce((sum, one) => sum + one, 0)),
+  linksMissing: ({ now }) => (missingLinks(now) ? `✗ ${integer(missingLinks(now))} missing` : "✓ none missing"),
   forwardedRate: ({ recent }) => rate(recent.forwarded_per_s),
   forwardedWaiting: ({ now }) => `${integer(now.peers.waiting)} wait`,
   servedRate: ({ recent }) => rate(recent.served_per_s),
@@ -134,14 +134,18 @@ function drawWorkers({ workers }) {
     const serves = one.state === "serving";
     const state = make("td", serves ? "✓ serving" : `✗ ${one.state}${one.why ? `: ${one.why}` : ""}`, "store");
     mark(state, serves, !serves);
-    const numbers = [integer(one.connections), integer(one.peers), latency(one.loop_lag_ms).join(" "), bytes(one.rss_bytes).join(" "), duration(one.up_s), integer(one.ends)];
+    const numbers = [integer(one.connections), integer(one.links), latency(one.loop_lag_ms).join(" "), bytes(one.rss_bytes).join(" "), duration(one.up_s), integer(one.ends)];
     return [make("td", integer(one.worker), "name"), state, ...numbers.map((text) => make("td", text, "number"))];
   }), "none");
 }
 
-function drawPeers({ now: { peers } }) {
-  byId("peers-section").hidden = peers.live == null;
-  mark(byId("unreached"), !peers.unreached, peers.unreached);
+function missingLinks({ links }) {
+  return Object.keys(links?.missing ?? {}).length;
+}
+
+function drawPeers({ now }) {
+  byId("peers-section").hidden = now.links == null;
+  mark(byId("missing"), !missingLinks(now), missingLinks(now));
 }
 
 function drawMoney({ balance }) {

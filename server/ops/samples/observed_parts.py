@@ -26,7 +26,7 @@ class ObservedParts:
     services: Services
     supervisor: Supervisor
     http_api: HttpRequests
-    peers: ObservedPeers | None = None  # None: there are no other servers on this machine
+    peers: ObservedPeers | None = None  # None: no other server reaches this one
 
 
 class HttpRequests(Protocol):
@@ -41,12 +41,12 @@ class HttpRequests(Protocol):
 class ObservedPeers(Protocol):
     """What is known of other servers."""
 
-    def links(self) -> LinkFigures:
-        """How this server and others are linked."""
+    def figures(self) -> PeerFigures:
+        """What was sent and served."""
         ...
 
-    def figures(self) -> PeerFigures:
-        """What was sent and served, and who is connected."""
+    def links(self) -> LinkFigures:
+        """The connections to them."""
         ...
 
     def counted_elsewhere(self, user_ids: Collection[int], /) -> int:

@@ -163,13 +163,10 @@ class Observer:
         return WebhookFigures(dict(delivery.results), delivery.in_flight, queues)
 
     def _about_others(self) -> dict[str, Any]:
-        """The books, links to other servers, and NATS."""
-        nats, peers = self._parts.services.nats, self._parts.peers
-        return {
-            **self._money(),
-            "links": None if peers is None else peers.links(),
-            "nats_up": None if nats is None else nats.is_up,
-        }
+        """The books, and the ties to other servers."""
+        peers, nats = self._parts.peers, self._parts.services.nats
+        links = None if peers is None else peers.links()
+        return {**self._money(), "links": links, "nats_up": None if nats is None else nats.is_up}
 
     def _money(self) -> dict[str, Any]:
         """What was moved here, and what is known of the books of others: host wallet and bank."""

@@ -130,8 +130,27 @@ class CampaignFigures(msgspec.Struct, frozen=True):
     returned_fen: int = 0
 
 
+class PeerFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """What goes to and comes from peers: other servers on the database that have a link; workers are servers, too.
+
+    Since the start: requests that were `forwarded` to their owners, requests `served` for connections of others,
+    `events` told to others, `gaps` (what may have been lost was read from the record: a server came or went, or
+    NATS lost pushes), and what was sent: `messages` in `frames`, and their `bytes`.
+    Now: requests that are `waiting`.
+    """
+
+    waiting: int = 0
+    forwarded: int = 0
+    served: int = 0
+    events: int = 0
+    gaps: int = 0
+    frames: int = 0
+    messages: int = 0
+    bytes: int = 0
+
+
 class LinkFigures(msgspec.Struct, frozen=True):
-    """Links to other servers. Now: `up` by kind, and the servers that live without one, with why.
+    """Links to other servers and workers. Now: `up` by kind, and those that live without one, with why.
 
     `lost`: links that were lost although their servers did not go down; `refused`: handshakes that failed, by why.
     """
@@ -141,28 +160,6 @@ class LinkFigures(msgspec.Struct, frozen=True):
     lost: int = 0
     refused: Counts = {}
     pushes: Counts = {}  # messages of pushes over NATS: published, received, missed
-
-
-class PeerFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """Peers: other servers on the same database that this one is connected with; workers are servers, too.
-
-    Since the start: requests that were `forwarded` to their owners, requests `served` for connections of others,
-    `events` told to others, `gaps` (a server came or went: what may have been lost was read from the record), and
-    what was sent: `messages` in `frames`, and their `bytes`.
-    Now: `live` peers (None: it works alone), `unreached` servers that live and are no peers, requests that
-    are `waiting`.
-    """
-
-    live: int | None = None
-    unreached: int = 0
-    waiting: int = 0
-    forwarded: int = 0
-    served: int = 0
-    events: int = 0
-    gaps: int = 0
-    frames: int = 0
-    messages: int = 0
-    bytes: int = 0
 
 
 class WorkerRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -175,7 +172,7 @@ class WorkerRow(msgspec.Struct, frozen=True, kw_only=True):
     connections: int
     loop_lag_ms: float
     rss_bytes: int
-    peers: int  # workers and other servers that it is connected with
+    links: int  # to other workers and servers
     ends: int
     why: str = ""  # why it does not serve
 

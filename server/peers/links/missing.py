@@ -9,6 +9,7 @@ from server.peers.links.address import LinkAddress
 
 MISSING_S: Final = 5.0  # a server that has just started connects within a second or two
 NOT_TRIED: Final = "no connection of it came"
+NOWHERE: Final = "an address that it does not tell"
 
 
 class MissingLinks:
@@ -16,11 +17,11 @@ class MissingLinks:
 
     def __init__(self) -> None:
         self._since_s: dict[int, float] = {}
-        self._places: dict[int, LinkAddress] = {}
+        self._places: dict[int, LinkAddress | None] = {}
         self._whys: dict[int, str] = {}
 
-    def know(self, living: Mapping[int, LinkAddress], linked: Container[int], now_s: float) -> None:
-        """These servers live; `linked` are those with a link."""
+    def know(self, living: Mapping[int, LinkAddress | None], linked: Container[int], now_s: float) -> None:
+        """These servers live, some at an address that they tell; `linked` are those with a link."""
         without = {server_id: place for server_id, place in living.items() if server_id not in linked}
         self._since_s = {one: self._since_s.get(one, now_s) for one in without}
         self._whys = {one: why for one, why in self._whys.items() if one in without}
@@ -33,7 +34,7 @@ class MissingLinks:
     def shown(self, now_s: float) -> dict[str, str]:
         """The servers that have been missing for a while: where they are, and why, in words."""
         return {
-            f"{server_id:x}": f"{self._places[server_id]}: {self._whys.get(server_id, NOT_TRIED)}"
+            f"{server_id:x}": f"{self._places[server_id] or NOWHERE}: {self._whys.get(server_id, NOT_TRIED)}"
             for server_id, since_s in self._since_s.items()
             if now_s - since_s > MISSING_S
         }

@@ -29,7 +29,7 @@ class WebhookServices:
         self.secrets = WebhookSecrets(endpoints, seed_keys, clock.random_bytes)
         service = endpoints, deliveries, self.secrets, allowed, clock.now_ms
         self.endpoints = WebhookService(*service, has_nats=self.nats is not None)
-        sent = allowed, keep_days, duty, NatsSender(self.nats, keep_days * DAY_MS / 1000)
+        sent = allowed, keep_days, NatsSender(self.nats, keep_days * DAY_MS / 1000), duty
         self.delivery = WebhookDelivery(endpoints, deliveries, stores.webhook_facts, self.secrets, clock, *sent)
 
     def loops(self) -> dict[str, Loop]:

@@ -74,12 +74,11 @@ class WebhookDelivery:
         clock: Clock,
         allowed: Sequence[Network],
         keep_days: int,
-        duty: FigureDuty,
         nats: NatsSender,
+        duty: FigureDuty,
     ) -> None:
         """`allowed`: private networks that webhooks may go to."""
-        self._duty = duty
-        self._nats = nats
+        self._nats, self._duty = nats, duty
         self._endpoints, self._store, self._facts = endpoints, deliveries, facts
         self._secrets = secrets
         self._clock = clock

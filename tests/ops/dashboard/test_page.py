@@ -19,6 +19,7 @@ from server.ops.samples.sample import (
     AuditResult,
     CampaignReportLine,
     HotPacket,
+    LinkFigures,
     OpenPayments,
     PeerFigures,
     SpentHour,
@@ -295,15 +296,14 @@ async def test_peers_are_shown_where_there_are_some(observed: ObservedPage) -> N
         await page.goto(f"http://127.0.0.1:{feed.port}/")
         await expect(page.locator("[data-text=connections]")).to_have_text("0")
         await expect(page.locator("#peers-section")).to_be_hidden()
-        now = PeerFigures(
-            live=2, unreached=1, waiting=5, forwarded=900, served=800, events=70, gaps=6, frames=20, messages=1_000
-        )
-        feed.show(replace(BUSY, clock_s=EMPTY.clock_s + 1, peers=now))
+        now = PeerFigures(waiting=5, forwarded=900, served=800, events=70, gaps=6, frames=20, messages=1_000)
+        links = LinkFigures({"unix": 1, "tcp": 1}, {"a": "away"})
+        feed.show(replace(BUSY, clock_s=EMPTY.clock_s + 1, peers=now, links=links))
         await expect(page.locator("#peers-section")).to_be_visible()
-        await expect(page.locator("#unreached")).to_have_class("sub bad")
+        await expect(page.locator("#missing")).to_have_class("sub bad")
         await expect(page.locator("#peers-section dd")).to_have_text(
             [
-                *("2", "✗ 1 not reached"),
+                *("2", "✗ 1 missing"),
                 *("900", "5 wait"),
                 *("800", "requests"),
                 *("70", "0 kB /s"),

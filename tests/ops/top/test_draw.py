@@ -166,14 +166,17 @@ def test_payments_have_a_line_where_there_is_a_gateway() -> None:
 
 def test_peers_have_a_line_where_there_are_some() -> None:
     told = answers()
-    told["recent"]["now"]["peers"] = to_builtins(PeerFigures(live=3, unreached=1, waiting=12, gaps=7))
+    told["recent"]["now"]["peers"] = to_builtins(PeerFigures(waiting=12, gaps=7))
+    told["recent"]["now"]["links"] = {"up": {"unix": 2, "tcp": 1}, "missing": {"a": "away"}}
     told["recent"]["rates"] |= {"forwarded_per_s": 9_876.5, "peer_events_per_s": 54.3, "messages_per_frame": 6.5}
     found = screen(TopState().after(Answers.of(told)), width=120)
-    line = "peers  1 not reached  live 3  forwarded/s 9,876  waiting 12  events/s 54.3  messages/frame 6.5  gaps 7"
+    line = (
+        "peers  1 links missing  links 3  forwarded/s 9,876  waiting 12  events/s 54.3  messages/frame 6.5  gaps 7"
+    )
     assert line in found
     assert not any(one.startswith("peers") for one in screen(FULL))  # an older server does not tell
-    told["recent"]["now"]["peers"]["unreached"] = 0
-    assert "peers  live 3  forwarded/s 9,876" in "\n".join(screen(TopState().after(Answers.of(told))))
+    told["recent"]["now"]["links"]["missing"] = {}
+    assert "peers  links 3  forwarded/s 9,876" in "\n".join(screen(TopState().after(Answers.of(told))))
 
 
 def test_workers_have_lines_where_there_are_several() -> None:
@@ -181,7 +184,7 @@ def test_workers_have_lines_where_there_are_several() -> None:
     found = screen(TopState().after(Answers.of(answers(workers=rows))))
     assert len(found) == 24
     assert [" ".join(line.split()) for line in found[4:7]] == [
-        "worker connections peers loop lag memory ends up state",
+        "worker connections links loop lag memory ends up state",
         "0 1,234 3 12.5 ms 63 MiB 0 1:02:05 serving",
         "1 0 0 0.0 ms 0 B 5 0:00:00 given up signal 9",
     ]
