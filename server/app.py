@@ -38,6 +38,7 @@ from server.services.reconciliation.sources import sources_of
 from server.services.runtime.bus import Bus
 from server.services.runtime.store_errors import StoreUnavailable
 from server.services.runtime.supervised import Loop, Supervisor
+from server.services.sets import sets_at
 from server.systemd import Systemd
 from server.tasks import done_before, end_all
 from server.worker_place import HeldSockets, WorkerPlace
@@ -123,7 +124,7 @@ class App:
             self._config.ops,
             durability=self._config.stores.durability,
             money=money,
-            postgres_dsn=postgres_dsn,
+            postgres_dsns=(postgres_dsn, *self._config.stores.postgres_sets),
             parts=ObservedParts(
                 listener=self.listener,
                 hub=self.hub,
@@ -278,9 +279,9 @@ def app_at(
     place: WorkerPlace | None = None,
 ) -> App:
     """The server on the stores at these addresses, by default with the real clock."""
-    pool_max, decides = config.stores.postgres_pool_max, config.stores.durability == "redis"
+    decides = config.stores.durability == "redis"
     mirror = Mirror(redis_url, STORE_TIMEOUT_S, Tags(TAGS, tag_of), confirms=decides)
-    stores = Stores.at(postgres_dsn, mirror, pool_max, STORE_TIMEOUT_S, WITH_BEST_LUCK)
+    stores = Stores.over(sets_at(postgres_dsn, config, STORE_TIMEOUT_S), mirror, WITH_BEST_LUCK)
     return App(
         stores,
         Bus(),

@@ -20,6 +20,7 @@ import msgspec
 from cyclopts import Parameter
 from rich.console import Console
 
+from bench.compare.set_settlement import claims_per_s
 from bench.load.run import run
 from bench.load.run_spec import RunSpec
 from bench.load.target import Target, own_server
@@ -41,6 +42,8 @@ LONE_MS_MOST: Final = 0.5
 PUSH_LEAST: Final = 0.8
 PSS_MB_MOST: Final = 60.0
 COSTS: Final = ("open_us", "clock_us", "single_us")
+SETTLED: Final = 40_000  # claims of a round, by each of one set and two
+SETS_LEAST: Final = 0.9
 
 
 class Round(NamedTuple):
@@ -108,8 +111,10 @@ def pss_mb(pid: int) -> float:
     return 0.0
 
 
-def figures_of(rounds: list[Round], idle_mb: list[float], workers: int) -> dict[str, Any]:
-    """Medians of the rounds, and whether each is within its bound."""
+def figures_of(
+    rounds: list[Round], idle_mb: list[float], workers: int, settled: list[tuple[float, float]]
+) -> dict[str, Any]:
+    """Medians of the rounds, and whether each is within its bound. `settled`: claims/s in one set and in two."""
 
     def median(name: str, place: int) -> float:
         return float(statistics.median(getattr(one, name)[place] for one in rounds))
@@ -128,6 +133,7 @@ def figures_of(rounds: list[Round], idle_mb: list[float], workers: int) -> dict[
         "lone_more_ms": median("lone_p50_ms", 1) - median("lone_p50_ms", 0),
         "push_ratio": statistics.median(one.deliveries_per_s[1] / one.deliveries_per_s[0] for one in rounds),
         "idle_worker_mb": max(idle_mb, default=0.0),
+        "sets_ratio": statistics.median(two / one for one, two in settled),
     }
     within = {
         "forwarded_us": found["forwarded_us"] <= FORWARDED_US_MOST,
@@ -135,12 +141,14 @@ def figures_of(rounds: list[Round], idle_mb: list[float], workers: int) -> dict[
         "lone_more_ms": found["lone_more_ms"] <= LONE_MS_MOST,
         "push_ratio": found["push_ratio"] >= PUSH_LEAST,
         "idle_worker_mb": found["idle_worker_mb"] <= PSS_MB_MOST,
+        "sets_ratio": found["sets_ratio"] >= SETS_LEAST,
     }
     return {
         "workers": workers,
         "rounds": [one._asdict() for one in rounds],
         **{name: [round(median(name, place), 2) for place in (0, 1)] for name in COSTS},
         "batches": [_medians([one.batches[place] for one in rounds]) for place in (0, 1)],
+        "settled_per_s": [round(statistics.median(pair[place] for pair in settled)) for place in (0, 1)],
         "found": {name: round(value, 3) for name, value in found.items()},
         "within": within,
         "valid": all(one.valid for one in rounds),
@@ -158,6 +166,7 @@ def lines_of(figures: dict[str, Any]) -> list[str]:
     found, workers = figures["found"], figures["workers"]
     words = {name: "within" if holds else "NOT within" for name, holds in figures["within"].items()}
     costs = {name: "{:.1f} µs of one process, {:.1f} µs of ".format(*figures[name]) for name in COSTS}
+    one_set, two_sets = figures["settled_per_s"]
     return [
         f"opens          {costs['open_us']}{workers} workers: "
         f"{found['opens_ratio']:.2f}, {words['opens_ratio']} ≤ {OPENS_MOST}",
@@ -169,6 +178,8 @@ def lines_of(figures: dict[str, Any]) -> list[str]:
         f"push           {found['push_ratio']:.2f} of one process to {MEMBERS:,} members, "
         f"{words['push_ratio']} ≥ {PUSH_LEAST}",
         f"idle worker    {found['idle_worker_mb']:.0f} MB (PSS), {words['idle_worker_mb']} ≤ {PSS_MB_MOST:g}",
+        f"settlement     {one_set:,} claims/s in one set of PostgreSQL, {two_sets:,} in two: "
+        f"{found['sets_ratio']:.2f}, {words['sets_ratio']} ≥ {SETS_LEAST}",
         f"money verdict: {'holds' if figures['valid'] else 'INVALID'}",
     ]
 
@@ -186,7 +197,7 @@ def command(
     seed: Annotated[Seed, Parameter(help="the same seed gives the same arrivals")] = 1,
     json_file: Annotated[Path | None, Parameter(name="--json", help="write all figures to this file")] = None,
 ) -> int:
-    """One process against several workers: opens, lone opens, pushes, memory, in rounds.
+    """One process against several workers: opens, lone opens, pushes, memory; settlement in one set and in two.
 
     Exit 1 if the books do not hold. The comparison is printed: it means little on a machine that others use.
 
@@ -200,7 +211,9 @@ def command(
         own_server("postgres", {}, screen.say, sections=sections) as several,
     ):
         idle_mb = [pss_mb(pid) for pid in worker_pids(several.pids.server)]
-        figures = figures_of([run_loop(play(one, several, sizes, screen)) for _ in range(rounds)], idle_mb, workers)
+        played = [run_loop(play(one, several, sizes, screen)) for _ in range(rounds)]
+    settled = [run_loop(claims_per_s(SETTLED)) for _ in range(rounds)]
+    figures = figures_of(played, idle_mb, workers, settled)
     for line in lines_of(figures):
         screen.say(line)
     if json_file is not None:

@@ -64,6 +64,8 @@ class StoresSection(Section, frozen=True):
     """The addresses of the stores, and the store after which `won` is sent."""
 
     postgres: str = ""
+    postgres_sets: tuple[str, ...] = ()
+    postgres_new_users: tuple[int, ...] = ()
     redis: str = ""
     durability: Literal["postgres", "redis"] = "postgres"
     postgres_pool_max: int = 8

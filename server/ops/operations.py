@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,7 +40,7 @@ class Operations:
         *,
         durability: str,
         money: MoneyUnit,
-        postgres_dsn: str,
+        postgres_dsns: Sequence[str],
         parts: ObservedParts,
         actions: AdminActions,
         supervisor_pid: int | None = None,
@@ -52,7 +52,7 @@ class Operations:
         self._money = money
         self._lookups = parts.services.lookups
         self._audits = AuditRuns(
-            postgres_dsn,
+            postgres_dsns,
             parts.services.audit_results,
             lambda: parts.services.seeds.keys,
             now_ms,

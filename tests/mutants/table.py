@@ -105,6 +105,7 @@ T_CLIENT, T_CLIENT_GROUPS = (
     "tests/client_sim/test_client.py::test_",
     "tests/client_sim/test_client_groups.py::test_",
 )
+T_SETS, T_SETS_CRASHES = "tests/sets/test_full_path.py::test_", "tests/sets/test_crashes.py::test_"
 T_BACKUP = "tests/server/test_backup.py::test_"
 T_CLI_MONEY, T_CLI_GROUP = "tests/server/test_cli_money.py::test_", "tests/server/test_group.py::test_"
 T_CLI = "tests/server/test_cli_errors.py::test_"
@@ -2241,8 +2242,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "node and set are exchanged in ids",
         "ids",
         "server/core/ids.py",
-        "upper = (milliseconds << SET_BITS | self._set) << NODE_BITS | self._node",
-        "upper = (milliseconds << NODE_BITS | self._node) << SET_BITS | self._set",
+        "upper = (milliseconds << SET_BITS | in_set) << NODE_BITS | self._node",
+        "upper = (milliseconds << NODE_BITS | self._node) << SET_BITS | in_set",
         (T_IDS + "id_has_time_then_set_then_node_then_count",),
     ),
     Mutation(
@@ -3001,8 +3002,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "a restore seals fresh seeds under a key that no server has",
         "I10",
         "server/cli/backup.py",
-        "await renew_now(database, load_seed_keys(settings, data))",
-        'await renew_now(database, {"other": bytes(32)})',
+        "await renew_now(one, load_seed_keys(settings, data))",
+        'await renew_now(one, {"other": bytes(32)})',
         (T_BACKUP + "restore_brings_books_and_keys_begins_fresh_seeds_and_audits",),
     ),
     Mutation(
@@ -3896,8 +3897,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a server that starts makes ids again that lie ahead",
         "ids",
-        "server/services/assembly.py",
-        "        self._ids.leave_out(await facts.ids_after(self._stores.database, id_at(self._clock.now_ms())))\n",
+        "server/services/sets.py",
+        "    ids.leave_out([span for spans in ahead for span in spans])\n",
         "",
         (T_TIME + AHEAD,),
     ),
@@ -7536,5 +7537,53 @@ MUTATIONS: tuple[Mutation, ...] = (
         "        return self._transport.get_extra_info(name, default) if told is None else told\n",
         "        return self._transport.get_extra_info(name, default)\n",
         ("tests/http_api/test_proxy_header.py::test_bearer_key_is_accepted_from_clients_that_are_private",),
+    ),
+    Mutation(
+        "sets: a claim that was credited before a crash is credited again",
+        "I1",
+        "storage/postgres/sets/settlement.sql",
+        "    SELECT packet_id, user_id, 4, '', amount_fen, $5 FROM taken\n    ON CONFLICT DO NOTHING\n",
+        "    SELECT packet_id, user_id, 4, $5::text, amount_fen, $5 FROM taken\n    ON CONFLICT DO NOTHING\n",
+        (T_SETS_CRASHES + "settlement_killed_between_the_two_commits_credits_each_fen_once",),
+    ),
+    Mutation(
+        "sets: a claim leaves its queue without a transfer into transit",
+        "I9",
+        "storage/postgres/sets/settlement.sql",
+        "FROM taken WHERE $5::bigint IS NOT NULL",
+        "FROM taken WHERE $5::bigint IS NULL AND false",
+        (T_SETS + "packet_to_a_group_is_opened_by_users_of_both_sets_and_each_is_credited_in_their_own",),
+    ),
+    Mutation(
+        "sets: a post that was made before a crash is made again",
+        "posts",
+        "storage/postgres/sets/outbox.py",
+        "        told = [row for row in rows if (row.packet_id, row.topic, row.stream_id, row.at_ms) in fresh]\n",
+        "        told = list(rows)\n",
+        (T_SETS_CRASHES + "post_killed_between_the_two_commits_is_made_once",),
+    ),
+    Mutation(
+        "sets: a set that is away holds up the claims of all users",
+        "outage, not defect",
+        "storage/postgres/sets/settlement.py",
+        "not (is_avoided or self._sets.databases[number].away)",
+        "not (is_avoided and self._sets.databases[number].away and False)",
+        (T_SETS_CRASHES + "set_that_is_away_holds_up_its_own_packets_only",),
+    ),
+    Mutation(
+        "sets: a set is added beside a server that puts users elsewhere",
+        "sets",
+        "storage/postgres/sets/opening.py",
+        "    if len(sets.databases) > before:\n",
+        "    if len(sets.databases) < before:\n",
+        ("tests/sets/test_opening.py::test_set_is_not_added_while_another_server_runs",),
+    ),
+    Mutation(
+        "sets: the audit does not look for the credit in the other set",
+        "I9",
+        "server/services/money/audit_sets.py",
+        "                if credits.get((row.packet_id, row.user_id)) != row.amount_fen\n",
+        "                if credits.get((row.packet_id, row.user_id), row.amount_fen) != row.amount_fen\n",
+        ("tests/sets/test_audit.py::test_discrepancy_that_was_planted_in_one_set_is_named",),
     ),
 )

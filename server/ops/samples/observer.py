@@ -108,7 +108,7 @@ class Observer:
             local_ahead_s=services.time.local_ahead_s,
             jump_s=services.time.jump_s,
             hottest=self._hottest(),
-            settled=services.settlement.settled_claims,
+            settled=services.of_sets.settled_claims,
             refunded_packets=services.refunds.refunded_packets,
             sends=services.sends.sent_packets,
             webhooks=self._webhooks(),
@@ -240,7 +240,7 @@ class Observer:
         """Which stores take writes, and since when."""
         services = self._parts.services
         for name, health, effect in (
-            ("postgres", services.records_health, ""),
+            *((name, health, "") for name, health in services.sets_health.items()),
             ("redis", services.mirror_health, f"; {WITHOUT_REDIS[self._durability]}"),
         ):
             before = self._stores.get(name)
