@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from protocol import codes
@@ -25,9 +25,12 @@ AT_ONCE: Final = 500  # users who are pushed one event before the loop serves ot
 
 
 class User:
-    """A user who is online: their connections, the requests that they may still make, the newest balance told."""
+    """A user who is online: their connections, the requests that they may still make, the newest balance known.
 
-    __slots__ = ("balance", "reads", "requests", "sessions", "user_id")
+    `told_version`: the version of a balance up to which each of their connections was told all changes.
+    """
+
+    __slots__ = ("balance", "reads", "requests", "sessions", "told_version", "user_id")
 
     def __init__(self, user_id: int, requests: TokenBucket) -> None:
         self.user_id = user_id
@@ -35,6 +38,12 @@ class User:
         self.requests = requests
         self.reads: ReadBudget | None = None  # most users read little, and seldom
         self.balance = EMPTY
+        self.told_version = 0
+
+    @property
+    def is_welcomed(self) -> bool:
+        """One of their connections is past its welcome."""
+        return any(not session.holds_pushes for session in self.sessions)
 
 
 class Announcement(NamedTuple):
@@ -133,12 +142,14 @@ class Hub:
         return [user_id for user_id, user in self._users.items() if user.sessions]
 
     def balance_versions(self, user_ids: Iterable[int]) -> dict[int, int]:
-        """The version of the newest balance that each of these users was told, if they have been welcomed."""
-        found = {}
-        for user_id in user_ids:
-            if any(not session.holds_pushes for session in self.sessions(user_id)):
-                found[user_id] = self._users[user_id].balance.version
-        return found
+        """The version up to which these users were told all changes of the wallet, if they have been welcomed."""
+        users = filter(None, map(self._users.get, user_ids))
+        return {user.user_id: user.told_version for user in users if user.is_welcomed}
+
+    def welcomes(self, user_id: int, balance: WalletBalance) -> None:
+        """A connection is about to be told this balance; others of its user may not know it."""
+        if (user := self._users.get(user_id)) is not None and not user.is_welcomed:
+            user.told_version = balance.version
 
     def end_sessions(self, event: events.AccessChange, audience: Collection[int]) -> None:
         """End the connections that a user may no longer have."""
@@ -166,7 +177,9 @@ class Hub:
         """Push an event whose turn it is."""
         if isinstance(event, events.BalanceChange):
             event = event._replace(balance=self.newest(event.user_id, event.balance))
-        push, present = PUSHES[type(event)], self._present(audience)
+            if (user := self._users.get(event.user_id)) is not None:
+                user.told_version = max(user.told_version, event.balance.version)
+        push, present = PUSHES[type(event)], _present(self._users, audience)
         if not self._unfinished and len(present) <= AT_ONCE:
             self._push(push, event, present)
             return
@@ -215,14 +228,15 @@ class Hub:
     def awaits(self, event: type[events.Event], audience: Collection[int]) -> bool:
         """Whether a client of this audience is online that reads such an event."""
         feature = PUSHES[event].feature if event in PUSHES else ""
-        sessions = (session for user in self._present(audience) for session in user.sessions)
+        sessions = (session for user in _present(self._users, audience) for session in user.sessions)
         return any(not feature or feature in session.features for session in sessions)
 
-    def _present(self, audience: Collection[int]) -> list[User]:
-        users = self._users
-        if len(audience) > len(users):
-            return [user for user_id, user in users.items() if user_id in audience]
-        return [user for user_id in audience if (user := users.get(user_id)) is not None]
+
+def _present(users: Mapping[int, User], audience: Collection[int]) -> list[User]:
+    """The users of an audience who are online."""
+    if len(audience) > len(users):
+        return [user for user_id, user in users.items() if user_id in audience]
+    return [user for user_id in audience if (user := users.get(user_id)) is not None]
 
 
 def _rate_of(user_id: int, limits: Limits, servers_of: Callable[[int], int] | None) -> tuple[float, float]:

@@ -63,7 +63,7 @@ class Subscriptions:
             self.stop(session, next(iter(packet_ids)))
         self._packets_of.setdefault(session, {})[packet_id] = None
         self._subscriptions.setdefault(packet_id, {})[session] = Subscription(language, told)
-        self._look_at(packet_id)  # claims may have come between the page and this
+        self.look_at(packet_id)  # claims may have come between the page and this
 
     def follows(self, session: Session, packet_id: int) -> bool:
         """Whether a connection will get later claims. The subscription of a user who left the group ends here."""
@@ -95,9 +95,9 @@ class Subscriptions:
         if not self._subscriptions:
             return
         if type(event) is Claimed and event.terms.packet_id in self._subscriptions:
-            self._look_at(event.terms.packet_id)
+            self.look_at(event.terms.packet_id)
         elif type(event) is Refunded and event.packet_id in self._subscriptions:
-            self._look_at(event.packet_id)  # the last claims may not have been told
+            self.look_at(event.packet_id)  # the last claims may not have been told
 
     async def run(self) -> None:
         """Push what is new, at most ten times a second. Never ends; to be supervised."""
@@ -109,7 +109,8 @@ class Subscriptions:
             if not self._fresh:
                 self._wake.clear()
 
-    def _look_at(self, packet_id: int) -> None:
+    def look_at(self, packet_id: int) -> None:
+        """Tell those who follow a packet of what is new, soon."""
         self._fresh.add(packet_id)
         self._wake.set()
 
@@ -125,7 +126,7 @@ class Subscriptions:
             if seen.refunded:
                 self._end(packet_id)
         elif packet_id in self._packets.ids():
-            self._look_at(packet_id)  # it is being read again
+            self.look_at(packet_id)  # it is being read again
         else:
             self._end(packet_id)
 
@@ -158,7 +159,7 @@ class Subscriptions:
         """The sessions that still need this update: while names were read, some left or got the page again."""
         seen = self._packets.snapshot(packet_id)
         if seen is None:
-            self._look_at(packet_id)  # it is being read again
+            self.look_at(packet_id)  # it is being read again
             return []
         receivers = []
         for session in sessions:

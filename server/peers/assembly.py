@@ -41,9 +41,10 @@ class Peers:
         sessions: Mapping[int, Session],
         bus: Bus,
         clock: Clock,
+        mesh: Mesh | None = None,
     ) -> None:
-        """`sessions`: the connections of clients here, by number."""
-        self.mesh = mesh = Mesh(services.server_id)
+        """`sessions`: the connections of clients here, by number. `mesh`: instead of one over real sockets."""
+        self.mesh = mesh = mesh or Mesh(services.server_id)
         self._services = services
         self._loop = asyncio.get_running_loop()
         self.order = StreamOrder(hub.announce_now, self._loop.time, self._loop.call_later)
@@ -58,9 +59,10 @@ class Peers:
         self.on_behalf = OnBehalfSharing(mesh, services.on_behalf, self.forwarder.owner)
         services.opens.owns = self.forwarder.owns
         self.passes = PassSharing(mesh, services.passes)
-        self.healing = GapHealing(hub, services.missed_news, services.passes, clock.now_ms)
+        self.healing = GapHealing(hub, services.missed_news, services.passes, clock.now_ms, self.moving.look_again)
         mesh.on(ServerLeaves, lambda peer, message: mesh.leaves(peer))
         mesh.on_peer(lambda peer: None, lambda peer: self.healing.begin())
+        mesh.on_unreached(self.healing.begin)
         mesh.on(UsersNoted, self._users_noted)
         services.changes.on_others(mesh.know)
 

@@ -34,7 +34,10 @@ class Mesh:
         self._on_up: list[OnPeer] = []
         self._on_down: list[OnPeer] = []
         self._on_owners: list[Callable[[], None]] = []
+        self._on_unreached: list[Callable[[], None]] = []
         self._leaving: set[int] = set()  # servers that own nothing any more
+        self._missing: set[int] = set()  # servers that lived and were not reached at the last beat
+        self._apart: set[int] = set()  # servers that decided alone for a while, since they were not reached
         self._connecting: dict[int, asyncio.Task[None]] = {}
         self._not_reached: set[int] = set()
         self._listening: asyncio.Server | None = None
@@ -53,6 +56,14 @@ class Mesh:
         """Call `changed` when the servers that may own something are others than before."""
         self._on_owners.append(changed)
 
+    def on_unreached(self, act: Callable[[], None]) -> None:
+        """Call `act` with each beat at which a server lives to which there is no connection."""
+        self._on_unreached.append(act)
+
+    def was_apart(self, server_id: int) -> bool:
+        """Whether a server lived for a while to which there was no connection: it may have decided anything."""
+        return server_id in self._apart
+
     @property
     def owners(self) -> list[int]:
         """The servers that may own something: this one, and those that are connected and do not go down."""
@@ -69,7 +80,7 @@ class Mesh:
         return f"{UNIX}{self._bound.path.absolute()}"
 
     def know(self, others: Sequence[OtherServer]) -> None:
-        """Connect to those of the living servers that wait for it, and cut off peers that do not live."""
+        """After each beat: connect to living servers that wait for it, and cut off peers that do not live."""
         living = {one.server_id: one.address for one in others if one.address.startswith(UNIX)}
         self._not_reached &= living.keys()
         young_s = asyncio.get_running_loop().time() - YOUNG_S
@@ -77,6 +88,13 @@ class Mesh:
             if server_id not in living and peer.up_at_s < young_s:
                 LOG.warning("peer_cut", server_id=server_id, why="the server does not renew its lease")
                 peer.close()
+            else:
+                peer.tell_number()
+        missing = living.keys() - self.peers.keys()
+        self._apart |= missing & self._missing
+        self._missing = missing
+        for act in self._on_unreached if missing else ():
+            act()
         for server_id, address in living.items():
             if self.server_id > server_id and server_id not in self.peers and server_id not in self._connecting:
                 self._connecting[server_id] = asyncio.create_task(self._connect(server_id, address))
@@ -124,6 +142,7 @@ class Mesh:
         LOG.info("peer_up", server_id=peer.server_id)
         for up in self._on_up:
             up(peer)
+        self._apart.discard(peer.server_id)
         self._owners_changed()
 
     def went_down(self, peer: PeerServer) -> None:
@@ -131,6 +150,7 @@ class Mesh:
         if self.peers.get(peer.server_id) is peer:
             del self.peers[peer.server_id]
             self._leaving.discard(peer.server_id)
+            self._apart.add(peer.server_id)
             LOG.info("peer_down", server_id=peer.server_id)
             self._lost(peer)
             self._owners_changed()

@@ -33,6 +33,7 @@ class PeerServer(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._reader = FrameReader()
         self._batch: list[Any] = []
+        self._number = 0  # of the next frame
         self._transport: asyncio.Transport
         self.server_id = 0
         self.up_at_s = 0.0  # by the clock of the loop
@@ -48,6 +49,10 @@ class PeerServer(asyncio.Protocol):
     def last(self) -> Any:
         """The last message that is queued and has not left; None: there is none."""
         return self._batch[-1] if self._batch else None
+
+    def tell_number(self) -> None:
+        """Send a frame without messages: the other side notices by its number if the last one was lost."""
+        self._write([])
 
     def close(self) -> None:
         """Cut the connection; `went_down` follows."""
@@ -99,9 +104,14 @@ class PeerServer(asyncio.Protocol):
 
     def _flush(self) -> None:
         batch, self._batch = self._batch, []
-        if not batch or self._transport.is_closing():
+        if batch:
+            self._write(batch)
+
+    def _write(self, batch: list[Any]) -> None:
+        if self._transport.is_closing():
             return
-        self._transport.write(frame_of(batch))
+        number, self._number = self._number, self._number + 1
+        self._transport.write(frame_of(batch, number))
         if self._transport.get_write_buffer_size() > UNSENT_BYTES_MAX:
             LOG.error("peer_failed", server_id=self.server_id, why="the other server does not read")
             self.close()
