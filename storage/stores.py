@@ -42,6 +42,7 @@ from storage.postgres.reconciliation.breaks import BreakStore
 from storage.postgres.reconciliation.corrections import CorrectionStore
 from storage.postgres.reconciliation.matching import MatchingStore
 from storage.postgres.reconciliation.statements import BankStatementStore
+from storage.postgres.used_nonces import UsedNonceStore
 from storage.postgres.webhooks.deliveries import DeliveryStore
 from storage.postgres.webhooks.endpoints import EndpointStore
 from storage.postgres.webhooks.facts import FactStore
@@ -87,6 +88,7 @@ class Stores(NamedTuple):
     grab_stats: GrabStatStore
     change_feed: ChangeFeedStore
     time: DatabaseTimeStore
+    used_nonces: UsedNonceStore
     webhook_endpoints: EndpointStore
     webhook_deliveries: DeliveryStore
     webhook_facts: FactStore
@@ -97,9 +99,8 @@ class Stores(NamedTuple):
     def at(
         cls, postgres_dsn: str, mirror: Mirror, pool_max: int, timeout_s: float, with_best_luck: Sequence[str]
     ) -> Self:
-        """The records at this address, with this mirror. `timeout_s` bounds every attempt and statement.
-        `with_best_luck`: the kinds of packet that have a best luck.
-        """
+        """The records at this address, with this mirror. `timeout_s` bounds every attempt and statement;
+        `with_best_luck`: the kinds of packet that have a best luck."""
         database = Database(postgres_dsn, pool_max, timeout_s)
         return cls(
             database=database,
@@ -138,6 +139,7 @@ class Stores(NamedTuple):
             grab_stats=GrabStatStore(database),
             change_feed=ChangeFeedStore(database),
             time=DatabaseTimeStore(database),
+            used_nonces=UsedNonceStore(database),
             webhook_endpoints=EndpointStore(database),
             webhook_deliveries=DeliveryStore(database, webhooks := database.writer(plan_each_time=True)),
             webhook_facts=FactStore(webhooks),

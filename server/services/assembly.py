@@ -70,6 +70,7 @@ from server.services.runtime.outbox import Outbox
 from server.services.runtime.read_lane import ReadLane
 from server.services.runtime.store_health import StoreHealth
 from server.services.runtime.supervised import Loop
+from server.services.runtime.used_nonces import UsedNonces
 from server.services.seeds.service import SeedService
 from server.services.webhooks.assembly import WebhookServices
 from storage.postgres import facts
@@ -110,6 +111,7 @@ class Services:
         self.server_id, self._lease_book = server_id, LeaseBook()
         self.changes.on_node(config.server.node, self._ids.use_node)
         self.seeds = SeedService(stores.seed_trees, seed_keys, clock.random_bytes, clock.now_ms)
+        self.nonces = UsedNonces(stores.used_nonces, limits, clock.now_ms)
         self.reads = ReadLane(max(1, config.stores.postgres_pool_max // 2), limits)
         self.read_replies = ReadLane(REPLIES_AT_ONCE, limits)
         self._make_chat(keys)
@@ -174,7 +176,8 @@ class Services:
         self_service, known = self._config.chat.self_service, (self._seed_keys, self._is_time_known)
         self.everyday = EverydayServices(stores, lives, self.opens, *chat, *known, self_service=self_service)
         claims = CreditedClaims(stores.settlement), WonShares(stores.packets, stores.leases)
-        self.pages = PageService(self.opens, replies, self.names, self.groups, *claims, now_ms, words, limits)
+        seen = self.opens, replies, self.names, self.groups, *claims, self.everyday.turns
+        self.pages = PageService(*seen, now_ms, words, limits)
         self.pass_on = PassOnService(
             stores.admissions, lives, self.on_behalf, self.login, self.changes, limits, now_ms
         )
@@ -191,20 +194,9 @@ class Services:
         self.missed_news = MissedNews(stores.messages, stores.wallets, self._posts, self.groups)
 
     def _make_payments(self, seed_keys: Mapping[str, bytes], gateways: Mapping[str, Gateway] | None) -> None:
-        self.payments = PaymentServices(
-            self._config,
-            self._stores,
-            self.sends,
-            self.seeds,
-            self._limits,
-            self._ids,
-            self._clock,
-            self._bus,
-            lambda: self.changes.is_current,
-            seed_keys,
-            self._money_words.smallest,
-            gateways,
-        )
+        parts = self._config, self._stores, self.sends, self.seeds, self._limits, self._ids, self._clock, self._bus
+        others = seed_keys, self._money_words.smallest, gateways, self.nonces
+        self.payments = PaymentServices(*parts, lambda: self.changes.is_current, *others)
         self.cards, self.orders = self.payments.cards, self.payments.orders
         self.forgetting = ForgetService(self.people, self.cards.service)
         sending = self._stores.bills, self.payments.sender.send, self.changes
@@ -261,6 +253,7 @@ class Services:
         """The queues of work that is done in batches, by name."""
         return {
             "logins": self.login.batcher,
+            "nonces": self.nonces.batcher,
             "wallets": self.wallets.batcher,
             "sends": self.sends.batcher,
             "names": self.names.batcher,

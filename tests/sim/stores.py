@@ -9,6 +9,7 @@ from typing import Any
 
 from server.core.kinds import WITH_BEST_LUCK
 from storage.errors import StoreUnavailable, Unanswered
+from storage.postgres import used_nonces
 from storage.postgres.chat import backend_groups, grab_stats, groups, memberships, outbox, users
 from storage.postgres.chat.backend_groups import MembersRecorded
 from storage.postgres.chat.grab_stats import GrabStatRow
@@ -24,6 +25,7 @@ from storage.postgres.packets import packets, seed_trees, sends
 from storage.postgres.packets.packets import Advance, ClaimRow, PacketRow, RefundRow
 from storage.postgres.packets.seed_trees import SeedEpochRow, SeedTreeRow, TreeKey
 from storage.postgres.packets.sends import Sent, Unsent
+from storage.postgres.used_nonces import NonceMark
 from storage.redis import mirror
 from storage.redis.mirror import Extension, Log
 from storage.redis.settings import DURABLE, NO_EVICTION, RedisSettings
@@ -371,6 +373,19 @@ class SimDatabaseTime(DatabaseTimeStore):
         return float(await self._place.time.call("time", self._place.database_ms))
 
 
+class SimUsedNonces(used_nonces.UsedNonceStore):
+    """At once, whatever the line does: a nonce is used or it is not, and the worlds ask no more of it."""
+
+    def __init__(self, place: Any) -> None:
+        self._tables = place.tables
+
+    async def use(self, marks: Sequence[NonceMark]) -> list[bool]:
+        return self._tables.use_nonces(marks)
+
+    async def forget(self, before_s: int) -> None:
+        """A world ends before any nonce is too old."""
+
+
 def stores(world: Any) -> Stores:
     """Every store of one simulated server. What the worlds do not use is absent."""
     simulated: dict[str, Any] = {
@@ -410,6 +425,7 @@ def stores(world: Any) -> Stores:
         "grab_stats": SimGrabStats(world),
         "change_feed": SimChangeFeed(world),
         "time": SimDatabaseTime(world),
+        "used_nonces": SimUsedNonces(world),
         "webhook_endpoints": None,
         "webhook_deliveries": None,
         "webhook_facts": None,

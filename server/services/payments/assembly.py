@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from server.services.packets.send import SendService
     from server.services.runtime.bus import Bus
     from server.services.runtime.supervised import Loop
+    from server.services.runtime.used_nonces import UsedNonces
     from server.services.seeds.service import SeedService
     from storage.stores import Stores
 
@@ -58,6 +59,7 @@ class PaymentServices:
         seed_keys: Mapping[str, bytes],
         smallest: str,
         gateways: Mapping[str, Gateway] | None,
+        nonces: UsedNonces,
     ) -> None:
         """`seed_keys` seal what is secret of cards, too. `smallest`: what an amount counts, as people say it.
 
@@ -83,13 +85,12 @@ class PaymentServices:
         evidence = EvidenceService(stores.payments, sends, seeds, clock, bus, lease_ms, is_current)
         token_of = cards.service.token_of
         self.attempts = attempts = PaymentService(stores.payments, gateways, evidence, clock, is_current, token_of)
-        self.notices = NoticeService(gateways, stores.payments, evidence)
+        self.notices = NoticeService(gateways, stores.payments, evidence, nonces)
         self.conclusions = ConclusionService(attempts)
         new_payments = NewPayments(ids, clock, lease_ms)
         by_card = stores.card_payments, attempts, new_payments, cards.service, cards.authorisation, self.day_limits
         self.by_card = CardPaymentService(*by_card, limits, clock, bus, smallest)
-        refunds = stores.card_payments, attempts, new_payments, limits, bus
-        self.card_refunds = CardRefundService(*refunds, smallest)
+        self.card_refunds = CardRefundService(stores.card_payments, attempts, new_payments, limits, bus, smallest)
         if (host := gateways.get("host")) is not None:
             self.payouts = PayoutService(attempts, host, ids, clock, bus)
         sender = sends, attempts, new_payments, host, self.by_card, cards.authorisation
