@@ -13,6 +13,7 @@ from server.core.webhooks.flow import ALL_MAX
 # Beside the pool of PostgreSQL and webhooks in flight: connections of the writers, the change feed and probes,
 # Redis, the log and other files, the listening sockets, clients of the status socket and of HTTP, an audit.
 OTHERS: Final = 128
+OF_A_SET: Final = 16  # writers and probes of a further set, beside its pool
 
 
 class OpenFiles(NamedTuple):
@@ -27,8 +28,11 @@ class OpenFiles(NamedTuple):
         return max(1, self.limit - self.kept)
 
 
-def raise_limit(pool_max: int) -> OpenFiles:
-    """Raise the soft limit of open files to the hard one: the default of many shells is 1,024."""
+def raise_limit(pool_max: int, sets: int = 1) -> OpenFiles:
+    """Raise the soft limit of open files to the hard one: the default of many shells is 1,024.
+
+    `sets`: of PostgreSQL, each with a pool and writers of its own.
+    """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return OpenFiles(hard, OTHERS + pool_max + ALL_MAX)
+    return OpenFiles(hard, OTHERS + pool_max + ALL_MAX + (sets - 1) * (pool_max + OF_A_SET))

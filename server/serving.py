@@ -71,7 +71,8 @@ async def serve_alone(work: ServerWork, made: Path | None) -> int:
 async def serve_until_stopped(work: ServerWork, systemd: Systemd, tell: Callable[[App, str], None]) -> App:
     """Serve until a signal stops it; the ended server. `tell` gets the server and its url when it serves."""
     stop = stop_on_signals()
-    files = raise_limit(work.now.config.stores.postgres_pool_max)
+    stores = work.now.config.stores
+    files = raise_limit(stores.postgres_pool_max, 1 + len(stores.postgres_sets))
     app = work.app(systemd, files.connections_most)
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, app.reload)
 

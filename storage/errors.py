@@ -17,11 +17,18 @@ class StoreBusy(StoreUnavailable):
     """The store refused the statement because of another transaction's lock, and wrote nothing."""
 
 
-class PartlyLocked(StoreUnavailable):
-    """The part of a batch whose rows were not locked is recorded; `locked` are the packets of the other part."""
+class NeedsOneSet(Exception):
+    """What was asked for is not offered by a server with several sets of PostgreSQL; the message is the subject."""
 
-    def __init__(self, accepted: set[int], locked: set[int]) -> None:
-        super().__init__("PostgreSQL: another transaction locks the packet")
+
+class PartlyLocked(StoreUnavailable):
+    """One part of a batch is judged: of it `accepted` is recorded. `locked` are the packets of the other part.
+
+    Their rows were locked, and nothing was recorded; or their set gave no answer, and they must be read again.
+    """
+
+    def __init__(self, accepted: set[int], locked: set[int], why: str = "") -> None:
+        super().__init__(why or "PostgreSQL: another transaction locks the packet")
         self.accepted = accepted
         self.locked = locked
 

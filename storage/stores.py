@@ -42,6 +42,8 @@ from storage.postgres.reconciliation.breaks import BreakStore
 from storage.postgres.reconciliation.corrections import CorrectionStore
 from storage.postgres.reconciliation.matching import MatchingStore
 from storage.postgres.reconciliation.statements import BankStatementStore
+from storage.postgres.sets.places import Sets
+from storage.postgres.sets.stores import stores_of
 from storage.postgres.used_nonces import UsedNonceStore
 from storage.postgres.webhooks.deliveries import DeliveryStore
 from storage.postgres.webhooks.endpoints import EndpointStore
@@ -50,8 +52,9 @@ from storage.redis.mirror import Mirror
 
 
 class Stores(NamedTuple):
-    """The records in PostgreSQL, one store per subject, and the mirror in Redis."""
+    """The records in PostgreSQL, one store per subject, and the mirror in Redis. `database`: set 0 of `sets`."""
 
+    sets: Sets
     database: Database
     mirror: Mirror
     packets: PacketStore
@@ -99,10 +102,23 @@ class Stores(NamedTuple):
     def at(
         cls, postgres_dsn: str, mirror: Mirror, pool_max: int, timeout_s: float, with_best_luck: Sequence[str]
     ) -> Self:
-        """The records at this address, with this mirror. `timeout_s` bounds every attempt and statement;
-        `with_best_luck`: the kinds of packet that have a best luck."""
-        database = Database(postgres_dsn, pool_max, timeout_s)
+        """The records at this address, with this mirror. `timeout_s` bounds every attempt and statement.
+        `with_best_luck`: the kinds of packet that have a best luck.
+        """
+        return cls._on(Sets([Database(postgres_dsn, pool_max, timeout_s)]), mirror, with_best_luck)
+
+    @classmethod
+    def over(cls, sets: Sets, mirror: Mirror, with_best_luck: Sequence[str]) -> Self:
+        """The records in these sets."""
+        stores = cls._on(sets, mirror, with_best_luck)
+        return stores._replace(**stores_of(sets, with_best_luck)) if sets.several else stores
+
+    @classmethod
+    def _on(cls, sets: Sets, mirror: Mirror, with_best_luck: Sequence[str]) -> Self:
+        """The records in set 0."""
+        database = sets.home
         return cls(
+            sets=sets,
             database=database,
             mirror=mirror,
             packets=(packets := PacketStore(database)),
@@ -150,4 +166,5 @@ class Stores(NamedTuple):
     async def close(self) -> None:
         """Close every connection."""
         await self.mirror.close()
-        await self.database.close()
+        for database in self.sets.databases:
+            await database.close()

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from server.cli.shared.audit_report import print_audit, print_classes, print_proof
 from server.cli.shared.options import DATA, ConfigOption, DataOption, PostgresOption
 from server.cli.shared.pool_report import print_pool, read_place, recorded_proof
-from server.cli.shared.resources import CommandFailed, with_records
+from server.cli.shared.resources import CommandFailed, all_sets, with_records
 from server.cli.shared.streams import console
 from server.cli.shared.words import FilePath, PacketOrProof
 from server.clock import Clock
@@ -21,6 +21,7 @@ from server.core.reconciliation.statement_file import BadStatement
 from server.instance import unit_of
 from server.services.money import audit as money_audit
 from server.services.money.audit_results import AuditResults, row_of
+from server.services.money.audit_sets import audit_sets
 from server.services.reconciliation.bank_audit import audit_bank
 from server.services.reconciliation.files import SignedStatement, verify_file
 from server.services.reconciliation.sources import sources_of
@@ -55,7 +56,8 @@ def audit(
         clock = Clock()
         began_s = clock.elapsed_s()
         money = unit_of(data, settings)
-        report = await money_audit.audit(database, found_seed_keys(settings, data), money.smallest)
+        async with all_sets(database, settings) as sets:
+            report = await audit_sets(sets, found_seed_keys(settings, data), money.smallest)
         result = row_of(round(clock.elapsed_s() - began_s, 3), report)
         try:
             banks = await audit_bank(database, files)
@@ -117,11 +119,13 @@ def verify(
     settings = load(config, {"stores.postgres": postgres})
 
     async def work(database: Database) -> int:
-        rows, claims = await PacketStore(database).load([packet])
         keys, money = found_seed_keys(settings, data), unit_of(data, settings)
-        if packet not in rows:
-            return 0 if print_pool(console(), await recorded_proof(database, packet, keys), money) else 1
-        proof = await proof_of(database, rows[packet], keys)
-        return 0 if print_proof(console(), rows[packet], claims[packet], Clock().now_ms(), money, proof) else 1
+        async with all_sets(database, settings) as sets:
+            for one in sets:
+                rows, claims = await PacketStore(one).load([packet])
+                if packet in rows:
+                    proof, now_ms = await proof_of(one, rows[packet], keys), Clock().now_ms()
+                    return 0 if print_proof(console(), rows[packet], claims[packet], now_ms, money, proof) else 1
+        return 0 if print_pool(console(), await recorded_proof(database, packet, keys), money) else 1
 
     return with_records(settings, data, work)

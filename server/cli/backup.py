@@ -13,7 +13,15 @@ from cyclopts import Parameter
 from server.cli.shared.audit_report import print_audit
 from server.cli.shared.options import DATA, ConfigOption, DataOption, PostgresOption
 from server.cli.shared.postgres_programs import run_program
-from server.cli.shared.resources import TIMEOUT_S, CommandFailed, WrongOptions, check_records, opened, stores_of
+from server.cli.shared.resources import (
+    TIMEOUT_S,
+    CommandFailed,
+    WrongOptions,
+    all_sets,
+    check_records,
+    opened,
+    stores_of,
+)
 from server.cli.shared.streams import console
 from server.cli.shared.words import FilePath
 from server.config import (
@@ -30,8 +38,9 @@ from server.core.placement.hash_tags import TAGS, tag_of
 from server.embedded import StoreAddresses
 from server.instance import running, unit_of
 from server.loop import run
-from server.services.money import audit as money_audit
+from server.services.money.audit_sets import audit_sets
 from server.services.seeds.upkeep import renew_now
+from storage.postgres.sets.restoring import queue_again
 from storage.redis.engine import Tags
 from storage.redis.mirror import Mirror
 
@@ -69,19 +78,16 @@ def backup(
         folder for copies of the keys of tokens, seeds and the HTTP API
     """
     settings = load(config, {"stores.postgres": postgres})
-    if dump.exists():
-        raise CommandFailed(f"{dump} exists already: a backup replaces no file")
+    for path, _ in _files(dump, "", settings):
+        if path.exists():
+            raise CommandFailed(f"{path} exists already: a backup replaces no file")
     if keys is not None and keys.absolute() == dump.absolute().parent:
         raise WrongOptions("keep the keys apart from the dump: name another folder with --keys")
     check_records(settings, data)
-    unfinished = dump.with_name(f"{dump.name}.unfinished")
     with stores_of(settings, data) as stores:
-        try:
-            run_program("pg_dump", "--format=custom", f"--file={unfinished}", dsn=stores.postgres_dsn)
-            _keep(unfinished, dump)
-        finally:
-            unfinished.unlink(missing_ok=True)
-    print(f"{dump}: the books, {dump.stat().st_size:,} bytes")
+        for path, dsn in _files(dump, stores.postgres_dsn, settings):
+            _dump(path, dsn)
+            print(f"{path}: the books, {path.stat().st_size:,} bytes")
     _copy_keys(settings, data, keys)
     return 0
 
@@ -114,27 +120,42 @@ def restore(
         the mirror in Redis is that of these very books: keep it
     """
     settings = load(config, {"stores.postgres": postgres})
-    _check_place(dump, data)
+    for path, _ in _files(dump, "", settings):
+        _check_place(path, data)
     _check_keys(settings, data, keys, lost=lost_keys)
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     with stores_of(settings, data) as stores:
-        run(_check_empty(stores, keep_mirror=keep_mirror))
+        run(_check_empty(stores, settings, keep_mirror=keep_mirror))
         if keys is not None:
             _bring_keys(settings, data, keys)
-        with tempfile.TemporaryDirectory(dir=data, prefix="restore-") as folder:
-            script = Path(folder) / "books.sql"
-            run_program("pg_restore", "--no-owner", "--no-privileges", f"--file={script}", str(dump))
-            after = [f"--command={statement}" for statement in MAKE_CLIENTS_RELOAD]
-            options = (
-                "--quiet",
-                "--no-psqlrc",
-                "--single-transaction",
-                "--set=ON_ERROR_STOP=1",
-                f"--file={script}",
-            )
-            run_program("psql", *options, *after, dsn=stores.postgres_dsn)
-        print(f"{dump}: the books are restored; all clients will reload their chats")
+        for path, dsn in _files(dump, stores.postgres_dsn, settings):
+            _load(path, dsn, data)
+            print(f"{path}: the books are restored; all clients will reload their chats")
         return run(_finish(stores.postgres_dsn, settings, data))
+
+
+def _files(dump: Path, dsn: str, settings: Config) -> list[tuple[Path, str]]:
+    """The file of each set of PostgreSQL beside its database; that of set 0 has the name that was given."""
+    further = enumerate(settings.stores.postgres_sets, 1)
+    return [(dump, dsn), *((dump.with_name(f"{dump.name}.set{number}"), other) for number, other in further)]
+
+
+def _dump(path: Path, dsn: str) -> None:
+    unfinished = path.with_name(f"{path.name}.unfinished")
+    try:
+        run_program("pg_dump", "--format=custom", f"--file={unfinished}", dsn=dsn)
+        _keep(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _load(path: Path, dsn: str, data: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=data, prefix="restore-") as folder:
+        script = Path(folder) / "books.sql"
+        run_program("pg_restore", "--no-owner", "--no-privileges", f"--file={script}", str(path))
+        after = [f"--command={statement}" for statement in MAKE_CLIENTS_RELOAD]
+        options = ("--quiet", "--no-psqlrc", "--single-transaction", "--set=ON_ERROR_STOP=1", f"--file={script}")
+        run_program("psql", *options, *after, dsn=dsn)
 
 
 def _check_place(dump: Path, data: Path) -> None:
@@ -147,23 +168,27 @@ def _check_place(dump: Path, data: Path) -> None:
 
 async def _finish(dsn: str, settings: Config, data: Path) -> int:
     """Fresh seeds, because which ones were used since the dump is not known; then the audit."""
-    async with opened(dsn) as database:
-        begun = await renew_now(database, load_seed_keys(settings, data))
-        print(f"fresh seeds from {begun.first_index} on, sealed with key {begun.key_id}")
+    async with opened(dsn) as database, all_sets(database, settings) as sets:
+        for one in sets:
+            begun = await renew_now(one, load_seed_keys(settings, data))
+            print(f"fresh seeds from {begun.first_index} on, sealed with key {begun.key_id}")
+        if len(sets) > 1:
+            print(f"{await queue_again(sets):,} claims wait again whose credits in another set are lost")
         money = unit_of(data, settings)
-        report = await money_audit.audit(database, found_seed_keys(settings, data), money.smallest)
+        report = await audit_sets(sets, found_seed_keys(settings, data), money.smallest)
     print_audit(console(), report, money)
     return 0 if report.ok else 1
 
 
-async def _check_empty(stores: StoreAddresses, *, keep_mirror: bool) -> None:
-    """Raises CommandFailed if the database has tables, or the mirror is that of other books."""
-    async with opened(stores.postgres_dsn) as database, database.reading() as connection:
-        if await connection.fetchval(HAS_TABLES):
-            raise CommandFailed(
-                "the database has tables already, and a restore replaces no books: name a new folder with --data, "
-                "move this one away (mv DATA DATA.lost), or make an empty database for --postgres"
-            )
+async def _check_empty(stores: StoreAddresses, settings: Config, *, keep_mirror: bool) -> None:
+    """Raises CommandFailed if a database has tables, or the mirror is that of other books."""
+    for dsn in (stores.postgres_dsn, *settings.stores.postgres_sets):
+        async with opened(dsn) as database, database.reading() as connection:
+            if await connection.fetchval(HAS_TABLES):
+                raise CommandFailed(
+                    "the database has tables already, and a restore replaces no books: name a new folder with "
+                    "--data, move this one away (mv DATA DATA.lost), or make an empty database for --postgres"
+                )
     if stores.redis_url and not keep_mirror:
         mirror = Mirror(stores.redis_url, TIMEOUT_S, Tags(TAGS, tag_of))
         try:

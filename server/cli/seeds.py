@@ -8,7 +8,7 @@ from pathlib import Path
 import cyclopts
 
 from server.cli.shared.options import DATA, ConfigOption, DataOption, PostgresOption
-from server.cli.shared.resources import existing, with_records
+from server.cli.shared.resources import all_sets, existing, with_records
 from server.config import Config, append_seed_key, load, load_seed_keys, seed_key_path
 from server.services.seeds.upkeep import renew_now, seal_all_again
 from server.services.webhooks.secrets import WebhookSecrets
@@ -35,8 +35,10 @@ def renew(*, data: DataOption = DATA, config: ConfigOption = None, postgres: Pos
     keys = load_seed_keys(settings, _folder(settings, data))
 
     async def work(database: Database) -> int:
-        begun = await renew_now(database, keys)
-        print(f"fresh seeds from {begun.first_index} on, sealed with key {begun.key_id}")
+        async with all_sets(database, settings) as sets:
+            for one in sets:
+                begun = await renew_now(one, keys)
+                print(f"fresh seeds from {begun.first_index} on, sealed with key {begun.key_id}")
         return 0
 
     return with_records(settings, data, work)
@@ -65,9 +67,10 @@ def reseal(*, data: DataOption = DATA, config: ConfigOption = None, postgres: Po
     keys = load_seed_keys(settings, data, may_make=False)
 
     async def work(database: Database) -> int:
-        sealed = await seal_all_again(database, keys, os.urandom)
-        await WebhookSecrets(EndpointStore(database), keys, os.urandom).seal_all()
-        begun = await renew_now(database, keys)
+        async with all_sets(database, settings) as sets:
+            sealed = sum([await seal_all_again(one, keys, os.urandom) for one in sets])
+            await WebhookSecrets(EndpointStore(database), keys, os.urandom).seal_all()
+            begun = [await renew_now(one, keys) for one in sets][-1]
         print(f"{sealed:,} trees sealed again; fresh seeds from {begun.first_index} on, with key {begun.key_id}")
         return 0
 

@@ -74,6 +74,7 @@ def resolve(
     for section in ("host_wallet", "bank"):
         _check_url(section, values, origins)
     _check_key_pairs(values, origins)
+    _check_sets(values, origins)
     return Resolved(structured(values), origins)
 
 
@@ -101,6 +102,20 @@ def _check_url(section: str, values: Mapping[str, Any], origins: Mapping[str, st
     address, allowed = values[key], networks_of(values[f"{section}.allow_private"])
     if address and (why := why_not_url(address, allowed, section)):
         raise ConfigError(f"{origins[key]}: {key}: {why}")
+
+
+def _check_sets(values: Mapping[str, Any], origins: Mapping[str, str]) -> None:
+    """Payments are recorded in one transaction with the wallet, and have no second half for another set yet."""
+    key, sets = "stores.postgres_sets", 1 + len(values["stores.postgres_sets"])
+    if sets == 1:
+        return
+    for gateway in ("host_wallet.url", "bank.url", "manual.enabled"):
+        if values[gateway]:
+            raise ConfigError(f"{origins[key]}: {key}: a server with several sets has no payments, unset {gateway}")
+    if any(number >= sets for number in values["stores.postgres_new_users"]):
+        raise ConfigError(
+            f"{origins['stores.postgres_new_users']}: stores.postgres_new_users: the sets are 0 to {sets - 1}"
+        )
 
 
 def _check_key_pairs(values: Mapping[str, Any], origins: Mapping[str, str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from urllib.parse import unquote
 
 
@@ -15,6 +16,11 @@ def hide_password(address: str) -> str:
 def _without_password(parameter: re.Match[str]) -> str:
     mark, name = parameter.groups()
     return f"{mark}{name}=***" if unquote(name).lower().endswith("password") else parameter[0]
+
+
+def hide_passwords(addresses: Iterable[str]) -> tuple[str, ...]:
+    """URLs without their passwords."""
+    return tuple(hide_password(one) for one in addresses)
 
 
 def hide_keys(keys: dict[str, str]) -> dict[str, str]:

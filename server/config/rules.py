@@ -81,6 +81,15 @@ def url(*schemes: str) -> Rule:
     )
 
 
+def urls(*schemes: str, most: int) -> Rule:
+    """A list of URLs with one of these schemes."""
+    one = url(*schemes)
+    return Rule(
+        f"a list of up to {most} of: {one.must.removeprefix('empty or ')}",
+        lambda texts: len(texts) <= most and all(text and one.holds(text) for text in texts),
+    )
+
+
 def keys_by_id(size: str, pattern: str) -> Rule:
     """Secret keys; `pattern` is that of their hex text."""
     return Rule(

@@ -9,7 +9,8 @@ from server.config.address_keys import ADDRESS_KEYS
 from server.config.config_key import FOR_CONNECTIONS, HUP, ConfigKey
 from server.config.enterprise_keys import ENTERPRISE_KEYS
 from server.config.gateway_keys import GATEWAY_KEYS
-from server.config.masking import hide_keys, hide_password
+from server.config.masking import hide_keys, hide_password, hide_passwords
+from server.config.nats_keys import NATS_KEYS
 from server.config.rules import (
     ADDRESS,
     AMOUNT,
@@ -30,9 +31,11 @@ from server.config.rules import (
     one_of,
     shown_words,
     url,
+    urls,
     whole,
 )
 from server.core.fission.links import DEPTH_MAX
+from server.core.ids import SETS_MAX
 
 REDIS: Final = ("redis", "rediss")  # without and with TLS
 FOR_PACKETS: Final = "HUP, new packets"
@@ -44,6 +47,17 @@ KEYS: Final = {
         "postgresql://…; empty: start a private PostgreSQL",
         url("postgresql", "postgres"),
         mask=hide_password,
+    ),
+    "stores.postgres_sets": ConfigKey(
+        "further databases: set 1, set 2, …; each stays at its place (see docs/operations.md)",
+        urls("postgresql", "postgres", most=SETS_MAX - 1),
+        mask=hide_passwords,
+    ),
+    "stores.postgres_new_users": ConfigKey(
+        "numbers of the sets that get new users; empty: all but set 0, if there are others",
+        Rule(
+            f"a list of numbers from 0 to {SETS_MAX - 1}", lambda value: all(0 <= one < SETS_MAX for one in value)
+        ),
     ),
     "stores.redis": ConfigKey(
         "redis://… or unix://… (Redis or Valkey); redis+cluster://…,…; redis+sentinel://…,…/MASTER; TLS: rediss…; "
@@ -212,6 +226,10 @@ KEYS: Final = {
     "http_api.behind_proxy": ConfigKey(
         "a proxy ends TLS before the HTTP API, which then speaks plain HTTP on any address", BOOLEAN
     ),
+    "http_api.proxy_protocol": ConfigKey(
+        "proxies whose connections begin with a PROXY header, version 2; needs behind_proxy, as TLS ends there",
+        NETWORKS,
+    ),
     "http_api.keys": ConfigKey(
         "key id = hex; all are accepted; none: those in DATA/http-keys.toml", TOKEN_KEYS, HUP, hide_keys
     ),
@@ -231,6 +249,7 @@ KEYS: Final = {
     ),
     # More than the three days for which a delivery is tried.
     "webhooks.keep_days": ConfigKey("days for which events and their deliveries are kept", whole(4, 365)),
+    **NATS_KEYS,
     **GATEWAY_KEYS,
     **ENTERPRISE_KEYS,
 }

@@ -4,7 +4,7 @@ User ids belong to the chat app: 1 … 2^53−1 (they fit a float, so any client
 63-bit, ordered by time, and begin above that:
 
     41 bits  milliseconds since 2025
-     6 bits  the set: the database that holds what the id names (0, until there are several)
+     6 bits  the set: the database that holds what the id names (0, unless there are several)
     10 bits  the node that made it
      6 bits  a count within the millisecond
 
@@ -24,6 +24,7 @@ EPOCH_MS: Final = 1_735_689_600_000  # 2025-01-01T00:00:00Z
 SET_BITS: Final = 6
 NODE_BITS: Final = 10
 COUNT_BITS: Final = 6
+SETS_MAX: Final = 1 << SET_BITS
 NODE_MAX: Final = (1 << NODE_BITS) - 1
 _BELOW_TIME: Final = SET_BITS + NODE_BITS + COUNT_BITS
 USER_ID_MAX: Final = 2**53 - 1
@@ -84,8 +85,8 @@ class IdMaker:
             [(_when(first) << COUNT_BITS, (_when(last) + 1 << COUNT_BITS) - 1) for first, last in spans]
         )
 
-    def next(self, now_ms: int) -> int:
-        """The next id at the time `now_ms` (milliseconds since 1970)."""
+    def next(self, now_ms: int, set_number: int | None = None) -> int:
+        """The next id at the time `now_ms` (milliseconds since 1970); of this set instead of the maker's own."""
         wanted = (now_ms - EPOCH_MS) << COUNT_BITS
         if abs(wanted - self._last) > _JUMP:
             self._jump(wanted)
@@ -94,7 +95,8 @@ class IdMaker:
             if first <= self._last <= last:
                 self._last = last + 1
         milliseconds, count = divmod(self._last, 1 << COUNT_BITS)
-        upper = (milliseconds << SET_BITS | self._set) << NODE_BITS | self._node
+        in_set = self._set if set_number is None else set_number
+        upper = (milliseconds << SET_BITS | in_set) << NODE_BITS | self._node
         return upper << COUNT_BITS | count
 
     def _jump(self, wanted: int) -> None:

@@ -79,6 +79,7 @@ class TransferKind(IntEnum):
     LEASE = 19  # some of its shares become a packet
     LEASE_RETURNED = 20  # those of the packet that were not won
     CAMPAIGN_RETURNED = 21  # what is left of a campaign that is over
+    HANDED_OVER = 22  # a claim that is credited in another set of PostgreSQL; its key is the user
 
 
 MOVES_NOTHING: Final = (TransferKind.PENDING, TransferKind.VOIDED)
@@ -122,6 +123,7 @@ DIRECTIONS: Final[dict[TransferKind, tuple[AccountPair, ...]]] = {
     TransferKind.LEASE: (AccountPair(Account.POOL, Account.PACKET),),
     TransferKind.LEASE_RETURNED: (AccountPair(Account.PACKET, Account.POOL),),
     TransferKind.CAMPAIGN_RETURNED: (AccountPair(Account.POOL, Account.WALLET),),
+    TransferKind.HANDED_OVER: (AccountPair(Account.PACKET, Account.IN_TRANSIT),),
     TransferKind.CORRECTION: tuple(
         AccountPair(debit, credit)
         for debit in CORRECTABLE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
 
 
 class Reason(StrEnum):
@@ -69,6 +70,9 @@ class Reason(StrEnum):
     BANK_AWAY = "bank_away"
     CODE_TOO_SOON = "code_too_soon"
     PASSWORD_LOCKED = "password_locked"
+
+
+SET_AWAY: Final = "PostgreSQL: the set that has the user gives no answer"
 
 
 class RequestRefused(Exception):

@@ -29,7 +29,7 @@ from server.net.subscriptions import Subscriptions
 from server.refusal_codes import CODES, NOT_CURRENT, PUBLIC_DETAILS
 from server.services.assembly import Services
 from server.services.runtime.bus import Bus
-from server.services.runtime.store_errors import StoreUnavailable
+from server.services.runtime.store_errors import ONE_SET, NeedsOneSet, StoreUnavailable
 
 LOG = structlog.get_logger()
 EXACT_WAITS: Final = (Reason.CODE_TOO_SOON, Reason.PASSWORD_LOCKED)  # the end of the wait is a fact, no estimate
@@ -59,6 +59,7 @@ class Dispatch:
         self.forwarded_sessions: dict[int, Session] = {}  # connections at other servers, by a number below 0
         self._tasks: set[asyncio.Task[None]] = set()
         self.draining = False
+        self.reads = 0  # from clients, with one request or more
         self.refusals: dict[codes.Refusal, int] = dict.fromkeys(codes.Refusal, 0)
         campaigns = CampaignHandlers(services, money)
         everyone = sessions, self.forwarded_sessions
@@ -83,6 +84,7 @@ class Dispatch:
 
         They have arrived at one moment, so clocks, the lease and the user's bucket are looked at once for all.
         """
+        self.reads += 1
         user_id, admitted, caller, is_current = session.user_id, len(requests), "backend", True
         if user_id < 0 or self.draining:  # before the welcome a connection hands on its login only
             self._log_in(session, requests)
@@ -197,6 +199,8 @@ class Dispatch:
             self._refuse_because(session, request.seq, refused)
         except StoreUnavailable as error:
             self._refuse(session, request.seq, codes.Refusal.STORE_UNAVAILABLE, str(error))
+        except NeedsOneSet as error:
+            self._refuse(session, request.seq, codes.Refusal.BAD_REQUEST, f"{error}: {ONE_SET}")
         except Exception:
             asker = {"connection": session.number, "user_id": session.user_id, "seq": request.seq}
             LOG.exception("request_failed", **asker, request=type(request).__name__)

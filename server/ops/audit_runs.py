@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -16,8 +16,8 @@ from msgspec.structs import replace
 
 from server.embedded.run import die_with
 from server.ops.samples.sample import AuditFault, AuditResult
-from server.services.money.audit import audit_at
 from server.services.money.audit_results import AuditResults, AuditRow, row_of
+from server.services.money.audit_sets import audit_sets_at
 from server.services.runtime.store_errors import StoreRefused, StoreUnavailable
 
 AUDIT_S_MAX: Final = 600.0
@@ -31,17 +31,20 @@ class AuditRuns:
 
     def __init__(
         self,
-        postgres_dsn: str,
+        postgres_dsns: Sequence[str],
         results: AuditResults,
         seed_keys: Callable[[], Mapping[str, bytes]],
         now_ms: Callable[[], int],
         now_s: Callable[[], float],
         smallest: str,
     ) -> None:
-        """`now_s` is a monotonic clock; `smallest`: what an amount counts, as people say it."""
+        """`postgres_dsns`: of all sets. `now_s` is a monotonic clock.
+
+        `smallest`: what an amount counts, as people say it.
+        """
         self._results = results
         self._seed_keys = seed_keys
-        self._dsn = postgres_dsn
+        self._dsns = postgres_dsns
         self._now_ms = now_ms
         self._now_s = now_s
         self._smallest = smallest
@@ -74,7 +77,7 @@ class AuditRuns:
             __name__,
             str(self.nice),
             self._smallest,
-            env=os.environ | {DSN_VARIABLE: self._dsn},
+            env=os.environ | {DSN_VARIABLE: "\n".join(self._dsns)},
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
@@ -121,10 +124,10 @@ class AuditRuns:
                 self.fault = None
 
 
-async def _run(dsn: str, seed_keys: Mapping[str, bytes], smallest: str) -> AuditResult | AuditFault:
+async def _run(dsns: Sequence[str], seed_keys: Mapping[str, bytes], smallest: str) -> AuditResult | AuditFault:
     """Its time and duration are added by the parent process."""
     try:
-        return AuditResult(*row_of(0.0, await audit_at(dsn, STORE_TIMEOUT_S, seed_keys, smallest)))
+        return AuditResult(*row_of(0.0, await audit_sets_at(dsns, STORE_TIMEOUT_S, seed_keys, smallest)))
     except (StoreUnavailable, StoreRefused) as error:
         return AuditFault(0, str(error))
 
@@ -132,6 +135,6 @@ async def _run(dsn: str, seed_keys: Mapping[str, bytes], smallest: str) -> Audit
 if __name__ == "__main__":
     os.nice(int(sys.argv[1]))
     keys = msgspec.json.decode(sys.stdin.buffer.read(), type=dict[str, bytes])
-    outcome = asyncio.run(_run(os.environ[DSN_VARIABLE], keys, sys.argv[2]))
+    outcome = asyncio.run(_run(os.environ[DSN_VARIABLE].split("\n"), keys, sys.argv[2]))
     sys.stdout.buffer.write(msgspec.json.encode(outcome))
     sys.exit(isinstance(outcome, AuditFault))  # the exit code tells the parent which of both it reads

@@ -12,7 +12,7 @@ import structlog
 
 from server.clock import Clock
 from server.config import Config
-from server.core.ids import IdMaker, id_at
+from server.core.ids import IdMaker
 from server.core.limits import Limits
 from server.core.texts import MoneyWords
 from server.gateways.port import Gateway
@@ -38,7 +38,6 @@ from server.services.fission.pass_on import PassOnService
 from server.services.money.audit_results import AuditResults
 from server.services.money.credited import CreditedClaims
 from server.services.money.records import RecordService
-from server.services.money.settlement import SettlementService
 from server.services.money.statement import StatementService
 from server.services.money.wallets import WalletService
 from server.services.packets.awaited import AwaitedReplies
@@ -63,19 +62,16 @@ from server.services.runtime.batching import Batcher
 from server.services.runtime.bus import Bus
 from server.services.runtime.change_feed import ChangeFeed
 from server.services.runtime.database_time import DatabaseTime
+from server.services.runtime.figure_duty import FigureDuty
 from server.services.runtime.in_doubt import InDoubt
 from server.services.runtime.lookups import LookupService
 from server.services.runtime.missed_news import MissedNews
-from server.services.runtime.outbox import Outbox
 from server.services.runtime.read_lane import ReadLane
-from server.services.runtime.store_health import StoreHealth
 from server.services.runtime.supervised import Loop
 from server.services.runtime.used_nonces import UsedNonces
 from server.services.seeds.service import SeedService
+from server.services.sets import SetServices, health_of, open_sets
 from server.services.webhooks.assembly import WebhookServices
-from storage.postgres import facts
-from storage.postgres.migrate import migrate
-from storage.postgres.write_probe import WRITE_S
 from storage.stores import Stores
 
 REPLIES_AT_ONCE: Final = 2  # of reads in flight: a large one takes milliseconds of the loop, in pieces
@@ -96,16 +92,22 @@ class Services:
         seed_keys: Mapping[str, bytes],
         money: MoneyWords,
         gateways: Mapping[str, Gateway] | None = None,
+        *,
+        is_worker: bool = False,
     ) -> None:
         """`limits` are those of `config`, as an object of this server's own: a reload changes them in place.
 
         `money`: the unit of the config, which speaks amounts. `gateways`: instead of those of the config.
+        `is_worker`: the process is one of several behind one address.
         """
+        self.figure_duty = FigureDuty(clock.elapsed_s, is_shared=is_worker)
         self._stores, self._bus, self._clock = stores, bus, clock
         self._config, self._limits, self._money_words, self._seed_keys = config, limits, money, seed_keys
         self._ids = IdMaker(config.server.node)
-        self.records_health = StoreHealth("postgres", stores.database.probe_write, WRITE_S)
-        bus.subscribe(lambda *_: self.records_health.wrote(), ClaimsRecorded)
+        self.sets_health = health_of(stores.sets)
+        self.records_health = self.sets_health["postgres"]
+        if not stores.sets.several:  # otherwise it may have been another set
+            bus.subscribe(lambda *_: self.records_health.wrote(), ClaimsRecorded)
         self.time = DatabaseTime(stores.time, clock)
         self.changes = ChangeFeed(stores.change_feed, server_id := clock.random_number(), clock.elapsed_s)
         self.server_id, self._lease_book = server_id, LeaseBook()
@@ -119,7 +121,9 @@ class Services:
         self._make_packets()
         self._make_money()
         self._make_payments(seed_keys, gateways)
-        self._make_webhooks(seed_keys)
+        made = WebhookServices(config, stores, seed_keys, clock, self.figure_duty)
+        self.webhook_secrets, self.webhooks, self.nats = made.secrets, made.endpoints, made.nats
+        self.webhook_delivery, self._webhook_loops = made.delivery, made.loops
         self._make_campaigns()
         self.grab_stats = GrabStatService(stores.grab_stats, self.opens, self.groups, bus)
         self.audit_results = AuditResults(stores.database)
@@ -165,7 +169,7 @@ class Services:
         now_ms, lives, refunds = clock.now_ms, self.live_packets, self._config.refunds
         words = self._money_words
         sends = stores.sends, lives, self.groups, self.chats, limits, self._ids, now_ms, self.seeds, bus
-        self.sends = SendService(*sends, words.smallest)
+        self.sends = SendService(*sends, words.smallest, stores.sets)
         self.resends = ResendService(stores.resends, stores.packets, lives, self.groups, limits, now_ms, bus)
         stored, pace = (stores.packets, stores.mirror, self.mirror_health), (refunds.batch_max, refunds.interval_s)
         self.refunds = RefundService(*stored, lives, self.seeds, *pace, now_ms, self._is_time_known, bus)
@@ -183,31 +187,25 @@ class Services:
         )
 
     def _make_money(self) -> None:
-        stores, now_ms, bus, settlement = self._stores, self._clock.now_ms, self._bus, self._config.settlement
+        stores, now_ms, bus = self._stores, self._clock.now_ms, self._bus
         self.wallets = WalletService(stores.wallets, self._limits, now_ms, bus, self._money_words.smallest)
         self.records = RecordService(stores.records, self.names, now_ms)
         self.statements = StatementService(stores.statements, self.names)
-        self.settlement = SettlementService(
-            stores.settlement, settlement.batch_max, settlement.idle_s, now_ms, bus, self.commit
-        )
-        self.outbox = Outbox(stores.outbox, self._posts, self.groups, settlement.idle_s, bus, self.commit)
+        self.of_sets = SetServices(stores, self._posts, self.groups, self._config, now_ms, bus, self.commit)
+        self.settlement, self.outbox = self.of_sets.settlements[0], self.of_sets.outboxes[0]
         self.missed_news = MissedNews(stores.messages, stores.wallets, self._posts, self.groups)
 
     def _make_payments(self, seed_keys: Mapping[str, bytes], gateways: Mapping[str, Gateway] | None) -> None:
+        smallest, duty = self._money_words.smallest, self.figure_duty
         parts = self._config, self._stores, self.sends, self.seeds, self._limits, self._ids, self._clock, self._bus
-        others = seed_keys, self._money_words.smallest, gateways, self.nonces
-        self.payments = PaymentServices(*parts, lambda: self.changes.is_current, *others)
+        others = seed_keys, smallest, gateways, duty, self.nonces
+        self.payments = PaymentServices(*parts, self._is_current, *others)
         self.cards, self.orders = self.payments.cards, self.payments.orders
         self.forgetting = ForgetService(self.people, self.cards.service)
         sending = self._stores.bills, self.payments.sender.send, self.changes
         self.enterprise = EnterpriseServices(*sending, self._config, self._limits, self._clock, seed_keys)
-        self.reconciliation = ReconciliationServices(
-            self._config, self._stores, self.payments, self._clock, self._bus, self._money_words.smallest
-        )
-
-    def _make_webhooks(self, seed_keys: Mapping[str, bytes]) -> None:
-        made = WebhookServices(self._config.webhooks, self._stores, seed_keys, self._clock)
-        self.webhook_secrets, self.webhooks, self.webhook_delivery = made.secrets, made.endpoints, made.delivery
+        made = self._config, self._stores, self.payments, self._clock, self._bus
+        self.reconciliation = ReconciliationServices(*made, smallest, duty)
 
     def _make_campaigns(self) -> None:
         parts = self._config.campaigns, self._stores, self._clock, self._limits, self._ids, self._bus
@@ -224,6 +222,9 @@ class Services:
             **others,
         )
 
+    def _is_current(self) -> bool:
+        return self.changes.is_current
+
     def _is_time_known(self) -> bool:
         return self.time.is_confirmed
 
@@ -235,12 +236,7 @@ class Services:
 
     async def open_stores(self) -> None:
         """Connect, bring the tables up to date, look for the mirror. Raises StoreUnavailable, StoreRefused."""
-        await self._stores.database.open()
-        await self.time.probe()
-        for name in await migrate(self._stores.database):
-            LOG.info("migration_applied", name=name)
-        self._ids.begin_at(await facts.first_id(self._stores.database))
-        self._ids.leave_out(await facts.ids_after(self._stores.database, id_at(self._clock.now_ms())))
+        await open_sets(self._stores.sets, self.sets_health, self.time, self._ids, self._clock.now_ms)
         await self.seeds.open()
         if sealed := await self.webhook_secrets.seal_all():
             LOG.info("webhook_secrets_sealed", count=sealed)
@@ -267,27 +263,31 @@ class Services:
 
     def loops(self) -> dict[str, Loop]:
         """The loops that must run while the server serves, by name; none of them ever ends by itself."""
-        names = ("sends", "wallets", "orders", "settlement", "refunds", "resends", "outbox")
-        in_doubt: dict[str, InDoubt[Any, Any]] = {name: getattr(self, name).in_doubt for name in names}
+        in_doubt: dict[str, InDoubt[Any, Any]] = {
+            **{name: getattr(self, name).in_doubt for name in ("sends", "wallets", "orders")},
+            **self.of_sets.credits_in_doubt(),
+            **{name: getattr(self, name).in_doubt for name in ("refunds", "resends")},
+            **self.of_sets.posts_in_doubt(),
+        }
         return {
             **self.payments.loops(),
             "reconciliation": self.reconciliation.statements.run,
             "time": self.time.run,
             "change_feed": self.changes.run,
-            "records_health": self.records_health.run,
+            **{name.replace("postgres", "records_health"): one.run for name, one in self.sets_health.items()},
             "mirror_health": self.mirror_health.run,
             "mirror": self.commit.run_mirror,
             "record": self.commit.run_record,
             "recovery": self.recovery.run,
-            "settlement": self.settlement.run,
+            **self.of_sets.settling(),
             "refunds": self.refunds.run,
-            "outbox": self.outbox.run,
+            **self.of_sets.posting(),
             "sweep": self.sweep.run,
             "scheduled": self.everyday.scheduled.run,
             "grab_stats": self.grab_stats.run,
             "campaigns": self.campaigns.loop.run,
             "passes": self.passes.run,
-            "webhooks": self.webhook_delivery.run,
+            **self._webhook_loops(),
             **{f"in_doubt_{name}": one.run for name, one in in_doubt.items()},
             **{f"batches_{name}": batcher.run for name, batcher in self.batchers.items()},
         }

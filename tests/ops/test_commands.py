@@ -361,7 +361,7 @@ async def test_audit_result_is_kept_when_a_later_audit_fails(
     assert (bad["ok"], bad["last"]["discrepancies"]) == (False, 3)
     assert bad["last"]["first"][0].startswith("wallets: wallet of user 1 holds")
 
-    dsn, audits._dsn = audits._dsn, "postgresql:///?host=/nowhere"
+    dsns, audits._dsns = audits._dsns, ("postgresql:///?host=/nowhere",)
     assert (await ask_server("audit", "--again"))["running"]
     await until(has_ended, within_s=60)
     failed = await ask_server("audit")
@@ -370,7 +370,7 @@ async def test_audit_result_is_kept_when_a_later_audit_fails(
     status = await ask_server("status")
     assert (status["audit"], status["audit_fault"]) == (bad["last"], failed["fault"])
 
-    audits._dsn = dsn
+    audits._dsns = dsns
     await ask_server("audit", "--again")
     await until(has_ended, within_s=60)
     assert (await ask_server("audit"))["fault"] is None

@@ -22,7 +22,7 @@ class GuessedId:
         self._read = recovery._read
         self.was_read = asyncio.Event()
         self.go = asyncio.Event()
-        monkeypatch.setattr(sends, "_ids", SimpleNamespace(next=lambda _: self.packet_id))
+        monkeypatch.setattr(sends, "_ids", SimpleNamespace(next=lambda *_: self.packet_id))
         monkeypatch.setattr(recovery, "_read", self.read)
 
     async def read(self, ids: list[int]) -> dict[int, StoredState]:

@@ -25,6 +25,7 @@ from storage.postgres.packets import packets, seed_trees, sends
 from storage.postgres.packets.packets import Advance, ClaimRow, PacketRow, RefundRow
 from storage.postgres.packets.seed_trees import SeedEpochRow, SeedTreeRow, TreeKey
 from storage.postgres.packets.sends import Sent, Unsent
+from storage.postgres.sets.places import Sets
 from storage.postgres.used_nonces import NonceMark
 from storage.redis import mirror
 from storage.redis.mirror import Extension, Log
@@ -389,6 +390,7 @@ class SimUsedNonces(used_nonces.UsedNonceStore):
 def stores(world: Any) -> Stores:
     """Every store of one simulated server. What the worlds do not use is absent."""
     simulated: dict[str, Any] = {
+        "sets": Sets([world]),
         "database": world,
         "mirror": SimMirror(world),
         "packets": SimPackets(world),

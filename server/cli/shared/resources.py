@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -74,6 +74,13 @@ def with_records(settings: Config, data: Path, work: Callable[[Database], Corout
         return run(on(settings.stores.postgres))
     with embedded.start(data, (POSTGRES,), ATTACH_TIMEOUT_S) as stores:
         return run(on(stores.postgres_dsn))
+
+
+@asynccontextmanager
+async def all_sets(database: Database, settings: Config) -> AsyncIterator[list[Database]]:
+    """Set 0, which is open, and the further sets of the config."""
+    async with AsyncExitStack() as stack:
+        yield [database, *[await stack.enter_async_context(opened(dsn)) for dsn in settings.stores.postgres_sets]]
 
 
 @asynccontextmanager

@@ -13,7 +13,7 @@ import msgspec
 
 from server.net.address_limits import name_of
 from server.net.session import Session
-from server.ops.samples.observer import ObservedParts
+from server.ops.samples.observed_parts import ObservedParts
 from server.services.packets.live_packet import LivePacket
 from server.services.payments.lookups import PaymentFacts
 from server.services.runtime.lookups import MirrorFacts, PacketFacts, StoreCheck
@@ -166,7 +166,7 @@ class Lookups:
         backlog = await self._records.backlog()
         age_ms = 0 if backlog.oldest_ms is None else self._now_ms() - backlog.oldest_ms
         return {
-            "settled": self._parts.services.settlement.settled_claims,
+            "settled": self._parts.services.of_sets.settled_claims,
             "in_flight": self._parts.services.commit.unrecorded,
             "waiting": {
                 "claims": backlog.claims,
@@ -175,7 +175,7 @@ class Lookups:
                 "age_s": max(0.0, age_ms / 1000),
             },
             "outbox": {
-                "posted": self._parts.services.outbox.posts,
+                "posted": self._parts.services.of_sets.posted,
                 "waiting_rows": await self._records.outbox_rows(),
             },
         }

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from server.core.ids import is_user
 from server.core.ledger import Holding, WalletBalance
 from server.core.limits import Limits
+from server.core.refusals import SET_AWAY, Reason, RequestRefused
 from server.services.runtime.batching import Batcher
 from storage.postgres.chat.groups import GroupStore, ProfileRow
 from storage.postgres.chat.users import AccessRow, UserStore
@@ -115,11 +116,15 @@ class LoginService:
         """Balance and streams of a user, who is known from then on; the inbox is always among the streams."""
         return await self.batcher.submit(user_id)
 
-    async def _load(self, user_ids: list[int]) -> list[Profile]:
+    async def _load(self, user_ids: list[int]) -> list[Profile | Exception]:
         profiles = await self._store.profiles(user_ids)
         if unknown := [one for one in profiles if profiles[one].access is None and is_user(one)]:
             await self._users.know(unknown)
-        return [_profile(user_id, profiles[user_id]) for user_id in user_ids]
+        return [_profile(one, profiles[one]) if one in profiles else _away() for one in user_ids]
+
+
+def _away() -> RequestRefused:
+    return RequestRefused(Reason.STORE_UNAVAILABLE, SET_AWAY)
 
 
 def _profile(user_id: int, row: ProfileRow) -> Profile:

@@ -101,6 +101,16 @@ async def audit(database: Database, seed_keys: Mapping[str, bytes], smallest: st
     return Report(sums, [_in_words(finding, smallest) for finding in findings])
 
 
+def joined(reports: Sequence[Report]) -> Report:
+    """The reports of several sets of PostgreSQL as one; each discrepancy says its set."""
+    findings = []
+    for same in zip(*(report.findings for report in reports), strict=True):
+        lines = [f"set {number}: {line}" for number, one in enumerate(same) for line in one.discrepancies]
+        unchecked = "; ".join(f"set {number}: {one.unchecked}" for number, one in enumerate(same) if one.unchecked)
+        findings.append(same[0]._replace(discrepancies=lines, unchecked=unchecked))
+    return Report(SumsRow(*map(sum, zip(*(report.sums for report in reports), strict=True))), findings)
+
+
 def with_findings(report: Report, findings: Sequence[Finding], smallest: str = FEN) -> Report:
     """A report with further findings, such as those about the statements of a bank."""
     return report._replace(findings=[*report.findings, *(_in_words(one, smallest) for one in findings)])

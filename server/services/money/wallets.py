@@ -9,7 +9,7 @@ from server.core import ledger
 from server.core.ids import USER_ID_MAX
 from server.core.ledger import Holding, WalletBalance
 from server.core.limits import Limits, check_bytes, check_number
-from server.core.refusals import Reason, RequestRefused
+from server.core.refusals import SET_AWAY, Reason, RequestRefused
 from server.services.runtime.batching import Batcher
 from server.services.runtime.bus import Bus
 from server.services.runtime.events import BalanceChange
@@ -60,9 +60,14 @@ class WalletService:
         """What a user has, and what is arriving."""
         return await self.batcher.submit(user_id)
 
-    async def _load(self, user_ids: list[int]) -> list[Holding]:
+    async def _load(self, user_ids: list[int]) -> list[Holding | Exception]:
         rows = await self._store.holdings(user_ids)
-        return [Holding(WalletBalance(*rows[one].balance), rows[one].arriving_fen) for one in user_ids]
+        return [
+            Holding(WalletBalance(*rows[one].balance), rows[one].arriving_fen)
+            if one in rows
+            else RequestRefused(Reason.STORE_UNAVAILABLE, SET_AWAY)
+            for one in user_ids
+        ]
 
     async def entries(self, user_id: int, after_version: int) -> EntryPage:
         """The changes of a wallet after a version of it, oldest first."""

@@ -31,7 +31,9 @@ LOG = structlog.get_logger()
 LOAD_MAX = 100  # packets read in one go: replaying hundreds of claims each takes the loop milliseconds
 TO_LOAD_MAX = 50_000  # packets that wait to be read
 RETRY_S = 0.5  # between two attempts to read the postponed packets
-NODES_AWAY = "Redis: a node is away that may hold acknowledged claims which PostgreSQL lacks"
+PARTLY_AWAY = (
+    "a set of PostgreSQL is away, or a node of Redis that may hold acknowledged claims which PostgreSQL lacks"
+)
 
 
 class PacketReady(NamedTuple):
@@ -177,7 +179,7 @@ class Recovery:
             self._load_shedding.end(more_waits=bool(self._to_load))
             self._loading = []
         if reloaded.away:
-            self._outage_log.begins(StoreUnavailable(NODES_AWAY))
+            self._outage_log.begins(StoreUnavailable(PARTLY_AWAY))
         else:
             self._outage_log.is_over()
         for live in reloaded.away:

@@ -27,7 +27,7 @@ from server.services.packets.stored_state import (
 )
 from server.services.seeds.service import SeedService
 from storage.postgres.packets.admissions import AdmissionStore
-from storage.postgres.packets.packets import Advance, PacketStore
+from storage.postgres.packets.packets import Advance, PacketStore, PartlyRead
 from storage.postgres.packets.words import WordsStore
 from storage.redis.mirror import Mirror
 
@@ -38,7 +38,7 @@ class ReloadOutcome(NamedTuple):
     """The outcome of reading packets."""
 
     unusable: list[LivePacket]  # they do not exist, or their records are damaged
-    away: list[LivePacket]  # the node that has their logs is away, which may have acknowledged claims
+    away: list[LivePacket]  # away is their set, or the node that has their logs and perhaps acknowledged claims
     unannounced: dict[LivePacket, list[Claim]]  # claims in the stores that were announced by no process here
 
 
@@ -72,7 +72,7 @@ class PacketReload:
         """Make these packets ready. One whose re-drive was overtaken by another writer stays LOADING."""
         read_at_s = asyncio.get_running_loop().time()  # before the record is read
         ids = [live.packet_id for live in lives]
-        stored = await self._read(ids)
+        stored, out_of_reach = await self._read(ids)
         await self._groups.keep(
             [group_id for one in stored.values() for group_id in groups_of(one.terms, one.also_in)]
         )
@@ -85,6 +85,9 @@ class PacketReload:
             one = stored.get(live.packet_id)
             if live.packet_id in overtaken:
                 continue
+            if live.packet_id in out_of_reach:
+                reloaded.away.append(live)
+                continue
             if self._health.decides and one is not None and not (one.log_known or one.closed):
                 reloaded.away.append(live)
                 continue
@@ -92,8 +95,13 @@ class PacketReload:
                 reloaded.unusable.append(live)
         return reloaded
 
-    async def _read(self, ids: list[int]) -> dict[int, StoredState]:
-        found, claims = await self._packets.load(ids)
+    async def _read(self, ids: list[int]) -> tuple[dict[int, StoredState], set[int]]:
+        """The packets that exist, and those whose set gives no answer."""
+        out_of_reach: set[int] = set()
+        try:
+            found, claims = await self._packets.load(ids)
+        except PartlyRead as partly:
+            found, claims, out_of_reach = partly.rows, partly.claims, partly.away
         # a lease that is over, or that another server gives away: it cannot be tapped
         rows = {one: row for one, row in found.items() if not is_lease(row) or self._dealt_to(one)}
         seeds = await self._seeds.of(rows.values())
@@ -101,7 +109,7 @@ class PacketReload:
         said = await self._words.said(with_words) if with_words else {}
         logs = await self._health.logs(self._mirror.read, ids)
         self._health.raise_if_claims_may_be_missing()
-        return {
+        stored = {
             packet_id: StoredState(
                 terms_of(row, seeds.get(packet_id, b""), self._dealt_to(packet_id)),
                 [claim_of(claim) for claim in claims[packet_id]],
@@ -115,6 +123,7 @@ class PacketReload:
             for packet_id, row in rows.items()
             if not row.is_hidden  # until it is posted, it is like one that does not exist
         }
+        return stored, out_of_reach
 
     async def _admit(self, lives: Sequence[LivePacket], stored: Mapping[int, StoredState]) -> None:
         """Who was admitted to packets that are passed on. Who is admitted meanwhile is in memory besides."""

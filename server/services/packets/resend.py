@@ -138,8 +138,9 @@ class ResendService:
         terms, post, number = again
         if again.one_more is not None:
             self._live.sent_again(terms.packet_id, again.one_more)
-        viewers = self._groups.viewers(post.stream_id)
-        self._bus.publish(PacketPost(post.stream_id, number, terms, post.at_ms), viewers)
+        if number:  # otherwise another set numbers it and has it pushed (see set_posts)
+            viewers = self._groups.viewers(post.stream_id)
+            self._bus.publish(PacketPost(post.stream_id, number, terms, post.at_ms), viewers)
 
     async def _find_outcome(self, agains: Sequence[Again]) -> list[Again | None]:
         numbers = await self._store.find_outcome([one.post for one in agains])

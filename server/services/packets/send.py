@@ -22,11 +22,12 @@ from server.services.runtime.bus import Bus
 from server.services.runtime.events import BalanceChange, PacketPost
 from server.services.runtime.in_doubt import InDoubt
 from server.services.seeds.service import SeedService
-from storage.errors import StoreUnavailable
+from storage.errors import NeedsOneSet, StoreUnavailable
 from storage.postgres.chat.groups import GroupKind
 from storage.postgres.money.wallets import TransferRow
 from storage.postgres.packets.packets import PacketRow
 from storage.postgres.packets.sends import SendStore, Sent, Unsent
+from storage.postgres.sets.places import Sets, grouped, settled
 
 BATCH_MAX = 500
 
@@ -46,8 +47,9 @@ class SendService:
         seeds: SeedService,
         bus: Bus,
         smallest: str,
+        sets: Sets,
     ) -> None:
-        """`smallest`: what an amount counts, as people say it (fen)."""
+        """`smallest`: what an amount counts, as people say it (fen). `sets`: a packet is in that of its sender."""
         self._store = store
         self._packets = packets
         self._groups = groups
@@ -58,6 +60,7 @@ class SendService:
         self._seeds = seeds
         self._bus = bus
         self._smallest = smallest
+        self._sets = sets
         self.batcher: Batcher[PacketRequest, Terms] = Batcher(self._record, BATCH_MAX, limits)
         self.sent_packets = 0
         self.sent_fen = 0
@@ -103,6 +106,8 @@ class SendService:
         return resolved
 
     async def _check(self, one: PacketRequest) -> None:
+        if self._sets.several and (one.words or one.send_at_ms or one.kind.row.audience is Audience.INVITED):
+            raise NeedsOneSet("a packet with words, for a later time, or to be passed on")
         packet_request.check(one, self._limits, await self._members(one), self._smallest)
         packet_request.check_time(one, self._limits, self._now_ms())
 
@@ -143,7 +148,25 @@ class SendService:
 
     async def _record(self, offers: list[PacketRequest]) -> list[Terms | Exception]:
         now_ms = self._now_ms()
-        rows = [self.row(one, now_ms) for one in offers]
+        if not self._sets.several:
+            return await self._record_rows([self.row(one, now_ms) for one in offers])
+        places = await self._sets.place({one.sender_id for one in offers})
+        rows = [self.row(one, now_ms, places[one.sender_id]) for one in offers]
+        by_set = grouped(range(len(rows)), lambda place: places[rows[place].sender_id])
+        done, failed = await settled(
+            {number: self._record_rows([rows[place] for place in some]) for number, some in by_set.items()}
+        )
+        results: dict[int, Terms | Exception] = {
+            place: RequestRefused(Reason.STORE_UNAVAILABLE, str(failed[number]))
+            for number in failed
+            for place in by_set[number]
+        }
+        for number, some in done.items():
+            results |= zip(by_set[number], some, strict=True)
+        return [results[place] for place in range(len(rows))]
+
+    async def _record_rows(self, rows: list[PacketRow]) -> list[Terms | Exception]:
+        """Record packets of one set."""
         tries = self._seeds.for_packets()
         try:
             results = await self._store.record(rows, send_transfer, streams, tries.begin)
@@ -153,11 +176,11 @@ class SendService:
         seeds = tries.keep()
         return [self._conclude(row, sent, seeds) for row, sent in zip(rows, results, strict=True)]
 
-    def row(self, one: PacketRequest, now_ms: int) -> PacketRow:
-        """The packet that a checked request asks for, as it is to be recorded."""
+    def row(self, one: PacketRequest, now_ms: int, set_number: int = 0) -> PacketRow:
+        """The packet that a checked request asks for, as it is to be recorded in this set."""
         caps = packet_request.caps_of(one, self._limits)
         return PacketRow(
-            packet_id=self._ids.next(now_ms),
+            packet_id=self._ids.next(now_ms, set_number),
             sender_id=one.sender_id,
             key=one.key,
             kind=one.kind,
@@ -199,6 +222,8 @@ class SendService:
         self.sent_packets += 1
         self.sent_fen += terms.total_fen
         for stream_id, message in sent.messages.items():
+            if not message:  # another set numbers it and has it pushed (see set_posts)
+                continue
             post = PacketPost(stream_id, message, terms, terms.created_at_ms)
             self._bus.publish(post, self._groups.viewers(stream_id))
         event = BalanceChange(terms.sender_id, WalletBalance(*sent.balance), -terms.total_fen, "send")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
-from storage.errors import StoreRefused, StoreUnavailable
+from typing import Final
 
-__all__ = ["StoreRefused", "StoreUnavailable"]
+from storage.errors import NeedsOneSet, StoreRefused, StoreUnavailable
+
+__all__ = ["ONE_SET", "NeedsOneSet", "StoreRefused", "StoreUnavailable"]
+
+ONE_SET: Final = "not offered by a server with several sets of PostgreSQL"

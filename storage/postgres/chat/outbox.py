@@ -65,6 +65,11 @@ class OutboxStore:
         self._database = database
         self._writer = database.writer(plan_each_time=True)
 
+    @property
+    def parts(self) -> Sequence[OutboxStore]:
+        """The outboxes that are emptied each by itself: one for each set of PostgreSQL."""
+        return [self]
+
     async def post(self, most: int) -> list[MessageRow]:
         """Post the oldest rows, of about `most` packets.
 

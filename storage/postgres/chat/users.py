@@ -62,7 +62,7 @@ class UserStore:
     async def unknown(self, user_ids: Sequence[int]) -> list[int]:
         """Those of these users who are not known, in order."""
         async with self._database.reading() as connection:
-            return [row["user_id"] for row in await connection.fetch(_SQL["unknown"], user_ids)]
+            return await are_unknown(connection, user_ids)
 
     async def restricted(self, user_ids: Sequence[int]) -> list[AccessRow]:
         """Those of these users who are banned, or had tokens revoked."""
@@ -141,6 +141,11 @@ async def know(connection: Connection, user_ids: Sequence[int], timeout_s: float
     """Make users known, in the caller's transaction; again is harmless."""
     if user_ids:
         await connection.execute(_SQL["know"], user_ids, timeout=timeout_s)
+
+
+async def are_unknown(connection: Connection, user_ids: Sequence[int]) -> list[int]:
+    """Those of these users who are not known, in order, over a connection of the caller's."""
+    return [row["user_id"] for row in await connection.fetch(_SQL["unknown"], user_ids)]
 
 
 async def at_login(

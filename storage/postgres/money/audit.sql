@@ -58,12 +58,22 @@ SELECT format('packet %s has %s claims with index %s', packet_id, count(*), inde
 FROM claims GROUP BY packet_id, index HAVING count(*) > 1
 
 -- name: settlement
-WITH waiting AS (
+-- Claims of this set, credited here or handed over to another set. Credits for packets of other sets: see `across`.
+WITH here AS (
+    SELECT coalesce((SELECT value FROM facts WHERE name = 'sets'), 1) AS sets,
+           coalesce((SELECT value FROM facts WHERE name = 'set_number'), 0) AS number,
+           (SELECT value FROM facts WHERE name = 'first_id') AS first_id
+), waiting AS (
     SELECT packet_id, user_id, sum(amount_fen) AS amount_fen, count(*) AS times
     FROM settlement_queue GROUP BY packet_id, user_id
 ), credited AS (
     SELECT debit_account AS packet_id, credit_account AS user_id, sum(amount_fen) AS amount_fen, count(*) AS times
-    FROM transfers WHERE kind = 4 GROUP BY 1, 2
+    FROM transfers
+    WHERE kind = 4 AND ((SELECT sets FROM here) = 1 OR (SELECT number FROM here)
+        = CASE WHEN debit_account < (SELECT first_id FROM here) THEN 0 ELSE debit_account >> 16 & 63 END)
+    GROUP BY 1, 2
+    UNION ALL
+    SELECT debit_account, key::bigint, sum(amount_fen), count(*) FROM transfers WHERE kind = 22 GROUP BY 1, 2
 )
 SELECT format('packet %s, user %s: claimed %s ¤, waiting %s, credited %s', packet_id, user_id,
               coalesce(c.amount_fen, 0), coalesce(w.amount_fen, 0), coalesce(t.amount_fen, 0))
@@ -112,14 +122,15 @@ WHERE CASE s.state WHEN 'posted' THEN t.times IS NULL OR t.first_ms < s.send_at_
 
 -- name: allowed
 -- $1: the kinds that go to one user, $2: those that friends pass on (see chains). Groups of the kind `signed` have no
--- list of members that could be checked. Of leases of campaigns see `wins`.
+-- list of members that could be checked. Of leases of campaigns see `wins`. Groups are in set 0: see `across` for others.
 SELECT format('packet %s: user %s opened it, it was for %s', c.packet_id, c.user_id,
               CASE WHEN p.kind = ANY($1::text[]) THEN 'user ' ELSE 'the members of group ' END || p.target_id)
 FROM claims c JOIN packets p USING (packet_id)
 LEFT JOIN memberships m
     ON p.kind <> ALL($1) AND m.group_id = p.target_id AND m.user_id = c.user_id AND m.joined_at_ms IS NOT NULL
 WHERE p.kind <> 'shake' AND p.kind <> ALL($2::text[])
-  AND CASE WHEN p.kind = ANY($1) THEN c.user_id <> p.target_id ELSE m.user_id IS NULL END
+  AND CASE WHEN p.kind = ANY($1) THEN c.user_id <> p.target_id
+           ELSE m.user_id IS NULL AND coalesce((SELECT value FROM facts WHERE name = 'set_number'), 0) = 0 END
   AND NOT EXISTS (SELECT FROM packet_groups g JOIN memberships o ON o.group_id = g.group_id AND o.user_id = c.user_id
                   WHERE p.kind <> ALL($1) AND g.packet_id = c.packet_id AND o.joined_at_ms IS NOT NULL)
   AND NOT EXISTS (SELECT FROM groups s WHERE s.kind = 'signed' AND s.group_id = p.target_id)
@@ -365,9 +376,19 @@ WITH waiting AS (
     SELECT p.sender_id, coalesce(p.chat_id, p.target_id) AS told_in, p.packet_id, m.user_id, c.index, c.index = p.shares - 1 AS is_last
     FROM moves m JOIN packets p USING (packet_id) JOIN claims c USING (packet_id, user_id)
     WHERE m.kind = 4 AND p.kind <> 'shake'
+    UNION ALL
+    SELECT p.sender_id, coalesce(p.chat_id, p.target_id), p.packet_id, c.user_id, c.index, c.index = p.shares - 1
+    FROM transfers t JOIN packets p ON p.packet_id = t.debit_account
+    JOIN claims c ON c.packet_id = p.packet_id AND c.user_id = t.key::bigint
+    WHERE t.kind = 22
+), here AS (
+    SELECT coalesce((SELECT value FROM facts WHERE name = 'sets'), 1) AS sets,
+           coalesce((SELECT value FROM facts WHERE name = 'set_number'), 0) AS number,
+           (SELECT value FROM facts WHERE name = 'first_id') AS first_id
 ), due (stream_id, reminder, packet_id) AS (
     SELECT sender_id, 2, packet_id FROM credits WHERE is_last
-    UNION ALL SELECT told_in, 2, packet_id FROM credits WHERE is_last AND NOT is_user(told_in)
+    UNION ALL SELECT told_in, 2, packet_id FROM credits
+              WHERE is_last AND NOT is_user(told_in) AND (SELECT number FROM here) = 0
     UNION ALL SELECT user_id, 3, packet_id FROM moves WHERE kind = 5
 ), ranges AS (
     SELECT stream_id, packet_id, message, first_index, end_index,
@@ -386,7 +407,9 @@ UNION ALL
 SELECT format('packet %s: a post of its %s is not due in stream %s, or was made %s times', packet_id,
               CASE reminder WHEN 2 THEN 'finish' ELSE 'refund' END, stream_id, times)
 FROM told LEFT JOIN due USING (stream_id, reminder, packet_id)
-WHERE due.packet_id IS NULL AND (times > 1 OR reminder = 3 OR is_user(stream_id) OR NOT EXISTS (
+WHERE due.packet_id IS NULL AND ((SELECT sets FROM here) = 1 OR (SELECT number FROM here)
+        = CASE WHEN packet_id < (SELECT first_id FROM here) THEN 0 ELSE packet_id >> 16 & 63 END)
+  AND (times > 1 OR reminder = 3 OR is_user(stream_id) OR NOT EXISTS (
     SELECT FROM packet_groups g WHERE g.packet_id = told.packet_id AND g.group_id = told.stream_id))
 UNION ALL
 SELECT format('packet %s: message %s of stream %s tells claims %s to %s after %s', packet_id, message, stream_id,
@@ -408,11 +431,20 @@ WHERE index >= coalesce(k.claims, 0)
           AND EXISTS (SELECT FROM settlement_queue q WHERE q.packet_id = p.packet_id AND q.index = p.shares - 1))
 
 -- name: records
--- $1: the kinds that have a best luck.
-WITH credited AS (
+-- $1: the kinds that have a best luck. With several sets a user's best lucks are those that the sets of the packets told.
+WITH here AS (
+    SELECT coalesce((SELECT value FROM facts WHERE name = 'sets'), 1) AS sets,
+           coalesce((SELECT value FROM facts WHERE name = 'set_number'), 0) AS number,
+           (SELECT value FROM facts WHERE name = 'first_id') AS first_id
+), credited AS (
     SELECT c.user_id, c.at_ms, c.packet_id, t.amount_fen
     FROM transfers t JOIN claims c ON c.packet_id = t.debit_account AND c.user_id = t.credit_account
     WHERE t.kind = 4
+    UNION ALL
+    SELECT t.credit_account, r.at_ms, t.debit_account, t.amount_fen
+    FROM transfers t LEFT JOIN received r ON r.user_id = t.credit_account AND r.packet_id = t.debit_account
+    WHERE t.kind = 4 AND (SELECT sets FROM here) > 1 AND (SELECT number FROM here)
+        <> CASE WHEN debit_account < (SELECT first_id FROM here) THEN 0 ELSE debit_account >> 16 & 63 END
 ), luckiest AS (
     SELECT DISTINCT ON (packet_id) packet_id, user_id, at_ms
     FROM packets p JOIN claims c USING (packet_id)
@@ -422,7 +454,9 @@ WITH credited AS (
     SELECT sender_id, beijing_year(created_at_ms), 1, total_fen, 0, 0, 0 FROM packets WHERE kind <> 'shake'
     UNION ALL SELECT user_id, beijing_year(at_ms), 0, 0, 1, amount_fen, 0 FROM credited
     UNION ALL SELECT c.user_id, beijing_year(c.at_ms), 0, 0, 0, 0, 1
-              FROM best_lucks b JOIN claims c USING (packet_id, user_id)
+              FROM best_lucks b JOIN claims c USING (packet_id, user_id) WHERE (SELECT sets FROM here) = 1
+    UNION ALL SELECT stream_id, beijing_year(at_ms), 0, 0, 0, 0, 1
+              FROM told_by_sets WHERE topic = 5 AND (SELECT sets FROM here) > 1
 ), counted AS (
     SELECT user_id, year, (sum(sent), sum(sent_fen), sum(received), sum(received_fen), sum(best_lucks))::text AS right_ones
     FROM changes GROUP BY user_id, year
@@ -455,7 +489,7 @@ SELECT (SELECT count(*) FROM packets) AS packets,
        (SELECT count(*) FROM wallets) AS wallets,
        (SELECT coalesce(sum(balance_fen), 0)::bigint FROM wallets) AS wallets_fen,
        (SELECT coalesce(sum(total_fen - refunded_fen), 0)::bigint FROM packets)
-           - (SELECT coalesce(sum(amount_fen), 0)::bigint FROM transfers WHERE kind = 4) AS in_packets_fen,
+           - (SELECT coalesce(sum(amount_fen), 0)::bigint FROM transfers WHERE kind IN (4, 22)) AS in_packets_fen,
        (SELECT coalesce(sum(amount_fen), 0)::bigint FROM transfers
         WHERE debit_account = 0 AND kind <> ALL($1::smallint[])) AS put_in_fen,
        (SELECT coalesce(sum(amount_fen), 0)::bigint FROM transfers

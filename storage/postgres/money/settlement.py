@@ -44,6 +44,11 @@ class SettlementQueue:
         self._locked: list[int] = []  # users whose wallet another transaction locks: their claims wait
         self._look_for_locks = False
 
+    @property
+    def parts(self) -> Sequence[SettlementQueue]:
+        """The queues that are emptied each by itself: one for each set of PostgreSQL."""
+        return [self]
+
     async def settle(self, most: int, now_ms: int) -> tuple[int, list[Credit]]:
         """Credit up to `most` claims, largest first, in one statement; how many were taken, and the credits.
 

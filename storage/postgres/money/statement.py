@@ -16,6 +16,7 @@ class StatementRow(NamedTuple):
     """One change of a wallet. `key`: of a keyed transfer. Without a packet `packet_id` to `group_name` are None.
 
     `other_id`: the other user of a transfer. `text`: of a transfer or a pay; of a payment by card the card.
+    `account`: the other account of the change.
     """
 
     version: int
@@ -31,6 +32,7 @@ class StatementRow(NamedTuple):
     group_name: str | None
     other_id: int | None
     text: str
+    account: int = 0
 
 
 class StatementStore:

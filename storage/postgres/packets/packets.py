@@ -140,6 +140,22 @@ class RefundRow(NamedTuple):
     balance: BalanceRow
 
 
+class PartlyRead(StoreUnavailable):
+    """Packets were read, but those of a set that gives no answer: `away`."""
+
+    def __init__(
+        self,
+        why: StoreUnavailable,
+        rows: dict[int, PacketRow],
+        claims: dict[int, list[ClaimRow]],
+        away: set[int],
+    ) -> None:
+        super().__init__(str(why))
+        self.rows = rows
+        self.claims = claims
+        self.away = away
+
+
 class PacketStore:
     """Statements on packets and claims."""
 

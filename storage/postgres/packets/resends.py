@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from storage import statements
-from storage.postgres.chat import messages, users
 from storage.postgres.chat.messages import Post
+from storage.postgres.chat.users import SendBarred
+from storage.postgres.packets.beside import HERE, ChatBeside
 
 if TYPE_CHECKING:
     from storage.postgres.database import Connection, Database
@@ -46,8 +47,10 @@ class KeyTaken(Exception):
 class ResendStore:
     """Statements on packets that are sent again."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, chat: ChatBeside = HERE) -> None:
+        """`chat`: the users and streams that the packets concern."""
         self._database = database
+        self._chat = chat
 
     async def record(
         self,
@@ -69,15 +72,15 @@ class ResendStore:
                 await connection.execute(_SQL["lock"], packet_id)  # the same key at the same time waits here
                 if (before := await _before(connection, packet_id, keyed.key)) is not None:
                     raise KeyTaken(before, keyed)
-            (why,) = await users.barred(connection, [(sender_id, receiver_id)])
+            (why,) = await self._chat.barred(connection, [(sender_id, receiver_id)])
             if why is not None:
-                raise users.SendBarred(why)
+                raise SendBarred(why)
             if group_id is not None:
                 await connection.execute(_SQL["lock"], packet_id)  # groups that are added at once are counted
                 if await connection.fetchval(_SQL["count"], packet_id, group_id) >= groups_max:
                     raise PacketInTooManyGroups
                 await connection.execute(_SQL["add"], packet_id, group_id, at_ms)
-            numbers = await messages.append(connection, posts)
+            numbers = await self._chat.append(connection, posts)
             if keyed is not None:
                 await connection.execute(_SQL["keep_key"], packet_id, *keyed, posts[0].stream_id, numbers[0])
             return numbers

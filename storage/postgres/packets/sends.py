@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import asyncpg
 
 from storage import statements
-from storage.postgres.chat import messages, users
 from storage.postgres.chat.messages import Post
 from storage.postgres.money import records, wallets
 from storage.postgres.money.wallets import EMPTY_ROW, BalanceRow, Purse, TransferRow
 from storage.postgres.packets import packets, scheduled, seed_trees
+from storage.postgres.packets.beside import HERE, ChatBeside
 from storage.postgres.packets.packets import PacketRow
 from storage.postgres.packets.seed_trees import PacketSeeds
 
@@ -30,7 +30,7 @@ class Sent(NamedTuple):
 
     row: PacketRow
     balance: BalanceRow  # of the sender, after the whole batch
-    messages: dict[int, int]  # stream id -> number of the message that announces it
+    messages: dict[int, int]  # stream id -> number of the message that announces it; 0: not numbered yet
 
 
 class Unsent(StrEnum):
@@ -45,8 +45,10 @@ class Unsent(StrEnum):
 class SendStore:
     """The one writer of new packets."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, chat: ChatBeside = HERE) -> None:
+        """`chat`: the users and streams that new packets concern."""
         self._database = database
+        self._chat = chat
         self._writer = database.writer()
 
     async def record(
@@ -64,11 +66,11 @@ class SendStore:
         """
         try:
             async with self._writer.transaction() as connection:
-                return await record(connection, rows, transfer_of, streams_of, seeds())
+                return await record(connection, rows, transfer_of, streams_of, seeds(), self._chat)
         except asyncpg.UniqueViolationError:
             # another process has used one of the keys since we looked: nothing was recorded, look again
             async with self._writer.transaction() as connection:
-                return await record(connection, rows, transfer_of, streams_of, seeds())
+                return await record(connection, rows, transfer_of, streams_of, seeds(), self._chat)
 
     async def find_outcome(
         self, rows: Sequence[PacketRow], streams_of: Callable[[PacketRow], tuple[int, ...]]
@@ -100,6 +102,7 @@ async def record(
     transfer_of: Callable[[PacketRow], TransferRow],
     streams_of: Callable[[PacketRow], tuple[int, ...]],
     seeds: PacketSeeds,
+    chat: ChatBeside = HERE,
 ) -> list[Sent | Unsent]:
     # the wallets first: who holds them may be about to commit one of these keys, and then it is seen below
     purses = await wallets.lock(connection, {row.sender_id for row in rows})
@@ -107,7 +110,7 @@ async def record(
     results: dict[tuple[int, str], Sent | Unsent] = {
         (row.sender_id, row.key): Sent(row, EMPTY_ROW, {}) for row in before
     }
-    fresh = await _admit(connection, rows, results)
+    fresh = await _admit(connection, rows, results, chat)
     later = [row for row in fresh if row.send_at_ms is not None]
     over = await scheduled.too_many(connection, later)
     results.update({(row.sender_id, row.key): Unsent.LIMIT for row in over})
@@ -117,12 +120,15 @@ async def record(
     await scheduled.add(connection, [row for row in paid if row.send_at_ms is not None])
     await wallets.insert_debits(connection, [transfer_of(row) for row in paid], after)
     await records.count_sent(connection, paid)
-    await _announce(connection, paid, streams_of, results)
+    await _announce(connection, paid, streams_of, results, chat)
     return [_as_seen_by(row, results[row.sender_id, row.key]) for row in rows]
 
 
 async def _admit(
-    connection: Connection, rows: Sequence[PacketRow], results: dict[tuple[int, str], Sent | Unsent]
+    connection: Connection,
+    rows: Sequence[PacketRow],
+    results: dict[tuple[int, str], Sent | Unsent],
+    chat: ChatBeside,
 ) -> list[PacketRow]:
     """The packets whose keys are new, in their order; of a key that comes twice the first one.
 
@@ -133,7 +139,7 @@ async def _admit(
     for row in rows:
         if (row.sender_id, row.key) not in results:
             fresh.setdefault((row.sender_id, row.key), row)
-    barred = await users.barred(connection, [(row.sender_id, row.target_id) for row in fresh.values()])
+    barred = await chat.barred(connection, [(row.sender_id, row.target_id) for row in fresh.values()])
     results.update({key: Unsent(why) for key, why in zip(fresh, barred, strict=True) if why is not None})
     return [row for key, row in fresh.items() if key not in results]
 
@@ -173,11 +179,12 @@ async def _announce(
     paid: Sequence[PacketRow],
     streams_of: Callable[[PacketRow], tuple[int, ...]],
     results: dict[tuple[int, str], Sent | Unsent],
+    chat: ChatBeside,
 ) -> None:
     at_once = [row for row in paid if row.send_at_ms is None]
     announced = [(row, stream_id) for row in at_once for stream_id in streams_of(row)]
     posts = [Post(stream_id, row.sender_id, row.created_at_ms, None, row.packet_id) for row, stream_id in announced]
-    numbers = await messages.append(connection, posts)
+    numbers = await chat.append(connection, posts)
     for (row, stream_id), number in zip(announced, numbers, strict=True):
         sent = results[row.sender_id, row.key]
         assert isinstance(sent, Sent)

@@ -1,0 +1,70 @@
+-- What the audit of several sets asks each of them. No snapshot is of one moment in two sets, so each question is about what
+-- must stand in another set once it stands in this one.
+
+-- name: number
+SELECT coalesce((SELECT value FROM facts WHERE name = 'set_number'), 0)
+
+-- name: handed_over
+SELECT debit_account AS packet_id, key::bigint AS user_id, amount_fen, -100 - credit_account AS to_set
+FROM transfers WHERE kind = 22
+
+-- name: credited_for_others
+-- $1: the first id that has a set in it, $2: this set.
+SELECT debit_account AS packet_id, credit_account AS user_id, amount_fen FROM transfers
+WHERE kind = 4 AND $2 <> CASE WHEN debit_account < $1 THEN 0 ELSE debit_account >> 16 & 63 END
+
+-- name: credits_of
+SELECT a.packet_id, a.user_id, t.amount_fen
+FROM unnest($1::bigint[], $2::bigint[]) AS a (packet_id, user_id)
+JOIN transfers t ON t.debit_account = a.packet_id AND t.credit_account = a.user_id AND t.kind = 4 AND t.key = ''
+
+-- name: claims_of
+SELECT a.packet_id, a.user_id, c.amount_fen
+FROM unnest($1::bigint[], $2::bigint[]) AS a (packet_id, user_id)
+JOIN claims c ON c.packet_id = a.packet_id AND c.user_id = a.user_id
+
+-- name: claims_in_groups
+-- $1: the kinds that go to one user. Claims with the groups whose members might make them.
+SELECT c.packet_id, c.user_id,
+       ARRAY[p.target_id] || ARRAY(SELECT group_id FROM packet_groups g WHERE g.packet_id = p.packet_id) AS group_ids
+FROM claims c JOIN packets p USING (packet_id) WHERE p.kind <> ALL($1::text[])
+
+-- name: were_members
+-- Of users and groups those pairs that say that the user may have opened.
+SELECT a.user_id, a.group_id
+FROM unnest($1::bigint[], $2::bigint[]) AS a (user_id, group_id)
+JOIN groups g ON g.group_id = a.group_id
+LEFT JOIN memberships m ON m.group_id = a.group_id AND m.user_id = a.user_id AND m.joined_at_ms IS NOT NULL
+WHERE g.kind = 'signed' OR m.user_id IS NOT NULL
+
+-- name: due_elsewhere
+-- What other sets are told once the last claim of a packet is credited: its finish in its groups ($1: groups are in this
+-- set), its best luck.
+WITH over AS (
+    SELECT packet_id, coalesce(chat_id, target_id) AS told_in FROM packets p
+    WHERE version = shares AND kind <> 'shake'
+      AND NOT EXISTS (SELECT FROM settlement_queue q WHERE q.packet_id = p.packet_id AND q.index = p.shares - 1)
+)
+SELECT told_in AS stream_id, 2 AS topic, packet_id FROM over WHERE NOT is_user(told_in) AND NOT $1::boolean
+UNION ALL
+SELECT group_id, 2, packet_id FROM over JOIN packet_groups USING (packet_id) WHERE NOT $1::boolean
+UNION ALL
+SELECT user_id, 5, packet_id FROM best_lucks
+
+-- name: waiting
+SELECT stream_id, topic, packet_id FROM set_outbox
+
+-- name: told
+SELECT DISTINCT a.stream_id, a.topic, a.packet_id
+FROM unnest($1::bigint[], $2::smallint[], $3::bigint[]) AS a (stream_id, topic, packet_id)
+JOIN told_by_sets USING (packet_id, topic, stream_id)
+
+-- name: late
+SELECT packet_id, topic, stream_id, extract(epoch FROM now() - made_at)::bigint AS age_s
+FROM set_outbox WHERE made_at < now() - interval '1 minute' ORDER BY outbox_id
+
+-- name: wallets
+SELECT user_id FROM wallets
+
+-- name: sets_of_users
+SELECT user_id, set_number FROM user_sets WHERE user_id = ANY($1)

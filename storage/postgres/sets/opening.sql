@@ -1,0 +1,42 @@
+-- name: facts
+SELECT name, value FROM facts
+
+-- name: put_fact
+INSERT INTO facts (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value
+
+-- name: place_all
+-- Who is known to a record of one set is in set 0.
+INSERT INTO user_sets (user_id, set_number)
+SELECT user_id, 0 FROM users UNION SELECT user_id, 0 FROM wallets ON CONFLICT DO NOTHING
+
+-- name: tell_best_lucks
+-- Those that a record of one set has counted.
+INSERT INTO told_by_sets (packet_id, topic, stream_id, at_ms)
+SELECT packet_id, 5, user_id, at_ms FROM best_lucks JOIN claims USING (packet_id, user_id) ON CONFLICT DO NOTHING
+
+-- name: accounts
+INSERT INTO accounts (account_id, type, name)
+SELECT $2::bigint - number, 'in_transit', 'set ' || number FROM generate_series(0, $1::bigint - 1) AS number
+ON CONFLICT DO NOTHING
+
+-- name: others_live
+-- As the change feed sees it: a beat that is younger than its lease.
+SELECT EXISTS (SELECT FROM servers WHERE alive_at > now() - interval '2 seconds')
+
+-- name: has_books
+SELECT EXISTS (SELECT FROM users) OR EXISTS (SELECT FROM wallets) OR EXISTS (SELECT FROM packets)
+    OR EXISTS (SELECT FROM groups) OR EXISTS (SELECT FROM messages)
+
+-- name: needs_one_set
+-- What has no second half for another set yet.
+SELECT what FROM (
+    SELECT 'endpoints of webhooks' AS what WHERE EXISTS (SELECT FROM webhook_endpoints)
+    UNION ALL SELECT 'sponsors' WHERE EXISTS (SELECT FROM sponsors)
+    UNION ALL SELECT 'cards' WHERE EXISTS (SELECT FROM cards)
+    UNION ALL SELECT 'groups with a relay' WHERE EXISTS (SELECT FROM groups WHERE relay_times > 0)
+    UNION ALL SELECT 'scheduled packets' WHERE EXISTS (SELECT FROM scheduled_packets WHERE state = 'waiting')
+    UNION ALL SELECT 'open password packets' WHERE EXISTS (
+        SELECT FROM packets WHERE words IS NOT NULL AND closed_at_ms IS NULL)
+    UNION ALL SELECT 'open packets that friends pass on' WHERE EXISTS (
+        SELECT FROM packets WHERE kind = ANY(ARRAY['fission']) AND closed_at_ms IS NULL)
+) AS found LIMIT 1

@@ -1,0 +1,119 @@
+"""Wallets over sets: each is in the set of its user. What is arriving waits in the sets of the packets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from storage.errors import StoreUnavailable
+from storage.postgres.chat import users
+from storage.postgres.money.statement import StatementRow, StatementStore
+from storage.postgres.money.wallets import (
+    EMPTY_ROW,
+    Booked,
+    EntryRow,
+    HoldingRow,
+    Moved,
+    TransferRow,
+    UnknownUser,
+    WalletStore,
+)
+from storage.postgres.sets import chat
+from storage.postgres.sets.places import HOME, USER_ID_MAX, all_of, grouped, settled
+
+if TYPE_CHECKING:
+    from storage.postgres.packets.packets import PacketStore
+    from storage.postgres.sets.places import Sets
+
+
+class SetWalletStore(WalletStore):
+    """The wallets of all sets."""
+
+    def __init__(self, sets: Sets, stores: Sequence[WalletStore]) -> None:
+        self._sets = sets
+        self._stores = stores
+
+    async def holdings(self, user_ids: Sequence[int]) -> dict[int, HoldingRow]:
+        """Of the users whose set answers; raises StoreUnavailable if none of these sets does.
+
+        What waits for them in a set that gives no answer is not counted.
+        """
+        return await holdings_of(self._sets, self._stores, user_ids)
+
+    async def move(
+        self, transfer: TransferRow, user_id: int, change_fen: int, *, known_only: bool = False
+    ) -> Moved:
+        """In the set of the user; a new user is placed, and known in set 0, before."""
+        if known_only:
+            async with self._sets.home.reading() as connection:
+                if await users.are_unknown(connection, [user_id]):
+                    raise UnknownUser
+        elif change_fen > 0:
+            async with self._sets.home.reading() as connection:
+                await users.know(connection, [user_id])
+        number = (await self._sets.place([user_id]))[user_id]
+        return await self._stores[number].move(transfer, user_id, change_fen)
+
+    async def entries(self, user_id: int, after_version: int) -> list[EntryRow]:
+        """In the set of the user."""
+        number = (await self._sets.of_users([user_id]))[user_id]
+        return await self._stores[number].entries(user_id, after_version)
+
+    async def find_outcome(self, transfers: Sequence[TransferRow]) -> list[Booked | None]:
+        """In the sets of the users. Raises StoreUnavailable if one of them gives no answer."""
+        owners = [one.debit_account or one.credit_account for one in transfers]
+        places = await self._sets.of_users(set(owners))
+        by_set = grouped(range(len(transfers)), lambda place: places[owners[place]])
+        found = await all_of(
+            {
+                number: self._stores[number].find_outcome([transfers[place] for place in some])
+                for number, some in by_set.items()
+            }
+        )
+        by_place = {
+            place: row for number, rows in found.items() for place, row in zip(by_set[number], rows, strict=True)
+        }
+        return [by_place[place] for place in range(len(transfers))]
+
+
+async def holdings_of(sets: Sets, stores: Sequence[WalletStore], user_ids: Sequence[int]) -> dict[int, HoldingRow]:
+    """What users have, of those whose set answers; with what waits for them in the sets that answer."""
+    places = await sets.of_users(user_ids)
+    done, failed = await settled({number: one.holdings(user_ids) for number, one in enumerate(stores)})
+    if user_ids and all(places[one] in failed for one in user_ids):
+        raise StoreUnavailable(str(failed[places[user_ids[0]]]))
+    return {
+        one: HoldingRow(
+            done[places[one]][one].balance if one in done[places[one]] else EMPTY_ROW,
+            sum(found[one].arriving_fen for found in done.values() if one in found),
+        )
+        for one in user_ids
+        if places[one] in done
+    }
+
+
+class SetStatementStore(StatementStore):
+    """Statements of wallets, whose lines name packets and groups of any set."""
+
+    def __init__(self, sets: Sets, stores: Sequence[StatementStore], packets: PacketStore) -> None:
+        self._sets = sets
+        self._stores = stores
+        self._packets = packets
+
+    async def page(self, user_id: int, before_version: int) -> list[StatementRow]:
+        """From the set of the user. Raises StoreUnavailable if a set of one of the packets gives no answer."""
+        number = (await self._sets.of_users([user_id]))[user_id]
+        rows = await self._stores[number].page(user_id, before_version)
+        packet_ids = {row.account for row in rows if row.packet_id is None and row.account > USER_ID_MAX}
+        packets = await self._packets.rows(list(packet_ids)) if packet_ids else {}
+        rows = [
+            row._replace(packet_id=p.packet_id, packet_kind=p.kind, sender_id=p.sender_id, target_id=p.target_id)
+            if (p := packets.get(row.account)) is not None
+            else row
+            for row in rows
+        ]
+        group_ids = {row.target_id for row in rows if row.target_id is not None and row.target_id > USER_ID_MAX}
+        if number == HOME and not packets:
+            return rows
+        names = await chat.group_names(self._sets.home, list(group_ids)) if group_ids else {}
+        return [row._replace(group_name=names.get(row.target_id or 0)) for row in rows]

@@ -1,0 +1,1 @@
+"""Several sets of PostgreSQL: two databases as one record."""

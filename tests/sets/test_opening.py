@@ -1,0 +1,65 @@
+"""Which database is which set: a wrong address is refused before anything is written."""
+
+from __future__ import annotations
+
+import pytest
+
+from storage.errors import StoreRefused
+from tests.conftest import BACKEND, Connect, StartServer
+from tests.sets.conftest import MakeCrowd, Sql, StartPair
+
+
+async def test_record_of_two_sets_is_not_opened_as_one(start_pair: StartPair, start_server: StartServer) -> None:
+    await (await start_pair()).stop()
+    with pytest.raises(StoreRefused, match="has 2 sets, and the config names 1"):
+        await start_server()
+
+
+async def test_further_set_is_not_opened_as_set_0(
+    start_pair: StartPair, start_server: StartServer, other_dsn: str
+) -> None:
+    await (await start_pair()).stop()
+    with pytest.raises(StoreRefused, match="is set 1 of a record with several sets, not set 0"):
+        await start_server(stores__postgres=other_dsn)
+
+
+async def test_database_with_books_does_not_become_a_set(start_pair: StartPair, other_sql: Sql) -> None:
+    await other_sql.execute("INSERT INTO users (user_id) VALUES (5)")
+    with pytest.raises(StoreRefused, match="has books of its own"):
+        await start_pair()
+
+
+async def test_set_of_another_record_is_refused(
+    third_dsn: str, start_pair: StartPair, start_server: StartServer, other_dsn: str
+) -> None:
+    await (await start_pair()).stop()
+    with pytest.raises(StoreRefused, match="is set 1 of a record"):
+        await start_server(stores__postgres=third_dsn, stores__postgres_sets=(other_dsn,))
+
+
+async def test_set_is_not_added_while_another_server_runs(start_pair: StartPair, start_server: StartServer) -> None:
+    alone = await start_server()
+    with pytest.raises(StoreRefused, match="a set is added while other servers run"):
+        await start_pair()
+    await alone.stop()
+    await start_pair()
+
+
+async def test_set_is_not_added_to_a_record_with_what_needs_one_set(
+    start_pair: StartPair, start_server: StartServer, connect: Connect
+) -> None:
+    alone = await start_server()
+    await (await connect(alone, BACKEND)).put_sponsor(5, "shop")
+    await alone.stop()
+    with pytest.raises(StoreRefused, match="has sponsors, which need a record of one set"):
+        await start_pair()
+
+
+async def test_third_set_gets_the_new_users_that_the_config_sends_there(
+    third_dsn: str, crowd: MakeCrowd, start_pair: StartPair, other_dsn: str, connect: Connect, sql: Sql
+) -> None:
+    await (await crowd(1, 1)).server.stop()
+    sets = (other_dsn, third_dsn)
+    server = await start_pair(stores__postgres_sets=sets, stores__postgres_new_users=(2,))
+    await (await connect(server, BACKEND)).top_up(2_001, 100)
+    assert await sql.fetchval("SELECT set_number FROM user_sets WHERE user_id = 2001") == 2

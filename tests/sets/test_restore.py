@@ -1,0 +1,51 @@
+"""After a restore the copies of two sets are of different moments: what the older one lacks is credited again."""
+
+from __future__ import annotations
+
+from storage.postgres.database import Database
+from storage.postgres.sets.restoring import queue_again
+from tests.services.conftest import until
+from tests.sets.conftest import EACH_FEN, OLD, FindDiscrepancies, MakeCrowd, Sql, StartPair, is_settled
+
+# The copy of set 0 is older than the credit of the packet $1 to the user $2, who had EACH_FEN then.
+OLDER = (
+    "DELETE FROM transfers WHERE kind = 4 AND debit_account = $1 AND credit_account = $2",
+    "DELETE FROM entries WHERE kind = 4 AND account = $1 AND user_id = $2",
+    "DELETE FROM received WHERE packet_id = $1 AND user_id = $2",
+    "UPDATE wallets SET balance_fen = 100000, version = 1 WHERE $1::bigint > 0 AND user_id = $2",
+    "DELETE FROM years WHERE $1::bigint > 0 AND user_id = $2",
+)
+
+
+async def test_claim_whose_credit_is_lost_is_credited_again_once(
+    crowd: MakeCrowd,
+    start_pair: StartPair,
+    postgres_dsn: str,
+    other_dsn: str,
+    sql: Sql,
+    other_sql: Sql,
+    discrepancies: FindDiscrepancies,
+) -> None:
+    one = await crowd(1, 1)
+    packet_id = (await one.new[0].send_packet("equal", one.group, 700, 2)).packet_id
+    for user in (one.old[0], one.new[0]):
+        await user.open(packet_id)
+    await until(lambda: is_settled(sql, other_sql))
+    await one.server.stop()
+    async with sql.transaction():
+        await sql.execute("SET LOCAL session_replication_role = replica")
+        for statement in OLDER:
+            await sql.execute(statement, packet_id, OLD)
+    assert any("were handed over" in line for line in await discrepancies())
+    databases = [Database(dsn, pool_max=1, timeout_s=10) for dsn in (postgres_dsn, other_dsn)]
+    for database in databases:
+        await database.open()
+    assert await queue_again(databases) == 1
+    assert await queue_again(databases) == 0
+    for database in databases:
+        await database.close()
+    assert [line for line in await discrepancies() if "told" not in line] == []
+    await start_pair()
+    await until(lambda: is_settled(sql, other_sql))
+    assert await sql.fetchval("SELECT balance_fen FROM wallets WHERE user_id = $1", OLD) == EACH_FEN + 700
+    assert await discrepancies() == []
