@@ -151,6 +151,9 @@ EVIDENCE, PAID_SENDS = "server/services/payments/evidence.py", "server/services/
 PAYMENTS_STORE, PAYMENTS_SQL = "storage/postgres/money/payments.py", "storage/postgres/money/payments.sql"
 ATTEMPTS, HOST_REPLIES = "server/services/payments/service.py", "server/gateways/host/replies.py"
 PAYMENT_TABLES = "storage/postgres/migrations/0015_payments.sql"
+HTTP_SERVING, NOTICE_SERVICE = "server/http_api/serving.py", "server/services/payments/notices.py"
+USED_NONCES, NONCE_STORE = "server/services/runtime/used_nonces.py", "storage/postgres/used_nonces.py"
+NONCE_SQL, T_NONCES = "storage/postgres/used_nonces.sql", "tests/services/test_used_nonces.py::test_"
 BANK_SIGNING, BANK_REPLIES = "server/gateways/bank/signing.py", "server/gateways/bank/replies.py"
 BANK_GATEWAY, NOTICES = "server/gateways/bank/gateway.py", "server/services/payments/notices.py"
 CONCLUSIONS, NOTICE_ROUTE = "server/services/payments/conclusions.py", "server/http_api/notices.py"
@@ -3993,10 +3996,59 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "HTTP: the nonce is not checked",
         "I7",
-        HTTP_SIGNATURE,
-        "        if mark in bucket:\n",
-        "        if False:\n",
+        HTTP_SERVING,
+        "            await self._nonces.accept(SIGNER, claim)\n",
+        "",
         (T_HTTP + "authorization.py::test_signed_request_is_served_and_its_repetition_is_refused",),
+    ),
+    Mutation(
+        "relay: a turn is told outside of its group",
+        "I7",
+        "server/services/packets/pages.py",
+        "        return pages.with_turn(page, viewer, turn.user_id, turn.amount_fen) if is_told else page\n",
+        "        return pages.with_turn(page, viewer, turn.user_id, turn.amount_fen)\n",
+        ("tests/services/test_relay.py::test_turn_in_another_group_is_shown_to_its_members_alone",),
+    ),
+    Mutation(
+        "relay: a packet that is not credited yet is said to have no turn for good",
+        "books",
+        "storage/postgres/chat/relays.py",
+        '        return {row[0]: None if row["group_id"] is None else TurnAfter(*row[1:]) for row in rows}\n',
+        '        found = {row[0]: None if row["group_id"] is None else TurnAfter(*row[1:]) for row in rows}\n'
+        "        return dict.fromkeys(packet_ids) | found\n",
+        ("tests/services/test_relay.py::test_result_page_says_no_turn_before_it_is_recorded_and_then_says_it",),
+    ),
+    Mutation(
+        "nonces: a used one is accepted again",
+        "I7",
+        NONCE_STORE,
+        "            accepted.append(one in new)\n",
+        "            accepted.append(True)\n",
+        (T_NONCES + "nonce_is_accepted_once_by_all_servers_and_after_a_restart",),
+    ),
+    Mutation(
+        "nonces: twice in one batch is accepted twice",
+        "I7",
+        NONCE_STORE,
+        "            new.discard(one)\n",
+        "",
+        (T_NONCES + "nonce_that_comes_twice_at_once_is_accepted_once",),
+    ),
+    Mutation(
+        "nonces: the keys of a signer take those of another",
+        "I7",
+        USED_NONCES,
+        '    text = "\\n".join((signer, claim.key_id, claim.nonce))\n',
+        '    text = "\\n".join((claim.nonce,))\n',
+        (T_NONCES + "nonce_of_another_signer_or_key_is_another_one",),
+    ),
+    Mutation(
+        "nonces: one is forgotten while its request is not too old",
+        "I7",
+        USED_NONCES,
+        "KEPT_S: Final = 3 * WINDOW_S\n",
+        "KEPT_S: Final = 0\n",
+        (T_NONCES + "nonce_is_kept_for_as_long_as_its_time_is_accepted",),
     ),
     Mutation(
         "HTTP: the body is not in the signature",
@@ -4017,10 +4069,10 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "HTTP: a clock that is set back makes forgotten nonces new",
         "I7",
-        HTTP_SIGNATURE,
-        "        if number <= self._forgotten_until:  # the clock was set back since\n",
-        "        if False:\n",
-        (T_HTTP + "signature.py::test_nonces_that_were_forgotten_stay_refused_when_the_clock_is_set_back",),
+        NONCE_SQL,
+        "WHERE time_s >= (SELECT value FROM facts WHERE name = 'nonces_from_s')\n",
+        "",
+        (T_NONCES + "nonces_that_were_forgotten_stay_refused_when_the_clock_is_set_back",),
     ),
     Mutation(
         "HTTP: a Bearer key is accepted in clear text",
@@ -4932,9 +4984,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "bank: a notice that is replayed is accepted",
         "payments",
-        BANK_SIGNING,
-        "        nonces.accept(claim, now_s)  #",
-        "        nonces.accept(claim._replace(nonce=str(now_s)), now_s)  #",
+        NOTICE_SERVICE,
+        "            await self._nonces.accept_alone(gateway, notice.claim)\n",
+        "            pass\n",
         (T_NOTICES + "notice_that_is_replayed_is_refused",),
     ),
     Mutation(
@@ -5317,6 +5369,22 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_CORRECTIONS + "correction_of_a_closed_break_is_refused_when_proposed_and_when_approved",),
     ),
     Mutation(
+        "reconciliation: a correction is proposed without its dry run",
+        "I7",
+        CORRECTION_SERVICE,
+        "        if seen != shown.digest:\n",
+        "        if False:\n",
+        (T_CORRECTIONS + "correction_is_proposed_only_as_a_dry_run_has_shown_it",),
+    ),
+    Mutation(
+        "reconciliation: the digest of a dry run leaves out the balances",
+        "I7",
+        "server/core/reconciliation/dry_run.py",
+        '        lines += [f"{one.account} {one.before_fen} {one.after_fen}" for one in self.changes]\n',
+        "",
+        (T_CORRECTIONS + "correction_is_proposed_only_as_a_dry_run_has_shown_it",),
+    ),
+    Mutation(
         "reconciliation: the proposer approves",
         "I7",
         CORRECTIONS_SQL,
@@ -5352,7 +5420,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "reconciliation: a correction exceeds its break",
         "I9",
         CORRECTION_SERVICE,
-        "    if found.difference_fen is not None and one.amount_fen > found.difference_fen:\n",
+        "    if found.difference_fen is not None and amount_fen > found.difference_fen:\n",
         "    if False:\n",
         (T_CORRECTIONS + "correction_that_does_not_fit_is_refused_and_leaves_nothing",),
     ),

@@ -9,7 +9,12 @@ from typing import Any
 
 from server.core.kinds import WITH_BEST_LUCK
 from storage.errors import StoreUnavailable, Unanswered
+<<<<<<< HEAD
 from storage.postgres.chat import backend_groups, grab_stats, groups, memberships, messages, outbox, users
+=======
+from storage.postgres import used_nonces
+from storage.postgres.chat import backend_groups, grab_stats, groups, memberships, outbox, users
+>>>>>>> 3d87543741af74e715d4ecf6c0e49892006a37e7
 from storage.postgres.chat.backend_groups import MembersRecorded
 from storage.postgres.chat.grab_stats import GrabStatRow
 from storage.postgres.chat.groups import GroupChanges, GroupKind, GroupRow, ProfileRow
@@ -25,6 +30,7 @@ from storage.postgres.packets.packets import Advance, ClaimRow, PacketRow, Refun
 from storage.postgres.packets.seed_trees import SeedEpochRow, SeedTreeRow, TreeKey
 from storage.postgres.packets.sends import Sent, Unsent
 from storage.postgres.sets.places import Sets
+from storage.postgres.used_nonces import NonceMark
 from storage.redis import mirror
 from storage.redis.mirror import Extension, Log
 from storage.redis.settings import DURABLE, NO_EVICTION, RedisSettings
@@ -389,6 +395,19 @@ class SimDatabaseTime(DatabaseTimeStore):
         return float(await self._place.time.call("time", self._place.database_ms))
 
 
+class SimUsedNonces(used_nonces.UsedNonceStore):
+    """At once, whatever the line does: a nonce is used or it is not, and the worlds ask no more of it."""
+
+    def __init__(self, place: Any) -> None:
+        self._tables = place.tables
+
+    async def use(self, marks: Sequence[NonceMark]) -> list[bool]:
+        return self._tables.use_nonces(marks)
+
+    async def forget(self, before_s: int) -> None:
+        """A world ends before any nonce is too old."""
+
+
 def stores(world: Any) -> Stores:
     """Every store of one simulated server. What the worlds do not use is absent."""
     simulated: dict[str, Any] = {
@@ -429,6 +448,7 @@ def stores(world: Any) -> Stores:
         "grab_stats": SimGrabStats(world),
         "change_feed": SimChangeFeed(world),
         "time": SimDatabaseTime(world),
+        "used_nonces": SimUsedNonces(world),
         "webhook_endpoints": None,
         "webhook_deliveries": None,
         "webhook_facts": None,
