@@ -9,12 +9,8 @@ from typing import Any
 
 from server.core.kinds import WITH_BEST_LUCK
 from storage.errors import StoreUnavailable, Unanswered
-<<<<<<< HEAD
-from storage.postgres.chat import backend_groups, grab_stats, groups, memberships, messages, outbox, users
-=======
 from storage.postgres import used_nonces
-from storage.postgres.chat import backend_groups, grab_stats, groups, memberships, outbox, users
->>>>>>> 3d87543741af74e715d4ecf6c0e49892006a37e7
+from storage.postgres.chat import backend_groups, grab_stats, groups, memberships, messages, outbox, users
 from storage.postgres.chat.backend_groups import MembersRecorded
 from storage.postgres.chat.grab_stats import GrabStatRow
 from storage.postgres.chat.groups import GroupChanges, GroupKind, GroupRow, ProfileRow
