@@ -4,7 +4,7 @@
     HOST_WALLET_KEY=<64 hex digits> python example_host_wallet.py wallet.db 8080
 
 It shows the contract in full: signed requests, each number done once, signed replies. What your wallet has instead
-of the two SQLite tables is your own matter. Nothing of hongbao's code is used here.
+of the SQLite tables is your own matter. Nothing of hongbao's code is used here.
 """
 
 import hashlib
@@ -22,6 +22,7 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS wallets (user_id TEXT PRIMARY KEY, fen INTEGER NOT NULL CHECK (fen >= 0));
 CREATE TABLE IF NOT EXISTS orders
     (number TEXT PRIMARY KEY, kind TEXT, user_id TEXT, fen INTEGER, result TEXT, reason TEXT);
+CREATE TABLE IF NOT EXISTS nonces (nonce TEXT PRIMARY KEY, stamp INTEGER);
 """
 
 
@@ -57,6 +58,11 @@ class Books:
             raise
         return self.find(number)
 
+    def is_new(self, nonce: str, stamp: int) -> bool:
+        """Whether a nonce was not used before, also before a restart; what is too old anyway is forgotten."""
+        self.db.execute("DELETE FROM nonces WHERE stamp < ?", (stamp - 900,))
+        return self.db.execute("INSERT OR IGNORE INTO nonces VALUES (?, ?)", (nonce, stamp)).rowcount == 1
+
     def find(self, number: str) -> dict:
         """What became of a number."""
         row = self.db.execute("SELECT * FROM orders WHERE number = ?", (number,)).fetchone()
@@ -69,7 +75,6 @@ class HostWallet:
 
     def __init__(self, books: Books) -> None:
         self.books = books
-        self.nonces = {}  # when each was used; those of the last ten minutes
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
         """Check the signature, do what is asked, sign the reply."""
@@ -78,10 +83,8 @@ class HostWallet:
         order, now = json.loads(body), time.time()
         sign = key_id, stamp, nonce, request.path, order["number"], body
         is_signed = key_id in KEYS and hmac.compare_digest(mac("hongbao-http-1", *sign), told["Hongbao-Signature"])
-        self.nonces = {one: at for one, at in self.nonces.items() if now - at < 600}
-        if not is_signed or abs(now - int(stamp)) > 300 or nonce in self.nonces:
+        if not is_signed or abs(now - int(stamp)) > 300 or not self.books.is_new(nonce, int(stamp)):
             return web.Response(status=401)
-        self.nonces[nonce] = now
         verb = request.path.rpartition("/")[2]
         if verb == "query":
             answer = self.books.find(order["number"])

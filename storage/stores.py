@@ -44,6 +44,7 @@ from storage.postgres.reconciliation.matching import MatchingStore
 from storage.postgres.reconciliation.statements import BankStatementStore
 from storage.postgres.sets.places import Sets
 from storage.postgres.sets.stores import stores_of
+from storage.postgres.used_nonces import UsedNonceStore
 from storage.postgres.webhooks.deliveries import DeliveryStore
 from storage.postgres.webhooks.endpoints import EndpointStore
 from storage.postgres.webhooks.facts import FactStore
@@ -90,6 +91,7 @@ class Stores(NamedTuple):
     grab_stats: GrabStatStore
     change_feed: ChangeFeedStore
     time: DatabaseTimeStore
+    used_nonces: UsedNonceStore
     webhook_endpoints: EndpointStore
     webhook_deliveries: DeliveryStore
     webhook_facts: FactStore
@@ -153,6 +155,7 @@ class Stores(NamedTuple):
             grab_stats=GrabStatStore(database),
             change_feed=ChangeFeedStore(database),
             time=DatabaseTimeStore(database),
+            used_nonces=UsedNonceStore(database),
             webhook_endpoints=EndpointStore(database),
             webhook_deliveries=DeliveryStore(database, webhooks := database.writer(plan_each_time=True)),
             webhook_facts=FactStore(webhooks),

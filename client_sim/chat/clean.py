@@ -12,7 +12,7 @@ from protocol.money_unit import MoneyUnit
 _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 # fields whose text comes from users, or from a bank
-BY_USERS = ("name", "sender_name", "greeting", "other_name", "bank", "last4", "holder", "phone")
+BY_USERS = ("name", "sender_name", "turn_name", "greeting", "other_name", "bank", "last4", "holder", "phone")
 Shown = TypeVar(
     "Shown",
     messages.OpenPageShown,

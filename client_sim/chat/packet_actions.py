@@ -147,7 +147,7 @@ def _emit_result(session: Session, packet_id: int, page: messages.ResultPageBody
     count: Fields = {"opened": page.opened, "shares": page.shares}
     sender: Fields = {"user": page.sender_id, "from": page.sender_name, "greeting": page.greeting}
     texts: Fields = {"note": page.note, "summary": page.summary, "button": page.button, "link": page.link}
-    newer: Fields = {"amount": page.amount, "ending": page.ending, "best_mark": page.best_mark}
+    newer: Fields = {"amount": page.amount, "ending": page.ending, "best_mark": page.best_mark, "turn": page.turn}
     about: Fields = {"kind": page.packet_kind, "state": page.state, **count, **sender}
     session.emit("result", packet=packet_id, **about, amount_fen=page.amount_fen, **texts, **newer)
     _emit_claims(session, packet_id, page)

@@ -244,7 +244,9 @@ TEXTS: dict[str, Text] = {
 
 
 def text(language: str, key: str, **fields: object) -> str:
-    """A text with its fields filled in."""
+    """A text with its fields filled in. A card whose bank has no name here is one of a bank."""
+    if fields.get("bank") == "":
+        fields["bank"] = TEXTS["any_bank"].in_language(language)
     return TEXTS[key].in_language(language, **fields)
 
 

@@ -24,7 +24,8 @@ class ResultPageBody(msgspec.Struct, array_like=True, gc=False):
     `state` is open, finished, expired or refunded. `amount_fen` is the viewer's own share, 0 without one, and
     `amount` says it. `claims` come newest first; if there are `more`, ask on with the index of the last one.
     `best_index` is -1 while no claim is marked, with `best_mark`. `ending`: what becomes of the rest when it has
-    expired. `watched`: claims to come will be pushed (ResultUpdate). `pass_on`: a button, asks PassOn.
+    expired. `watched`: claims to come will be pushed (ResultUpdate). `pass_on`: a button, asks PassOn. `turn`: that
+    a user, whom the next two fields name, is to send the next packet (接龙).
     """
 
     packet_kind: str
@@ -48,6 +49,9 @@ class ResultPageBody(msgspec.Struct, array_like=True, gc=False):
     ending: str = ""
     best_mark: str = ""
     pass_on: str = ""
+    turn: str = ""
+    turn_user_id: int = 0
+    turn_name: str = ""
 
 
 class OpenPage(Message, tag=27):

@@ -180,24 +180,49 @@ def propose(
     from_account: Annotated[AccountName, Parameter(name="--from", help="a user, outside, suspense, …")],
     to_account: Annotated[AccountName, Parameter(name="--to", help="a user, outside, suspense, …")],
     amount: Fen,
-    dry_run: Annotated[bool, Parameter(negative=(), help="print both balances, and propose nothing")] = False,
+    seen: Annotated[
+        Text | None, Parameter(name="--as-shown", help="propose it, if a dry run still has this digest")
+    ] = None,
+    yes: Annotated[
+        bool, Parameter(name="--yes-as-shown", negative=(), help="print the dry run, and propose it at once")
+    ] = False,
+    dry_run: Annotated[bool, Parameter(negative=(), help="propose nothing, as without the options above")] = False,
     server: ServerOptions = DEFAULT,
 ) -> int:
-    """Propose a transfer that corrects a break; print both balances before and after it. It moves nothing yet.
+    """Propose a transfer that corrects a break, once you have seen what it would move. It moves nothing yet.
 
-    Another user of the system approves it. Accounts: a user, outside, clearing, in_transit, suspense, corrections.
+    Without --as-shown and --yes-as-shown it is a dry run: both balances before and after, and a digest of them.
+    Another user of the system approves a proposal. Accounts: a user, outside, clearing, in_transit, suspense,
+    corrections.
 
     Example: hongbao correct propose 7 --from outside --to 1001 --amount 300
+
+    Example: hongbao correct propose 7 --from outside --to 1001 --amount 300 --as-shown 5b0c61f2ae94
 
     Parameters
     ----------
     amount
         the amount; at most the difference of the break
     """
-    transfer = [from_account, to_account, str(amount)]
-    if dry_run:
-        return _show(server, *transfer, command="preview-correction")
-    return _show(server, str(break_id), *transfer, command="propose-correction")
+    if (seen is not None) + yes + dry_run > 1:
+        raise WrongOptions("give one of --as-shown, --yes-as-shown and --dry-run")
+    correction = [str(break_id), from_account, to_account, str(amount)]
+    if seen is None:
+        shown = ask_server(server, "preview-correction", *correction)
+        if not yes:
+            show(server, shown)
+            return _say_next(server, str(shown["digest"]))
+        if not server.as_json:
+            show(server, dict(shown))
+        seen = str(shown["digest"])
+    return _show(server, *correction, seen, command="propose-correction")
+
+
+def _say_next(server: ServerOptions, digest: str) -> int:
+    """What to do after a dry run, for people."""
+    if not server.as_json:
+        print(f"Nothing is proposed yet. If this is right, repeat the command with --as-shown {digest}")
+    return 0
 
 
 @correct_cli.command

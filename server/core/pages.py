@@ -115,6 +115,9 @@ class ResultPageView(msgspec.Struct, frozen=True, gc=False):
     best_index: int  # the claim to be marked, or NO_CLAIM
     best_mark: str
     pass_on: str = ""  # a button
+    turn: str = ""  # that a user is to send the next one (接龙)
+    turn_user_id: int = 0
+    turn_is_mine: bool = False
 
 
 _Drawn = tuple[Text | None, Text | None, Text | None, Text | None]
@@ -178,6 +181,13 @@ def result_page(known: Known, viewer: Viewer, now_ms: int, *, credited: bool) ->
         best_mark=said(Text.BEST_LUCK if best else None),
         pass_on=said(Text.PASS_ON if own and viewer.may_pass_on and state is State.OPEN else None),
     )
+
+
+def with_turn(page: ResultPageView, viewer: Viewer, user_id: int, amount_fen: int) -> ResultPageView:
+    """The page of a finished packet, with whose turn it is to send the next one, and how much that is to hold."""
+    is_mine = user_id == viewer.user_id
+    said = _said(viewer, Text.MY_TURN if is_mine else Text.TURN, {"amount": amount_fen})
+    return msgspec.structs.replace(page, turn=said, turn_user_id=user_id, turn_is_mine=is_mine)
 
 
 def may_see_proof(terms: Terms, state: State, user_id: int, *, has_claim: bool, may_open: bool) -> bool:

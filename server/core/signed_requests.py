@@ -2,7 +2,7 @@
 
 Requests of chat backends to the HTTP API, and calls to a host wallet with their replies, are signed alike.
 
-A nonce is accepted once. It is remembered until its timestamp is too old to be accepted, so for 10 minutes at most.
+A nonce is accepted once, which is recorded (server/services/runtime/used_nonces.py), not decided here.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ from typing import Final, NamedTuple
 SCHEME: Final = "hongbao-http-1"
 REPLY_SCHEME: Final = "hongbao-reply-1"  # of a reply: the nonce and the target are those of its request
 WINDOW_S: Final = 300  # how far the timestamp may be from the time of the server
-BUCKET_S: Final = 10  # nonces of so many seconds are forgotten together
-NONCES_MAX: Final = 1_000_000  # about 80 MB; as many as 3,000 requests a second leave
 NONCE: Final = re.compile(r"[A-Za-z0-9_-]{16,64}")
 TIMESTAMP: Final = re.compile(r"[0-9]{1,12}")
 MAC: Final = re.compile(r"[0-9a-f]{64}")
@@ -43,10 +41,6 @@ SIGNED_LINES: Final = (
 
 class Unauthorized(Exception):
     """The request is not shown to be one of the chat backend; the message says why, for its programmer."""
-
-
-class TooManyNonces(Exception):
-    """Nonces are forgotten only when they are no longer accepted, and the memory for them is full."""
 
 
 class SignedHeaders(NamedTuple):
@@ -106,50 +100,11 @@ def sign(
     }
 
 
-class Nonces:
-    """The nonces that were accepted, by the time of their timestamp."""
-
-    def __init__(self, most: int = NONCES_MAX) -> None:
-        self._most = most
-        self._buckets: dict[int, set[int]] = {}
-        self._count = 0
-        self._forgotten_until = 0  # the newest bucket that was forgotten
-        self._looked_until = 0  # buckets up to this one were looked for
-
-    def __len__(self) -> int:
-        return self._count
-
-    def accept(self, claim: SignedHeaders, now_s: float) -> None:
-        """Remember a nonce. Raises Unauthorized if it was accepted before, TooManyNonces."""
-        self._forget(now_s)
-        number = claim.timestamp_s // BUCKET_S
-        if number <= self._forgotten_until:  # the clock was set back since
-            raise Unauthorized("the timestamp is too old")
-        bucket = self._buckets.setdefault(number, set())
-        mark = hash((claim.key_id, claim.nonce))
-        if mark in bucket:
-            raise Unauthorized("the nonce was used before; each request has a new one, a repetition too")
-        if self._count >= self._most:
-            raise TooManyNonces
-        bucket.add(mark)
-        self._count += 1
-
-    def _forget(self, now_s: float) -> None:
-        last = int(now_s - WINDOW_S) // BUCKET_S - 1
-        if last == self._looked_until:
-            return
-        self._looked_until = last
-        for number in [one for one in self._buckets if one <= last]:
-            self._count -= len(self._buckets.pop(number))
-            self._forgotten_until = max(self._forgotten_until, number)
-
-
 class Verifier:
     """Judges requests with the keys of the API: all of them verify."""
 
-    def __init__(self, keys: Mapping[str, bytes], nonces: Nonces | None = None) -> None:
+    def __init__(self, keys: Mapping[str, bytes]) -> None:
         self._keys = keys
-        self._nonces = nonces or Nonces()
 
     def use(self, keys: Mapping[str, bytes]) -> None:
         """Requests from now on are judged with these keys."""
@@ -168,12 +123,11 @@ class Verifier:
             raise Unauthorized(f"{TIMESTAMP_HEADER} {stamp} is {off}")
         return SignedHeaders(key_id, int(stamp), nonce, mac)
 
-    def verify(self, claim: SignedHeaders, content: SignedContent, now_s: float) -> None:
-        """Raise Unauthorized unless the request is signed, and is the first with its nonce; or TooManyNonces."""
+    def verify(self, claim: SignedHeaders, content: SignedContent) -> None:
+        """Raise Unauthorized unless the request is signed. Whether its nonce is new is not asked here."""
         key = self._keys.get(claim.key_id, b"")  # removed meanwhile: then nothing fits
         if not key or not same(mac_of(key, claim, content), claim.mac):
             raise Unauthorized(f"the signature does not fit the request and the key; it is {SIGNED_LINES}")
-        self._nonces.accept(claim, now_s)
 
     def verify_bearer(self, authorization: str, *, is_private: bool) -> None:
         """Raise Unauthorized unless this is a key itself, over a connection that is private: TLS or loopback."""

@@ -64,6 +64,8 @@ class Text(StrEnum):
     REMIND_REFUND = "remind_refund"
     REMIND_CANCEL = "remind_cancel"
     REMIND_RELAY = "remind_relay"
+    TURN = "turn"
+    MY_TURN = "my_turn"
     JUST_NOW = "just_now"
     AGO = "ago"
     SECONDS = "seconds"
@@ -121,6 +123,8 @@ _ZH: Final = {
     Text.REMIND_REFUND: "红包已过期，{left:money}已退回零钱",
     Text.REMIND_CANCEL: "定时红包已取消，{left:money}已退回零钱",
     Text.REMIND_RELAY: "红包接龙：轮到手气最佳的用户{n}发下一个红包，{amount:money}",
+    Text.TURN: "接龙：轮到手气最佳发下一个红包，{amount:money}",
+    Text.MY_TURN: "接龙：轮到你发下一个红包，{amount:money}",
     Text.JUST_NOW: "刚刚",
     Text.AGO: "{n:time}前",
     Text.SECONDS: "{n}秒",
@@ -177,6 +181,8 @@ _EN: Final = {
     Text.REMIND_REFUND: "Your red packet has expired: {left:money} went back to your balance",
     Text.REMIND_CANCEL: "Your red packet was cancelled: {left:money} went back to your balance",
     Text.REMIND_RELAY: "Best luck sends on: user {n} is to send the next red packet, {amount:money}",
+    Text.TURN: "Best luck sends on: the next red packet is to be {amount:money}",
+    Text.MY_TURN: "Your turn: send the next red packet, {amount:money}",
     Text.JUST_NOW: "just now",
     Text.AGO: "{n:time} ago",
     Text.SECONDS: "{n:second|seconds}",

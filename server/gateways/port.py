@@ -7,6 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from server.core.payments import Evidence, Order
+from server.core.signed_requests import SignedHeaders
 
 if TYPE_CHECKING:
     from server.config import Config
@@ -152,17 +153,21 @@ class CardGateway(Gateway, Protocol):
 
 
 class BankNotice(NamedTuple):
-    """What another book tells by itself about a payment. Its signature was right."""
+    """What another book tells by itself about a payment. Its signature was right; `claim`: what that says."""
 
     number: int
     body: bytes
+    claim: SignedHeaders
 
 
 class NoticeGateway(Gateway, Protocol):
     """A gateway whose other side tells by itself what has become of a number."""
 
     def read_notice(self, path: str, headers: Mapping[str, str], body: bytes) -> BankNotice:
-        """A request of the other side to this path. Raises Unproven: then it is as if it had not come."""
+        """A request of the other side to this path. Raises Unproven: then it is as if it had not come.
+
+        That its nonce is accepted once is up to the caller.
+        """
         ...
 
     def evidence_of(self, notice: BankNotice, order: Order) -> Evidence:

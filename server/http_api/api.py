@@ -115,7 +115,7 @@ class HttpApi:
         )
         by_type = {type(one): one for one in handlers}
         notices = NoticeRequests(services.payments)
-        return Serving(by_type, self._verifier, services.login.key, clock, self._money, notices)
+        return Serving(by_type, self._verifier, services.nonces, services.login.key, clock, self._money, notices)
 
     def apply(self, config: Config, keys: Mapping[str, bytes], tls: ssl.SSLContext | None) -> None:
         """Other keys, other lifetimes of tokens and links, and another certificate from now on."""

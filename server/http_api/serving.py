@@ -16,7 +16,7 @@ from protocol.money_unit import MoneyUnit
 from server import logs
 from server.clock import Clock
 from server.core.refusals import RequestRefused
-from server.core.signed_requests import BEARER, SignedContent, TooManyNonces, Unauthorized, Verifier
+from server.core.signed_requests import BEARER, SignedContent, Unauthorized, Verifier
 from server.http_api import decoding, openapi
 from server.http_api.handlers.call import Call
 from server.http_api.notices import NOTICE_BYTES_MAX, NOTICE_NAME, NOTICE_PATH, NoticeRequests
@@ -25,11 +25,13 @@ from server.http_api.page import shell as shells
 from server.http_api.problems import CONTENT_TYPE, Problem, refused
 from server.http_api.routes import ROUTES, BadPath, Route, find, tree
 from server.services.runtime.store_errors import ONE_SET, NeedsOneSet, StoreUnavailable
+from server.services.runtime.used_nonces import UsedNonces
 
 LOG = structlog.get_logger()
 OPENAPI: Final = "/openapi.json"
 BODY_S: Final = 20.0  # for a client to send its body
 HEADERS: Final = {"Server": "hongbao", "Cache-Control": "no-store"}
+SIGNER: Final = "http_api"  # of the nonces of its requests
 NO_ROUTE: Final = "none"  # in place of the name of a route
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -45,6 +47,7 @@ class Serving:
         self,
         handlers: Mapping[type, object],
         verifier: Verifier,
+        nonces: UsedNonces,
         link_key: Callable[[str], bytes | None],
         clock: Clock,
         money: MoneyUnit,
@@ -52,7 +55,7 @@ class Serving:
     ) -> None:
         """`link_key` is the key of links to pages that has this id."""
         self._notices = notices
-        self._verifier = verifier
+        self._verifier, self._nonces = verifier, nonces
         self._link_key = link_key
         self._money = money
         self._now_ms = clock.now_ms
@@ -191,12 +194,11 @@ class Serving:
             body = await _read(request, route.body_bytes_max)
             key = request.headers.get(openapi.IDEMPOTENCY_KEY, "")
             content = SignedContent(request.method, request.raw_path, key, body)
-            self._verifier.verify(claim, content, self._now_ms() / 1000)
+            self._verifier.verify(claim, content)
+            await self._nonces.accept(SIGNER, claim)
         except Unauthorized as error:
             challenge = {"WWW-Authenticate": 'Bearer realm="hongbao"'}
             raise Problem(Refusal.FORBIDDEN, str(error), headers=challenge) from None
-        except TooManyNonces:
-            raise Problem(Refusal.OVERLOADED, "more signed requests than nonces are kept") from None
         return body
 
     def _refuse(self, name: str, problem: Problem) -> web.Response:

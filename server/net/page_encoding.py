@@ -66,6 +66,9 @@ def result_of(result: ResultList, watched: bool) -> messages.ResultPageBody:
         ending=page.ending,
         best_mark=page.best_mark,
         pass_on=page.pass_on,
+        turn=page.turn,
+        turn_user_id=page.turn_user_id,
+        turn_name=result.turn_name,
     )
 
 

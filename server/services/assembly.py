@@ -68,6 +68,7 @@ from server.services.runtime.lookups import LookupService
 from server.services.runtime.missed_news import MissedNews
 from server.services.runtime.read_lane import ReadLane
 from server.services.runtime.supervised import Loop
+from server.services.runtime.used_nonces import UsedNonces
 from server.services.seeds.service import SeedService
 from server.services.sets import SetServices, health_of, open_sets
 from server.services.webhooks.assembly import WebhookServices
@@ -112,6 +113,7 @@ class Services:
         self.server_id, self._lease_book = server_id, LeaseBook()
         self.changes.on_node(config.server.node, self._ids.use_node)
         self.seeds = SeedService(stores.seed_trees, seed_keys, clock.random_bytes, clock.now_ms)
+        self.nonces = UsedNonces(stores.used_nonces, limits, clock.now_ms)
         self.reads = ReadLane(max(1, config.stores.postgres_pool_max // 2), limits)
         self.read_replies = ReadLane(REPLIES_AT_ONCE, limits)
         self._make_chat(keys)
@@ -178,7 +180,8 @@ class Services:
         self_service, known = self._config.chat.self_service, (self._seed_keys, self._is_time_known)
         self.everyday = EverydayServices(stores, lives, self.opens, *chat, *known, self_service=self_service)
         claims = CreditedClaims(stores.settlement), WonShares(stores.packets, stores.leases)
-        self.pages = PageService(self.opens, replies, self.names, self.groups, *claims, now_ms, words, limits)
+        seen = self.opens, replies, self.names, self.groups, *claims, self.everyday.turns
+        self.pages = PageService(*seen, now_ms, words, limits)
         self.pass_on = PassOnService(
             stores.admissions, lives, self.on_behalf, self.login, self.changes, limits, now_ms
         )
@@ -195,7 +198,8 @@ class Services:
     def _make_payments(self, seed_keys: Mapping[str, bytes], gateways: Mapping[str, Gateway] | None) -> None:
         smallest, duty = self._money_words.smallest, self.figure_duty
         parts = self._config, self._stores, self.sends, self.seeds, self._limits, self._ids, self._clock, self._bus
-        self.payments = PaymentServices(*parts, self._is_current, seed_keys, smallest, gateways, duty)
+        others = seed_keys, smallest, gateways, duty, self.nonces
+        self.payments = PaymentServices(*parts, self._is_current, *others)
         self.cards, self.orders = self.payments.cards, self.payments.orders
         self.forgetting = ForgetService(self.people, self.cards.service)
         sending = self._stores.bills, self.payments.sender.send, self.changes
@@ -245,6 +249,7 @@ class Services:
         """The queues of work that is done in batches, by name."""
         return {
             "logins": self.login.batcher,
+            "nonces": self.nonces.batcher,
             "wallets": self.wallets.batcher,
             "sends": self.sends.batcher,
             "names": self.names.batcher,

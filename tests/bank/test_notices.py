@@ -151,6 +151,22 @@ async def test_notice_that_is_replayed_is_refused(open_room: BankRoom) -> None:
     assert (await teller.tell(body)).status == 200  # told again, with another nonce
 
 
+async def test_notice_that_one_server_has_taken_is_refused_by_others_and_after_a_restart(
+    open_room: BankRoom, start_with_bank: StartWithBank
+) -> None:
+    body, first = await body_of(open_room, result="processing"), Teller(open_room)
+    headers, second = first.headers(body), Teller(open_room)
+    second.url = (await start_with_bank(notices=False, server__node=1)).app.http_api.url
+    assert (await first.post(body, headers)).status == 200
+    assert (await second.post(body, headers)).status == 401
+    await open_room.server.stop()
+    second.url = (await start_with_bank(notices=False)).app.http_api.url
+    assert (await second.post(body, headers)).status == 401
+    assert (await second.tell(body)).status == 200
+    number = (await open_room.payment())["number"]
+    assert await open_room.evidence(number) == [("charge", "unknown"), ("notice", "unknown"), ("notice", "unknown")]
+
+
 async def test_notice_for_another_gateway_is_refused(open_room: BankRoom) -> None:
     body, gateway, teller = await body_of(open_room), open_room.gateway, Teller(open_room)
     headers = teller.headers(body)

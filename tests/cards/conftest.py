@@ -50,6 +50,7 @@ class Bank:
         self.asks: list[CardAsk] = []
         self.declines: dict[str, str] = {}  # by number of a card, why
         self.messages: dict[str, tuple[str, str]] = {}  # by request id: to, text
+        self.says = "招商银行"  # the name of the bank of each card
         self.unbound: list[str] = []
         self.fen: dict[str, int] = {}  # by token
         self.orders: dict[int, tuple[Order, str, str]] = {}  # by number: the order, its result and reason
@@ -68,7 +69,7 @@ class Bank:
         self.asks.append(ask)
         if ask.number in self.declines:
             raise CardDeclined(self.declines[ask.number])
-        offer = CardOffer(f"bind-{ask.number}-{ask.request_id}", "招商银行", ask.number[-4:], ref_of(ask.number))
+        offer = CardOffer(f"bind-{ask.number}-{ask.request_id}", self.says, ask.number[-4:], ref_of(ask.number))
         result: CardOffer = await self._serve("bind", lambda: offer)
         return result._replace(binding=f"binding-{ref_of(ask.number)}-{ask.request_id}")
 

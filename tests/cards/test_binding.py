@@ -53,6 +53,24 @@ async def test_card_is_bound_by_its_code_and_shown_masked(street: Street, bank: 
 
 
 @pytest.mark.parametrize(
+    ("number", "says", "shown"),
+    [
+        (NUMBER, "A Bank", "A Bank"),  # the bank's own word
+        (NUMBER, "", "中国工商银行"),  # 622202
+        (OTHER_NUMBER, "", ""),  # no range of the table
+    ],
+)
+async def test_bank_of_a_card_is_what_the_bank_says_or_what_its_number_says(
+    street: Street, bank: Bank, number: str, says: str, shown: str
+) -> None:
+    bank.says = says
+    offered = await street.sender.bind_card(number, HOLDER, PHONE)
+    assert offered.bank == shown
+    card = await street.sender.confirm_card(offered.challenge_id, bank.code, PASSWORD)
+    assert (card.bank, (await street.sender.cards()).cards[0].bank) == (shown, shown)
+
+
+@pytest.mark.parametrize(
     ("number", "holder", "phone"),
     [
         ("6222021234567890129", HOLDER, PHONE),  # one digit is another one

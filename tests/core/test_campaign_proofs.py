@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,19 @@ def test_vector_is_a_proof(vector: dict[str, Any]) -> None:
     for proof in (vector, vector | {"told_root": vector["root"], "my_client_seed": vector["client_seed"]}):
         assert python_faults(proof) == []
         assert faults(of_json(json.dumps(proof))) == []
+
+
+def test_verifier_of_the_docs_runs_as_a_program_on_a_published_file(tmp_path: Path) -> None:
+    path = tmp_path / "proof.json"
+    number, amount_fen = ONE["wins"][0]
+    for wins, code, said in (
+        (ONE["wins"], 0, "ok"),
+        ([[number, amount_fen + 1]], 1, f"number {number} is {amount_fen + 1}, the seed says {amount_fen}"),
+    ):
+        path.write_text(to_json(of_json(json.dumps(ONE | {"wins": wins}))))
+        command = [sys.executable, "-I", ROOT / "docs" / "verify_pool.py", path]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (code, f"campaign {ONE['campaign_id']}: {said}\n", "")
 
 
 @each_vector

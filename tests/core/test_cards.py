@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.core.beijing_year import day_begin_ms
-from server.core.cards import attempts, texts
+from server.core.cards import attempts, issuers, texts
 from server.core.cards.attempts import Attempts, Challenge, ChallengeState
 from server.core.refusals import Reason, RequestRefused
 
@@ -19,6 +19,28 @@ def check_digit(digits: str) -> str:
     """By the table of the standard: the sum of all digits, every second one doubled and its digits added."""
     total = sum(sum(map(int, str(int(one) * (2 - place % 2)))) for place, one in enumerate(reversed(digits)))
     return str(-total % 10)
+
+
+@pytest.mark.parametrize(
+    ("number", "bank"),
+    [
+        ("6222021234567890128", "中国工商银行"),
+        ("9558801234567890123", "中国工商银行"),  # five digits are enough
+        ("6228480000000000000", "中国农业银行"),
+        ("6214830000000000", "招商银行"),
+        ("6212990000000000", ""),  # the cards of the test bank
+        ("4111111111111111", ""),
+        ("", ""),
+    ],
+)
+def test_bank_of_a_number_is_that_of_its_range_or_none(number: str, bank: str) -> None:
+    assert issuers.bank_of(number) == bank
+
+
+def test_ranges_of_banks_are_digits_and_belong_to_one_bank_each() -> None:
+    every = [first for ranges in issuers.ISSUERS.values() for first in ranges.split()]
+    assert len(set(every)) == len(every)
+    assert all(first.isdigit() and len(first) in issuers.DIGITS for first in every)
 
 
 @given(DIGITS)

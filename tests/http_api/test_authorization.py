@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import API_KEYS, Server
+from bench.chaos.proxy import Proxy
+from tests.conftest import API_KEYS, Server, StartServer
 from tests.http_api.client import Answer, Api, signed
+from tests.http_api.conftest import ADDRESS, Dial
 
 TARGET, BODY = "/v1/users/7", b'{"name":"Ada"}'
 JSON = {"Content-Type": "application/json"}
@@ -30,6 +32,36 @@ async def test_signed_request_is_served_and_its_repetition_is_refused(api: Api) 
     again = await put(api, headers)
     assert (again.status, again.code) == (401, "forbidden")
     assert "nonce" in again.json["detail"]
+
+
+async def test_request_that_one_server_has_served_is_refused_by_others_and_after_a_restart(
+    server: Server, start_server: StartServer, dial: Dial, sql: Any
+) -> None:
+    headers, ban = signed("POST", "/v1/users/7/ban", b""), "/v1/users/7/ban"
+    other = await start_server(http_api__address=ADDRESS, server__node=1)
+    first, second = await dial(server), await dial(other)
+    assert (await put(first, signed("PUT", TARGET, BODY))).status == 200
+    assert (await first.send("POST", ban, b"", headers)).status == 200
+    assert (await first("POST", "/v1/users/7/unban")).status == 200
+    again = await second.send("POST", ban, b"", headers)
+    assert (again.status, again.code) == (401, "forbidden")
+    await server.stop()
+    restarted = await dial(await start_server(http_api__address=ADDRESS))
+    assert (await restarted.send("POST", ban, b"", headers)).status == 401
+    assert await sql.fetchval("SELECT banned_at_ms FROM users WHERE user_id = 7") is None
+
+
+async def test_signed_request_while_the_records_are_away_is_refused_for_later(
+    start_server: StartServer, dial: Dial, postgres_proxy: tuple[Proxy, str]
+) -> None:
+    """Without them it is not known whether the request is a repetition."""
+    proxy, dsn = postgres_proxy
+    api = await dial(await start_server(http_api__address=ADDRESS, stores__postgres=dsn))
+    await proxy.cut()
+    answer = await put(api, signed("PUT", TARGET, BODY))
+    assert (answer.status, answer.code) == (503, "store_unavailable")
+    assert "Retry-After" in answer.headers
+    await proxy.heal()
 
 
 async def test_second_key_of_a_rotation_is_accepted(api: Api) -> None:

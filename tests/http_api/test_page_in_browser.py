@@ -11,13 +11,14 @@ from playwright.async_api import CDPSession, Page, expect
 
 from protocol.messages import TextPosted
 from server.http_api.page.shell import shell
-from tests.conftest import API_KEYS, DAY_MS, Connect, StartServer, Turn
+from tests.conftest import API_KEYS, DAY_MS, Connect, Server, StartServer, Turn
 from tests.http_api.client import Api
 from tests.http_api.conftest import ADDRESS, Dial
 from tests.http_api.test_packets import SEND, family, lucky
 from tests.ops.dashboard.browser import browser, installed_or_skip, open_page
 from tests.ops.dashboard.test_page import BEYOND, CONTRAST, LEAST_CONTRAST
 from tests.services.test_membership import first_push
+from tests.services.test_outbox import posted
 
 PATIENCE_MS = 20_000
 expect.set_options(timeout=PATIENCE_MS)
@@ -128,6 +129,21 @@ async def test_page_on_slow_3g_has_its_card_before_it_asks_and_is_kept_for_the_n
     assert {one for one in phone.complaints if "ERR_INTERNET_DISCONNECTED" not in one} == set()
 
 
+async def test_page_shows_whose_turn_it_is(server: Server, dial: Dial, phone: Phone, sql: Any) -> None:
+    api = await dial(server)
+    await family(api, 1, 2, 3)
+    await api.ok("PUT", "/v1/groups/family/relay", {"times": 1})
+    await api.ok("PUT", "/v1/users/2", {"name": "Ben"})
+    packet_id = await send(api, "relay", shares=1)
+    await api.ok("POST", f"{SEND}/{packet_id}/open", {"user_id": "2"})
+    await posted(sql)
+    await phone.show(await link(api, packet_id, 2, "zh"))
+    await phone.shows(turn="接龙：轮到你发下一个红包，10.00元")
+    await phone.show(await link(api, packet_id, 3, "en"))
+    await phone.page.click("#link")
+    await phone.shows(turn="Ben · Best luck sends on: the next red packet is to be 10.00 yuan")
+
+
 async def test_page_tells_every_end_and_shows_hostile_texts_as_text(
     start_server: StartServer, dial: Dial, phone: Phone, turn_clock: Turn
 ) -> None:
@@ -153,6 +169,7 @@ async def test_page_tells_every_end_and_shows_hostile_texts_as_text(
 
     await phone.show(await link(api, hostile, 3, "en"))  # claimed: straight to the result
     await phone.shows(amount="10.00 yuan", send="Send a red packet")
+    await phone.does_not_show("turn")
     await phone.show(await link(api, hostile, 4, "zh"))
     await phone.shows(line="手慢了,红包派完了", link="看看大家的手气")
     await phone.page.click("#link")

@@ -19,6 +19,7 @@ from tests.conftest import API_KEYS, KEYS, Connect, Server, StartServer, Turn
 from tests.http_api.client import Answer, Api
 from tests.http_api.conftest import ADDRESS, Dial
 from tests.http_api.test_packets import SEND, family, lucky
+from tests.services.test_outbox import posted
 
 CLAIM = LinkClaim(packet_id=12, user_id=34, issued_at_s=1_000, expires_at_s=1_600)
 OLD, NEW = {"old": b"o" * 32}, {"old": b"o" * 32, "new": b"n" * 32}
@@ -117,6 +118,21 @@ async def test_page_opens_its_packet_for_its_user_and_shows_the_result(api: Api)
     assert shown.json["summary"] == "1 of 2 opened"
     assert [line["name"] for line in shown.json["lines"]] == ["user 2"]
     assert (await link_of(api, packet_id, 2)).card["view"] == "result"
+
+
+async def test_page_says_whose_turn_it_is_to_send_the_next_one(api: Api, sql: Any) -> None:
+    packet_id = await sent(api, 1, 2, 3, shares=1)
+    await api.ok("PUT", "/v1/groups/family/relay", {"times": 1})
+    await api.ok("PUT", "/v1/users/2", {"name": "Ben"})
+    link = await link_of(api, packet_id, 2)
+    assert (await page_opens(api, link)).json["answer"] == "won"
+    await posted(sql)
+    own = await api.send("GET", "/c/result?language=zh", b"", link.headers())
+    assert own.json["turn"] == "接龙：轮到你发下一个红包，10.00元"
+    for user_id in (1, 3):
+        headers = (await link_of(api, packet_id, user_id, "en")).headers()
+        seen = await api.send("GET", "/c/result?language=en", b"", headers)
+        assert seen.json["turn"] == "Ben · Best luck sends on: the next red packet is to be 10.00 yuan"
 
 
 async def test_page_is_told_when_to_ask_again_while_another_user_has_the_only_ticket(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from tests.conftest import Server
+from tests.conftest import DAY_MS, Server, Turn
 from tests.http_api.client import Api
+from tests.services.conftest import until
 
 BILLS, EVENTS = "/v1/sponsors/90001/packets", "/v1/sponsors/90001/events"
 
@@ -121,3 +124,20 @@ async def test_bill_names_one_receiver(sponsor: Api) -> None:
         ({"group_id": "250000000000000001"}, "bad_target"),
     ):
         assert (await sponsor("POST", BILLS, {**body, **changes})).code == code
+
+
+async def test_packet_that_friends_pass_on_may_be_a_sponsors_and_the_rest_goes_back_to_it(
+    sponsor: Api, server: Server, turn_clock: Turn, sql: Any
+) -> None:
+    """The chat backend sends it on behalf of the sponsor, as for any other user."""
+    await sponsor.ok("PUT", "/v1/users/8", {"name": "Ben"})
+    body = {"sender_id": "90001", "kind": "fission", "target_id": "7", "amount_fen": 900, "shares": 3}
+    packet_id = (await sponsor.ok("POST", "/v1/packets", body, key="f"))["packet_id"]
+    opens = f"/v1/packets/{packet_id}/open"
+    first = await sponsor.ok("POST", opens, {"user_id": "7"})
+    link = (await sponsor.ok("POST", f"/v1/packets/{packet_id}/pass-on", {"user_id": "7"}))["link"]
+    friend = await sponsor.ok("POST", opens, {"user_id": "8", "link": link})
+    turn_clock(DAY_MS)
+    await until(lambda: sql.fetchval("SELECT closed_at_ms IS NOT NULL FROM packets"))
+    left_fen = 10_000 - first["amount_fen"] - friend["amount_fen"]
+    assert await sql.fetchval("SELECT balance_fen FROM wallets WHERE user_id = 90001") == left_fen

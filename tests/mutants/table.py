@@ -69,6 +69,7 @@ T_PEERS, T_PEER_ACCESS = "tests/peers/test_peers.py::test_", "tests/peers/test_a
 HANDSHAKE, T_HANDSHAKE = "server/peers/links/handshake.py", "tests/peers/test_handshake.py::test_"
 T_TCP_LINKS, T_PUSH_NUMBERS = "tests/peers/test_tcp_links.py::test_", "tests/peers/test_push_numbers.py::test_"
 T_NATS_PUSHES = "tests/nats/test_pushes.py::test_"
+T_PEER_CUTS = "tests/peers/test_cuts.py::test_"
 T_STREAM_ORDER, T_PEER_FRAMES = "tests/peers/test_stream_order.py::test_", "tests/peers/test_frames.py::test_"
 T_REVEAL = "tests/services/test_reveal.py::test_"
 T_CORE_SEEDS, T_SEEDS = "tests/core/test_seeds.py::test_", "tests/services/test_seeds.py::test_"
@@ -150,6 +151,9 @@ EVIDENCE, PAID_SENDS = "server/services/payments/evidence.py", "server/services/
 PAYMENTS_STORE, PAYMENTS_SQL = "storage/postgres/money/payments.py", "storage/postgres/money/payments.sql"
 ATTEMPTS, HOST_REPLIES = "server/services/payments/service.py", "server/gateways/host/replies.py"
 PAYMENT_TABLES = "storage/postgres/migrations/0015_payments.sql"
+HTTP_SERVING, NOTICE_SERVICE = "server/http_api/serving.py", "server/services/payments/notices.py"
+USED_NONCES, NONCE_STORE = "server/services/runtime/used_nonces.py", "storage/postgres/used_nonces.py"
+NONCE_SQL, T_NONCES = "storage/postgres/used_nonces.sql", "tests/services/test_used_nonces.py::test_"
 BANK_SIGNING, BANK_REPLIES = "server/gateways/bank/signing.py", "server/gateways/bank/replies.py"
 BANK_GATEWAY, NOTICES = "server/gateways/bank/gateway.py", "server/services/payments/notices.py"
 CONCLUSIONS, NOTICE_ROUTE = "server/services/payments/conclusions.py", "server/http_api/notices.py"
@@ -3992,10 +3996,59 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "HTTP: the nonce is not checked",
         "I7",
-        HTTP_SIGNATURE,
-        "        if mark in bucket:\n",
-        "        if False:\n",
+        HTTP_SERVING,
+        "            await self._nonces.accept(SIGNER, claim)\n",
+        "",
         (T_HTTP + "authorization.py::test_signed_request_is_served_and_its_repetition_is_refused",),
+    ),
+    Mutation(
+        "relay: a turn is told outside of its group",
+        "I7",
+        "server/services/packets/pages.py",
+        "        return pages.with_turn(page, viewer, turn.user_id, turn.amount_fen) if is_told else page\n",
+        "        return pages.with_turn(page, viewer, turn.user_id, turn.amount_fen)\n",
+        ("tests/services/test_relay.py::test_turn_in_another_group_is_shown_to_its_members_alone",),
+    ),
+    Mutation(
+        "relay: a packet that is not credited yet is said to have no turn for good",
+        "books",
+        "storage/postgres/chat/relays.py",
+        '        return {row[0]: None if row["group_id"] is None else TurnAfter(*row[1:]) for row in rows}\n',
+        '        found = {row[0]: None if row["group_id"] is None else TurnAfter(*row[1:]) for row in rows}\n'
+        "        return dict.fromkeys(packet_ids) | found\n",
+        ("tests/services/test_relay.py::test_result_page_says_no_turn_before_it_is_recorded_and_then_says_it",),
+    ),
+    Mutation(
+        "nonces: a used one is accepted again",
+        "I7",
+        NONCE_STORE,
+        "            accepted.append(one in new)\n",
+        "            accepted.append(True)\n",
+        (T_NONCES + "nonce_is_accepted_once_by_all_servers_and_after_a_restart",),
+    ),
+    Mutation(
+        "nonces: twice in one batch is accepted twice",
+        "I7",
+        NONCE_STORE,
+        "            new.discard(one)\n",
+        "",
+        (T_NONCES + "nonce_that_comes_twice_at_once_is_accepted_once",),
+    ),
+    Mutation(
+        "nonces: the keys of a signer take those of another",
+        "I7",
+        USED_NONCES,
+        '    text = "\\n".join((signer, claim.key_id, claim.nonce))\n',
+        '    text = "\\n".join((claim.nonce,))\n',
+        (T_NONCES + "nonce_of_another_signer_or_key_is_another_one",),
+    ),
+    Mutation(
+        "nonces: one is forgotten while its request is not too old",
+        "I7",
+        USED_NONCES,
+        "KEPT_S: Final = 3 * WINDOW_S\n",
+        "KEPT_S: Final = 0\n",
+        (T_NONCES + "nonce_is_kept_for_as_long_as_its_time_is_accepted",),
     ),
     Mutation(
         "HTTP: the body is not in the signature",
@@ -4016,10 +4069,10 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "HTTP: a clock that is set back makes forgotten nonces new",
         "I7",
-        HTTP_SIGNATURE,
-        "        if number <= self._forgotten_until:  # the clock was set back since\n",
-        "        if False:\n",
-        (T_HTTP + "signature.py::test_nonces_that_were_forgotten_stay_refused_when_the_clock_is_set_back",),
+        NONCE_SQL,
+        "WHERE time_s >= (SELECT value FROM facts WHERE name = 'nonces_from_s')\n",
+        "",
+        (T_NONCES + "nonces_that_were_forgotten_stay_refused_when_the_clock_is_set_back",),
     ),
     Mutation(
         "HTTP: a Bearer key is accepted in clear text",
@@ -4931,9 +4984,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "bank: a notice that is replayed is accepted",
         "payments",
-        BANK_SIGNING,
-        "        nonces.accept(claim, now_s)  #",
-        "        nonces.accept(claim._replace(nonce=str(now_s)), now_s)  #",
+        NOTICE_SERVICE,
+        "            await self._nonces.accept_alone(gateway, notice.claim)\n",
+        "            pass\n",
         (T_NOTICES + "notice_that_is_replayed_is_refused",),
     ),
     Mutation(
@@ -5316,6 +5369,22 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_CORRECTIONS + "correction_of_a_closed_break_is_refused_when_proposed_and_when_approved",),
     ),
     Mutation(
+        "reconciliation: a correction is proposed without its dry run",
+        "I7",
+        CORRECTION_SERVICE,
+        "        if seen != shown.digest:\n",
+        "        if False:\n",
+        (T_CORRECTIONS + "correction_is_proposed_only_as_a_dry_run_has_shown_it",),
+    ),
+    Mutation(
+        "reconciliation: the digest of a dry run leaves out the balances",
+        "I7",
+        "server/core/reconciliation/dry_run.py",
+        '        lines += [f"{one.account} {one.before_fen} {one.after_fen}" for one in self.changes]\n',
+        "",
+        (T_CORRECTIONS + "correction_is_proposed_only_as_a_dry_run_has_shown_it",),
+    ),
+    Mutation(
         "reconciliation: the proposer approves",
         "I7",
         CORRECTIONS_SQL,
@@ -5351,7 +5420,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "reconciliation: a correction exceeds its break",
         "I9",
         CORRECTION_SERVICE,
-        "    if found.difference_fen is not None and one.amount_fen > found.difference_fen:\n",
+        "    if found.difference_fen is not None and amount_fen > found.difference_fen:\n",
         "    if False:\n",
         (T_CORRECTIONS + "correction_that_does_not_fit_is_refused_and_leaves_nothing",),
     ),
@@ -6909,8 +6978,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "peers: a subscription moves without what was told",
         "peers",
         "server/peers/watches.py",
-        "watches[update.packet_id]._replace(told=update.opened)",
-        "watches[update.packet_id]",
+        "watch._replace(told=update.opened)",
+        "watch",
         (T_PEERS + "subscription_moves_to_the_next_owner_when_a_server_is_killed",),
     ),
     Mutation(
@@ -6936,6 +7005,54 @@ MUTATIONS: tuple[Mutation, ...] = (
         "                    await self._tell(user_ids[first : first + USERS_AT_ONCE], since_ms)\n",
         "                    pass\n",
         (T_PEERS + "what_a_lost_connection_swallowed_is_told_from_the_record",),
+    ),
+    Mutation(
+        "peers: a gap is not healed while a server is not reached",
+        "peers",
+        "server/peers/assembly.py",
+        "        mesh.on_unreached(self.healing.go_on)\n",
+        "",
+        (T_PEER_CUTS + "users_of_a_server_that_is_cut_off_are_told_of_what_happens_elsewhere",),
+    ),
+    Mutation(
+        "peers: the owner does not read again what a server that was apart has decided",
+        "peers",
+        "server/peers/moving.py",
+        "            self._owned.clear()  # all that is ours is read again right after this\n",
+        "            pass\n",
+        (T_PEER_CUTS + "owner_knows_after_a_cut_what_the_other_side_has_decided",),
+    ),
+    Mutation(
+        "peers: followers are not told what a server that is not reached decides",
+        "peers",
+        "server/peers/healing.py",
+        "            self._look_again()\n",
+        "",
+        (T_PEER_CUTS + "follower_at_a_server_that_is_cut_off_sees_claims_of_the_other_side",),
+    ),
+    Mutation(
+        "peers: frames that are lost are not noticed",
+        "peers",
+        "server/peers/frames.py",
+        "            if number != self._number:\n",
+        "            if False:\n",
+        (T_PEER_FRAMES + "bytes_of_others_are_refused",),
+    ),
+    Mutation(
+        "peers: the loss of the last frame is not noticed",
+        "peers",
+        "server/peers/links/pulse.py",
+        "                peer.send(PeerPulse())\n",
+        "                pass\n",
+        (T_PEER_CUTS + "last_frame_that_a_link_loses_is_noticed_with_the_next_pulse",),
+    ),
+    Mutation(
+        "peers: frames are not numbered",
+        "peers",
+        "server/peers/peer.py",
+        "self._number, self._number + 1\n",
+        "0, 0\n",
+        (T_PEERS + "one_server_decides_for_users_of_all",),
     ),
     Mutation(
         "peers: a login does not wait until other servers know its user",

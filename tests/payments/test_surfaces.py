@@ -248,6 +248,17 @@ def test_document_has_the_signatures_and_settings_that_the_server_uses() -> None
     assert all(f"`{state}`" in DOCUMENT for state in PaymentState)
 
 
+def test_example_accepts_a_nonce_once_also_after_a_restart(tmp_path: Path) -> None:
+    def opened() -> Any:
+        return example().Books(str(tmp_path / "wallet.db"))
+
+    stamp = 1_795_920_000
+    assert [opened().is_new(nonce, stamp) for nonce in ("a", "a", "b")] == [True, False, True]
+    assert not opened().is_new("a", stamp + 600)  # a call that was signed 300 s ahead is still accepted
+    assert opened().is_new("c", stamp + 901)
+    assert opened().db.execute("SELECT nonce FROM nonces").fetchall() == [("c",)]
+
+
 async def test_example_runs_as_a_program(
     start_with_host: StartWithHost, make_room: MakeRoom, tmp_path: Path
 ) -> None:

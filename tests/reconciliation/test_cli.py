@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from server.cli import reconciliation as cli
 from server.cli.main import commands
 from server.cli.shared.answers import ServerOptions
+from server.cli.shared.resources import WrongOptions
 from server.core.ledger import SYSTEM_ACCOUNTS
 from server.core.reconciliation.days import DAY_MS, first_ms
 from server.core.reconciliation.rules import BREAK_CLASSES
@@ -64,7 +66,16 @@ async def test_statement_is_imported_listed_owned_corrected_and_closed(
         "correct", "propose", 1, "--from", 1, "--to", "outside", "--amount", 100, "--dry-run"
     )
     assert (code, "-1.00 yuan" in told, await sql.fetchval("SELECT count(*) FROM corrections")) == (0, True, 0)
-    code, told = await hongbao("correct", "propose", 1, "--from", "in-transit", "--to", 1, "--amount", 100)
+    words = "correct", "propose", 1, "--from", "in-transit", "--to", 1, "--amount", 100
+    code, told = await hongbao(*words)
+    digest = told.split()[-1]
+    assert (code, "Nothing is proposed yet" in told, len(digest)) == (0, True, 12)
+    with pytest.raises(NoAnswer, match="not what a dry run has shown"):
+        await hongbao(*words[:-1], 99, "--as-shown", digest)
+    with pytest.raises(WrongOptions, match="give one of"):
+        await hongbao(*words, "--as-shown", digest, "--dry-run")
+    assert await sql.fetchval("SELECT count(*) FROM corrections") == 0
+    code, told = await hongbao(*words, "--as-shown", digest)
     assert (code, "proposed" in told) == (0, True)
     with pytest.raises(NoAnswer, match="is your own proposal"):
         await hongbao("correct", "approve", 1)
@@ -75,6 +86,20 @@ async def test_statement_is_imported_listed_owned_corrected_and_closed(
     code, told = await hongbao("breaks", "close", 1, "--reason", "the bank has paid the difference")
     assert (code, "the bank has paid the difference" in told) == (0, True)
     assert (await hongbao("breaks", "--open"))[0] == 0
+
+
+async def test_correction_that_is_proposed_at_once_prints_its_dry_run_first(
+    hongbao: Callable[..., Any], sql: Sql, tmp_path: Path
+) -> None:
+    await record(sql, OURS)
+    await sql.execute("INSERT INTO users (user_id) VALUES (1)")
+    await hongbao("reconcile", write(tmp_path / "s.csv", [ROWS[0]._replace(amount_fen=200), *ROWS[1:]]))
+    words = "correct", "propose", 1, "--from", "suspense", "--to", 1, "--amount", 100, "--yes-as-shown"
+    code, told = await hongbao(*words)
+    assert (code, told.index("-1.00 yuan") < told.index("proposed")) == (0, True)
+    code, told = await hongbao(*words, "--json")
+    assert (code, json.loads(told.splitlines()[-1])["state"]) == (0, "proposed")
+    assert await sql.fetchval("SELECT count(*) FROM corrections") == 2
 
 
 async def test_refused_file_is_one_line_and_the_others_are_imported(

@@ -19,6 +19,7 @@ from server.instance import STATUS_SOCKET
 from server.ops.socket.status_socket import peer_of as real_peer_of
 from server.services.money.audit import audit
 from server.services.reconciliation.breaks import BreakRefused
+from server.services.reconciliation.corrections import CorrectionFacts, CorrectionService
 from storage.postgres.database import Database
 from tests.conftest import SEED_KEYS, Connect
 from tests.reconciliation.books import ALICE, BOB, DAY, Sql, numbered, payment, record, row_of, write
@@ -51,6 +52,17 @@ async def break_id(operators: Operators, user: Client, sql: Sql, tmp_path: Path)
     return int(one["break_id"])
 
 
+async def proposed(operators: Operators, *correction: object) -> dict[str, Any]:
+    """The answer to a proposal of what a dry run has shown."""
+    shown = await operators.ask(ALICE, "preview-correction", *correction)
+    return await operators.ask(ALICE, "propose-correction", *correction, shown["digest"])
+
+
+async def propose(service: CorrectionService, *correction: int) -> CorrectionFacts:
+    """The same without the socket."""
+    return await service.propose(*correction, ALICE, (await service.dry_run(*correction)).digest)
+
+
 async def is_sound(database: Database) -> bool:
     """All checks of the audit that do not ask where payments of the test come from."""
     found = await audit(database, SEED_KEYS)
@@ -60,11 +72,7 @@ async def is_sound(database: Database) -> bool:
 async def test_correction_moves_money_once_and_is_in_the_entries_the_pushes_and_the_audit(
     operators: Operators, user: Client, database: Database, sql: Sql, break_id: int
 ) -> None:
-    made = await operators.ask(ALICE, "propose-correction", break_id, "outside", USER, 300)
-    assert made["accounts"] == [
-        {"account": "outside", "before_fen": None, "after_fen": None},
-        {"account": "1", "before_fen": 500, "after_fen": 800},
-    ]
+    made = await proposed(operators, break_id, "outside", USER, 300)
     assert (made["state"], made["proposed_by"]) == ("proposed", str(ALICE))
     assert await user.balance() == 500
     done = await operators.ask(BOB, "approve-correction", made["correction_id"])
@@ -83,11 +91,35 @@ async def test_correction_moves_money_once_and_is_in_the_entries_the_pushes_and_
     assert await is_sound(database)
 
 
+async def test_correction_is_proposed_only_as_a_dry_run_has_shown_it(
+    operators: Operators, user: Client, sql: Sql, break_id: int
+) -> None:
+    correction = break_id, "outside", USER, 300
+    shown = await operators.ask(ALICE, "preview-correction", *correction)
+    assert shown == {
+        "break_id": break_id,
+        "difference_fen": 300,
+        "amount_fen": 300,
+        "accounts": [
+            {"account": "outside", "before_fen": None, "after_fen": None},
+            {"account": "1", "before_fen": 500, "after_fen": 800},
+        ],
+        "digest": shown["digest"],
+    }
+    why = "this is not what a dry run has shown, or a balance has changed since: look again"
+    for other in ((*correction, "0" * 12), (break_id, "outside", USER, 299, shown["digest"])):
+        assert await operators.ask(ALICE, "propose-correction", *other) == {"error": why}
+    await operators.server.app.services.wallets.top_up(USER, 1, "meanwhile", known_only=False)
+    assert await operators.ask(ALICE, "propose-correction", *correction, shown["digest"]) == {"error": why}
+    assert await sql.fetchval("SELECT count(*) FROM corrections") == 0
+    assert (await proposed(operators, *correction))["state"] == "proposed"
+
+
 async def test_two_approvals_at_once_make_one_transfer(
     operators: Operators, user: Client, sql: Sql, break_id: int
 ) -> None:
     service = operators.services.corrections
-    made = await service.propose(break_id, 0, USER, 300, ALICE)
+    made = await propose(service, break_id, 0, USER, 300)
     both = await asyncio.gather(*(service.approve(made.correction_id, uid) for uid in (BOB, BOB + 1)))
     assert [one.state for one in both] == ["approved", "approved"]
     assert both[0] == both[1]
@@ -97,7 +129,7 @@ async def test_two_approvals_at_once_make_one_transfer(
 async def test_proposer_does_not_approve_and_the_database_would_refuse_it_too(
     operators: Operators, user: Client, sql: Sql, break_id: int
 ) -> None:
-    made = await operators.ask(ALICE, "propose-correction", break_id, "outside", USER, 300)
+    made = await proposed(operators, break_id, "outside", USER, 300)
     refused = await operators.ask(ALICE, "approve-correction", made["correction_id"])
     assert refused == {"error": "correction 1 is your own proposal: another user approves it"}
     with pytest.raises(Exception, match="corrections_by_two"):
@@ -111,13 +143,14 @@ async def test_proposer_does_not_approve_and_the_database_would_refuse_it_too(
 async def test_correction_of_a_closed_break_is_refused_when_proposed_and_when_approved(
     operators: Operators, user: Client, sql: Sql, break_id: int
 ) -> None:
-    made = await operators.ask(ALICE, "propose-correction", break_id, "outside", USER, 300)
+    made = await proposed(operators, break_id, "outside", USER, 300)
     waits = await operators.ask(BOB, "close-break", break_id, "the", "bank", "reverses", "it")
     assert waits == {"error": f"break {break_id}: a correction of it waits: approve or reject that first"}
     await sql.execute("UPDATE payment_breaks SET closed_at_ms = 1, reason = 'a later statement'")
     for words in (
         ("approve-correction", made["correction_id"]),
-        ("propose-correction", break_id, "outside", USER, 1),
+        ("propose-correction", break_id, "outside", USER, 1, "0" * 12),
+        ("preview-correction", break_id, "outside", USER, 1),
     ):
         assert await operators.ask(BOB, *words) == {"error": f"break {break_id} is closed"}
     assert (await user.balance(), await sql.fetchval("SELECT state FROM corrections")) == (500, "proposed")
@@ -126,7 +159,7 @@ async def test_correction_of_a_closed_break_is_refused_when_proposed_and_when_ap
 async def test_rejected_correction_moves_nothing_and_stays_rejected(
     operators: Operators, user: Client, sql: Sql, break_id: int
 ) -> None:
-    made = await operators.ask(ALICE, "propose-correction", break_id, "outside", USER, 300)
+    made = await proposed(operators, break_id, "outside", USER, 300)
     number = made["correction_id"]
     rejected = await operators.ask(ALICE, "reject-correction", number, "the", "wrong", "wallet")
     assert (rejected["state"], rejected["reason"], rejected["decided_by"]) == (
@@ -145,7 +178,7 @@ async def test_rejected_correction_moves_nothing_and_stays_rejected(
 
 
 async def test_approved_correction_cannot_be_rejected(operators: Operators, user: Client, break_id: int) -> None:
-    made = await operators.ask(ALICE, "propose-correction", break_id, "outside", USER, 300)
+    made = await proposed(operators, break_id, "outside", USER, 300)
     await operators.ask(BOB, "approve-correction", made["correction_id"])
     refused = await operators.ask(BOB, "reject-correction", made["correction_id"], "too late")
     assert refused["error"].startswith("correction 1 was approved: correct it by another one")
@@ -165,7 +198,8 @@ async def test_correction_that_does_not_fit_is_refused_and_leaves_nothing(
     operators: Operators, user: Client, sql: Sql, break_id: int, words: tuple[object, ...], why: str
 ) -> None:
     asked = [break_id if word == "BREAK" else word for word in words]
-    assert why in (await operators.ask(ALICE, "propose-correction", *asked))["error"]
+    assert why in (await operators.ask(ALICE, "preview-correction", *asked))["error"]
+    assert why in (await operators.ask(ALICE, "propose-correction", *asked, "0" * 12))["error"]
     assert await sql.fetchval("SELECT count(*) FROM corrections") == 0
 
 
@@ -175,11 +209,11 @@ async def test_correction_out_of_a_wallet_needs_the_money_and_moves_between_wall
     """From a wallet to suspense, from there to another wallet, and between two wallets: nothing is lost."""
     service = operators.services.corrections
     for debit, credit, amount_fen in ((USER, -3, 300), (-3, OTHER, 200), (USER, OTHER, 150)):
-        made = await service.propose(break_id, debit, credit, amount_fen, ALICE)
+        made = await propose(service, break_id, debit, credit, amount_fen)
         await service.approve(made.correction_id, BOB)
-    suspense, other = await service.preview(-3, OTHER, 10)
+    suspense, other = (await service.dry_run(break_id, -3, OTHER, 10)).changes
     assert (suspense, other) == (("suspense", 100, 90), ("2", 850, 860))
-    made = await service.propose(break_id, USER, OTHER, 60, ALICE)
+    made = await propose(service, break_id, USER, OTHER, 60)
     with pytest.raises(BreakRefused, match="the wallet holds less than the amount"):
         await service.approve(made.correction_id, BOB)
     assert (await service.newest(0, 1))[0].state == "proposed"
@@ -226,7 +260,8 @@ async def test_peer_of_another_user_is_asked_of_the_kernel(
         answer: dict[str, Any] = json.loads(told)
         return answer
 
-    proposal = f"propose-correction {break_id} outside {USER} 300"
+    shown = await operators.services.corrections.dry_run(break_id, 0, USER, 300)
+    proposal = f"propose-correction {break_id} outside {USER} 300 {shown.digest}"
     assert "is a change" in (await as_user(OTHER_UID, proposal))["error"]
     status._change_uids |= {OTHER_UID}
     made = await as_user(OTHER_UID, proposal)

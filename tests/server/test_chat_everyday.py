@@ -93,6 +93,37 @@ async def test_plain_chat_sends_and_opens_exclusive_packets_and_packets_with_wor
     assert (err, code) == ("", 0)
 
 
+async def test_result_page_shows_whose_turn_it_is_and_a_key_opens_the_form(
+    server: Server, backend: Client, connect: Connect
+) -> None:
+    other, group_id = await family(backend, connect, server)
+    await other.set_relay(group_id, 2)
+    async with Terminal(chat(server, ME, "--group", str(group_id), "--lang", "zh"), rows=32) as screen:
+        await screen.see("● 在线", "零钱 100.00元")
+        mine = (await other.send_packet("lucky", group_id, 500, 1)).packet_id
+        await screen.see("拼手气红包 · 1个")
+        screen.press("enter")
+        await screen.see("拆红包")
+        screen.press("enter")
+        await screen.see("5.00", "接龙：轮到你发下一个红包，10.00元", "F6", "接龙")  # as soon as it is recorded
+        screen.press("f6")
+        await screen.see("塞钱进红包", "总金额        10.00", "红包个数      1")
+        screen.press("esc")
+        await screen.see_no_more("塞钱进红包")
+    assert (await other.result_page(mine, "en")).page.turn_name == ME
+    theirs = (await other.send_packet("lucky", group_id, 300, 1)).packet_id
+    await other.open(theirs)
+    await first_push(other, messages.RelayPosted)
+    out, err, code = await plain(
+        chat(server, ME, "--group", str(group_id), "--lang", "en"),
+        "/wait loaded",
+        f"/result {theirs}",
+        "/wait result",
+    )
+    find_in_order([r'result packet=\d+ kind=lucky state=finished .* turn="Best luck sends on: .*6\.00 yuan"'], out)
+    assert (err, code) == ("", 0)
+
+
 async def test_card_shows_whose_turn_it_is_and_a_key_opens_the_form_filled_in(
     server: Server, backend: Client, connect: Connect
 ) -> None:

@@ -13,7 +13,7 @@ from client_sim.sdk.errors import BackendDecides, NoSuchGroup, NotAMember, NotOw
 from protocol import messages
 from server.core.packet import Claim
 from storage.postgres.chat.outbox import OutboxStore, ReminderKind
-from storage.postgres.chat.relays import RelayStore, TurnRow
+from storage.postgres.chat.relays import RelayStore, TurnAfter, TurnRow
 from storage.postgres.database import Database
 from tests.conftest import Connect, Server, StartServer
 from tests.joining import join
@@ -162,6 +162,75 @@ async def test_packet_in_two_groups_with_a_relay_has_one_turn_where_it_was_sent(
     assert await turns(sql) == [(room.group, room.guests[0].user_id, 2)]
 
 
+async def test_result_page_says_whose_turn_it_is_in_the_language_of_the_viewer(room: Party, sql: Sql) -> None:
+    names = {one.user_id: f"guest {one.user_id}" for one in room.guests}
+    await room.server.app.services.people.put(names)
+    await room.sender.set_relay(room.group, 2)
+    packet_id = await room.lucky(900, 3)
+    opened = await room.all_open(packet_id)
+    await posted(sql)
+    best = best_of(opened)
+    winner = room.guests[opened.index(best)]
+    other = next(one for one in room.guests if one is not winner)
+    yuan = f"{2 * best.amount_fen / 100:.2f}"
+    for viewer, language, said in (
+        (winner, "zh", f"接龙：轮到你发下一个红包，{yuan}元"),
+        (winner, "en", f"Your turn: send the next red packet, {yuan} yuan"),
+        (other, "zh", f"接龙：轮到手气最佳发下一个红包，{yuan}元"),
+        (room.sender, "en", f"Best luck sends on: the next red packet is to be {yuan} yuan"),
+    ):
+        page = (await viewer.result_page(packet_id, language)).page
+        assert (page.turn, page.turn_user_id, page.turn_name) == (
+            said,
+            winner.user_id,
+            names[winner.user_id],
+        )
+
+
+async def test_result_page_says_no_turn_before_it_is_recorded_and_then_says_it(room: Party, sql: Sql) -> None:
+    """The settlement is held up by a lock of the table in which it records the best luck."""
+    await room.sender.set_relay(room.group, 1)
+    packet_id = await room.lucky(100, 1)
+    lock = sql.transaction()
+    await lock.start()
+    await sql.execute("LOCK TABLE best_lucks IN SHARE MODE")
+    await room.guests[0].open(packet_id)
+    page = (await room.sender.result_page(packet_id, "en")).page
+    assert (page.state, page.turn, page.turn_user_id, page.turn_name) == ("finished", "", 0, "")
+    await lock.rollback()
+    await posted(sql)
+    assert (await room.sender.result_page(packet_id, "en")).page.turn_user_id == room.guests[0].user_id
+
+
+async def test_result_page_of_a_packet_without_a_turn_reads_that_once(
+    room: Party, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packet_id = await room.lucky(100, 1)
+    await room.guests[0].open(packet_id)
+    await posted(sql)
+    assert (await room.sender.result_page(packet_id, "zh")).page.turn == ""
+
+    async def is_asked(store: RelayStore, packet_ids: object) -> None:
+        raise AssertionError(packet_ids)
+
+    monkeypatch.setattr(RelayStore, "turns_after", is_asked)
+    assert (await room.guests[0].result_page(packet_id, "zh")).page.turn == ""
+
+
+async def test_turn_in_another_group_is_shown_to_its_members_alone(room: Party, connect: Connect, sql: Sql) -> None:
+    other = await connect(room.server, 800)
+    second = await room.sender.create_group("second")
+    await join(other, second, room.sender)
+    await room.sender.set_relay(second, 1)
+    packet_id = await room.lucky(500, 1)
+    await room.sender.send_again(packet_id, second)
+    await other.open(packet_id)
+    await posted(sql)
+    viewers = other, room.sender, room.guests[0]
+    shown = [(await one.result_page(packet_id, "zh")).page.turn_user_id for one in viewers]
+    assert shown == [800, 800, 0]
+
+
 # --- who may set it -------------------------------------------------------------------------------------------
 
 
@@ -272,6 +341,21 @@ async def test_member_who_left_before_the_credit_gets_no_turn(books: Books, data
     await books.settlement.settle(ALL, NOW_MS + 2)
     assert await turns(sql) == []
     assert await sql.fetchval("SELECT count(*) FROM best_lucks") == 1
+
+
+async def test_turn_is_known_only_with_the_best_luck_and_then_for_good(books: Books, database: Database) -> None:
+    store = RelayStore(database)
+    packet_id, best = await finished(books, database)
+    plain = await books.sent(NOW_MS, 300, 1)
+    assert await store.turns_after([packet_id, plain.packet_id]) == {}
+    await books.settlement.settle(ALL, NOW_MS + 2)
+    assert await store.turns_after([packet_id, plain.packet_id]) == {
+        packet_id: TurnAfter(GROUP, best.user_id, 2, best.amount_fen)
+    }
+    await store.put(GROUP, 0)
+    await books.open(plain, (3,), NOW_MS + 3)
+    await books.settlement.settle(ALL, NOW_MS + 4)
+    assert await store.turns_after([plain.packet_id]) == {plain.packet_id: None}
 
 
 async def test_unfinished_packet_has_no_turn(books: Books, database: Database, sql: Sql) -> None:

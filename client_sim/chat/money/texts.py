@@ -57,6 +57,7 @@ MONEY_TEXTS: Final[dict[str, Text]] = {
     "key_way": Text("换付款方式", "way to pay"),
     # cards
     "cards_title": Text("银行卡", "Bank cards"),
+    "any_bank": Text("银行卡", "bank card"),
     "cards_empty": Text("还没有银行卡", "no bank card yet"),
     "key_bind": Text("绑定银行卡", "bind a card"),
     "key_unbind": Text("解绑", "unbind"),

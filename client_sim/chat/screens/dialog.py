@@ -42,6 +42,9 @@ class Navigator(Protocol):
     async def show_form(self, *, asks_receiver: bool = False) -> None:
         """Open the form to send a packet."""
 
+    async def show_next(self) -> None:
+        """Open the form for the packet that it is the user's turn to send. Raises BadCommand without a turn."""
+
     async def show_wallet(self) -> None:
         """Open the wallet screen."""
 

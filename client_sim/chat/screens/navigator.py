@@ -141,6 +141,12 @@ class PageNavigator:
         """Open a page."""
         self._push(page)
 
+    async def show_next(self) -> None:
+        """The form with the packet that it is the user's turn to send here. Nothing is sent before Enter."""
+        turn = relay.my_turn(self.session)
+        await card_requests.learn(self.session)
+        self._push(SendForm(self.session, self, turn=turn))
+
     async def show_invite(self, renew: str = "") -> None:
         """The invite code of the group on the screen."""
         self._push(await listing.invite(self.session, self, bool(renew)))
@@ -152,13 +158,6 @@ class PageNavigator:
 
 async def _shake(pages: PageNavigator, campaign_id: int) -> None:
     pages.show(ShakePage(pages.session, pages, await shake_requests.find(pages.session, campaign_id)))
-
-
-async def _next(pages: PageNavigator) -> None:
-    """The form with the packet that it is the user's turn to send here. Nothing is sent before Enter."""
-    turn = relay.my_turn(pages.session)
-    await card_requests.learn(pages.session)
-    pages.show(SendForm(pages.session, pages, turn=turn))
 
 
 async def _members(pages: PageNavigator) -> None:
@@ -185,7 +184,7 @@ PAGES: dict[str, Callable[..., Work]] = {  # by command; other commands have no 
     "records": PageNavigator.show_records,
     "statement": PageNavigator.show_statement,
     "form": PageNavigator.show_form,
-    "next": _next,
+    "next": PageNavigator.show_next,
     "scheduled": PageNavigator.show_scheduled,
     "wallet": PageNavigator.show_wallet,
     "money_form": PageNavigator.show_money_form,

@@ -31,6 +31,7 @@ class ResultPage(Dialog):
         Binding("p,P", "pass_on", show=False),
         Binding("r,R", "records", show=False),
         Binding("w,W", "wallet", show=False),
+        Binding("f6", "next", show=False),
     ]
 
     def __init__(
@@ -57,6 +58,7 @@ class ResultPage(Dialog):
             yield Drawn(id="note")
             yield Drawn(id="summary")
             yield Drawn(id="ending")
+            yield Drawn(id="turn")
             yield OptionList(id="lines", markup=False, compact=True)
             yield Keys(id="keys")
 
@@ -79,7 +81,7 @@ class ResultPage(Dialog):
         if event.word == "seen":
             line = (fields[name] for name in ("index", "user", "name", "amount_fen", "at_ms", "when"))
             self._add([messages.ResultLine(*line)])
-        if event.word in ("seen", "finished", "refund") and not self._refresh_is_due:
+        if event.word in ("seen", "finished", "refund", "turn") and not self._refresh_is_due:
             self._refresh_is_due = True
             self.set_timer(REFRESH_S, self._refresh_now)
 
@@ -102,6 +104,7 @@ class ResultPage(Dialog):
             ("note", page.note, GOLD),
             ("summary", page.summary, DIM),
             ("ending", page.ending, DIM),
+            ("turn", turn_line(page, self.session.model.user_id), GOLD),
         ):
             drawn = self.query_one(f"#{name}", Drawn)
             drawn.draw(Content.styled(words, colour))
@@ -126,6 +129,8 @@ class ResultPage(Dialog):
             keys.append(("R", self.page.link))
         if self.page.note:
             keys.append(("W", self.text("key_wallet")))
+        if self.has_turn:
+            keys.append(("F6", self.text("key_next_packet")))
         self.show_keys(server=tuple(keys))
 
     def _line(self, one: messages.ResultLine) -> Content:
@@ -176,8 +181,28 @@ class ResultPage(Dialog):
             self.dismiss()
             self.do(self.navigator.show_records())
 
+    @property
+    def has_turn(self) -> bool:
+        """The page says that it is the user's turn, who has sent no packet since."""
+        model = self.session.model
+        is_mine = bool(self.page.turn) and self.page.turn_user_id == model.user_id
+        return is_mine and model.current.turn_of(model.user_id) is not None
+
+    def action_next(self) -> None:
+        """It is the user's turn: the form for the next packet, filled in, in the conversation on the screen."""
+        if self.has_turn:
+            self.dismiss()
+            self.do(self.navigator.show_next())
+
     def action_wallet(self) -> None:
         """The note says what the money in the wallet may be used for: show it."""
         if self.page.note:
             self.dismiss()
             self.do(self.navigator.show_wallet())
+
+
+def turn_line(page: messages.ResultPageBody, user_id: int) -> str:
+    """Who is to send the next packet; with a name, unless it is this user."""
+    if not page.turn or page.turn_user_id == user_id:
+        return page.turn
+    return f"{page.turn_name or page.turn_user_id} · {page.turn}"

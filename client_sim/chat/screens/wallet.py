@@ -77,7 +77,7 @@ class WalletScreen(Dialog):
 
     async def _refresh(self) -> None:
         await card_requests.learn(self.session)
-        if self.is_attached:
+        if self.is_attached and self.query(BigAmount):  # a screen that closes loses its parts first
             self._draw()
 
     def on_option_list_option_selected(self, selected: OptionList.OptionSelected) -> None:

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from server.core.payments import Evidence, Order, Verdict
-from server.core.signed_requests import Nonces
 from server.core.webhooks.addresses import networks_of
 from server.gateways.bank import replies
 from server.gateways.bank.calls import BankCalls
-from server.gateways.bank.signing import SignedPart, keys_of, verify_notice
+from server.gateways.bank.signing import SignedPart, keys_of, verify_signed
 from server.gateways.port import (
     BankNotice,
     BankStatement,
@@ -44,7 +43,6 @@ class BankGateway:
         """`merchant`: our name at the bank."""
         self._calls, self._merchant = calls, merchant
         self._now_ms = now_ms
-        self._nonces = Nonces()  # of notices
 
     @property
     def patience_s(self) -> float:
@@ -104,13 +102,13 @@ class BankGateway:
     # --- notices ------------------------------------------------------------------------------------------------
 
     def read_notice(self, path: str, headers: Mapping[str, str], body: bytes) -> BankNotice:
-        """A notice of the bank, which it has signed just now, for this path. Raises Unproven."""
+        """A notice that the bank has signed just now, for this path; perhaps taken before. Raises Unproven."""
         part = SignedPart("POST", path, body)
-        verify_notice(self._calls.keys, headers, part, self._nonces, self._now_ms() / 1000)
+        claim = verify_signed(self._calls.keys, headers, part, self._now_ms() / 1000)
         number = replies.decoded(body, replies.OrderReply).number
         if not (number.isascii() and number.isdigit() and len(number) <= 19):
             raise Unproven("the notice names no number of a payment")
-        return BankNotice(int(number), body)
+        return BankNotice(int(number), body, claim)
 
     def evidence_of(self, notice: BankNotice, order: Order) -> Evidence:
         """What a notice says about the order that has its number."""

@@ -1,7 +1,7 @@
 """How calls to a bank, its replies and its notices are signed, and what makes a signature right. Pure.
 
 Signed is `method, path, time, nonce, body`, joined by line feeds. A reply has the nonce of its call, so it fits no
-other one. A notice has a nonce of its own, which is accepted once.
+other one. A notice has a nonce of its own; that it is accepted once is up to the service of notices.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from server.config import BankSection
 from server.core.key_pairs import IsSigned, Sign, checker, signer
-from server.core.signed_requests import TIMESTAMP, WINDOW_S, Nonces, SignedHeaders, TooManyNonces, Unauthorized
+from server.core.signed_requests import TIMESTAMP, WINDOW_S, SignedHeaders
 from server.gateways.port import Unproven
 
 SERIAL_HEADER: Final = "Bank-Serial"
@@ -68,25 +68,14 @@ def verify_reply(
     keys: BankKeys, headers: Mapping[str, str], part: SignedPart, nonce: str, now_s: float
 ) -> SignedHeaders:
     """Raise Unproven unless the bank has signed a reply to the call with this nonce, now."""
-    claim = _verified(keys, headers, part, now_s)
+    claim = verify_signed(keys, headers, part, now_s)
     if claim.nonce != nonce:
         raise Unproven("the reply is for another call")
     return claim
 
 
-def verify_notice(
-    keys: BankKeys, headers: Mapping[str, str], part: SignedPart, nonces: Nonces, now_s: float
-) -> SignedHeaders:
-    """Raise Unproven unless the bank has signed a notice, now, with a nonce that was not seen before."""
-    claim = _verified(keys, headers, part, now_s)
-    try:
-        nonces.accept(claim, now_s)  # only of what is signed: others could fill the memory
-    except (Unauthorized, TooManyNonces) as error:
-        raise Unproven(str(error) or "more notices than nonces are kept") from None
-    return claim
-
-
-def _verified(keys: BankKeys, headers: Mapping[str, str], part: SignedPart, now_s: float) -> SignedHeaders:
+def verify_signed(keys: BankKeys, headers: Mapping[str, str], part: SignedPart, now_s: float) -> SignedHeaders:
+    """Raise Unproven unless the bank has signed this, now. Whether its nonce is new is not asked here."""
     serial, stamp = headers.get(SERIAL_HEADER, ""), headers.get(TIME_HEADER, "")
     nonce, text = headers.get(BANK_NONCE_HEADER, ""), headers.get(BANK_SIGNATURE_HEADER, "")
     try:

@@ -181,6 +181,7 @@ def _result(found: ResultList, speech: Speech) -> shapes.PageReply:
         records=page.records,
         send=speech.say(Text.SEND),
         pass_on=page.pass_on,
+        turn=_turn(found, speech),
         more=True,
     )
     ordered = sorted(found.lines, key=lambda one: one.claim.index != page.best_index)
@@ -188,6 +189,14 @@ def _result(found: ResultList, speech: Speech) -> shapes.PageReply:
     reply.lines = _as_many_as_fit(reply, lines)
     reply.more = found.more or len(reply.lines) < len(lines)
     return reply
+
+
+def _turn(found: ResultList, speech: Speech) -> str:
+    """Who is to send the next one; with a name, unless it is the user of the page."""
+    page = found.page
+    if not page.turn or page.turn_is_mine:
+        return page.turn
+    return f"{_called(found.turn_name, page.turn_user_id, speech)} · {page.turn}"
 
 
 def _line(listed: ListedClaim, mark: str, speech: Speech) -> shapes.PageLine:

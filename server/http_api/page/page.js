@@ -30,7 +30,7 @@
     say("open", page.button);
     say("say", page.say);
     part("words").hidden = !page.say;
-    for (const name of ["line", "link", "amount", "note", "summary", "ending"]) say(name, page[name]);
+    for (const name of ["line", "link", "amount", "note", "summary", "ending", "turn"]) say(name, page[name]);
     for (const name of offers) say(name, host && page[name]);
     document.body.className = page.view === "result" ? "over" : "";
     part("lines").textContent = "";

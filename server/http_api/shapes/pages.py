@@ -58,7 +58,8 @@ class PageReply(Reply):
 
     `answer` is that of an open; `busy`: others hold tickets, ask again after a while. `lines` are the newest
     shares, the best luck before them, as many as there is room for; `more`: there are others. `say`: a button
-    beside a field for the words of the packet. `send_again`, `records`, `send` and `pass_on` lead to the app.
+    beside a field for the words of the packet. `turn`: who is to send the next one. `send_again`, `records`, `send`
+    and `pass_on` lead to the app.
     """
 
     view: View
@@ -77,5 +78,6 @@ class PageReply(Reply):
     records: str = ""
     send: str = ""
     pass_on: str = ""
+    turn: str = ""
     lines: list[PageLine] = msgspec.field(default_factory=list)
     more: bool = False

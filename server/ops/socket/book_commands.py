@@ -5,7 +5,7 @@ A path is one word, as a URL spells it. Users of the system are texts: their ids
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -13,13 +13,14 @@ from typing import Any, Final, TypeAlias
 from urllib.parse import unquote
 
 from server.core.ledger import SYSTEM_ACCOUNTS
+from server.core.reconciliation.dry_run import DryRun
 from server.core.reconciliation.rules import BREAK_CLASSES
 from server.ops.socket.arguments import ID_MAX, integer, one_id, options_in
 from server.ops.socket.command_texts import MOST_MAX
 from server.ops.socket.status_socket import PEER, Answer, BadArguments, Run
 from server.services.reconciliation.assembly import ReconciliationServices
 from server.services.reconciliation.breaks import BreakFacts, BreakRefused
-from server.services.reconciliation.corrections import AccountChange, CorrectionFacts
+from server.services.reconciliation.corrections import CorrectionFacts
 
 MOST: Final = 20
 FEN_MAX: Final = 10**15
@@ -119,18 +120,11 @@ class BookCommands:
         return {"corrections": [_correction(one) for one in found]}
 
     async def preview(self, words: list[str]) -> Answer:
-        if len(words) != 3:
-            raise BadArguments("the arguments are two accounts and an amount")
-        debit, credit = _account(words[0]), _account(words[1])
-        return {"accounts": _changes(await self._corrections.preview(debit, credit, integer(words[2], 1, FEN_MAX)))}
+        return _shown(await self._corrections.dry_run(*_correction_in(_words(words, 4))))
 
     async def propose(self, words: list[str]) -> Answer:
-        break_id, debit, credit, amount = _words(words, 4)
-        accounts = _account(debit), _account(credit)
-        amount_fen = integer(amount, 1, FEN_MAX)
-        accounts_after = await self._corrections.preview(*accounts, amount_fen)
-        made = await self._corrections.propose(integer(break_id, 1, ID_MAX), *accounts, amount_fen, _asking())
-        return {**_correction(made), "accounts": _changes(accounts_after)}
+        *correction, seen = _words(words, 5)
+        return _correction(await self._corrections.propose(*_correction_in(correction), _asking(), seen))
 
     async def approve(self, words: list[str]) -> Answer:
         (word,) = _words(words, 1)
@@ -160,6 +154,12 @@ def _day(word: str) -> date | None:
         return date.fromisoformat(word) if word else None
     except ValueError:
         raise BadArguments(f"expected a day such as 2026-11-28, got {word[:40]!r}") from None
+
+
+def _correction_in(words: list[str]) -> tuple[int, int, int, int]:
+    """A break, two accounts and an amount."""
+    break_id, debit, credit, amount = words
+    return integer(break_id, 1, ID_MAX), _account(debit), _account(credit), integer(amount, 1, FEN_MAX)
 
 
 def _account(word: str) -> int:
@@ -214,5 +214,11 @@ def _correction(one: CorrectionFacts) -> Facts:
     }
 
 
-def _changes(changes: Iterable[AccountChange]) -> list[Facts]:
-    return [{"account": one.account, "before_fen": one.before_fen, "after_fen": one.after_fen} for one in changes]
+def _shown(one: DryRun) -> Facts:
+    return {
+        "break_id": one.break_id,
+        "difference_fen": one.difference_fen,
+        "amount_fen": one.amount_fen,
+        "accounts": [change._asdict() for change in one.changes],
+        "digest": one.digest,
+    }

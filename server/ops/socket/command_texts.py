@@ -67,10 +67,10 @@ BOOKS: Final = {
     "close-break": CommandText("change", "ID REASON…", "close a break for a reason"),
     "corrections": CommandText("read", f"[--break ID] [--most 1…{MOST_MAX}]", "corrections, the newest first"),
     "preview-correction": CommandText(
-        "read", f"{ACCOUNTS} {ACCOUNTS} FEN", "both balances before and after a correction"
+        "read", f"BREAK {ACCOUNTS} {ACCOUNTS} FEN", "both balances before and after a correction, and their digest"
     ),
     "propose-correction": CommandText(
-        "change", f"BREAK {ACCOUNTS} {ACCOUNTS} FEN", "propose a transfer that corrects a break"
+        "change", f"BREAK {ACCOUNTS} {ACCOUNTS} FEN DIGEST", "propose a transfer that corrects a break, as shown"
     ),
     "approve-correction": CommandText("change", "ID", "move the money of another's proposal, once"),
     "reject-correction": CommandText("change", "ID REASON…", "reject a proposal for a reason"),

@@ -12,6 +12,7 @@ import structlog
 
 from server.core.cards import texts as rules
 from server.core.cards.attempts import check_password
+from server.core.cards.issuers import bank_of
 from server.core.refusals import Reason, RequestRefused
 from server.gateways.port import CardAsk, CardDeclined, CardGateway, Gateway, GatewayAway
 from server.services.cards.bind_attempts import BindAttempts
@@ -91,6 +92,7 @@ class CardService:
         challenge_id = self._ids.next(self._clock.now_ms())
         ask = CardAsk(str(challenge_id), digits, holder, phone)
         offer = await self._bind_attempts.offer(gateway, user_id, ask)
+        bank = offer.bank or bank_of(digits)  # the bank knows better than any table
         bound = await self._store.bound(user_id)
         if sum((one.gateway, one.card_ref) != (name, offer.card_ref) for one in bound) >= rules.CARDS_MAX:
             raise _too_many()
@@ -98,9 +100,9 @@ class CardService:
         if not all(self._is_of(one, holder) for one in others):
             raise RequestRefused(Reason.CARD_TAKEN)
         content = CardContent(offer.binding, holder, rules.masked_phone(phone))
-        about = AboutCard(name, offer.card_ref, offer.bank, offer.last4, content)
+        about = AboutCard(name, offer.card_ref, bank, offer.last4, content)
         sent = await self._codes.send(gateway, challenge_id, user_id, BIND, about)
-        return OfferedCard(sent, offer.bank, offer.last4, not await self._passwords.is_set(user_id))
+        return OfferedCard(sent, bank, offer.last4, not await self._passwords.is_set(user_id))
 
     async def confirm(self, user_id: int, challenge_id: int, code: str, password: str) -> BoundCard:
         """Bind the card of a challenge by its code. The first card sets the pay password, others need it.

@@ -10,6 +10,7 @@ from server.core.limits import Limits
 from server.services.chat.groups import GroupService
 from server.services.everyday.relay import RelayService
 from server.services.everyday.scheduled import ScheduledService
+from server.services.everyday.turns import TurnService
 from server.services.everyday.words import HiddenWords, WordsService
 from server.services.packets.awaited import AwaitedReplies
 from server.services.packets.grab_open import GrabOpenService
@@ -43,9 +44,10 @@ class EverydayServices:
             stores.words, self.hidden_words, packets, opens, replies, groups, limits, clock.now_ms, bus
         )
         self.relay = RelayService(stores.relays, groups, self_service=self_service)
+        self.turns = TurnService(stores.relays, limits)
         self.scheduled = ScheduledService(stores.scheduled, packets, groups, clock.now_ms, is_time_known, bus)
 
     @property
     def batchers(self) -> dict[str, Batcher[Any, Any]]:
         """The queues of work that is done in batches, by name."""
-        return {"words": self.words.batcher}
+        return {"words": self.words.batcher, "turns": self.turns.batcher}

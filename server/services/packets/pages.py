@@ -15,6 +15,7 @@ from server.core.texts import Language, MoneyWords, ago
 from server.services.campaigns.won_shares import WonShares
 from server.services.chat.groups import GroupService
 from server.services.chat.names import NameService
+from server.services.everyday.turns import TurnService
 from server.services.money.credited import CreditedClaims
 from server.services.packets.audience import depth_of
 from server.services.packets.awaited import AwaitedReplies
@@ -44,6 +45,7 @@ class ResultList(NamedTuple):
     lines: list[ListedClaim]
     more: bool
     may_subscribe: bool  # there may be more claims, and this viewer may be told of them
+    turn_name: str = ""  # of the user whose turn it is, if the page names one
 
 
 class ShownPage(NamedTuple):
@@ -85,6 +87,7 @@ class PageService:
         groups: GroupService,
         credited: CreditedClaims,
         won: WonShares,
+        turns: TurnService,
         now_ms: Callable[[], int],
         money: MoneyWords,
         limits: Limits,
@@ -95,6 +98,7 @@ class PageService:
         self._groups = groups
         self._credited = credited
         self._won = won
+        self._turns = turns
         self._now_ms = now_ms
         self._money = money
         self._limits = limits
@@ -182,7 +186,8 @@ class PageService:
         if before_index > 0:
             listed = listed[:before_index]
         lines = await self._lines(listed[: -LINES_MAX - 1 : -1], viewer.language)
-        [sender_name] = await self._names.of([page.sender_id])
+        page = await self._with_turn(page, seen, viewer)
+        sender_name, *turn_name = await self._names.of([page.sender_id, *filter(None, [page.turn_user_id])])
         return ResultList(
             page,
             sender_name,
@@ -191,7 +196,17 @@ class PageService:
             lines,
             len(listed) > LINES_MAX,
             page.lists_claims and page.state is State.OPEN and seen.may_follow(viewer.user_id),
+            *turn_name,
         )
+
+    async def _with_turn(self, page: pages.ResultPageView, seen: Snapshot, viewer: Viewer) -> pages.ResultPageView:
+        """The page, with whose turn it is to send the next one, for viewers in the group that has the relay."""
+        terms = seen.packet.terms
+        turn = await self._turns.after(terms) if page.state is State.FINISHED and page.lists_claims else None
+        if turn is None:
+            return page
+        is_told = turn.group_id == terms.target_id or self._groups.knows_member(turn.group_id, viewer.user_id)
+        return pages.with_turn(page, viewer, turn.user_id, turn.amount_fen) if is_told else page
 
     async def _result_of_win(self, user_id: int, packet_id: int, language: Language) -> ResultList:
         """The page of a share that was won by shaking. Raises RequestRefused (NOT_ALLOWED)."""

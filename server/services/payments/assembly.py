@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from server.services.runtime.bus import Bus
     from server.services.runtime.figure_duty import FigureDuty
     from server.services.runtime.supervised import Loop
+    from server.services.runtime.used_nonces import UsedNonces
     from server.services.seeds.service import SeedService
     from storage.stores import Stores
 
@@ -60,6 +61,7 @@ class PaymentServices:
         smallest: str,
         gateways: Mapping[str, Gateway] | None,
         duty: FigureDuty,
+        nonces: UsedNonces,
     ) -> None:
         """`seed_keys` seal what is secret of cards, too. `smallest`: what an amount counts, as people say it.
 
@@ -70,9 +72,8 @@ class PaymentServices:
         self.lookups = PaymentLookupService(stores.payments, stores.cards, clock.now_ms)
         self.day_limits = DayLimits(config.payments.day_limit_fen, smallest)
         self.cards = cards = CardServices(config, stores, gateways, seed_keys, ids, clock)
-        self.orders = OrderService(
-            stores.wallet_orders, cards.authorisation, self.day_limits, limits, clock.now_ms, bus, smallest
-        )
+        orders = stores.wallet_orders, cards.authorisation, self.day_limits, limits, clock.now_ms
+        self.orders = OrderService(*orders, bus, smallest)
         self.attempts: PaymentService | None = None
         self.payouts: PayoutService | None = None
         self.by_card: CardPaymentService | None = None
@@ -81,11 +82,11 @@ class PaymentServices:
         self.conclusions: ConclusionService | None = None
         if not gateways and config.payments.wallet_password != "always":
             return
-        lease_ms = int(2_000 * max((one.patience_s for one in gateways.values()), default=0.0)) + LEASE_MS
+        lease_ms = _lease_ms(gateways)
         evidence = EvidenceService(stores.payments, sends, seeds, clock, bus, lease_ms, is_current)
-        about = evidence, clock, is_current, duty, cards.service.token_of
-        self.attempts = attempts = PaymentService(stores.payments, gateways, *about)
-        self.notices = NoticeService(gateways, stores.payments, evidence)
+        asked = gateways, evidence, clock, is_current, duty, cards.service.token_of
+        self.attempts = attempts = PaymentService(stores.payments, *asked)
+        self.notices = NoticeService(gateways, stores.payments, evidence, nonces)
         self.conclusions = ConclusionService(attempts)
         new_payments = NewPayments(ids, clock, lease_ms)
         by_card = stores.card_payments, attempts, new_payments, cards.service, cards.authorisation, self.day_limits
@@ -107,6 +108,11 @@ class PaymentServices:
         passwords = None if self.attempts is None else self.cards.passwords
         loops = {"payments": self.attempts, "payouts": self.payouts, "passwords": passwords}
         return {name: one.run for name, one in loops.items() if one is not None}
+
+
+def _lease_ms(gateways: Mapping[str, Gateway]) -> int:
+    """How long an attempt at a payment may take before another server may begin one: two calls, and more."""
+    return int(2_000 * max((one.patience_s for one in gateways.values()), default=0.0)) + LEASE_MS
 
 
 def _gateways(config: Config, clock: Clock) -> dict[str, Gateway]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 import structlog
 
 from server.core.ids import is_user
 from server.core.ledger import SYSTEM_ACCOUNTS, TransferKind, WalletBalance
+from server.core.reconciliation.dry_run import AccountChange, DryRun
 from server.services.reconciliation.breaks import BreakRefused, check_reason
 from server.services.runtime.bus import Bus
 from server.services.runtime.events import BalanceChange
@@ -20,14 +21,6 @@ if TYPE_CHECKING:
 
 LOG = structlog.get_logger()
 _NAMES = {account: name.value for name, account in SYSTEM_ACCOUNTS.items()}
-
-
-class AccountChange(NamedTuple):
-    """What an account holds before and after a correction; None of the outside, whose balance is not kept."""
-
-    account: str
-    before_fen: int | None
-    after_fen: int | None
 
 
 class CorrectionFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,26 +50,30 @@ class CorrectionService:
         """The newest corrections, of one break (0: of all)."""
         return [_facts(row) for row in await self._store.newest(break_id, most)]
 
-    async def preview(self, debit_account: int, credit_account: int, amount_fen: int) -> list[AccountChange]:
+    async def dry_run(self, break_id: int, debit_account: int, credit_account: int, amount_fen: int) -> DryRun:
         """What both accounts hold, and would hold after a correction. Changes nothing."""
         await self._check_accounts(debit_account, credit_account)
+        found = await self._store.find_break(break_id)
+        _check_break(break_id, amount_fen, found)
         changes = []
         for account, change_fen in ((debit_account, -amount_fen), (credit_account, amount_fen)):
             before_fen = await self._store.balance(account)
             after_fen = None if before_fen is None else before_fen + change_fen
             changes.append(AccountChange(account_name(account), before_fen, after_fen))
-        return changes
+        return DryRun(break_id, None if found is None else found.difference_fen, amount_fen, changes)
 
     async def propose(
-        self, break_id: int, debit_account: int, credit_account: int, amount_fen: int, uid: int
+        self, break_id: int, debit_account: int, credit_account: int, amount_fen: int, uid: int, seen: str
     ) -> CorrectionFacts:
-        """Record a proposal; it moves nothing."""
-        await self._check_accounts(debit_account, credit_account)
+        """Record a proposal; it moves nothing. `seen`: the digest of its dry run, which must still hold."""
+        shown = await self.dry_run(break_id, debit_account, credit_account, amount_fen)
+        if seen != shown.digest:
+            raise BreakRefused("this is not what a dry run has shown, or a balance has changed since: look again")
         now_ms = self._clock.now_ms()
         one = CorrectionRow(
             0, break_id, debit_account, credit_account, amount_fen, "proposed", uid, now_ms, None, None, ""
         )
-        made = await self._store.propose(one, lambda found: _check_break(one, found))
+        made = await self._store.propose(one, lambda found: _check_break(break_id, amount_fen, found))
         LOG.info("correction_proposed", correction=made.correction_id, break_id=break_id, uid=uid)
         return _facts(made)
 
@@ -85,7 +82,7 @@ class CorrectionService:
         now_ms = self._clock.now_ms()
 
         def check(one: CorrectionRow, found: CorrectedBreak | None) -> TransferRow:
-            _check_break(one, found)
+            _check_break(one.break_id, one.amount_fen, found)
             key = correction_key(one.break_id, one.correction_id)
             return TransferRow(
                 one.debit_account, one.credit_account, TransferKind.CORRECTION, key, one.amount_fen, now_ms
@@ -151,14 +148,14 @@ def correction_key(break_id: int, correction_id: int) -> str:
     return f"break {break_id} correction {correction_id}"
 
 
-def _check_break(one: CorrectionRow, found: CorrectedBreak | None) -> None:
-    """Raises BreakRefused if a correction does not fit the break that it cites."""
+def _check_break(break_id: int, amount_fen: int, found: CorrectedBreak | None) -> None:
+    """Raises BreakRefused if a correction of so much does not fit the break that it cites."""
     if found is None:
-        raise BreakRefused(f"there is no break {one.break_id}")
+        raise BreakRefused(f"there is no break {break_id}")
     if found.is_closed:
-        raise BreakRefused(f"break {one.break_id} is closed")
-    if found.difference_fen is not None and one.amount_fen > found.difference_fen:
-        raise BreakRefused(f"break {one.break_id} is a difference of {found.difference_fen}, not {one.amount_fen}")
+        raise BreakRefused(f"break {break_id} is closed")
+    if found.difference_fen is not None and amount_fen > found.difference_fen:
+        raise BreakRefused(f"break {break_id} is a difference of {found.difference_fen}, not {amount_fen}")
 
 
 def _found(decided: Decided | None, correction_id: int) -> Decided:

@@ -24,6 +24,15 @@ class TurnRow(NamedTuple):
     best_fen: int
 
 
+class TurnAfter(NamedTuple):
+    """Whose turn it was after a packet, in which group, by which rule, and the best share, that of the user."""
+
+    group_id: int
+    user_id: int
+    times: int
+    best_fen: int
+
+
 class RelayStore:
     """Statements on the relay."""
 
@@ -46,3 +55,9 @@ class RelayStore:
         async with self._database.reading() as connection:
             rows = await connection.fetch(_SQL["turns"], packet_ids)
         return {row["packet_id"]: TurnRow(row["user_id"], row["times"], row["amount_fen"]) for row in rows}
+
+    async def turns_after(self, packet_ids: Sequence[int]) -> dict[int, TurnAfter | None]:
+        """Of these packets those whose best luck is recorded, each with its turn; None: it was followed by none."""
+        async with self._database.reading() as connection:
+            rows = await connection.fetch(_SQL["turns_after"], packet_ids)
+        return {row[0]: None if row["group_id"] is None else TurnAfter(*row[1:]) for row in rows}

@@ -71,6 +71,12 @@ class CorrectionStore:
             found: int | None = await connection.fetchval(_SQL["balance"], account)
         return found
 
+    async def find_break(self, break_id: int) -> CorrectedBreak | None:
+        """A break as a correction cites it."""
+        async with self._database.reading() as connection:
+            row = await connection.fetchrow(_SQL["find_break"], break_id)
+        return None if row is None else CorrectedBreak(*row)
+
     async def is_known(self, user_id: int) -> bool:
         """Whether there is such a user."""
         async with self._database.reading() as connection:

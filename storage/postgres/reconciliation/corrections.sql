@@ -4,6 +4,9 @@ SELECT * FROM corrections WHERE correction_id = $1
 -- name: newest
 SELECT * FROM corrections WHERE ($1::bigint = 0 OR break_id = $1) ORDER BY correction_id DESC LIMIT $2
 
+-- name: find_break
+SELECT closed_at_ms IS NOT NULL AS is_closed, difference_fen FROM payment_breaks WHERE break_id = $1
+
 -- name: lock_break
 -- So that it is neither closed nor changed before this transaction ends.
 SELECT closed_at_ms IS NOT NULL AS is_closed, difference_fen FROM payment_breaks WHERE break_id = $1 FOR SHARE

@@ -9,7 +9,7 @@ from storage import statements
 from storage.errors import NeedsOneSet
 from storage.postgres.chat.groups import GroupStore, ProfileRow, StreamPositionRow
 from storage.postgres.chat.messages import MessageRow, MessageStore, Post, StreamBounds, StreamReader, Stretch
-from storage.postgres.chat.relays import RelayStore
+from storage.postgres.chat.relays import RelayStore, TurnAfter
 from storage.postgres.chat.users import AccessRow, Barred, UserStore
 from storage.postgres.money import wallets
 from storage.postgres.sets.places import HOME, all_of, grouped, settled
@@ -149,3 +149,7 @@ class SetRelayStore(RelayStore):
         if times:
             raise NeedsOneSet("the relay of a group")
         return await super().put(group_id, times)
+
+    async def turns_after(self, packet_ids: Sequence[int]) -> dict[int, TurnAfter | None]:
+        """Those of before the second set; no other packet is followed by a turn."""
+        return {**dict.fromkeys(packet_ids), **await super().turns_after(packet_ids)}

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from server.core.payments import Evidence, Verdict
+from server.core.signed_requests import SignedHeaders
 from server.gateways.bank import replies
-from server.gateways.bank.gateway import BankGateway
+from server.gateways.bank.signing import BANK_NONCE_HEADER
 from server.gateways.port import BankNotice
 from storage.postgres.cards.payers import DayLimit
 from tests.sim.bank.plan import GATEWAY
@@ -99,7 +100,8 @@ class NoticesAreNotVerified(BankDefect):
 
     def break_services(self, services: Any) -> None:
         def read(path: str, headers: Any, body: bytes) -> BankNotice:
-            return BankNotice(int(replies.decoded(body, replies.OrderReply).number), body)
+            claim = SignedHeaders("", 0, headers[BANK_NONCE_HEADER], "")
+            return BankNotice(int(replies.decoded(body, replies.OrderReply).number), body, claim)
 
         services.payments.attempts.gateways[GATEWAY].read_notice = read
 
@@ -108,8 +110,10 @@ class NoncesAreForgotten(BankDefect):
     """A notice is taken as often as it is replayed."""
 
     def break_services(self, services: Any) -> None:
-        gateway: BankGateway = services.payments.attempts.gateways[GATEWAY]
-        gateway._nonces.accept = lambda claim, now_s: None  # type: ignore[method-assign]
+        async def accept(marks: Any) -> list[bool]:
+            return [True for _ in marks]
+
+        services.nonces._store.use = accept
 
 
 class PaymentIgnoresTheVersion(BankDefect):

@@ -28,6 +28,7 @@ from storage.postgres.money.payments import (
 from storage.postgres.money.wallet_orders import Ordered, WalletOrderRow
 from storage.postgres.money.wallets import BalanceRow, KeyReused, NotEnoughMoney, TransferRow
 from storage.postgres.packets.sends import Sent, Unsent
+from storage.postgres.used_nonces import NonceMark
 
 # What a transfer of a payment is called in the journal.
 ENTRIES = {
@@ -213,6 +214,14 @@ class PaymentTables:
         self.payment_of_key: dict[tuple[str, int, str], int] = {}  # (kind, user, key) -> number
         self.evidence: dict[int, list[EvidenceRow]] = {}
         self.orders: dict[tuple[int, int, str], WalletOrderRow] = {}  # by user, kind and key
+        self.used_nonces: set[NonceMark] = set()  # of notices
+
+    def use_nonces(self, marks: Sequence[NonceMark]) -> list[bool]:
+        accepted = []
+        for mark in marks:
+            accepted.append(mark not in self.used_nonces)
+            self.used_nonces.add(mark)
+        return accepted
 
     # --- new ones ---------------------------------------------------------------------------------------------
 
