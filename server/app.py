@@ -182,8 +182,7 @@ class App:
         if not server.proxy_protocol:
             return await self.listener.open(server.host, server.port, self._tls, held=self._held.main)
         rules = ProxyRules(server.proxy_protocol)
-        make = partial(ProxiedSession, rules=rules)
-        at = server.host, server.port, None, make, rules.address_of
+        at = server.host, server.port, None, partial(ProxiedSession, rules=rules), rules.address_of
         return await self.listener.open(*at, held=self._held.main)
 
     async def _listen_to_websocket(self) -> None:

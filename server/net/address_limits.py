@@ -57,6 +57,13 @@ def name_of(peer: Any) -> str:
     return f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else "unix"
 
 
+def text_of(address: Address) -> str:
+    """What counts as one address as text: an IPv4 address, or a network of IPv6."""
+    if len(address) == IPV4_BYTES:
+        return socket.inet_ntoa(address)
+    return f"{socket.inet_ntop(socket.AF_INET6, address + bytes(IPV6_NETWORK_BYTES))}/64"
+
+
 class AddressState:
     """One address: its connections, and the failed logins that it still has."""
 

@@ -51,6 +51,18 @@ class Machine(Workers):
         os.kill(pids[0], signal.SIGKILL)
         wait_for(lambda: not any(_is_alive(pid) for pid in pids))
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Inside, none of its processes does anything; the kernel still accepts connections for them."""
+        pids = [self.pid, *self.pids()]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+
     @property
     def url_port(self) -> int:
         """Where clients connect."""

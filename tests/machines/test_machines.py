@@ -101,6 +101,24 @@ async def test_cable_that_loses_packets_costs_time_only(site: MakeSite, postgres
         await check_books(made, postgres_dsn, found)
 
 
+class Playing:
+    """All users open all packets through one url, each with a connection that it keeps."""
+
+    def __init__(self, machine: Machine, url: str, packets: Sequence[int]) -> None:
+        self._machine, self._url, self._packets = machine, url, packets
+        self.has_begun = asyncio.Event()  # a packet was opened
+        self.found = asyncio.gather(*map(self._play, USERS))
+
+    async def _play(self, user_id: int) -> list[tuple[str, int]]:
+        async with Client(self._url, self._machine.token(user_id)) as client:
+            answers = []
+            for packet_id in self._packets:
+                seen = await client.open(packet_id)
+                answers.append((seen.answer, seen.index))
+                self.has_begun.set()
+            return answers
+
+
 async def test_users_move_through_haproxy_when_a_machine_loses_power(
     site: MakeSite, postgres_dsn: str, tmp_path: Path
 ) -> None:
@@ -108,22 +126,29 @@ async def test_users_move_through_haproxy_when_a_machine_loses_power(
         one, other = made.machines
         with haproxy(tmp_path, *((machine.host.address, machine.url_port) for machine in made.machines)) as port:
             url = f"tcp://127.0.0.1:{port}"
-            party = await make_party(one, url)
-            rounds = asyncio.Event()
-
-            async def play(user_id: int) -> list[tuple[str, int]]:
-                async with Client(url, one.token(user_id)) as client:
-                    answers = []
-                    for packet_id in party.packets:
-                        seen = await client.open(packet_id)
-                        answers.append((seen.answer, seen.index))
-                        rounds.set()
-                    return answers
-
-            playing = asyncio.gather(*map(play, USERS))
-            await rounds.wait()
+            playing = Playing(one, url, (await make_party(one, url)).packets)
+            await playing.has_begun.wait()
             await asyncio.to_thread(other.kill_all)
-            found = await playing
+            await check_books(made, postgres_dsn, await playing.found)
+
+
+async def test_users_move_through_haproxy_when_a_machine_freezes(
+    site: MakeSite, postgres_dsn: str, tmp_path: Path
+) -> None:
+    """The kernel accepts connections for it, so only the hello that does not come tells HAProxy."""
+    async with site(proxied=True) as made:
+        one, other = made.machines
+        with haproxy(tmp_path, *((machine.host.address, machine.url_port) for machine in made.machines)) as port:
+            url = f"tcp://127.0.0.1:{port}"
+            playing = Playing(one, url, (await make_party(one, url)).packets)
+            await playing.has_begun.wait()
+            frozen = other.frozen()
+            await asyncio.to_thread(frozen.__enter__)
+            try:
+                found = await playing.found
+            finally:
+                frozen.__exit__(None, None, None)
+            await asyncio.to_thread(made.wait_until_linked)
             await check_books(made, postgres_dsn, found)
 
 

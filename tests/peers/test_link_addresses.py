@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from server.peers.links.address import LinkAddress, parsed
 from server.peers.links.backoff import LONGEST_S, Backoff
 from server.peers.links.missing import MISSING_S, NOT_TRIED, NOWHERE, MissingLinks
 from server.peers.links.place import check_peers
+from server.peers.links.tcp import bind_first
 from server.peers.mesh import Mesh
 from storage.postgres.change_feed import OtherServer
 
@@ -100,3 +102,23 @@ def test_wildcard_without_an_address_for_others_is_refused(listen: str) -> None:
 def test_listening_nowhere_or_at_one_address_needs_no_other() -> None:
     for listen in ("", "10.0.0.5:7800"):
         check_peers(Config(peers=PeersSection(listen=listen)))
+
+
+def test_each_process_takes_the_next_free_port_and_the_error_names_the_key() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match=r"peers\.listen"):
+            bind_first("127.0.0.1", port, 1)
+        first = bind_first("127.0.0.1", port, 20)
+        second = bind_first("127.0.0.1", port, 20)
+        try:
+            ports = [one.getsockname()[1] for one in (first, second)]
+            assert port < ports[0] < ports[1] <= port + 20
+        finally:
+            first.close()
+            second.close()
+
+
+def test_ports_end_where_there_are_no_more() -> None:
+    with pytest.raises(OSError, match=r"peers\.listen"):
+        bind_first("203.0.113.1", 65_535, 4)  # an address of no machine

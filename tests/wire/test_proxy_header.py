@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from server.net.address_limits import address_of
+from server.ops.socket.lookups import _connection
 from tests.conftest import Server, StartServer
 from tests.protocol.test_proxy_header import BAD, IPV4, IPV6, header
 from tests.websocket.raw import WebSocketRaw, port_of, request
@@ -65,6 +66,23 @@ async def test_limits_hold_for_the_address_that_the_header_tells(start_server: S
             addresses = {session.address for session in server.app.listener.sessions.values()}
             hosts = ("203.0.113.7", "203.0.113.8", "2001:db8::7")
             assert addresses == {address_of((host, 0)) for host in hosts}
+
+
+@pytest.mark.parametrize(
+    ("first", "shown"), [(header(IPV4), "203.0.113.7"), (header(IPV6, 0x21), "2001:db8::/64")], ids=["ipv4", "ipv6"]
+)
+async def test_operators_see_the_address_that_the_header_tells(
+    start_server: StartServer, first: bytes, shown: str
+) -> None:
+    server = await start_server(**PROXIED)
+    async with connected(server, first) as client:
+        client.hello = await client.read()
+        (session,) = server.app.listener.sessions.values()
+        assert _connection(session, 0.0)["address"] == shown
+    async with connected(server, header(b"", 0x00, 0x20)) as client:
+        client.hello = await client.read()
+        (session,) = (one for one in server.app.listener.sessions.values() if not one.is_proxied)
+        assert str(_connection(session, 0.0)["address"]).startswith("127.0.0.1:")
 
 
 async def test_header_in_pieces_and_with_the_login_behind_it_is_read(start_server: StartServer) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from server.net.address_limits import name_of
+from server.net.address_limits import name_of, text_of
 from server.net.session import Session
 from server.ops.samples.observed_parts import ObservedParts
 from server.services.packets.live_packet import LivePacket
@@ -234,10 +234,11 @@ def _memory(live: LivePacket) -> Mapping[str, object]:
 
 
 def _connection(session: Session, now_s: float) -> Mapping[str, object]:
+    peer = session.transport.get_extra_info("peername")
     return {
         "connection": session.number,  # the same number as in the log
         "user_id": session.user_id if session.user_id >= 0 else None,  # None: not logged in
-        "address": name_of(session.transport.get_extra_info("peername")),
+        "address": text_of(session.address) if session.is_proxied else name_of(peer),
         "pending_bytes": session.transport.get_write_buffer_size(),
         "idle_s": round(now_s - session.heard_s, 1),
         "requests": session.requests,

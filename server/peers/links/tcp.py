@@ -20,6 +20,7 @@ from server.config import PeersSection
 from server.net.address_limits import Address, address_of, name_of
 from server.net.addresses import cannot_listen, host_and_port
 from server.net.tls import TlsListener
+from server.peers.links.address import PORT_MAX
 from server.peers.links.encryption import NAME, LinkTls, digest_of, make_tls
 from server.peers.links.gate import HANDSHAKE_S, LinkGate
 from server.peers.links.handshake import (
@@ -185,7 +186,7 @@ def bind_first(host: str, first: int, ports: int) -> socket.socket:
         )[0]
     except OSError as error:
         raise cannot_listen(host, first, error, WHERE) from error
-    for port in range(first, first + (ports if first else 1)):
+    for port in range(first, min(first + (ports if first else 1), PORT_MAX + 1)):
         try:
             return _bound(found[0], str(found[4][0]), port)
         except OSError as error:
