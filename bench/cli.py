@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from msgspec.structs import replace
 from rich.console import Console
 
-from bench.compare import compare, document, guard, payments, scale, shakes, suite
+from bench.compare import compare, document, guard, payments, pool, scale, shakes, suite
 from bench.load import target as targets
 from bench.load.findmax import find_max, run_at_maximum
 from bench.load.run import run
@@ -207,6 +207,7 @@ bench_cli.command(guard.command, name="guard")
 bench_cli.command(payments.command, name="payments")
 bench_cli.command(shakes.command, name="shake")
 bench_cli.command(scale.command, name="scale")
+bench_cli.command(pool.command, name="pool")
 
 
 # --- all scenarios --------------------------------------------------------------------------------------------

@@ -29,9 +29,9 @@ from server.net.proxied import ProxiedSession, ProxyRules
 from server.net.session import Session
 from server.net.subscriptions import Subscriptions
 from server.ops.operations import Operations
-from server.ops.samples.observer import ObservedParts
+from server.ops.samples.observed_parts import ObservedParts
 from server.ops.socket.commands import AdminActions
-from server.peers.assembly import Peers
+from server.peers.assembly import PeerPlace, Peers
 from server.reload import Reading, Reload
 from server.services.assembly import Services
 from server.services.reconciliation.sources import sources_of
@@ -83,7 +83,7 @@ class App:
 
         `api_keys` are those of the HTTP API, which is off without them. `reload` reads config and credentials again
         when an operator or SIGHUP asks for it. `connections_most`: the limit of open files has room for so many.
-        `peers_folder`: where other servers of this machine reach it; None: it works alone.
+        `peers_folder`: where other servers of this machine reach it; None: nowhere.
         `place`: of a worker, whose supervisor holds the sockets and tells other commands where the server is.
         """
         self._limits = msgspec.structs.replace(config.limits)  # a reload changes them in place, so they are our own
@@ -97,24 +97,25 @@ class App:
         self.stores = stores
         self.supervisor = Supervisor()
         money = money_unit(config)
-        self.services = Services(stores, bus, clock, config, self._limits, keys, seed_keys, money)
+        known = keys, seed_keys, money
+        self.services = Services(stores, bus, clock, config, self._limits, *known, is_worker=place is not None)
         sessions: dict[int, Session] = {}
         self.hub = Hub(self._limits, bus)
         self.subscriptions = Subscriptions(self.services.live_packets, self.services.pages, self._limits, bus)
         self.dispatch = Dispatch(self.services, self.hub, self.subscriptions, sessions, bus, clock, money)
         self.listener = self._make_listener(sessions, connections_most)
         self.http_api = HttpApi(config, self.services, api_keys or {}, tls, clock, self.hub.admit, money)
+        at = PeerPlace(peers_folder, config.peers, config.nats, 1 if place is None else place.workers)
+        self.peers = self._with_peers(sessions, bus, at) if at.is_anywhere else None
         self.operations = self._for_operators(postgres_dsn, money)
-        self._peers_folder = peers_folder
-        self.peers = None if peers_folder is None else self._with_peers(sessions, bus)
 
     def _make_listener(self, sessions: dict[int, Session], connections_most: int) -> Listener:
         parts = sessions, self.dispatch, self.hub, self.subscriptions, self._limits
         durability, clock = self._config.stores.durability, self._clock
         return Listener(*parts, durability, clock.now_ms, clock.random_bytes, connections_most)
 
-    def _with_peers(self, sessions: dict[int, Session], bus: Bus) -> Peers:
-        parts = self.hub, self.dispatch, self.subscriptions, sessions, bus, self._clock
+    def _with_peers(self, sessions: dict[int, Session], bus: Bus, at: PeerPlace) -> Peers:
+        parts = self.hub, self.dispatch, self.subscriptions, sessions, bus, self._clock, at
         peers = self.dispatch.router = self.listener.router = Peers(self.services, *parts)
         return peers
 
@@ -132,6 +133,7 @@ class App:
                 services=self.services,
                 supervisor=self.supervisor,
                 http_api=self.http_api,
+                peers=self.peers,
             ),
             actions=AdminActions(drain=self.drain, reload=self.reload),
             supervisor_pid=None if self.place is None else os.getppid(),
@@ -144,8 +146,8 @@ class App:
         self._stop = stop
         await self.operations.open(status_path(self._data, self._config))
         try:
-            if self.peers is not None and self._peers_folder is not None:
-                await self.peers.open(self._peers_folder)
+            if self.peers is not None:
+                await self.peers.open()
             if not await done_before(stop, self.services.open_stores()):
                 return
             async with asyncio.TaskGroup() as tasks:

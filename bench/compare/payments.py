@@ -3,6 +3,7 @@
 One server with a bank takes both. A pair of turns is one with payments and one without, in changing order, so that
 a machine that becomes slower or faster meets both alike. What is compared is what users notice of opens: the rate
 that was answered, and the p99. Bank, payers and generators are processes of the same machine and use its cores.
+Then payments run alone, at a bank whose replies get lost (see payment_answers.py).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from rich.console import Console
 
 from bench.chaos.payments.history import DONE, PaymentHistory
 from bench.chaos.payments.workload import PaymentWorkload
+from bench.compare import payment_answers
 from bench.load.generator_pool import BenchFailed
 from bench.load.run import run
 from bench.load.run_spec import RunSpec
@@ -39,6 +41,7 @@ from server.loop import run as run_loop
 
 OPENS_PER_S: Final = 2_000.0
 PAYMENTS_PER_S: Final = 5.0
+FAULTED: Final = 200  # payments at a bank whose replies get lost
 CONNECTIONS: Final = 1_000
 USERS: Final = 25  # who pay
 MANY: Final = 1_000_000  # payments of a turn: more than it has time for
@@ -92,30 +95,38 @@ class Payers:
         return sum(op.answer == DONE for op in self._history.ops)
 
 
-async def play(
-    target: Target, bank: DemoBank, spec: RunSpec, pairs: int, pay_per_s: float, screen: Screen
-) -> list[Turn]:
-    """All turns. Raises BenchFailed, ServerFailed, StoreUnavailable, ClientError."""
+class Sizes(NamedTuple):
+    """How much is measured. `faulted`: payments at a bank whose replies get lost."""
+
+    pairs: int
+    pay_per_s: float
+    faulted: int
+
+
+async def play(target: Target, bank: DemoBank, spec: RunSpec, sizes: Sizes, screen: Screen) -> dict[str, Any]:
+    """All turns and what follows; the figures. Raises BenchFailed, ServerFailed, StoreUnavailable, ClientError."""
     history, desk = PaymentHistory(), BankDesk(bank.url)
 
     def mint(user_id: int) -> str:
         return str(tokens.mint(user_id, TOKEN_END_S, target.key_id, target.key))
 
     workload = PaymentWorkload(target.url, mint, USERS, spec.seed, history)
-    payers = Payers(workload, history, pay_per_s)
+    payers = Payers(workload, history, sizes.pay_per_s)
     turns: list[Turn] = []
     await bank.open_desk(target.http_url, share=0.0)
     try:
         await workload.prepare(desk)
         screen.say(f"{USERS} users have cards")
-        for pair in range(pairs):
+        for pair in range(sizes.pairs):
             for side in (WITH, WITHOUT) if pair % 2 else (WITHOUT, WITH):
                 turns.append(await _turn(side, target, spec, payers, screen))
                 screen.say(_line(turns[-1]))
+        screen.say(f"{sizes.faulted:,} payments at a bank whose replies get lost")
+        answers = await payment_answers.measure(target, bank, workload, sizes.faulted, sizes.pay_per_s)
     finally:
         await workload.close()
         await desk.close()
-    return turns
+    return figures_of(turns, answers)
 
 
 async def _turn(side: str, target: Target, spec: RunSpec, payers: Payers, screen: Screen) -> Turn:
@@ -131,8 +142,8 @@ async def _turn(side: str, target: Target, spec: RunSpec, payers: Payers, screen
     )
 
 
-def figures_of(turns: list[Turn]) -> dict[str, Any]:
-    """Medians of both sides, and what they are to each other."""
+def figures_of(turns: list[Turn], answers: dict[str, Any]) -> dict[str, Any]:
+    """Medians of both sides, what they are to each other, and the figures of payment_answers."""
     sides = {side: [one for one in turns if one.side == side] for side in (WITH, WITHOUT)}
     medians = {
         side: {
@@ -147,9 +158,10 @@ def figures_of(turns: list[Turn]) -> dict[str, Any]:
         "median": medians,
         "ratio": ratios,
         "payments": sum(one.payments for one in turns),
+        **answers,
         "rate_is_within": ratios["rate_per_s"] >= 1 - WITHIN,
         "p99_is_within": ratios["p99_ms"] <= 1 + WITHIN,
-        "valid": all(one.valid for one in turns),
+        "valid": all(one.valid for one in turns) and not answers["left"],
     }
 
 
@@ -169,7 +181,9 @@ def lines_of(figures: dict[str, Any]) -> list[str]:
         f"{ratio['rate_per_s']:.3f}, {words[figures['rate_is_within']]} {WITHIN:.0%}",
         f"p99   {median[WITH]['p99_ms']:.2f} ms with, {median[WITHOUT]['p99_ms']:.2f} ms without: "
         f"{ratio['p99_ms']:.3f}, {words[figures['p99_is_within']]} {WITHIN:.0%}",
-        f"{figures['payments']:,} payments; money verdict: {'holds' if figures['valid'] else 'INVALID'}",
+        *payment_answers.lines_of(figures),
+        f"{figures['payments']:,} payments beside opens; "
+        f"money verdict: {'holds' if figures['valid'] else 'INVALID'}",
     ]
 
 
@@ -179,13 +193,18 @@ def command(
     payments: Annotated[Rate, Parameter(help="payments that begin per second")] = PAYMENTS_PER_S,
     seconds: Annotated[Seconds, Parameter(help="of each turn")] = 5.0,
     pairs: Annotated[Count, Parameter(help="turns with payments, and as many without")] = 4,
+    faulted: Annotated[Count, Parameter(help="payments at a bank whose replies get lost, afterwards")] = FAULTED,
     connections: Annotated[Count, Parameter(help="users who open")] = CONNECTIONS,
     seed: Annotated[Seed, Parameter(help="the same seed gives the same arrivals")] = 1,
     json_file: Annotated[Path | None, Parameter(name="--json", help="write all figures to this file")] = None,
 ) -> int:
     """Opens with payments by card beside them and without, in turns: their rate and p99 should stay within 3 %.
 
-    Exit 1 if the books do not hold. The comparison is printed: it means little on a machine that others use.
+    Then payments alone, while replies of the bank get lost: how soon an unknown outcome is known (p99 at most
+    60 s), and how soon a notice is acknowledged (p99 at most 50 ms).
+
+    Exit 1 if the books do not hold, or an outcome stays unknown. The figures are printed: they mean little on a
+    machine that others use.
 
     Example: hongbao bench payments --pairs 6 --json payments.json
     """
@@ -199,7 +218,7 @@ def command(
         with bank, server as target:
             if not target.http_url:
                 raise BenchFailed("the server has no HTTP API, which takes the notices of the bank")
-            figures = figures_of(run_loop(play(target, bank, spec, pairs, payments, screen)))
+            figures = run_loop(play(target, bank, spec, Sizes(pairs, payments, faulted), screen))
     for line in lines_of(figures):
         screen.say(line)
     if json_file is not None:

@@ -2,6 +2,10 @@
 
 Two cores serve everything, so the processor time of an operation counts, not the rate: with four workers three of
 four opens are forwarded to the owner of their packet. Lone opens say what the way there and back takes.
+
+An open costs until its claim is credited: a server that settles later has not saved anything. Each read, batch and
+frame has a price of its own, so what came together is told beside the costs: a client that sends many requests at
+once has them answered by one process in one go, and by several workers in as many parts as they have owners.
 """
 
 from __future__ import annotations
@@ -29,6 +33,7 @@ from server.loop import run as run_loop
 WORKERS: Final = 4
 OPENS: Final = 20_000
 CONNECTIONS, DEPTH = 200, 8
+SINGLE: Final = 1_000  # connections with one request in flight, as clients of people have
 LONE_PER_S: Final = 100.0
 MEMBERS, TEXTS = 2_000, 40
 FORWARDED_US_MOST: Final = 6.0
@@ -36,14 +41,22 @@ OPENS_MOST: Final = 1.15
 LONE_MS_MOST: Final = 0.5
 PUSH_LEAST: Final = 0.8
 PSS_MB_MOST: Final = 60.0
+COSTS: Final = ("open_us", "clock_us", "single_us")
 SETTLED: Final = 40_000  # claims of a round, by each of one set and two
 SETS_LEAST: Final = 0.9
 
 
 class Round(NamedTuple):
-    """Pairs: one process, several workers. `_us`: processor time of the server, µs each. `valid`: books hold."""
+    """Pairs: one process, several workers. `valid`: the books hold.
+
+    `_us`: processor time of the server for an open, µs, until every claim was credited; `clock_us`: while the clock
+    ran; `single_us`: with one request in flight of each client. `batches`: what came together, see WorkState.
+    """
 
     open_us: tuple[float, float]
+    clock_us: tuple[float, float]
+    single_us: tuple[float, float]
+    batches: tuple[dict[str, float], dict[str, float]]
     lone_p50_ms: tuple[float, float]
     deliveries_per_s: tuple[float, float]
     valid: bool
@@ -61,24 +74,33 @@ class Sizes(NamedTuple):
 async def play(one: Target, several: Target, sizes: Sizes, screen: Screen) -> Round:
     """One round, the two servers in turns. Raises BenchFailed, ServerFailed, StoreUnavailable."""
     opens = RunSpec("opens", CONNECTIONS, depth=DEPTH, requests=sizes.opens, seed=sizes.seed)
+    single = RunSpec("opens", SINGLE, depth=1, requests=sizes.opens, seed=sizes.seed)
     lone = RunSpec("opens", CONNECTIONS, rate_per_s=LONE_PER_S, seconds=sizes.seconds, seed=sizes.seed)
     push = RunSpec("push", MEMBERS, depth=4, requests=TEXTS, seed=sizes.seed)
     found = {
         name: [await run(target, spec, screen) for target in (one, several)]
-        for name, spec in (("opens", opens), ("lone", lone), ("push", push))
+        for name, spec in (("opens", opens), ("single", single), ("lone", lone), ("push", push))
     }
-    costs = [_server_us(figures) for figures in found["opens"]]
     medians = [figures["latency_ms"]["p50"] for figures in found["lone"]]
     rates = [figures["rate_per_s"] for figures in found["push"]]
     valid = all(figures["valid"] for pair in found.values() for figures in pair)
-    return Round((costs[0], costs[1]), (medians[0], medians[1]), (rates[0], rates[1]), valid)
+    return Round(
+        _costs(found["opens"], "cpu_settled_s"),
+        _costs(found["opens"], "cpu_s"),
+        _costs(found["single"], "cpu_settled_s"),
+        (found["opens"][0]["batches"] or {}, found["opens"][1]["batches"] or {}),
+        (medians[0], medians[1]),
+        (rates[0], rates[1]),
+        valid,
+    )
 
 
-def _server_us(figures: dict[str, Any]) -> float:
-    """Processor time of all processes of the server for each operation, µs."""
-    answered = sum(figures["answers"].values())
-    used_s: float = figures["cpu_s"]["server"]
-    return float(used_s * 1e6 / max(1, answered))
+def _costs(pair: list[dict[str, Any]], key: str) -> tuple[float, float]:
+    """Processor time of all processes of each of two servers for each operation, µs."""
+    one, several = (
+        float(figures[key]["server"] * 1e6 / max(1, sum(figures["answers"].values()))) for figures in pair
+    )
+    return one, several
 
 
 def pss_mb(pid: int) -> float:
@@ -97,12 +119,17 @@ def figures_of(
     def median(name: str, place: int) -> float:
         return float(statistics.median(getattr(one, name)[place] for one in rounds))
 
+    def ratio_of(name: str) -> float:
+        return float(statistics.median(getattr(one, name)[1] / getattr(one, name)[0] for one in rounds))
+
     open_us, several_us = median("open_us", 0), median("open_us", 1)
-    ratio = statistics.median(one.open_us[1] / one.open_us[0] for one in rounds)
+    ratio = ratio_of("open_us")
     forwarded = 1 - 1 / workers
     found = {
         "forwarded_us": (several_us - open_us) / forwarded if forwarded else 0.0,
         "opens_ratio": ratio,
+        "clock_ratio": ratio_of("clock_us"),
+        "single_ratio": ratio_of("single_us"),
         "lone_more_ms": median("lone_p50_ms", 1) - median("lone_p50_ms", 0),
         "push_ratio": statistics.median(one.deliveries_per_s[1] / one.deliveries_per_s[0] for one in rounds),
         "idle_worker_mb": max(idle_mb, default=0.0),
@@ -119,7 +146,8 @@ def figures_of(
     return {
         "workers": workers,
         "rounds": [one._asdict() for one in rounds],
-        "open_us": [round(open_us, 2), round(several_us, 2)],
+        **{name: [round(median(name, place), 2) for place in (0, 1)] for name in COSTS},
+        "batches": [_medians([one.batches[place] for one in rounds]) for place in (0, 1)],
         "settled_per_s": [round(statistics.median(pair[place] for pair in settled)) for place in (0, 1)],
         "found": {name: round(value, 3) for name, value in found.items()},
         "within": within,
@@ -127,15 +155,24 @@ def figures_of(
     }
 
 
+def _medians(sizes: list[dict[str, float]]) -> dict[str, float]:
+    """By name, over the rounds that know it."""
+    names = dict.fromkeys(name for one in sizes for name in one)
+    return {name: round(statistics.median(one[name] for one in sizes if name in one), 3) for name in names}
+
+
 def lines_of(figures: dict[str, Any]) -> list[str]:
     """The verdict."""
     found, workers = figures["found"], figures["workers"]
     words = {name: "within" if holds else "NOT within" for name, holds in figures["within"].items()}
-    one_us, several_us = figures["open_us"]
+    costs = {name: "{:.1f} µs of one process, {:.1f} µs of ".format(*figures[name]) for name in COSTS}
     one_set, two_sets = figures["settled_per_s"]
     return [
-        f"opens          {one_us:.1f} µs of one process, {several_us:.1f} µs of {workers} workers: "
+        f"opens          {costs['open_us']}{workers} workers: "
         f"{found['opens_ratio']:.2f}, {words['opens_ratio']} ≤ {OPENS_MOST}",
+        f"  by the clock {costs['clock_us']}{workers} workers: {found['clock_ratio']:.2f}",
+        f"  one by one   {costs['single_us']}{workers} workers: {found['single_ratio']:.2f}",
+        *(f"  at once      {_sizes_in_words(sizes)}" for sizes in figures["batches"]),
         f"forwarded open {found['forwarded_us']:+.1f} µs, {words['forwarded_us']} ≤ {FORWARDED_US_MOST:g}",
         f"lone open      p50 {found['lone_more_ms']:+.2f} ms, {words['lone_more_ms']} ≤ {LONE_MS_MOST}",
         f"push           {found['push_ratio']:.2f} of one process to {MEMBERS:,} members, "
@@ -145,6 +182,10 @@ def lines_of(figures: dict[str, Any]) -> list[str]:
         f"{found['sets_ratio']:.2f}, {words['sets_ratio']} ≥ {SETS_LEAST}",
         f"money verdict: {'holds' if figures['valid'] else 'INVALID'}",
     ]
+
+
+def _sizes_in_words(sizes: dict[str, float]) -> str:
+    return "  ".join(f"{name.replace('_', ' ')} {value:,g}" for name, value in sizes.items()) or "not known"
 
 
 def command(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from bench.load import settlement, usage
+from bench.load.batches import work_state
 from bench.load.generator_pool import BenchFailed, GeneratorPool
 from bench.load.outcome import Outcome, merged
 from bench.load.run_spec import RunSpec
@@ -42,14 +43,17 @@ async def _measure(target: Target, run_spec: RunSpec, screen: Screen) -> tuple[O
         await pool.prepared()
         await settlement.wait_until_drained(target.status)  # claims of the preparation
         screen.say(f"{run_spec.operations:,} operations" if run_spec.operations else f"{run_spec.seconds:g} s")
+        work_before = await work_state(target.status)
         before, cpu_before = await settlement.state(target.status), usage.cpu_s(target.pids)
         screen.start_clock(run_spec.operations)
         pool.go()
         done = await pool.done()
         cpu = usage.cpu_s(target.pids).since(cpu_before)
-        costs = Costs(cpu, usage.rss_mb(target.pids.server), done)
+        rss_mb, work = usage.rss_mb(target.pids.server), await work_state(target.status)
         screen.stop_clock()
         settled = await settlement.progress_since(target.status, before)
+        sizes = None if work is None or work_before is None else work.since(work_before).sizes
+        costs = Costs(cpu, usage.cpu_s(target.pids).since(cpu_before), rss_mb, done, sizes)
         return merged(await pool.outcomes()), costs, settled
 
 

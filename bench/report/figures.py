@@ -22,11 +22,16 @@ HALVINGS: Final = 17  # down to 2^-17 below 100 %: 99.999 %
 
 
 class Costs(NamedTuple):
-    """The CPU that processes used while the clock ran, and the server's memory when it stopped."""
+    """The CPU that processes used while the clock ran, and the server's memory when it stopped.
+
+    `settled`: the CPU until every claim of the run was credited. `batches`: see WorkState.sizes; None: not known.
+    """
 
     cpu: CpuTimes
+    settled: CpuTimes
     rss_mb: float
     generators: Sequence[Done]
+    batches: dict[str, float] | None
 
 
 def figures(
@@ -65,6 +70,8 @@ def figures(
         "answers": outcome.answers,
         "errors": outcome.errors,
         "cpu_s": {name: round(used, 3) for name, used in cpu_s.items()},
+        "cpu_settled_s": {name: round(used, 3) for name, used in costs.settled._asdict().items()},
+        "batches": costs.batches,
         "generator_busy": round(busy, 3),
         "rss_mb": round(costs.rss_mb, 1),
         "settlement": settlement._asdict()

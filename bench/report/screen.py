@@ -115,6 +115,7 @@ ROWS: Final[dict[str, Callable[[dict[str, Any]], str]]] = {
     "errors": _pairs("errors"),
     "more": _pairs("extra"),
     "CPU": _cpu,
+    "batches": lambda figures: _pairs("batches")(figures) if figures.get("batches") else UNKNOWN,
     "server memory": lambda figures: f"{figures['rss_mb']:,} MB" if figures["rss_mb"] else UNKNOWN,
     "settlement": _settlement,
     "money": _pairs("money"),

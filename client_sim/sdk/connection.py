@@ -113,6 +113,7 @@ class Connection:
 
     def _welcomed(self, opened: Transport, welcome: messages.Welcome) -> None:
         """Logged in: send what waits for a reply (again), fetch what was missed."""
+        self.reconnects += self.welcome is not None
         self._transport = opened
         self._welcomed_at = asyncio.get_running_loop().time()
         self.hello, self.welcome = opened.hello, welcome
@@ -150,11 +151,12 @@ class Connection:
         self._start(self._come_back(error.retry_after_ms))
 
     async def _come_back(self, after_ms: int) -> None:
-        while self._transport is None:
+        """Connect until it works once: a connection that is lost after its welcome has begun this again."""
+        while True:
             await asyncio.sleep(after_ms / 1000 + self._backoff.delay_s())
             try:
                 await self.connect()
-                self.reconnects += 1
+                return
             except ConnectionLost as error:
                 after_ms = error.retry_after_ms
             except ConnectionRefusedForGood as error:

@@ -23,6 +23,7 @@ from server.http_api.address import check_address
 from server.instance import exclusive
 from server.loop import run
 from server.net.addresses import check_free, host_and_port, is_loopback, shown
+from server.peers.links.place import check_peers
 from server.reload import Reading
 from server.standard_streams import open_missing
 from server.workers.sizing import postgres_connections, workers_of
@@ -52,6 +53,9 @@ def serve(*, data: DataOption = DATA, config: ConfigOption = None, flags: Flags 
     if leaves_self_service_open(config, flags):
         LOG.warning("self_service_is_not_set", meaning="users decide about groups; set chat.self_service", now=True)
     check_address(settings)
+    check_peers(settings)
+    if settings.nats.url:
+        import nats  # noqa: F401  missing it is said now, not by a loop that fails
     workers = workers_of(settings)
     _warn_of_open_doors(settings)
     with exclusive(data):

@@ -274,7 +274,12 @@ def _with_webhooks(records: RecordOptions, work: Callable[[WebhookService], Awai
         endpoints = EndpointStore(database)
         secrets = WebhookSecrets(endpoints, found_seed_keys(settings, records.data), os.urandom)
         webhooks = WebhookService(
-            endpoints, queues, secrets, allowed, lambda: at_ms + int((clock.elapsed_s() - began_s) * 1000)
+            endpoints,
+            queues,
+            secrets,
+            allowed,
+            lambda: at_ms + int((clock.elapsed_s() - began_s) * 1000),
+            has_nats=bool(settings.nats.url),
         )
         try:
             return await work(webhooks)

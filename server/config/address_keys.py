@@ -49,4 +49,16 @@ ADDRESS_KEYS: Final = {
         NETWORKS,
     ),
     "websocket.tls": ConfigKey("true: TLS with server.tls_certificate, if that is set; false: no TLS", BOOLEAN),
+    "peers.listen": ConfigKey(
+        "address for servers on other machines; each worker takes the first free port from it on; empty: none",
+        matching(rf"({ADDRESS})?", 'empty or an address such as "10.0.0.5:7800"'),
+    ),
+    "peers.advertise": ConfigKey(
+        "host at which those reach it; empty: that of peers.listen",
+        matching(r"(\[[0-9a-fA-F:]+\]|[\w.-]*)", "empty or a host name or an address"),
+    ),
+    "peers.tls": ConfigKey(
+        "false: links are not encrypted (both ends are proved anyway), for networks that encrypt by themselves",
+        BOOLEAN,
+    ),
 }

@@ -10,6 +10,7 @@ from server.config.config_key import FOR_CONNECTIONS, HUP, ConfigKey
 from server.config.enterprise_keys import ENTERPRISE_KEYS
 from server.config.gateway_keys import GATEWAY_KEYS
 from server.config.masking import hide_keys, hide_password, hide_passwords
+from server.config.nats_keys import NATS_KEYS
 from server.config.rules import (
     ADDRESS,
     AMOUNT,
@@ -225,6 +226,10 @@ KEYS: Final = {
     "http_api.behind_proxy": ConfigKey(
         "a proxy ends TLS before the HTTP API, which then speaks plain HTTP on any address", BOOLEAN
     ),
+    "http_api.proxy_protocol": ConfigKey(
+        "proxies whose connections begin with a PROXY header, version 2; needs behind_proxy, as TLS ends there",
+        NETWORKS,
+    ),
     "http_api.keys": ConfigKey(
         "key id = hex; all are accepted; none: those in DATA/http-keys.toml", TOKEN_KEYS, HUP, hide_keys
     ),
@@ -244,6 +249,7 @@ KEYS: Final = {
     ),
     # More than the three days for which a delivery is tried.
     "webhooks.keep_days": ConfigKey("days for which events and their deliveries are kept", whole(4, 365)),
+    **NATS_KEYS,
     **GATEWAY_KEYS,
     **ENTERPRISE_KEYS,
 }

@@ -52,6 +52,14 @@ class WebsocketSection(Section, frozen=True):
     tls: bool = True
 
 
+class PeersSection(Section, frozen=True):
+    """Where servers on other machines reach this one; empty `listen`: nowhere."""
+
+    listen: str = ""
+    advertise: str = ""
+    tls: bool = True
+
+
 class StoresSection(Section, frozen=True):
     """The addresses of the stores, and the store after which `won` is sent."""
 
@@ -145,6 +153,7 @@ class HttpApiSection(Section, frozen=True):
 
     address: str = ""
     behind_proxy: bool = False
+    proxy_protocol: tuple[str, ...] = ()
     keys: dict[str, str] = {}
     page_url: str = ""
     page_link_s: int = 600
@@ -155,6 +164,14 @@ class WebhooksSection(Section, frozen=True):
 
     allow_private: tuple[str, ...] = ()
     keep_days: int = 7
+
+
+class NatsSection(Section, frozen=True):
+    """NATS, for events to other services and, if wanted, for pushes between servers; empty `url`: none."""
+
+    url: str = ""
+    subject: str = "hongbao"
+    pushes: bool = False
 
 
 class HostWalletSection(Section, frozen=True):
@@ -209,6 +226,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     server: ServerSection = ServerSection()
     websocket: WebsocketSection = WebsocketSection()
+    peers: PeersSection = PeersSection()
     stores: StoresSection = StoresSection()
     limits: Limits = msgspec.field(default_factory=Limits)
     chat: ChatSection = ChatSection()
@@ -222,6 +240,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ops: OpsSection = OpsSection()
     http_api: HttpApiSection = HttpApiSection()
     webhooks: WebhooksSection = WebhooksSection()
+    nats: NatsSection = NatsSection()
     host_wallet: HostWalletSection = HostWalletSection()
     bank: BankSection = BankSection()
     manual: ManualSection = ManualSection()

@@ -72,7 +72,7 @@ class HttpApi:
 
         host, port = host_and_port(address)
         self._serving = self._make_serving()
-        listener = HttpListener(self._serving, self._tls)
+        listener = HttpListener(self._serving, self._tls, self._config.http_api.proxy_protocol)
         try:
             port = await listener.open(host, port, held)
         except OSError as error:

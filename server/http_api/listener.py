@@ -6,12 +6,15 @@ import asyncio
 import logging
 import socket
 import ssl
+from collections.abc import Sequence
 from typing import Final
 
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
+from server.http_api.proxied import HeaderFirstHttp
 from server.http_api.serving import Serving
+from server.net.address_limits import Networks
 
 CONNECTIONS_MAX: Final = 1_000  # a chat backend has a pool of them
 HEAD_BYTES_MAX: Final = 4096
@@ -19,6 +22,7 @@ KEEPALIVE_S: Final = 75.0
 LINGER_S: Final = 1.0  # for the rest of a body that was refused
 SHUTDOWN_S: Final = 2.0
 BACKLOG: Final = 512
+WAITING_MAX: Final = 100  # connections of proxies whose header has not come yet
 
 
 def _is_worth_logging(record: logging.LogRecord) -> bool:
@@ -41,8 +45,10 @@ class NoRoom(asyncio.Protocol):
 class HttpListener:
     """Listens for the chat backend. A connection beyond the limit closes the oldest one that has no request."""
 
-    def __init__(self, serving: Serving, tls: ssl.SSLContext | None) -> None:
-        """With `tls` the listener speaks TLS only."""
+    def __init__(self, serving: Serving, tls: ssl.SSLContext | None, proxies: Sequence[str] = ()) -> None:
+        """With `tls` the listener speaks TLS only. `proxies` send a PROXY header first."""
+        self._proxies = Networks(proxies) if proxies else None
+        self._waiting: set[HeaderFirstHttp] = set()
         self._serving = serving
         self._tls = tls
         self._server = web.Server(
@@ -65,10 +71,11 @@ class HttpListener:
         `held`: a socket that is bound to the address already; it is closed when no more connections are accepted.
         """
         create, tls = asyncio.get_running_loop().create_server, self._tls
+        accept = self._accept if self._proxies is None else self._accept_header
         if held is None:
-            self._listening = await create(self._accept, host, port, ssl=tls, backlog=BACKLOG)
+            self._listening = await create(accept, host, port, ssl=tls, backlog=BACKLOG)
         else:
-            self._listening = await create(self._accept, sock=held, ssl=tls, backlog=BACKLOG)
+            self._listening = await create(accept, sock=held, ssl=tls, backlog=BACKLOG)
         return int(self._listening.sockets[0].getsockname()[1])
 
     def stop_accepting(self) -> None:
@@ -79,6 +86,8 @@ class HttpListener:
     async def close(self) -> None:
         """Close all connections, after a while for those with a request."""
         self.stop_accepting()
+        for waiting in list(self._waiting):
+            waiting.abort()
         self._server.pre_shutdown()
         await self._server.shutdown(SHUTDOWN_S)
 
@@ -86,6 +95,12 @@ class HttpListener:
         """Handshakes from now on use this certificate."""
         if self._tls is not None and tls is not None:
             self._tls.sni_callback = lambda connection, name, context: setattr(connection, "context", tls)
+
+    def _accept_header(self) -> asyncio.Protocol:
+        assert self._proxies is not None
+        if len(self._waiting) >= WAITING_MAX:
+            return NoRoom()
+        return HeaderFirstHttp(self._proxies, self._accept, self._waiting)
 
     def _accept(self) -> asyncio.Protocol:
         open_now = [one.transport for one in self._server.connections]  # oldest first

@@ -59,6 +59,7 @@ class Dispatch:
         self.forwarded_sessions: dict[int, Session] = {}  # connections at other servers, by a number below 0
         self._tasks: set[asyncio.Task[None]] = set()
         self.draining = False
+        self.reads = 0  # from clients, with one request or more
         self.refusals: dict[codes.Refusal, int] = dict.fromkeys(codes.Refusal, 0)
         campaigns = CampaignHandlers(services, money)
         everyone = sessions, self.forwarded_sessions
@@ -83,6 +84,7 @@ class Dispatch:
 
         They have arrived at one moment, so clocks, the lease and the user's bucket are looked at once for all.
         """
+        self.reads += 1
         user_id, admitted, caller, is_current = session.user_id, len(requests), "backend", True
         if user_id < 0 or self.draining:  # before the welcome a connection hands on its login only
             self._log_in(session, requests)

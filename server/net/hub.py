@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from protocol import codes
 from protocol.framing import Frame
 from server.core.ids import BACKEND
-from server.core.ledger import EMPTY, WalletBalance
+from server.core.ledger import WalletBalance
 from server.core.limits import Limits
-from server.net.push_table import PUSHES, Push
+from server.net.online_user import User
+from server.net.pushes.announcements import AT_ONCE, Announcement, Announcements
+from server.net.pushes.table import PUSHES, Push
 from server.net.read_budget import ReadBudget
 from server.net.token_bucket import TokenBucket
 from server.services.runtime import events
@@ -20,30 +20,6 @@ from server.services.runtime.bus import Bus
 
 if TYPE_CHECKING:
     from server.net.session import Session
-
-AT_ONCE: Final = 500  # users who are pushed one event before the loop serves others: some milliseconds
-
-
-class User:
-    """A user who is online: their connections, the requests that they may still make, the newest balance told."""
-
-    __slots__ = ("balance", "reads", "requests", "sessions", "user_id")
-
-    def __init__(self, user_id: int, requests: TokenBucket) -> None:
-        self.user_id = user_id
-        self.sessions: list[Session] = []
-        self.requests = requests
-        self.reads: ReadBudget | None = None  # most users read little, and seldom
-        self.balance = EMPTY
-
-
-class Announcement(NamedTuple):
-    """An event, and the users who are still to be told."""
-
-    push: Push
-    event: events.Event
-    present: list[User]
-    audience: Collection[int]
 
 
 class Hub:
@@ -53,7 +29,7 @@ class Hub:
         self._limits = limits
         self._bus = bus
         self._users: dict[int, User] = {}
-        self._unfinished: dict[int, deque[Announcement]] = {}  # by stream: what was announced to some users so far
+        self._announcements = Announcements(self._push)
         self.pushes = 0
         # at how many other servers a user has a connection; each of these counts as one
         self.servers_of: Callable[[int], int] | None = None
@@ -167,49 +143,32 @@ class Hub:
         if isinstance(event, events.BalanceChange):
             event = event._replace(balance=self.newest(event.user_id, event.balance))
         push, present = PUSHES[type(event)], self._present(audience)
-        if not self._unfinished and len(present) <= AT_ONCE:
-            self._push(push, event, present)
-            return
         stream_id = _stream_of(event)
-        if stream_id in self._unfinished:  # posts of a stream keep their order
-            self._unfinished[stream_id].append(Announcement(push, event, present, audience))
-            return
-        self._push(push, event, present[:AT_ONCE])
-        if len(present) > AT_ONCE:
-            rest = Announcement(push, event, present[AT_ONCE:], audience)
-            self._unfinished[stream_id] = deque([rest])
-            asyncio.get_running_loop().call_soon(self._go_on, stream_id)
-
-    def _go_on(self, stream_id: int) -> None:
-        """The next part of an announcement to very many users. Other work of the loop comes in between."""
-        queue = self._unfinished[stream_id]
-        push, event, present, audience = queue.popleft()
-        still = [user for user in present[:AT_ONCE] if user.user_id in audience]  # some may have left meanwhile
-        self._push(push, event, still)
-        if len(present) > AT_ONCE:
-            queue.appendleft(Announcement(push, event, present[AT_ONCE:], audience))
-        if queue:
-            asyncio.get_running_loop().call_soon(self._go_on, stream_id)
+        if len(present) > AT_ONCE or stream_id in self._announcements:  # posts of a stream keep their order
+            self._announcements.add(stream_id, Announcement(push, event, present, audience))
         else:
-            del self._unfinished[stream_id]
+            self._push(push, event, present)
 
     def _push(self, push: Push, event: events.Event, users: Iterable[User]) -> None:
         payloads: dict[bool, list[bytes]] = {}  # most events have few readers, and some none
         framed: dict[tuple[Frame, bool], bytes] = {}
-        feature = push.feature_of(event)
+        feature, in_welcome, can_wait = push.feature_of(event), push.in_welcome, push.can_wait
+        last: tuple[Frame | None, bool] = (None, False)  # the form of the session before: mostly also of this one
         for user in users:
             for session in user.sessions:
-                if push.in_welcome and session.holds_pushes:
+                if in_welcome and session.holds_pushes:
                     continue
                 is_known = not feature or feature in session.features
                 if not is_known and push.instead is None:
                     continue
-                form = frame, _ = session.frame, is_known
-                if form not in framed:
-                    if is_known not in payloads:
-                        payloads[is_known] = push.payloads(event, is_known=is_known)
-                    framed[form] = b"".join([frame(payload) for payload in payloads[is_known]])
-                session.push(framed[form], push.can_wait)
+                if session.frame is not last[0] or is_known is not last[1]:
+                    last = form = frame, _ = session.frame, is_known
+                    if form not in framed:
+                        if is_known not in payloads:
+                            payloads[is_known] = push.payloads(event, is_known=is_known)
+                        framed[form] = b"".join([frame(payload) for payload in payloads[is_known]])
+                    data = framed[form]
+                session.push(data, can_wait)
                 self.pushes += 1
 
     def awaits(self, event: type[events.Event], audience: Collection[int]) -> bool:

@@ -94,10 +94,8 @@ class Subscriptions:
         """Something happened: new claims are looked at in a while, with those that come meanwhile."""
         if not self._subscriptions:
             return
-        if type(event) is Claimed and event.terms.packet_id in self._subscriptions:
-            self._look_at(event.terms.packet_id)
-        elif type(event) is Refunded and event.packet_id in self._subscriptions:
-            self._look_at(event.packet_id)  # the last claims may not have been told
+        if event.packet_id in self._subscriptions:
+            self._look_at(event.packet_id)  # the last claims may not have been told before a refund
 
     async def run(self) -> None:
         """Push what is new, at most ten times a second. Never ends; to be supervised."""

@@ -34,6 +34,10 @@ def health(sample: Sample, backlog_s_max: float) -> Health:
     if sample.state == "serving" and not sample.current:
         found.reasons.append("the server may not know the newest changes of other servers")
     found.degraded.extend(sample.clock_faults)
+    missing = {} if sample.links is None else sample.links.missing
+    if sample.nats_up is False:
+        found.degraded.append("NATS is away: events for it wait, pushes go over the links")
+    found.degraded.extend(f"no link to the server {server} at {why}" for server, why in missing.items())
     if sample.backlog_age_s > backlog_s_max:
         found.reasons.append(
             f"a claim has waited {sample.backlog_age_s:.0f} s to be credited, the limit is {backlog_s_max:g} s"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from protocol.money_unit import MoneyUnit
 from server.config import OpsSection
@@ -12,20 +13,22 @@ from server.ops.audit_runs import AuditRuns
 from server.ops.health import Health, health
 from server.ops.operator_sockets import OperatorSockets
 from server.ops.samples.campaign_reports import open_campaigns
-from server.ops.samples.observer import ObservedParts, Observer
+from server.ops.samples.observed_parts import ObservedParts
+from server.ops.samples.observer import Observer
 from server.ops.samples.periodic_query import PeriodicQuery
 from server.ops.samples.sample import CampaignReportLine, Figures, Sample
 from server.ops.samples.sampler import Sampler
-from server.ops.socket.arguments import no_arguments
 from server.ops.socket.book_commands import book_commands
 from server.ops.socket.command_table import command_table
-from server.ops.socket.command_texts import SAMPLE
+from server.ops.socket.command_texts import ON_DUTY, SAMPLE, VIEWED
 from server.ops.socket.commands import AdminActions, Commands
 from server.ops.socket.lookups import Lookups
 from server.ops.socket.payment_commands import PaymentCommands
-from server.ops.socket.status_socket import Answer, Run
+from server.ops.socket.status_socket import Answer, BadArguments, Run
 from server.ops.status import status_of
 from server.services.runtime.supervised import Loop
+
+VIEWED_S: Final = 3.0  # a supervisor with an open dashboard asks once a second
 
 
 class Operations:
@@ -56,7 +59,8 @@ class Operations:
             now_s,
             money.smallest,
         )
-        self._figures = PeriodicQuery(self._query_figures, now_s)
+        duty = self._duty = parts.services.figure_duty
+        self._figures = PeriodicQuery(self._query_figures, now_s, lambda: duty.is_held)
         self.observer = Observer(
             parts,
             figures=self._figures,
@@ -73,7 +77,8 @@ class Operations:
         about = config, table, self.sampler, self._health_now, money
         self._sockets = OperatorSockets(*about, supervisor_pid=supervisor_pid, campaigns=self._open_campaigns)
         campaigns = parts.services.campaigns
-        self._campaigns = PeriodicQuery(lambda: open_campaigns(campaigns), now_s, lambda: self._sockets.has_viewers)
+        self._now_s, self._viewed_until_s = now_s, -math.inf
+        self._campaigns = PeriodicQuery(lambda: open_campaigns(campaigns), now_s, self._is_viewed)
 
     def _runs(self, parts: ObservedParts, actions: AdminActions, now_ms: Callable[[], int]) -> dict[str, Run]:
         commands = Commands(
@@ -118,8 +123,19 @@ class Operations:
         return status_of(sample, self._judge(sample), self._money)
 
     async def _sample(self, words: list[str]) -> Answer:
-        no_arguments(words)
-        return {"sample": self.sampler.now()}
+        if not {*words} <= {ON_DUTY, VIEWED}:
+            raise BadArguments(f"the arguments are {ON_DUTY} and {VIEWED}")
+        if ON_DUTY in words:
+            self._duty.renew()
+        answer = {"sample": self.sampler.now()}
+        if VIEWED not in words:
+            return answer
+        self._viewed_until_s = self._now_s() + VIEWED_S
+        return {**answer, "campaigns": self._open_campaigns()}
+
+    def _is_viewed(self) -> bool:
+        """A dashboard is open, of this process or of its supervisor."""
+        return self._sockets.has_viewers or self._now_s() < self._viewed_until_s
 
     def _open_campaigns(self) -> tuple[CampaignReportLine, ...]:
         """What open campaigns have spent, some seconds ago; nothing before a dashboard is open in a browser."""

@@ -43,7 +43,7 @@ class OperatorSockets:
     ) -> None:
         """`health`: of now. `supervisor_pid`: of a worker's supervisor. `workers`: those of a supervisor.
 
-        `campaigns`: what open ones have spent, for the dashboard; a supervisor has none.
+        `campaigns`: what open ones have spent, for the dashboard.
         """
         self._config, self._campaigns = config, campaigns
         self._sampler, self._health, self._money, self._workers = sampler, health, money, workers

@@ -27,6 +27,7 @@ def status_of(sample: Sample, health: Health, money: MoneyUnit) -> dict[str, Any
         "connections_max": sample.connections_max,
         "users_online": sample.users_online,
         "accepted": sample.accepted,
+        "reads": sample.reads,
         "requests": non_zero(sample.requests),
         "pushes": sample.pushes,
         "answers": non_zero(sample.answers),
@@ -34,15 +35,10 @@ def status_of(sample: Sample, health: Health, money: MoneyUnit) -> dict[str, Any
         "closes": non_zero(sample.closes),
         "slow_readers": sample.slow_readers,
         "live_packets": sample.live_packets,
+        "packet_copies": sample.packet_copies,
         "other_servers": sample.other_servers,
         "current": sample.current,
-        "commit": {
-            "batches": sample.batches,
-            "claims": sample.claims,
-            "in_flight": sample.unrecorded,
-            "rejected": sample.rejected,
-            "redriven": sample.redriven,
-        },
+        "commit": _commit_of(sample),
         "settlement": {
             "settled": sample.settled,
             "waiting_claims": None if figures is None else figures.backlog_claims,
@@ -52,8 +48,7 @@ def status_of(sample: Sample, health: Health, money: MoneyUnit) -> dict[str, Any
         "sends": sample.sends,
         "refunded_packets": sample.refunded_packets,
         "webhooks": _webhooks_of(sample.webhooks),
-        **({} if sample.payments is None else {"payments": _payments_of(sample.payments)}),
-        **({} if sample.campaigns is None else {"campaigns": msgspec.structs.asdict(sample.campaigns)}),
+        **_where_there_are(sample),
         "money_unit": msgspec.structs.asdict(money),
         "money_fen": sample.money_fen | {"in_packets": None if figures is None else figures.in_packets_fen},
         "loop_lag_ms": sample.loop_lag_ms,
@@ -63,6 +58,31 @@ def status_of(sample: Sample, health: Health, money: MoneyUnit) -> dict[str, Any
         "audit": sample.audit,
         "audit_fault": sample.audit_fault,
     }
+
+
+def _commit_of(sample: Sample) -> dict[str, int]:
+    return {
+        "batches": sample.batches,
+        "claims": sample.claims,
+        "in_flight": sample.unrecorded,
+        "rejected": sample.rejected,
+        "redriven": sample.redriven,
+    }
+
+
+def _where_there_are(sample: Sample) -> dict[str, Any]:
+    """What a server has only with a gateway, a campaign, links to other servers, or NATS."""
+    found: dict[str, Any] = {}
+    if sample.payments is not None:
+        found["payments"] = _payments_of(sample.payments)
+    if sample.campaigns is not None:
+        found["campaigns"] = msgspec.structs.asdict(sample.campaigns)
+    if sample.links is not None:
+        found["links"] = msgspec.structs.asdict(sample.links)
+        found["peers"] = msgspec.structs.asdict(sample.peers)
+    if sample.nats_up is not None:
+        found["nats"] = "up" if sample.nats_up else "away"
+    return found
 
 
 def _payments_of(figures: OpenPayments) -> dict[str, Any]:
@@ -92,6 +112,8 @@ def rates_of(sampler: Sampler, seconds: int) -> dict[str, Any]:
             "connections": newest.connections,
             "users_online": newest.users_online,
             "live_packets": newest.live_packets,
+            "peers": newest.peers,
+            "links": newest.links,
             "unrecorded": newest.unrecorded,
             "figures": newest.figures,
             "backlog_age_s": newest.backlog_age_s,

@@ -7,13 +7,13 @@ welcome says: an event is either in the welcome or is pushed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
-from typing import Any, Final
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from server.net.hub import Hub
-from server.peers.frames import SharedEvent, UsersCame, UsersLeft, UsersNoted
+from server.peers.frames import BalancesChanged, SharedEvent, UsersCame, UsersLeft, UsersNoted
 from server.peers.mesh import Mesh
 from server.peers.noting import Noting
 from server.peers.peer import PeerServer
@@ -21,7 +21,8 @@ from server.peers.presence import Presence
 from server.services.runtime import events
 from server.services.runtime.bus import Bus
 
-# Members who are added or removed, bans and tokens are told at each server by the change feed.
+# Members who are added or removed, bans and tokens are told at each server by the change feed. A change of a
+# balance has a message of its own.
 SHARED: Final[tuple[type[events.Event], ...]] = (
     events.TextPost,
     events.PacketPost,
@@ -32,12 +33,15 @@ SHARED: Final[tuple[type[events.Event], ...]] = (
     events.Claimed,
     events.Finished,
     events.Refunded,
-    events.BalanceChange,
 )
 _DECODERS: Final[dict[str, msgspec.msgpack.Decoder[Any]]] = {
     kind.__name__: msgspec.msgpack.Decoder(kind) for kind in SHARED
 }
 _ENCODER: Final = msgspec.msgpack.Encoder()
+
+Places: TypeAlias = Mapping[int, list[int]]  # the users of an audience, by server
+# Takes an event for some of the servers; the places that are left for the links.
+Broadcast: TypeAlias = Callable[[str, msgspec.Raw, Places], Places]
 
 
 class EventSharing:
@@ -48,16 +52,20 @@ class EventSharing:
         self._mesh = mesh
         self._hub = hub
         self._noting = Noting()
+        self.told = 0  # events, counted once for each server that was told
         self._came: list[int] = []  # in this turn of the loop
         self._number = 0  # of the message that tells of them
+        self.broadcast: Broadcast | None = None  # another way than the links
         bus.subscribe(self._on_came, events.CameOnline)
         bus.subscribe(self._on_left, events.WentOffline)
         bus.subscribe(self._share, *SHARED)
+        bus.subscribe(self._share_balance, events.BalanceChange)
         bus.know_clients(self._is_awaited, hub.user_ids)
         hub.servers_of = self.presence.servers_of
         mesh.on(UsersCame, self._take_came)
         mesh.on(UsersLeft, lambda peer, message: self.presence.left(peer.server_id, message.user_ids))
-        mesh.on(SharedEvent, self._take_event)
+        mesh.on(SharedEvent, self.take_event)
+        mesh.on(BalancesChanged, self._take_balances)
         mesh.on_peer(self._peer_came, self._peer_lost)
 
     # --- who is here ------------------------------------------------------------------------------------------
@@ -107,15 +115,35 @@ class EventSharing:
     def _share(self, event: Any, audience: Collection[int]) -> None:
         if not self._mesh.peers:
             return
-        places = self.presence.places(audience)
+        places: Places = self.presence.places(audience)
         if not places:
             return
         name, encoded = type(event).__name__, msgspec.Raw(_ENCODER.encode(_without_seed(event)))
+        self.told += len(places)
+        if self.broadcast is not None:
+            places = self.broadcast(name, encoded, places)
         for server_id, user_ids in places.items():
             if peer := self._mesh.peers.get(server_id):
                 peer.send(SharedEvent(name, encoded, user_ids))
 
-    def _take_event(self, peer: PeerServer, message: SharedEvent) -> None:
+    def _share_balance(self, event: events.BalanceChange, audience: Collection[int]) -> None:
+        """A settlement changes the wallets of many: they travel as rows of one message."""
+        for server_id in self.presence.servers(event.user_id):
+            if peer := self._mesh.peers.get(server_id):
+                self.told += 1
+                last = peer.last
+                if type(last) is BalancesChanged:
+                    last.changes.append(event)
+                else:
+                    peer.send(BalancesChanged([event]))
+
+    def _take_balances(self, peer: PeerServer, message: BalancesChanged) -> None:
+        announce = self._hub.announce
+        for change in message.changes:
+            announce(change, (change.user_id,))
+
+    def take_event(self, peer: PeerServer, message: SharedEvent) -> None:
+        """Users here are told of what happened there."""
         event = _DECODERS[message.name].decode(message.event)
         self._hub.announce(event, frozenset(message.audience))
 

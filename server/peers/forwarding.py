@@ -98,7 +98,9 @@ class Forwarder:
 
     def introduce(self, session: Session, peer: PeerServer) -> None:
         """The other server knows the connection from now on."""
-        known = self._known.setdefault(session.number, set())
+        known = self._known.get(session.number)
+        if known is None:
+            known = self._known[session.number] = set()
         if peer.server_id not in known:
             known.add(peer.server_id)
             peer.send(ForwardingSession(session.number, session.user_id, list(session.features)))

@@ -15,8 +15,9 @@ import msgspec
 
 from protocol import messages
 from server.core.packet import Decision
+from server.services.runtime.events import BalanceChange
 
-PEER_VERSION: Final = 1
+PEER_VERSION: Final = 3
 LENGTH_BYTES: Final = 4
 FRAME_BYTES_MAX: Final = 1 << 26  # a whole presence of a million users has 9 MB
 
@@ -168,8 +169,30 @@ class OpenedOnBehalf(_Message, tag=18):
     retry_after_ms: int | None = None
 
 
+class BalancesChanged(_Message, tag=19):
+    """Wallets have changed, of users who are at your server: all of one turn of the loop that follow each other."""
+
+    changes: list[BalanceChange]
+
+
 class ServerLeaves(_Message, tag=16):
     """My server goes down: it owns nothing from now on. What it has begun it finishes."""
+
+
+class PeerPulse(_Message, tag=20):
+    """My server is there. It follows each half second, whatever else is sent."""
+
+
+class ListensForPushes(_Message, tag=21):
+    """Whether my server listens to what is published over NATS; if it does not, pushes come over this link."""
+
+    listens: bool
+
+
+class PushesPublished(_Message, tag=22):
+    """My server has published so many messages of pushes over NATS."""
+
+    number: int
 
 
 ForwardedKind: TypeAlias = (
@@ -201,6 +224,10 @@ PeerMessage: TypeAlias = (
     | ServerLeaves
     | OpenOnBehalf
     | OpenedOnBehalf
+    | BalancesChanged
+    | PeerPulse
+    | ListensForPushes
+    | PushesPublished
 )
 
 _ENCODER: Final = msgspec.msgpack.Encoder()

@@ -35,11 +35,13 @@ class GapHealing:
         self._passes = passes
         self._now_ms = now_ms
         self._since_ms: int | None = None  # the beginning of the gap
+        self.gaps = 0  # noticed; several at once are one
         self._wake = asyncio.Event()
 
-    def begin(self) -> None:
-        """News may have been lost until now."""
-        since_ms = self._now_ms() - BEFORE_MS
+    def begin(self, silent_s: float = 0.0) -> None:
+        """News may have been lost until now; for `silent_s` nothing had come when that was found."""
+        since_ms = self._now_ms() - BEFORE_MS - int(silent_s * 1000)
+        self.gaps += self._since_ms is None
         self._since_ms = since_ms if self._since_ms is None else min(self._since_ms, since_ms)
         self._wake.set()
 

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import structlog
 
-from server.ops.socket.unix_socket import BoundSocket, bind, connect
-from server.peers.peer import PeerServer
+from server.ops.samples.sample import Counts, LinkFigures
+from server.peers.frames import PeerPulse
+from server.peers.links.address import LinkAddress, parsed
+from server.peers.links.backoff import Backoff
+from server.peers.links.handshake import HandshakeFailed
+from server.peers.links.links import Links
+from server.peers.links.missing import MissingLinks
+from server.peers.links.tcp import TcpPlace
+from server.peers.peer import LinkKind, PeerServer, SentCounts
 from storage.postgres.change_feed import OtherServer
 
 LOG = structlog.get_logger()
-UNIX: Final = "unix:"
-CONNECT_S: Final = 1.0
+CONNECT_S: Final = 4.0  # two handshakes over a slow network
 YOUNG_S: Final = 2.0  # the list may be older than a peer that was made just now
-SOCKET_MODE: Final = 0o600
 
 Receive = Callable[[PeerServer, Any], None]
 OnPeer = Callable[[PeerServer], None]
@@ -27,18 +32,24 @@ OnPeer = Callable[[PeerServer], None]
 class Mesh:
     """The peers, by the ids of their servers. Of two servers the one with the larger id connects."""
 
-    def __init__(self, server_id: int) -> None:
+    def __init__(self, server_id: int, random_part: Callable[[], float]) -> None:
         self.server_id = server_id
         self.peers: dict[int, PeerServer] = {}
+        self.sent = SentCounts()
         self._receive: dict[type, Receive] = {}
         self._on_up: list[OnPeer] = []
         self._on_down: list[OnPeer] = []
         self._on_owners: list[Callable[[], None]] = []
         self._leaving: set[int] = set()  # servers that own nothing any more
         self._connecting: dict[int, asyncio.Task[None]] = {}
-        self._not_reached: set[int] = set()
-        self._listening: asyncio.Server | None = None
-        self._bound: BoundSocket | None = None
+        self._awaited: dict[int, asyncio.Future[None]] = {}  # by server that we connect to: done once it is a peer
+        self._links = Links(server_id, self._make_peer)
+        self._backoff = Backoff()
+        self._random_part = random_part
+        self._missing = MissingLinks()
+        self._lost_links = 0
+        self._now_s = asyncio.get_running_loop().time
+        self.on(PeerPulse, lambda peer, message: None)
 
     def on(self, message: type, receive: Receive) -> None:
         """Hand messages of this class to `receive`."""
@@ -61,54 +72,62 @@ class Mesh:
 
     # --- coming and going -------------------------------------------------------------------------------------
 
-    async def open(self, folder: Path) -> str:
-        """Listen in this folder; the address for the others. Raises OSError."""
-        self._bound = bind(folder / f"{self.server_id:x}.peer", SOCKET_MODE)
-        loop = asyncio.get_running_loop()
-        self._listening = await loop.create_unix_server(lambda: PeerServer(self), sock=self._bound.socket)
-        return f"{UNIX}{self._bound.path.absolute()}"
+    async def open(self, folder: Path | None, tcp: TcpPlace | None = None) -> str:
+        """Listen in this folder, over TCP, or both; the address for the others. Raises OSError."""
+        return str(await self._links.open(folder, tcp))
 
     def know(self, others: Sequence[OtherServer]) -> None:
         """Connect to those of the living servers that wait for it, and cut off peers that do not live."""
-        living = {one.server_id: one.address for one in others if one.address.startswith(UNIX)}
-        self._not_reached &= living.keys()
-        young_s = asyncio.get_running_loop().time() - YOUNG_S
+        now_s = self._now_s()
+        places = {one.server_id: parsed(one.address) for one in others}
+        living = {server_id: place for server_id, place in places.items() if place is not None}
+        self._backoff.keep(living)
+        self._missing.know(places, self.peers, now_s)
         for server_id, peer in list(self.peers.items()):
-            if server_id not in living and peer.up_at_s < young_s:
+            if server_id not in living and peer.up_at_s < now_s - YOUNG_S:
                 LOG.warning("peer_cut", server_id=server_id, why="the server does not renew its lease")
                 peer.close()
-        for server_id, address in living.items():
-            if self.server_id > server_id and server_id not in self.peers and server_id not in self._connecting:
-                self._connecting[server_id] = asyncio.create_task(self._connect(server_id, address))
+        for server_id, place in living.items():
+            is_ours = self.server_id > server_id and self._backoff.is_due(server_id, now_s)
+            if is_ours and server_id not in self.peers and server_id not in self._connecting:
+                self._connecting[server_id] = asyncio.create_task(self._connect(server_id, place))
 
-    async def _connect(self, server_id: int, address: str) -> None:
+    async def _connect(self, server_id: int, place: LinkAddress) -> None:
+        up = self._awaited[server_id] = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(CONNECT_S):
-                connected = connect(Path(address.removeprefix(UNIX)))
-                make = partial(PeerServer, self, server_id)
-                await asyncio.get_running_loop().create_unix_connection(make, sock=connected)
-        except (OSError, TimeoutError) as error:  # the next beat tries again
-            if server_id not in self._not_reached:  # it may be on another machine: that is said once
-                self._not_reached.add(server_id)
-                LOG.warning("peer_not_reached", address=address, why=str(error) or "no answer in time")
+                await self._links.connect(server_id, place)
+                await up
+        except (OSError, TimeoutError, HandshakeFailed) as error:
+            why = str(error) or "no answer in time"
+            self._missing.failed(server_id, why)
+            if self._backoff.failed(server_id, self._now_s(), self._random_part()):
+                LOG.warning("peer_not_reached", address=str(place), why=why)
         finally:
-            del self._connecting[server_id]
+            del self._connecting[server_id], self._awaited[server_id]
+
+    def links(self, pushes: Counts) -> LinkFigures:
+        """The links now. `pushes`: messages over NATS."""
+        up: dict[str, int] = dict(Counter(peer.kind for peer in self.peers.values()))
+        missing = self._missing.shown(self._now_s())
+        return LinkFigures(up, missing, self._lost_links, dict(self._links.refused), pushes)
 
     async def close(self) -> None:
         """Hang up."""
-        if self._listening is not None:
-            self._listening.close()
+        self._links.close()
         for task in list(self._connecting.values()):
             task.cancel()
         for peer in list(self.peers.values()):
             peer.close_cleanly()
-        if self._bound is not None:
-            self._bound.unlink()
+        self._links.unlink()
 
     def leaves(self, peer: PeerServer) -> None:
         """The other server goes down: it owns nothing from now on."""
         self._leaving.add(peer.server_id)
         self._owners_changed()
+
+    def _make_peer(self, kind: LinkKind, server_id: int) -> PeerServer:
+        return PeerServer(self, kind, server_id)
 
     # --- called by peers --------------------------------------------------------------------------------------
 
@@ -120,8 +139,10 @@ class Mesh:
             replaced.is_up = False
             replaced.close()
             self._lost(replaced)
-        self._not_reached.discard(peer.server_id)
-        LOG.info("peer_up", server_id=peer.server_id)
+        self._backoff.forget(peer.server_id)
+        if (awaited := self._awaited.get(peer.server_id)) is not None and not awaited.done():
+            awaited.set_result(None)
+        LOG.info("peer_up", server_id=peer.server_id, link=peer.kind)
         for up in self._on_up:
             up(peer)
         self._owners_changed()
@@ -130,6 +151,7 @@ class Mesh:
         """The connection was lost."""
         if self.peers.get(peer.server_id) is peer:
             del self.peers[peer.server_id]
+            self._lost_links += peer.server_id not in self._leaving
             self._leaving.discard(peer.server_id)
             LOG.info("peer_down", server_id=peer.server_id)
             self._lost(peer)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Literal, Protocol, TypeAlias, cast
 
 import structlog
 
@@ -12,11 +12,23 @@ from server.peers.frames import PEER_VERSION, BadFrame, FrameReader, PeerHello, 
 LOG = structlog.get_logger()
 UNSENT_BYTES_MAX: Final = 1 << 26  # the other side has read nothing for seconds
 
+LinkKind: TypeAlias = Literal["unix", "tcp"]
+
+
+class SentCounts:
+    """What this server has sent to all its peers since it started, also to those that are gone."""
+
+    __slots__ = ("bytes", "frames", "messages")
+
+    def __init__(self) -> None:
+        self.frames = self.messages = self.bytes = 0
+
 
 class PeerHost(Protocol):
     """What a peer needs from the mesh."""
 
     server_id: int
+    sent: SentCounts
 
     def came_up(self, peer: PeerServer, /) -> None: ...
     def received(self, peer: PeerServer, message: Any, /) -> None: ...
@@ -26,16 +38,17 @@ class PeerHost(Protocol):
 class PeerServer(asyncio.Protocol):
     """`server_id` is 0 until the other side has said hello."""
 
-    def __init__(self, host: PeerHost, expected_id: int = 0) -> None:
+    def __init__(self, host: PeerHost, kind: LinkKind, expected_id: int = 0) -> None:
         """`expected_id`: the server that must be at the other end; 0: any one that connects."""
         self._host = host
+        self.kind = kind
         self._expected_id = expected_id
         self._loop = asyncio.get_running_loop()
         self._reader = FrameReader()
         self._batch: list[Any] = []
         self._transport: asyncio.Transport
         self.server_id = 0
-        self.up_at_s = 0.0  # by the clock of the loop
+        self.up_at_s = self.heard_s = 0.0  # by the clock of the loop: when it came up, when it last said something
         self.is_up = False  # both have said hello, and the connection is there
 
     def send(self, message: Any) -> None:
@@ -67,6 +80,7 @@ class PeerServer(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Hand on what has arrived."""
+        self.heard_s = self._loop.time()
         try:
             found = self._reader.read(data)
         except BadFrame as error:
@@ -101,7 +115,11 @@ class PeerServer(asyncio.Protocol):
         batch, self._batch = self._batch, []
         if not batch or self._transport.is_closing():
             return
-        self._transport.write(frame_of(batch))
+        frame, sent = frame_of(batch), self._host.sent
+        self._transport.write(frame)
+        sent.frames += 1
+        sent.messages += len(batch)
+        sent.bytes += len(frame)
         if self._transport.get_write_buffer_size() > UNSENT_BYTES_MAX:
             LOG.error("peer_failed", server_id=self.server_id, why="the other server does not read")
             self.close()

@@ -35,6 +35,15 @@ class Presence:
         """At how many other servers a user has a connection."""
         return len(self._servers.get(user_id, ()))
 
+    def servers(self, user_id: int) -> Collection[int]:
+        """The other servers at which a user has a connection; not to be kept."""
+        return self._servers.get(user_id, ())
+
+    def counted_elsewhere(self, user_ids: Collection[int], server_id: int) -> int:
+        """How many of these users of a server are also at one with a smaller id: there they are counted."""
+        servers = self._servers
+        return sum(min(servers[user_id]) < server_id for user_id in user_ids if user_id in servers)
+
     def places(self, audience: Collection[int]) -> dict[int, list[int]]:
         """Those of an audience who are at other servers, by server."""
         servers = self._servers

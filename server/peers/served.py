@@ -127,6 +127,7 @@ class ForwardedSessions:
         self._now_s = now_s
         self._sessions: dict[tuple[int, int], ForwardedSession] = {}  # by server and number there
         self._numbers = count(-1, -1)
+        self.served = 0
         mesh.on(ForwardingSession, self._take_session)
         mesh.on(SessionEnded, lambda peer, message: self._end(peer.server_id, message.session))
         mesh.on(ForwardedRequest, self._take_request)
@@ -147,6 +148,7 @@ class ForwardedSessions:
         if session is None or self._dispatch.draining:
             peer.send(NotServed(message.session, message.request.seq))
             return
+        self.served += 1
         self._dispatch.serve(session, message.request)
 
     def _end(self, server_id: int, there: int) -> None:

@@ -62,6 +62,7 @@ from server.services.runtime.batching import Batcher
 from server.services.runtime.bus import Bus
 from server.services.runtime.change_feed import ChangeFeed
 from server.services.runtime.database_time import DatabaseTime
+from server.services.runtime.figure_duty import FigureDuty
 from server.services.runtime.in_doubt import InDoubt
 from server.services.runtime.lookups import LookupService
 from server.services.runtime.missed_news import MissedNews
@@ -90,11 +91,15 @@ class Services:
         seed_keys: Mapping[str, bytes],
         money: MoneyWords,
         gateways: Mapping[str, Gateway] | None = None,
+        *,
+        is_worker: bool = False,
     ) -> None:
         """`limits` are those of `config`, as an object of this server's own: a reload changes them in place.
 
         `money`: the unit of the config, which speaks amounts. `gateways`: instead of those of the config.
+        `is_worker`: the process is one of several behind one address.
         """
+        self.figure_duty = FigureDuty(clock.elapsed_s, is_shared=is_worker)
         self._stores, self._bus, self._clock = stores, bus, clock
         self._config, self._limits, self._money_words, self._seed_keys = config, limits, money, seed_keys
         self._ids = IdMaker(config.server.node)
@@ -114,7 +119,9 @@ class Services:
         self._make_packets()
         self._make_money()
         self._make_payments(seed_keys, gateways)
-        self._make_webhooks(seed_keys)
+        made = WebhookServices(config, stores, seed_keys, clock, self.figure_duty)
+        self.webhook_secrets, self.webhooks, self.nats = made.secrets, made.endpoints, made.nats
+        self.webhook_delivery, self._webhook_loops = made.delivery, made.loops
         self._make_campaigns()
         self.grab_stats = GrabStatService(stores.grab_stats, self.opens, self.groups, bus)
         self.audit_results = AuditResults(stores.database)
@@ -186,31 +193,15 @@ class Services:
         self.missed_news = MissedNews(stores.messages, stores.wallets, self._posts, self.groups)
 
     def _make_payments(self, seed_keys: Mapping[str, bytes], gateways: Mapping[str, Gateway] | None) -> None:
-        self.payments = PaymentServices(
-            self._config,
-            self._stores,
-            self.sends,
-            self.seeds,
-            self._limits,
-            self._ids,
-            self._clock,
-            self._bus,
-            lambda: self.changes.is_current,
-            seed_keys,
-            self._money_words.smallest,
-            gateways,
-        )
+        smallest, duty = self._money_words.smallest, self.figure_duty
+        parts = self._config, self._stores, self.sends, self.seeds, self._limits, self._ids, self._clock, self._bus
+        self.payments = PaymentServices(*parts, self._is_current, seed_keys, smallest, gateways, duty)
         self.cards, self.orders = self.payments.cards, self.payments.orders
         self.forgetting = ForgetService(self.people, self.cards.service)
         sending = self._stores.bills, self.payments.sender.send, self.changes
         self.enterprise = EnterpriseServices(*sending, self._config, self._limits, self._clock, seed_keys)
-        self.reconciliation = ReconciliationServices(
-            self._config, self._stores, self.payments, self._clock, self._bus, self._money_words.smallest
-        )
-
-    def _make_webhooks(self, seed_keys: Mapping[str, bytes]) -> None:
-        made = WebhookServices(self._config.webhooks, self._stores, seed_keys, self._clock)
-        self.webhook_secrets, self.webhooks, self.webhook_delivery = made.secrets, made.endpoints, made.delivery
+        made = self._config, self._stores, self.payments, self._clock, self._bus
+        self.reconciliation = ReconciliationServices(*made, smallest, duty)
 
     def _make_campaigns(self) -> None:
         parts = self._config.campaigns, self._stores, self._clock, self._limits, self._ids, self._bus
@@ -226,6 +217,9 @@ class Services:
             is_confirmed=lambda: self.time.is_confirmed,
             **others,
         )
+
+    def _is_current(self) -> bool:
+        return self.changes.is_current
 
     def _is_time_known(self) -> bool:
         return self.time.is_confirmed
@@ -288,7 +282,7 @@ class Services:
             "grab_stats": self.grab_stats.run,
             "campaigns": self.campaigns.loop.run,
             "passes": self.passes.run,
-            "webhooks": self.webhook_delivery.run,
+            **self._webhook_loops(),
             **{f"in_doubt_{name}": one.run for name, one in in_doubt.items()},
             **{f"batches_{name}": batcher.run for name, batcher in self.batchers.items()},
         }

@@ -17,8 +17,21 @@ from rich.table import Table
 from rich.text import Text
 
 from server.ops.humanize import humanize
-from server.ops.samples.sample import HotPacket, Sort, WorkerRow
+from server.ops.samples.sample import HotPacket, Sort
 from server.top.curve import CurveLine
+from server.top.figures import (
+    BAD,
+    GAP,
+    GOOD,
+    NAME,
+    gauges,
+    new_table,
+    number,
+    payments_line,
+    peers_line,
+    shown_workers,
+    workers_table,
+)
 from server.top.help import HELP
 from server.top.state import (
     LEFT_CURVES,
@@ -27,17 +40,14 @@ from server.top.state import (
     Answers,
     Connection,
     Curve,
-    PaymentFigures,
     TopState,
 )
 
-NAME, HEAD, GOOD, BAD, OUTDATED = "dim", "bold reverse", "bold green", "bold red", "dim"
+OUTDATED: Final = "dim"
 LIST_ROWS_LEAST: Final = 4
 LIST_ROWS_MOST: Final = 20
 SNAPSHOT_LINES: Final = 45
-WORKER_ROWS_MOST: Final = 8
 PROBLEM_LINES_MOST: Final = 3
-GAP: Final = (0, 2, 0, 0)
 BLANK: Final = " "  # a Layout without any text draws a placeholder
 NO_ANSWER_YET: Final = "waiting for the first answer"
 
@@ -74,11 +84,13 @@ def _parts(state: TopState, width: int, height: int) -> list[Part]:
     head = [Part(_title(state.answers if state.unreachable is None else None), 1), _problems(state, width)]
     if state.answers is None:
         return head
-    payments, workers = state.answers.status.payments, _shown_workers(state.answers.status.workers)
+    payments, workers = state.answers.status.payments, shown_workers(state.answers.status.workers)
+    recent = state.answers.recent
     figures = [
-        Part(_gauges(state.answers), 2),
-        *([] if payments is None else [Part(_payments(payments), 1)]),
-        *([] if not workers else [Part(_workers(workers), 1 + len(workers))]),
+        Part(gauges(state.answers), 2),
+        *([] if payments is None else [Part(payments_line(payments), 1)]),
+        *([] if not workers else [Part(workers_table(workers), 1 + len(workers))]),
+        *([] if recent.now.links is None else [Part(peers_line(recent.now.links, recent), 1)]),
         Part(_curves(state), len(LEFT_CURVES)),
     ]
     free = height - sum(part.lines for part in (*head, *figures)) - 2  # two lines of headings
@@ -124,66 +136,6 @@ def _problems(state: TopState, width: int) -> Part:
 # --- figures ---------------------------------------------------------------------------------------------------
 
 
-def _gauges(answers: Answers) -> Table:
-    now, rates = answers.recent.now, answers.recent.rates
-    backlog = None if now.figures is None else now.figures.backlog_claims
-    table = Table.grid(padding=GAP)
-    table.add_row(
-        _gauge("connections", now.connections),
-        _gauge("users", now.users_online),
-        _gauge("packets", now.live_packets),
-        _gauge("rss_bytes", now.rss_bytes, "memory"),
-    )
-    table.add_row(
-        _gauge("in flight", now.unrecorded),
-        _gauge("backlog", backlog),
-        _gauge("age_s", now.backlog_age_s, "oldest"),
-        Text.assemble(("new/s ", NAME), number(rates.accepted_per_s)),
-    )
-    return table
-
-
-def _payments(payments: PaymentFigures) -> Text:
-    """Which gateways are away, and payments that have not ended. What matters is first: a narrow screen cuts."""
-    line = Text(no_wrap=True, overflow="ellipsis").append("payments  ", NAME)
-    if payments.away:
-        line.append(f"{', '.join(payments.away)} away  ", BAD)
-    line.append("breaks ", NAME).append(f"{payments.breaks:,}  ", BAD if payments.breaks else "")
-    line.append("unknown ", NAME).append(f"{payments.unknown:,}  ")
-    line.append("oldest ", NAME).append(f"{humanize('age_s', payments.oldest_s)}  ")
-    line.append("submitted ", NAME).append(f"{payments.submitted:,}  ")
-    return line.append("created ", NAME).append(f"{payments.created:,}")
-
-
-def _shown_workers(workers: Sequence[WorkerRow]) -> list[WorkerRow]:
-    """As many as have room: those that do not serve, then those with the longest turns of the loop."""
-    first = sorted(workers, key=lambda one: (one.state == "serving", -one.loop_lag_ms))[:WORKER_ROWS_MOST]
-    return sorted(first, key=lambda one: one.worker)
-
-
-def _workers(workers: Sequence[WorkerRow]) -> Table:
-    """What differs between workers."""
-    table = _table()
-    for title in ("worker", "connections", "loop lag", "memory", "ends", "up"):
-        table.add_column(title, no_wrap=True, justify="right")
-    table.add_column("state", no_wrap=True, ratio=1)
-    for one in workers:
-        table.add_row(
-            str(one.worker),
-            humanize("connections", one.connections),
-            f"{number(one.loop_lag_ms)} ms",
-            humanize("rss_bytes", one.rss_bytes),
-            humanize("ends", one.ends),
-            humanize("up_s", one.up_s),
-            Text(humanize("", f"{one.state} {one.why}".strip()), GOOD if one.state == "serving" else BAD),
-        )
-    return table
-
-
-def _gauge(name: str, value: float | None, title: str = "") -> Text:
-    return Text.assemble((f"{title or name} ", NAME), humanize(name, value))
-
-
 def _curves(state: TopState) -> Table:
     assert state.answers is not None
     table = Table.grid(padding=(0, 1, 0, 0), expand=True)
@@ -198,13 +150,6 @@ def _curves(state: TopState) -> Table:
 
 def _curve(state: TopState, answers: Answers, curve: Curve) -> tuple[str, str, CurveLine]:
     return curve.title, number(curve.value(answers.recent.rates)), CurveLine(state.points(curve))
-
-
-def number(value: float | None) -> str:
-    """A rate or milliseconds: one decimal below 100, none above."""
-    if value is None:
-        return "-"
-    return f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
 
 
 # --- lists -----------------------------------------------------------------------------------------------------
@@ -231,7 +176,7 @@ def _lists(answers: Answers, rows: int) -> Table:
 
 def _ranking(title: str, per_s: Mapping[str, float], rows: int) -> Table:
     """The most frequent names; if there are too many, the last line has the sum of the others."""
-    table = _table()
+    table = new_table()
     table.add_column(title, no_wrap=True, ratio=1)
     table.add_column("/s", no_wrap=True, justify="right")
     for name, rate in _ranked(per_s, rows):
@@ -248,7 +193,7 @@ def _ranked(per_s: Mapping[str, float], rows: int) -> list[tuple[str, float]]:
 
 
 def _hottest(packets: Sequence[HotPacket]) -> Table:
-    table = _table()
+    table = new_table()
     table.add_column("hottest packets", no_wrap=True, ratio=1, min_width=19)
     table.add_column("opens", no_wrap=True, justify="right")
     table.add_column("left", no_wrap=True, justify="right")
@@ -258,7 +203,7 @@ def _hottest(packets: Sequence[HotPacket]) -> Table:
 
 
 def _connections(connections: Sequence[Connection], sort: Sort) -> Table:
-    table = _table()
+    table = new_table()
     titles: dict[str, Sort | None] = {
         "pending": "pending",
         "idle": "idle",
@@ -279,10 +224,6 @@ def _connections(connections: Sequence[Connection], sort: Sort) -> Table:
             Text(humanize("address", one.address)),
         )
     return table
-
-
-def _table() -> Table:
-    return Table(box=None, expand=True, padding=(0, 1, 0, 0), pad_edge=False, header_style=HEAD)
 
 
 # --- keys ------------------------------------------------------------------------------------------------------

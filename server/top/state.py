@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from server.ops.samples.rates import Rates
-from server.ops.samples.sample import Figures, HotPacket, Sort, WorkerRow
+from server.ops.samples.sample import Figures, HotPacket, LinkFigures, PeerFigures, Sort, WorkerRow
 
 CURVE_POINTS: Final = 60  # one a second
 SORT_KEYS: Final[dict[str, Sort]] = {"p": "pending", "i": "idle", "r": "requests"}
@@ -55,6 +55,8 @@ class Now(msgspec.Struct, frozen=True):
     figures: Figures | None
     backlog_age_s: float
     rss_bytes: int
+    peers: PeerFigures = PeerFigures()  # an older server does not tell
+    links: LinkFigures | None = None  # None: the server makes none
 
 
 class RecentRates(msgspec.Struct, frozen=True):

@@ -41,7 +41,7 @@ class SupervisorOperations:
     ) -> None:
         self._workers = workers
         self._samples = samples
-        self.sampler = Sampler(samples, Clock.elapsed_s, samples.collect)
+        self.sampler = Sampler(samples, Clock.elapsed_s, self._collect)
         commands = SupervisorCommands(
             workers,
             samples,
@@ -53,7 +53,13 @@ class SupervisorOperations:
             restart_state=restart.state,
         )
         self._sockets = OperatorSockets(
-            config, command_table(commands.runs()), self.sampler, samples.judge, money, workers=samples.rows
+            config,
+            command_table(commands.runs()),
+            self.sampler,
+            samples.judge,
+            money,
+            workers=samples.rows,
+            campaigns=lambda: samples.campaigns,
         )
 
     @property
@@ -73,6 +79,9 @@ class SupervisorOperations:
         """Stop answering."""
         await self._samples.close()
         await self._sockets.close()
+
+    async def _collect(self) -> None:
+        await self._samples.collect(is_viewed=self._sockets.has_viewers)
 
     async def reload_workers(self) -> list[str]:
         """Let every worker that serves read everything again; what went wrong, for each that failed."""

@@ -13,8 +13,10 @@ from server import logs
 from server.clock import Clock
 from server.core.latency import Latencies
 from server.ops.health import Health, health
-from server.ops.samples.sample import Sample, State, WorkerRow
+from server.ops.samples.sample import CampaignReportLine, Figures, Sample, State, WorkerRow
+from server.ops.socket.command_texts import ON_DUTY, VIEWED
 from server.ops.socket.status_socket import ask
+from server.workers.kept_figures import KeptFigures, without_figures
 from server.workers.merge import Ended, merged
 from server.workers.process import WorkerProcess
 from server.workers.worker import HUNG_S, KeptWorker
@@ -46,6 +48,11 @@ class WorkerSamples:
         self._started_s, self._started_at_ms = clock.elapsed_s(), clock.now_ms()
         self._ticked_s = self._started_s
         self._asked: dict[WorkerProcess, asyncio.Task[None]] = {}
+        self._kept = KeptFigures()
+        self._on_duty: WorkerProcess | None = None
+        self.campaigns: Sequence[
+            CampaignReportLine
+        ] = ()  # open ones, as of the last time that a dashboard was open
         self.state: State = "starting"
 
     # --- the source of samples --------------------------------------------------------------------------------
@@ -63,11 +70,14 @@ class WorkerSamples:
     def sample(self, lag_ms: float) -> Sample:
         """All workers, as they last answered; `lag_ms` is the lag of the supervisor's own loop."""
         found = [
-            process.last for worker in self._workers for process in worker.processes if process.last is not None
+            process.last if self._on_duty in (None, process) else without_figures(process.last)
+            for worker in self._workers
+            for process in worker.processes
+            if process.last is not None
         ]
         if not found:
             return self._empty(lag_ms)
-        whole = merged(found, self._ended)
+        whole = self._kept.filled(merged(found, self._ended), self._now_s())
         return replace(
             whole,
             started_at_ms=whole.at_ms - round((self._now_s() - self._started_s) * 1000),
@@ -125,11 +135,17 @@ class WorkerSamples:
 
     # --- asking -----------------------------------------------------------------------------------------------
 
-    async def collect(self) -> None:
-        """Ask all workers for a sample. A worker that is still asked is not asked again."""
+    async def collect(self, *, is_viewed: bool = False) -> None:
+        """Ask all workers for a sample. A worker that is still asked is not asked again.
+
+        The first that serves is on duty: it alone reads figures of the database, and while a dashboard `is_viewed`
+        what campaigns have spent.
+        """
+        on_duty = self._on_duty = next((one.process for one in self._workers if one.state == "serving"), None)
         for process in (one for worker in self._workers for one in worker.processes):
             if process.serves is not None and process not in self._asked:
-                self._asked[process] = asyncio.create_task(self._ask(process))
+                words = (ON_DUTY, *([VIEWED] if is_viewed else [])) if process is on_duty else ()
+                self._asked[process] = asyncio.create_task(self._ask(process, *words))
         if self._asked:
             await asyncio.wait(self._asked.values(), timeout=ANSWERS_S)
 
@@ -138,12 +154,14 @@ class WorkerSamples:
         for task in list(self._asked.values()):
             task.cancel()
 
-    async def _ask(self, process: WorkerProcess) -> None:
+    async def _ask(self, process: WorkerProcess, *words: str) -> None:
         """No answer leaves the last one: the worker may have ended."""
         try:
-            answer = await ask(process.status, "sample", timeout_s=2 * HUNG_S)
+            answer = await ask(process.status, " ".join(("sample", *words)), timeout_s=2 * HUNG_S)
             if not process.has_counted:
                 process.last = _with_figures_of(process.last, msgspec.convert(answer["sample"], Sample))
+            if "campaigns" in answer:
+                self.campaigns = msgspec.convert(answer["campaigns"], list[CampaignReportLine])
         except (OSError, TimeoutError, ValueError, KeyError, msgspec.ValidationError) as error:
             logs.debug("worker_did_not_answer", worker=process.number, why=str(error))
         finally:
@@ -157,14 +175,14 @@ class WorkerSamples:
 
     def judge(self) -> Health:
         """Ready while one worker is; what keeps the others from it is degraded."""
-        found, ready = Health([], []), 0
+        found, ready, backlog = Health([], []), 0, self._backlog()
         for worker in self._workers:
             row, last = worker.row(), None if worker.process is None else worker.process.last
             if row.state != "serving" or last is None:
                 state = "starting" if row.state == "serving" else row.state
                 found.reasons.append(f"worker {row.worker} is {state}" + (f": {row.why}" if row.why else ""))
                 continue
-            one = health(last, self._backlog_s_max)
+            one = health(replace(last, figures=backlog), self._backlog_s_max)
             ready += one.ready
             found.reasons.extend(one.reasons)
             found.degraded.extend(one.degraded)
@@ -174,6 +192,11 @@ class WorkerSamples:
         if ready:
             return Health([], _unique(found.reasons + found.degraded + own))
         return Health(_unique(found.reasons + own), _unique(found.degraded))
+
+    def _backlog(self) -> Figures | None:
+        """What the worker on duty has read. The queue is that of the database, so it concerns each worker."""
+        last = None if self._on_duty is None else self._on_duty.last
+        return self._kept.backlog if last is None or last.figures is None else last.figures
 
 
 def _unique(texts: Sequence[str]) -> list[str]:

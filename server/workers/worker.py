@@ -84,6 +84,7 @@ class KeptWorker:
             connections=0 if last is None else last.connections,
             loop_lag_ms=0.0 if last is None else last.loop_lag_ms,
             rss_bytes=0 if last is None else last.rss_bytes,
+            links=0 if last is None or last.links is None else sum(last.links.up.values()),
             ends=self.ends,
             why=""
             if state == "serving"

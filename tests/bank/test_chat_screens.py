@@ -17,9 +17,11 @@ from client_sim.bank.server import BankServer
 from client_sim.chat.app import ChatApp
 from client_sim.chat.screens import dialog
 from client_sim.chat.screens.bind_sheet import BindSheet, is_card_number
+from client_sim.chat.screens.cards_page import CardsPage, UnbindSheet
 from client_sim.chat.screens.password_sheet import PasswordSheet
 from client_sim.chat.screens.pay_sheet import PaySheet
 from client_sim.chat.screens.send_form import SendForm
+from client_sim.chat.screens.sheet import Sheet
 from client_sim.chat.screens.wallet import WalletScreen
 from client_sim.chat.screens.widgets import Field
 from client_sim.chat.session import Start
@@ -58,9 +60,18 @@ async def running(server: Server, group_id: int, language: str = "zh") -> AsyncI
 
 
 async def on(app: ChatApp, pilot: Pilot[int], page: type) -> None:
-    """Wait until a page is on top."""
-    while not (type(app.screen) is page and app.screen.is_mounted):
+    """Wait until a page is on top and takes keys: it has drawn itself, and no request of its own is under way."""
+    while not (type(app.screen) is page and app.screen.is_mounted and takes_keys(app)):
         await pilot.pause(0.05)
+
+
+def takes_keys(app: ChatApp) -> bool:
+    """A sheet that makes a request ignores Enter, and a page without a focus loses letters."""
+    page = app.screen
+    if not isinstance(page, Sheet):
+        return page.focused is not None
+    has_fields = any(all(part.display for part in one.ancestors_with_self) for one in page.query(Field))
+    return not page.is_busy and (page.focused is not None or not has_fields)
 
 
 async def fill(app: ChatApp, pilot: Pilot[int], **values: str) -> None:
@@ -69,7 +80,8 @@ async def fill(app: ChatApp, pilot: Pilot[int], **values: str) -> None:
         field = app.screen.query_one(f"#{name}", Field)
         field.focus()
         field.value = value
-    await pilot.pause()
+    while not (app.screen.focused is field and takes_keys(app)):
+        await pilot.pause(0.05)
     await pilot.press("enter")
 
 
@@ -230,11 +242,13 @@ async def test_cards_page_unbinds_with_the_password(server: Server, bank: BankSe
     async with running(server, group_id) as (app, pilot):
         await pilot.press(*"/cards", "enter")
         await see(app, pilot, "还没有银行卡")
+        await on(app, pilot, CardsPage)
         await pilot.press("enter")
         await bind(app, pilot, bank)
         await see(app, pilot, f"测试银行（{NUMBER[-4:]}）", "**明", "138****1234")
         await pilot.press("u")
         await see(app, pilot, "解绑测试银行")
+        await on(app, pilot, UnbindSheet)
         await pilot.press(*WRONG, "enter")
         await see(app, pilot, "支付密码不对，还可以试4次")
         await fill(app, pilot, password=PASSWORD)

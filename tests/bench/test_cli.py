@@ -16,7 +16,8 @@ PATIENCE_S = 300  # two servers and their generators on a busy machine
 
 KEYS = """
     scenario loop durability connections depth generators seed offered_per_s requests seconds warmup_s rate_per_s
-    rate_of latency_ms curve series answers errors cpu_s generator_busy rss_mb settlement pushes extra money missing
+    rate_of latency_ms curve series answers errors cpu_s cpu_settled_s batches generator_busy
+    rss_mb settlement pushes extra money missing
     duplicates oversold in_doubt valid about
 """
 

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from bench.compare.scale import Round, figures_of, lines_of, pss_mb
 
-ROUND = Round((40.0, 43.0), (1.0, 1.25), (80_000.0, 70_000.0), True)
+SIZES = {"requests_per_read": 6.0, "claims_per_batch": 200.0}, {"requests_per_read": 2.0, "claims_per_batch": 50.0}
+ROUND = Round(
+    open_us=(40.0, 43.0),
+    clock_us=(20.0, 40.0),
+    single_us=(60.0, 66.0),
+    batches=SIZES,
+    lone_p50_ms=(1.0, 1.25),
+    deliveries_per_s=(80_000.0, 70_000.0),
+    valid=True,
+)
 
 
 def test_costs_of_forwarding_are_those_of_the_forwarded_part() -> None:
@@ -12,6 +21,8 @@ def test_costs_of_forwarding_are_those_of_the_forwarded_part() -> None:
     assert figures["found"] == {
         "forwarded_us": 4.0,  # 3 µs more for each open, three of four were forwarded
         "opens_ratio": 1.075,
+        "clock_ratio": 2.0,
+        "single_ratio": 1.1,
         "lone_more_ms": 0.25,
         "push_ratio": 0.875,
         "idle_worker_mb": 51.0,
@@ -21,10 +32,26 @@ def test_costs_of_forwarding_are_those_of_the_forwarded_part() -> None:
 
 
 def test_each_figure_beyond_its_bound_is_named() -> None:
-    slow = Round((40.0, 47.0), (1.0, 1.6), (80_000.0, 60_000.0), True)
+    slow = ROUND._replace(open_us=(40.0, 47.0), lone_p50_ms=(1.0, 1.6), deliveries_per_s=(80_000.0, 60_000.0))
     figures = figures_of([slow], [61.0], 4, [(40_000.0, 35_000.0)])
     assert not any(figures["within"].values())
-    assert [line for line in lines_of(figures) if "NOT within" in line] == lines_of(figures)[:-1]
+    bounded = [line for line in lines_of(figures)[:-1] if not line.startswith("  ")]
+    assert [line for line in lines_of(figures) if "NOT within" in line] == bounded
+    assert len(bounded) == len(figures["within"])
+
+
+def test_what_came_together_is_told_of_both() -> None:
+    other = SIZES[0], {"requests_per_read": 4.0, "claims_per_batch": 70.0}
+    figures = figures_of(
+        [ROUND, ROUND._replace(batches=other), ROUND._replace(batches=({}, {}))], [], 4, [(1.0, 1.0)]
+    )
+    assert [line for line in lines_of(figures) if "at once" in line] == [
+        "  at once      requests per read 6  claims per batch 200",
+        "  at once      requests per read 3  claims per batch 60",
+    ]
+    assert "  at once      not known" in lines_of(
+        figures_of([ROUND._replace(batches=({}, {}))], [], 4, [(1.0, 1.0)])
+    )
 
 
 def test_books_that_do_not_hold_are_said_last() -> None:

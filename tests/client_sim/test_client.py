@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from client_sim.sdk import errors
+from client_sim.sdk import connection, errors, transport
 from client_sim.sdk.client import Client
 from client_sim.sdk.pushes import Reloaded
 from client_sim.sdk.transport import parse_url
@@ -283,6 +283,43 @@ async def test_goodbye_with_reconnect_is_followed_by_a_reconnect(server: Server)
     )
     async with connected(server) as client:
         assert await client.balance() == 500
+
+
+async def test_push_in_the_bytes_of_a_welcome_finds_the_reconnect_counted(server: Server) -> None:
+    def welcome_and_push(session: Session, request: messages.Login) -> None:
+        session.connection.admit(0.0, 1.0)
+        session.connection.send(messages.Welcome(request.seq, ME, 0, []))
+        session.connection.send(messages.BalanceChanged(0, 500, 500, "top_up", len(server.sessions)))
+
+    server.answers[messages.Login] = welcome_and_push
+    async with connected(server) as client:
+        for reconnects in (0, 1, 2):
+            assert isinstance(await anext(client.pushes()), messages.BalanceChanged)
+            assert client.reconnects == reconnects
+            client.drop()
+
+
+async def test_connection_that_is_lost_before_connect_returns_is_made_again_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The second connection: its welcome and its end are handled before the task that connects goes on."""
+    made: list[str] = []
+
+    async def connect(url: str, token: tokens.Token, handlers: transport.Handlers, *_: object) -> None:
+        made.append(url)
+        opened = transport.Transport(token, handlers)
+        handlers.welcomed(opened, messages.Welcome(1, ME, 0, []))
+        if len(made) == 2:
+            handlers.lost(errors.ConnectionLost("at once"))
+
+    monkeypatch.setattr(transport, "connect", connect)
+    monkeypatch.setattr(connection, "BACKOFF_FIRST_S", 0.001)
+    client = Client("tcp://127.0.0.1:1", TOKEN)
+    await client.connect()
+    client._connection._lost(errors.ConnectionLost("first"))
+    while tasks := client._connection._tasks:
+        await asyncio.gather(*tasks)
+    assert (len(made), client.reconnects, client.is_connected) == (3, 2, True)
 
 
 async def test_connect_with_a_refused_login_raises_at_once(server: Server) -> None:

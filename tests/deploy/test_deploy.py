@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from server.config import load
-from server.ops.metrics import NAMES, NAMES_OF_WORKERS
+from server.ops.metric_tables import NAMES, NAMES_OF_WORKERS
 from server.services.runtime import supervised
 from tests.points import yuan_in
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from server.version import version
+from tests.clusters import data_folder
 from tests.conftest import KEYS, Server
 
 TOP = Path(__file__).parents[2]
@@ -151,11 +152,15 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
 
 
 @pytest.fixture
-def mine(tmp_path: Path) -> Path:
-    """A folder with a user's own modules, which have the names of the folders of our source."""
-    for name in OWN_MODULES:
-        (tmp_path / f"{name}.py").write_text(f'"""The user\'s own module {name}."""\n')
-    return tmp_path
+def mine() -> Iterator[Path]:
+    """A folder with a user's own modules, which have the names of the folders of our source.
+
+    Not below pytest's base folder: other runs of pytest close that to all other users, the one of the stores too.
+    """
+    with data_folder() as folder:
+        for name in OWN_MODULES:
+            (folder / f"{name}.py").write_text(f'"""The user\'s own module {name}."""\n')
+        yield folder
 
 
 @pytest.mark.long

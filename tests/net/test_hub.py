@@ -11,7 +11,8 @@ from protocol import messages
 from protocol.framing import FrameSplitter, frame
 from server.core.ledger import EMPTY, WalletBalance
 from server.core.limits import Limits
-from server.net.hub import AT_ONCE, Hub
+from server.net.hub import Hub
+from server.net.pushes.announcements import AT_ONCE
 from server.net.session import Session
 from server.services.runtime.bus import Bus
 from server.services.runtime.events import BalanceChange, Removed, TextPost
@@ -101,21 +102,48 @@ async def test_posts_to_very_many_users_leave_in_parts_and_in_their_order(hub: H
     for number in (1, 2, 3):
         hub.announce(text(number), everyone)
     hub.announce(text(9, group_id=71), {1, 2 * AT_ONCE + 1})
-    assert sum(numbers(one) == [] for one in recorders) == AT_ONCE
     assert numbers(recorders[-1]) == [9]
-    seen = []
-    for _ in range(20):
+    told = []
+    for _ in range(4):
         await asyncio.sleep(0)
-        seen.append(numbers(recorders[-1]))
-    assert seen[0] == [9]
-    assert seen[-1] == [9, 1, 2, 3]
-    assert {tuple(numbers(one)) for one in recorders[1:-1]} == {(1, 2, 3)}
+        told.append(sum(2 in numbers(one) for one in recorders))
+        assert all(numbers(one) in ([], [1, 2, 3]) for one in recorders[1:-1])  # in one write to each
+    assert told == [AT_ONCE, 2 * AT_ONCE, 2 * AT_ONCE + 1, 2 * AT_ONCE + 1]
+    assert numbers(recorders[-1]) == [9, 1, 2, 3]
+    hub.announce(text(4), {1, 2})
+    assert numbers(recorders[1]) == [1, 2, 3, 4]  # nothing is left, so few users are told at once
+
+
+async def test_post_during_an_announcement_follows_it_also_to_few_users(hub: Hub) -> None:
+    recorders = [Recorder(hub, user_id=number) for number in range(1, AT_ONCE + 3)]
+    everyone = set(range(1, AT_ONCE + 3))
+    hub.announce(text(1), everyone)
+    await asyncio.sleep(0)
+    assert [numbers(one) for one in (recorders[0], recorders[-1])] == [[1], []]
+    hub.announce(text(2), {1, AT_ONCE + 2})
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert [numbers(one) for one in (recorders[0], recorders[1], recorders[-1])] == [[1, 2], [1], [1, 2]]
+
+
+async def test_users_who_come_and_leave_between_two_posts_get_those_of_their_time_in_order(hub: Hub) -> None:
+    recorders = {number: Recorder(hub, user_id=number) for number in range(1, 2 * AT_ONCE)}
+    everyone = set(range(1, 2 * AT_ONCE + 1))
+    hub.announce(text(1), everyone)
+    hub.leave(1, recorders[1])
+    late = Recorder(hub, user_id=2 * AT_ONCE)
+    hub.announce(text(2), everyone)
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert (numbers(recorders[1]), numbers(late)) == ([], [2])
+    assert {tuple(numbers(one)) for number, one in recorders.items() if number > 1} == {(1, 2)}
 
 
 async def test_user_who_leaves_during_an_announcement_receives_no_later_part(hub: Hub) -> None:
     recorders = {number: Recorder(hub, user_id=number) for number in range(1, AT_ONCE + 3)}
     members = set(recorders)
     hub.announce(text(1), members)
+    await asyncio.sleep(0)
     waiting = [number for number, one in recorders.items() if not numbers(one)]
     assert len(waiting) == 2
     members.remove(waiting[0])

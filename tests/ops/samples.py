@@ -61,6 +61,7 @@ WORKERS = [
         connections=1_234,
         loop_lag_ms=12.5,
         rss_bytes=66_060_288,
+        links=3,
         ends=0,
     ),
     WorkerRow(
@@ -71,6 +72,7 @@ WORKERS = [
         connections=0,
         loop_lag_ms=0.0,
         rss_bytes=0,
+        links=0,
         ends=5,
         why="signal 9",
     ),

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from bench.chaos.proxy import Proxy
 from client_sim.sdk.errors import Refusal
-from server.ops.metrics import NAMES
+from server.ops.metric_tables import NAMES
 from server.ops.samples.sample import Figures
 from storage.errors import StoreUnavailable
 from tests.conftest import DAY_MS, Connect, Server, StartServer, Turn
@@ -83,6 +83,7 @@ async def test_every_counter_counts_its_events(
     counted = {name.removeprefix("hongbao_"): value for name, value in moved.items() if "_total" in name}
     assert counted.pop("batches_total") == batches
     assert counted.pop("pushes_total") > 5
+    assert counted.pop("reads_total") > 5
     assert counted == {
         "requests_total,login": 6,
         "requests_total,top_up": 1,
@@ -117,6 +118,11 @@ async def test_every_counter_counts_its_events(
     assert {name.split(",")[0] for name in now} >= {name for name in NAMES if "audit" not in name} - {
         "hongbao_open_seconds",
         "hongbao_batch_seconds",
+        "hongbao_links",  # there are no peers
+        "hongbao_links_missing",
+        "hongbao_link_handshakes_refused_total",
+        "hongbao_nats_pushes_total",
+        "hongbao_nats_up",  # there is no NATS
         "hongbao_campaigns",  # there is none
         "hongbao_campaign_leases",
         "hongbao_shakes_total",

@@ -10,14 +10,17 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from protocol.money_unit import YUAN
 from server.core.latency import BOUNDS_MS
-from server.ops.metrics import CONTENT_TYPE, NAMES, NAMES_OF_WORKERS, Metrics
+from server.ops.metric_tables import NAMES, NAMES_OF_WORKERS
+from server.ops.metrics import CONTENT_TYPE, Metrics
 from server.ops.samples.sample import (
     AuditFault,
     AuditResult,
     BankFigures,
     CampaignFigures,
     Figures,
+    LinkFigures,
     OpenPayments,
+    PeerFigures,
     Sample,
     StoreState,
     WebhookFigures,
@@ -49,9 +52,23 @@ FULL = sample(
     payments=OpenPayments({"unknown": 29}, {"unknown": 30.5}, 31),
     bank=BankFigures({"bank": 32.5}, {"amount": 33}, {"amount": 34.5}),
     campaigns=CampaignFigures({"won": 35, "nothing": 36}, 37, 38, 39),
+    links=LinkFigures({"unix": 42, "tcp": 43}, {"a": "away"}, 52, {"proof": 53}, {"missed": 54}),
+    nats_up=False,
     webhooks=WebhookFigures({"delivered": 25}, 26, {"shop": WebhookQueue("enabled", 27, 28.5)}),
     money_fen={"topped_up": 16, "sent": 17},
     live_packets=18,
+    packet_copies=40,
+    reads=41,
+    peers=PeerFigures(
+        waiting=44,
+        forwarded=45,
+        served=46,
+        events=47,
+        gaps=48,
+        frames=49,
+        messages=50,
+        bytes=51,
+    ),
     other_servers=2,
     local_ahead_s=2.5,
     jump_s=-3.5,
@@ -83,6 +100,7 @@ def test_workers_have_metrics_of_their_own_and_one_process_has_none() -> None:
     assert of_workers == {
         "hongbao_worker_up": [1, 0],
         "hongbao_worker_connections": [1_234, 0],
+        "hongbao_worker_links": [3, 0],
         "hongbao_worker_loop_lag_seconds": [0.0125, 0],
         "hongbao_worker_resident_memory_bytes": [66_060_288, 0],
         "hongbao_worker_up_seconds": [3_725, 0],
@@ -140,8 +158,24 @@ def test_every_number_of_a_sample_is_exported_in_base_units() -> None:
         "hongbao_settlement_backlog_age_seconds": {"": 1.5},
         "hongbao_in_packets_fen": {"": 13},
         "hongbao_live_packets": {"": 18},
+        "hongbao_packet_copies": {"": 40},
+        "hongbao_reads": {"": 41},
+        "hongbao_peer_requests_waiting": {"": 44},
+        "hongbao_peer_requests_forwarded": {"": 45},
+        "hongbao_peer_requests_served": {"": 46},
+        "hongbao_peer_events": {"": 47},
+        "hongbao_peer_gaps": {"": 48},
+        "hongbao_peer_frames": {"": 49},
+        "hongbao_peer_messages": {"": 50},
+        "hongbao_peer_bytes": {"": 51},
         "hongbao_other_servers": {"": 2},
         "hongbao_current": {"": 1},
+        "hongbao_links": {"unix": 42, "tcp": 43},
+        "hongbao_links_missing": {"": 1},
+        "hongbao_links_lost": {"": 52},
+        "hongbao_link_handshakes_refused": {"proof": 53},
+        "hongbao_nats_up": {"": 0},
+        "hongbao_nats_pushes": {"missed": 54},
         "hongbao_local_clock_ahead_seconds": {"": 2.5},
         "hongbao_database_clock_jump_seconds": {"": -3.5},
         "hongbao_loop_lag_seconds": {"": 0.0205},
@@ -162,7 +196,7 @@ def test_exported_names_are_those_in_the_table() -> None:
         f"{name}_total" if metric.type == "counter" else name: metric.type for name, metric in scraped(FULL).items()
     }
     assert set(types) == set(NAMES)
-    assert len(NAMES) == len(set(NAMES)) == 54
+    assert len(NAMES) == len(set(NAMES)) == 70
     assert {name for name, kind in types.items() if kind == "histogram"} == {
         "hongbao_open_seconds",
         "hongbao_batch_seconds",
@@ -193,6 +227,8 @@ def test_unknown_values_are_left_out() -> None:
         "hongbao_payment_breaks",
         "hongbao_campaigns",
         "hongbao_campaign_leases",
+        "hongbao_links_missing",
+        "hongbao_nats_up",
     }
     assert values(FULL).keys() - values(EMPTY).keys() == unknown
 

@@ -44,7 +44,7 @@ def linked(start_server: StartServer, peers_folder: Path) -> Linked:
     servers: list[Server] = []
 
     async def start(**overrides: Any) -> Server:
-        servers.append(await start_server(peers_folder=peers_folder, **overrides))
+        servers.append(await start_server(**{"peers_folder": peers_folder, **overrides}))
         living = [one for one in servers if not one.is_over]
         await until(lambda: all(len(peers_of(one).mesh.peers) == len(living) - 1 for one in living))
         return servers[-1]

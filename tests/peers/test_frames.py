@@ -27,6 +27,10 @@ MESSAGES = [
     frames.OpenedOnBehalf(1, Decision(Answer.WON, Claim(0, 5, 77, 9), Ticket(1, 2, 3), 0, 4)),
     frames.PassesHeld(3, [frames.SharedPass(5, 10**18, 0, 1_900_000_000)]),
     frames.ServerLeaves(),
+    frames.BalancesChanged([events.BalanceChange(5, WalletBalance(100, 3), -5, "send")] * 2),
+    frames.PeerPulse(),
+    frames.ListensForPushes(True),
+    frames.PushesPublished(2**40),
 ]
 CLAIM = Claim(2, 5, 77, 1_800_000_000_000)
 
@@ -55,10 +59,9 @@ def test_every_shared_event_survives_the_way(kind: type[events.Event]) -> None:
         events.FinishPost: events.FinishPost(10**18, 3, 1_800_000_000_000, terms, 1_500, CLAIM),
         events.RefundPost: events.RefundPost(5, 3, 1_800_000_000_000, terms, 30),
         events.RelayPost: events.RelayPost(10**18, 4, 1_800_000_000_000, terms, 5, 2, 688),
-        events.Claimed: events.Claimed(terms, [CLAIM]),
+        events.Claimed: events.Claimed(10**18, 5, [CLAIM]),
         events.Finished: events.Finished(terms, 10**18, 1_500, None),
         events.Refunded: events.Refunded(10**18, 5, 30),
-        events.BalanceChange: events.BalanceChange(5, WalletBalance(100, 3), -5, "send"),
     }[kind]
     arrived = _DECODERS[kind.__name__].decode(_ENCODER.encode(event))
     assert arrived == event

@@ -11,9 +11,10 @@ import pytest
 from client_sim.sdk.client import Client
 from protocol import messages
 from protocol.messages import BalanceChanged, ClaimNotice, PacketPosted, ResultUpdate, TextPosted
-from server.net.push_table import PUSHES
+from server.net.pushes.table import PUSHES
+from server.ops.samples.sample import LinkFigures
 from server.peers.events import SHARED
-from server.peers.frames import SharedEvent
+from server.peers.frames import BalancesChanged, SharedEvent
 from server.peers.peer import PeerServer
 from server.services.runtime import events
 from tests.conftest import PATIENCE_S, Connect, Server
@@ -125,6 +126,20 @@ async def test_pushes_reach_users_at_other_servers(trio: list[Server], connect: 
     assert (change.change_fen, change.reason) == (share.amount_fen, "claim")
 
 
+async def test_winners_at_one_server_are_all_told_of_their_wallets(trio: list[Server], connect: Connect) -> None:
+    """Their wallets change together, and the changes travel in one message."""
+    party = await make_party(trio, connect, 9)
+    packet_id = await packet_owned_by(trio[1], trio, party, shares=9)
+    won = await asyncio.gather(*(user.open(packet_id) for user in party.users))
+    for user, share in zip(party.users[1:], won[1:], strict=True):  # the first one has sent packets, too
+        change = await pushed(user, BalanceChanged)
+        assert (change.change_fen, change.balance_fen, change.reason) == (
+            share.amount_fen,
+            share.amount_fen,
+            "claim",
+        )
+
+
 async def test_user_at_two_servers_is_told_at_both(trio: list[Server], connect: Connect) -> None:
     party = await make_party(trio, connect, 9)
     second = await connect(trio[2], SENDER + 1)
@@ -146,6 +161,61 @@ async def test_packet_sent_again_to_another_group_is_opened_at_its_owner(
     await party.users[0].send_again(packet_id, other)
     assert (await pushed(guest, PacketPosted)).packet_id == packet_id
     assert (await guest.open(packet_id)).answer == "won"
+
+
+# --- what operators see ---------------------------------------------------------------------------------------
+
+
+async def test_users_and_packets_at_several_servers_count_once(trio: list[Server], connect: Connect) -> None:
+    party = await make_party(trio, connect, 6)
+    for other in trio[1:]:
+        await connect(other, SENDER)  # at all three
+    packet_id = await packet_owned_by(trio[1], trio, party, shares=6)
+    await asyncio.gather(*(user.open(packet_id) for user in party.users))
+
+    def found() -> tuple[int, int]:
+        samples = [one.app.operations.observer.sample(0.0) for one in trio]
+        return sum(one.users_online for one in samples), sum(one.live_packets for one in samples)
+
+    packets = {number for one in trio for number in one.app.services.live_packets.ids()}
+    owned = {number for number in packets if number in owner_among(trio, number).app.services.live_packets.ids()}
+    await until(lambda: found()[0] == 7)  # six users and the chat backend
+    assert found()[1] == len(owned)
+    copies = sum(one.app.operations.observer.sample(0.0).packet_copies for one in trio)
+    assert copies == sum(len(one.app.services.live_packets) for one in trio) - len(owned) > 0
+
+
+async def test_what_goes_to_peers_is_counted(trio: list[Server], connect: Connect) -> None:
+    party = await make_party(trio, connect, 6)
+    packet_id = await packet_owned_by(trio[1], trio, party, shares=6)
+    before = [one.app.operations.observer.sample(0.0).peers for one in trio]
+    await asyncio.gather(*(user.open(packet_id) for user in party.users))  # a grab and an open each
+    await pushed(party.users[0], ClaimNotice)  # told to another server than the owner
+    after = [one.app.operations.observer.sample(0.0).peers for one in trio]
+    forwarded = [now.forwarded - then.forwarded for now, then in zip(after, before, strict=True)]
+    served = [now.served - then.served for now, then in zip(after, before, strict=True)]
+    assert (forwarded, served) == ([4, 0, 4], [0, 8, 0])
+    assert after[1].events > before[1].events
+    assert [one.waiting for one in after] == [0, 0, 0]
+    for now, then in zip(after, before, strict=True):
+        frames, messages = now.frames - then.frames, now.messages - then.messages
+        assert 0 < frames <= messages < now.bytes - then.bytes
+
+
+async def test_lost_peer_is_a_gap_and_its_link_is_told(trio: list[Server], connect: Connect) -> None:
+    party = await make_party(trio, connect, 3)
+    assert [peers_of(one).links().up for one in trio] == [{"unix": 2}] * 3
+    await until(lambda: all(peers_of(one).healing._since_ms is None for one in trio))
+    before = peers_of(trio[0]).figures()
+    await trio[2].kill()
+    await until(lambda: peers_of(trio[0]).links().up == {"unix": 1})
+    assert peers_of(trio[0]).figures().gaps == before.gaps + 1
+    peers_of(trio[0]).mesh.peers[trio[1].app.services.server_id].close()
+    await until(lambda: peers_of(trio[0]).links().up == {})
+    await until(
+        lambda: peers_of(trio[0]).links() == LinkFigures({"unix": 1}, lost=2)
+    )  # made again, none is missing
+    await party.users[0].say(party.group, "again")
 
 
 # --- subscriptions --------------------------------------------------------------------------------------------
@@ -279,6 +349,8 @@ async def test_what_a_lost_connection_swallowed_is_told_from_the_record(
     def lose(peer: PeerServer, message: object) -> None:
         if isinstance(message, SharedEvent):
             lost.append(message.name)
+        elif isinstance(message, BalancesChanged):
+            lost.append("BalanceChange")
         else:
             send(peer, message)
 
@@ -346,4 +418,4 @@ async def test_login_waits_until_other_servers_know_the_user(
 
 def test_every_event_of_the_hub_is_shared_or_told_by_the_change_feed() -> None:
 
-    assert set(PUSHES) - set(SHARED) == {events.Added, events.Removed}
+    assert set(PUSHES) - set(SHARED) - {events.BalanceChange} == {events.Added, events.Removed}

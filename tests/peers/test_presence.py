@@ -27,6 +27,14 @@ def test_user_who_left_one_server_is_still_at_another() -> None:
     assert (presence.servers_of(1), presence.has_any((1,))) == (0, False)
 
 
+def test_user_at_several_servers_is_counted_where_the_id_is_smallest() -> None:
+    presence = Presence()  # of a server with the id 12
+    presence.came(11, [1, 2, 9])
+    presence.came(13, [2, 3])
+    assert presence.counted_elsewhere([1, 2, 3, 4], 12) == 2
+    assert presence.counted_elsewhere([1, 2, 3, 4], 10) == 0
+
+
 def test_server_that_is_gone_has_no_users() -> None:
     presence = Presence()
     presence.came(NEAR, [1, 2])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from protocol.money_unit import YUAN
 from server.core.packet import Decision
 from server.core.refusals import Reason, RequestRefused
-from server.net.push_table import PUSHES
+from server.net.pushes.table import PUSHES
 from server.services.assembly import Services
 from server.services.packets.requests import GrabRequest, OpenRequest
 from server.services.runtime.bus import LOCAL, Bus

@@ -147,7 +147,7 @@ class World:
             check.refund_is_due(self, event.packet_id)
         elif kind == "Claimed":
             for claim in event.claims:
-                check.push_is_true(self, event.terms.packet_id, claim)
+                check.push_is_true(self, event.packet_id, claim)
         elif kind in ("ClaimsPost", "FinishPost", "RefundPost"):
             check.reminder_is_true(self, event)
         elif kind == "BalanceChange":

@@ -78,11 +78,14 @@ async def test_client_over_websocket_reconnects_and_catches_up(anna: Client, ben
     group = await anna.create_group("a")
     await ben.join_group(group, await anna.invite(group))
     ben.drop()
+    async with asyncio.timeout(PATIENCE_S):
+        while ben.is_connected:  # noqa: ASYNC110  no event says so
+            await asyncio.sleep(0.001)
     await anna.say(group, "while you were away")
     text = await pushed(ben, messages.TextPosted)
     assert isinstance(text, messages.TextPosted)
     assert text.text == "while you were away"
-    assert ben.reconnects == 1
+    assert ben.reconnects >= 1  # a busy machine may lose it again
 
 
 @pytest.mark.parametrize(

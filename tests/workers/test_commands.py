@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,10 +14,18 @@ import pytest
 
 from protocol.money_unit import YUAN
 from server.clock import Clock
-from server.ops.samples.sample import Sample, StoreState, WorkerRow, WorkerState
+from server.ops.samples.sample import (
+    CampaignReportLine,
+    Figures,
+    OpenPayments,
+    Sample,
+    StoreState,
+    WorkerRow,
+    WorkerState,
+)
 from server.ops.samples.sampler import Sampler
 from server.ops.socket.command_table import command_table
-from server.ops.socket.command_texts import TEXTS
+from server.ops.socket.command_texts import ON_DUTY, SAMPLE, TEXTS, VIEWED
 from server.ops.socket.status_socket import PEER, Answer, Command, Peer, StatusSocket, ask
 from server.workers import answers
 from server.workers.commands import SupervisorCommands, ask_worker
@@ -56,6 +65,7 @@ class FixedWorker:
             connections=0,
             loop_lag_ms=0.0,
             rss_bytes=0,
+            links=0,
             ends=0,
             why="why",
         )
@@ -179,6 +189,108 @@ async def ask_supervisor(tmp_path: Path) -> AsyncIterator[Ask]:
             return await ask(tmp_path / "s", " ".join(map(str, words)))
 
         yield one
+
+
+class AskedWorkers:
+    """Three workers that note with which words they were asked for a sample. `last`: their samples by number."""
+
+    def __init__(self, folder: Path) -> None:
+        self.asked: dict[int, list[str]] = {}
+        self.last = {number: sample(accepted=10) for number in range(3)}
+        self.workers = [FixedWorker(number, None, "serving", folder / f"{number}.sock") for number in range(3)]
+
+    async def open(self) -> list[StatusSocket]:
+        """Listen, each at a socket of its own."""
+        sockets = []
+        for worker in self.workers:
+            run = partial(self._answer, worker.number)
+            sockets.append(StatusSocket({"sample": Command(*SAMPLE, run)}, supervisor_pid=os.getpid()))
+            await sockets[-1].open(worker.process.status)
+        return sockets
+
+    async def _answer(self, number: int, words: list[str]) -> Answer:
+        self.asked[number] = words
+        answer = {"sample": self.last[number]}
+        return answer if VIEWED not in words else {**answer, "campaigns": [campaign_of(number)]}
+
+
+def campaign_of(number: int) -> CampaignReportLine:
+    """A campaign that names the worker which has told of it."""
+    return CampaignReportLine(
+        campaign="73",
+        name=f"told by {number}",
+        sponsor="某超市",
+        state="open",
+        budget_fen=5,
+        won_fen=0,
+        left_fen=5,
+        won_shares=0,
+        left_shares=1,
+        winners=0,
+        cost_per_winner_fen=None,
+        shakes=0,
+        hours=[],
+    )
+
+
+@pytest.fixture
+async def asked_workers(tmp_path: Path) -> AsyncIterator[AskedWorkers]:
+    """They listen."""
+    found = AskedWorkers(tmp_path)
+    sockets = await found.open()
+    yield found
+    for one in sockets:
+        await one.close()
+
+
+async def test_one_worker_reads_figures_and_the_next_takes_over(asked_workers: AskedWorkers) -> None:
+    samples = samples_of(*asked_workers.workers)
+    asked_workers.last[0] = sample(figures=Figures(7, 700, None, 70))
+    await samples.collect()
+    assert asked_workers.asked == {0: [ON_DUTY], 1: [], 2: []}
+    assert samples.sample(0.0).figures == Figures(7, 700, None, 70)
+    asked_workers.workers[0].state = "silent"
+    await samples.collect()
+    assert (asked_workers.asked[1], asked_workers.asked[2]) == ([ON_DUTY], [])
+    assert samples.sample(0.0).figures == Figures(7, 700, None, 70)  # until the next one has read them
+    asked_workers.last[1] = sample(figures=Figures(8, 800, None, 80))
+    await samples.collect()
+    assert samples.sample(0.0).figures == Figures(8, 800, None, 80)  # not those of the silent worker
+
+
+async def test_old_backlog_makes_every_worker_not_ready(asked_workers: AskedWorkers) -> None:
+    samples, at_ms = samples_of(*asked_workers.workers), sample().at_ms
+    asked_workers.last[0] = sample(figures=Figures(7, 700, at_ms - 61_000, 70))
+    await samples.collect()
+    assert samples.judge().reasons == ["a claim has waited 61 s to be credited, the limit is 60 s"]
+    samples.sample(0.0)
+    asked_workers.workers[0].state = "silent"
+    await samples.collect()
+    assert "a claim has waited 61 s to be credited, the limit is 60 s" in samples.judge().reasons
+
+
+async def test_payments_are_those_of_the_worker_on_duty(asked_workers: AskedWorkers) -> None:
+    samples = samples_of(*asked_workers.workers)
+    asked_workers.last[0] = sample(payments=OpenPayments({"unknown": 3}, {"unknown": 9.0}, 1, ("bank",)))
+    asked_workers.last[1] = sample(payments=OpenPayments({"unknown": 0}, {"unknown": 0.0}, 0, ("host",), False))
+    await samples.collect()
+    before = OpenPayments({"unknown": 3}, {"unknown": 9.0}, 1, ("bank", "host"))
+    assert samples.sample(0.0).payments == before
+    asked_workers.workers[0].state = "silent"  # it may not have read the newest payments
+    await samples.collect()
+    assert samples.sample(0.0).payments == before
+    asked_workers.last[1] = sample(payments=OpenPayments({"unknown": 2}, {"unknown": 1.0}))
+    await samples.collect()
+    assert samples.sample(0.0).payments == OpenPayments({"unknown": 2}, {"unknown": 1.0}, 0, ("bank",))
+
+
+async def test_open_dashboard_gets_campaigns_from_one_worker(asked_workers: AskedWorkers) -> None:
+    samples = samples_of(*asked_workers.workers)
+    await samples.collect()
+    assert samples.campaigns == ()
+    await samples.collect(is_viewed=True)
+    assert asked_workers.asked == {0: [ON_DUTY, VIEWED], 1: [], 2: []}
+    assert samples.campaigns == [campaign_of(0)]
 
 
 async def reload() -> Answer:

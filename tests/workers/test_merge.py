@@ -11,7 +11,9 @@ from server.ops.samples.sample import (
     CampaignFigures,
     Figures,
     HotPacket,
+    LinkFigures,
     OpenPayments,
+    PeerFigures,
     Sample,
     StoreState,
     WebhookFigures,
@@ -68,6 +70,64 @@ def test_one_worker_is_the_whole() -> None:
             {"a": {"200": 2, "404": 2}, "b": {"200": 3}},
         ),
         ("open_ms", (latencies(1, 20_000), latencies(1)), latencies(1, 1, 20_000)),
+        ("users_online", (1, 2), 3),
+        ("live_packets", (1, 2), 3),
+        ("packet_copies", (1, 2), 3),
+        ("reads", (1, 2), 3),
+        (
+            "links",
+            (
+                LinkFigures({"unix": 3, "tcp": 1}, {"a": "away"}, 1, {"proof": 2}, {"missed": 3}),
+                None,
+                LinkFigures({"unix": 3}, {"a": "away", "b": "closed"}, 2, {"proof": 1, "late": 1}, {"received": 4}),
+            ),
+            LinkFigures(
+                {"unix": 6, "tcp": 1},
+                {"a": "away", "b": "closed"},
+                3,
+                {"proof": 3, "late": 1},
+                {"missed": 3, "received": 4},
+            ),
+        ),
+        ("links", (None, None), None),
+        ("nats_up", (True, False), False),
+        ("nats_up", (True, True), True),
+        ("nats_up", (None, None), None),
+        (
+            "peers",
+            (
+                PeerFigures(
+                    waiting=3,
+                    forwarded=4,
+                    served=5,
+                    events=6,
+                    gaps=7,
+                    frames=8,
+                    messages=9,
+                    bytes=10,
+                ),
+                PeerFigures(
+                    waiting=1,
+                    forwarded=2,
+                    served=3,
+                    events=4,
+                    gaps=5,
+                    frames=6,
+                    messages=7,
+                    bytes=8,
+                ),
+            ),
+            PeerFigures(
+                waiting=4,
+                forwarded=6,
+                served=8,
+                events=10,
+                gaps=12,
+                frames=14,
+                messages=16,
+                bytes=18,
+            ),
+        ),
         ("current", (True, False), False),
         ("other_servers", (2, 2, 2), 0),
         ("other_servers", (3, 2, 3), 1),
@@ -100,6 +160,19 @@ def test_one_worker_is_the_whole() -> None:
                 None,
             ),
             OpenPayments({"unknown": 3}, {"unknown": 9.0}, 1, ("bank", "host")),
+        ),
+        (
+            "payments",  # the worker on duty reads them; each says which gateways it does not reach
+            (
+                OpenPayments({"unknown": 0}, {"unknown": 0.0}, 0, ("bank",), is_read=False),
+                OpenPayments({"unknown": 3}, {"unknown": 8.0}, 2, ("host",)),
+            ),
+            OpenPayments({"unknown": 3}, {"unknown": 8.0}, 2, ("bank", "host")),
+        ),
+        (
+            "payments",
+            (OpenPayments({"unknown": 0}, {"unknown": 0.0}, is_read=False),) * 2,
+            OpenPayments({"unknown": 0}, {"unknown": 0.0}, is_read=False),
         ),
         (
             "bank",
@@ -145,11 +218,26 @@ def test_counters_of_ended_processes_stay_and_gauges_do_not() -> None:
                 campaigns=CAMPAIGNS,
                 at_ms=9_000_000_000_000,
                 http_requests={"a": {"200": 1}},
+                peers=PeerFigures(waiting=5, forwarded=1, messages=20, frames=10),
+                links=LinkFigures({"unix": 3}, {"a": "away"}, 4, {"proof": 5}, {"missed": 6}),
             )
         )
     now = merged(
-        [sample(accepted=1, connections=1, requests={"open": 1}, rss_bytes=1, open_ms=latencies(2))], ended
+        [
+            sample(
+                accepted=1,
+                connections=1,
+                requests={"open": 1},
+                rss_bytes=1,
+                open_ms=latencies(2),
+                peers=PeerFigures(forwarded=1),
+                links=LinkFigures({"unix": 2}, {}, 1),
+            )
+        ],
+        ended,
     )
+    assert now.peers == PeerFigures(forwarded=3, messages=40, frames=20)
+    assert now.links == LinkFigures({"unix": 2}, {}, 9, {"proof": 10}, {"missed": 12})
     assert (now.accepted, now.connections, now.rss_bytes) == (21, 1, 1)
     assert now.requests == {"open": 1, "grab": 8}
     assert now.open_ms == latencies(1, 1, 2)

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import re
 import signal
+import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 import psutil
 import pytest
 
 from client_sim.sdk.client import Client
 from server.instance import running
 from server.ops.samples.sample import WorkerRow
+from server.ops.socket.status_socket import ask
 from server.process import LOG
+from server.worker_place import status_socket_of
 from server.workers.supervisor import FOLDER
 from server.workers.worker import QUICK_ENDS_MAX
+from tests.conftest import PATIENCE_S
 from tests.server.conftest import left_behind
 from tests.server.log import wait_for
 from tests.server.serving import here
@@ -60,6 +68,48 @@ async def test_users_of_all_workers_play_on_one_set_of_books(workers: StartWorke
             listed = await asyncio.to_thread(server.ask, "user", user_id)
             assert (listed["balance_fen"], len(listed["connections"])) == (1_000, 1)
             assert await asyncio.to_thread(server.ask, "disconnect", user_id) == {"closed": 1}
+
+
+async def test_one_worker_reads_figures_and_they_outlive_it(workers: StartWorkers) -> None:
+    server = workers(3)
+
+    async def seen() -> tuple[list[int], int | None]:
+        """The workers that have read figures of the database, and the money in packets as the server shows it."""
+        status, found = await asyncio.to_thread(server.status), list[int]()
+        for row in status["workers"]:
+            if row["state"] == "serving":
+                path = status_socket_of(server.data / FOLDER, row["worker"], row["pid"])
+                answer: Any = await ask(path, "sample", PATIENCE_S)
+                found += [row["worker"]] if answer["sample"]["figures"] is not None else []
+        return found, status["money_fen"]["in_packets"]
+
+    async with asyncio.timeout(PATIENCE_S):
+        while await seen() != ([0], 0):  # noqa: ASYNC110  nothing sets an event for it
+            await asyncio.sleep(0.1)
+    await asyncio.to_thread(server.kill, 0)
+    async with asyncio.timeout(PATIENCE_S):
+        while (now := await seen())[0] != [0]:  # it is the first again, once it is back
+            assert now[1] == 0
+            await asyncio.sleep(0.1)
+
+
+async def test_dashboard_shows_open_campaigns(workers: StartWorkers) -> None:
+    server = workers(2, HONGBAO_OPS__HTTP="127.0.0.1:0")
+    async with Client(server.url, server.token(0)) as backend:
+        await backend.put_sponsor(7, "某超市")
+        await backend.top_up(7, 1_000, "sponsor")
+        now_ms = int(time.time() * 1_000)
+        bands = [(200, 200, 1_000_000)]
+        await backend.create_campaign(7, "spring", now_ms, now_ms + 3_600_000, 5, 1_000, bands, key="campaign")
+    (url,) = re.findall(r"dashboard (http://[^;, ]+)", (server.data / LOG).read_text())
+    async with aiohttp.ClientSession() as session, session.get(f"{url}events") as events:
+        async with asyncio.timeout(PATIENCE_S):
+            async for line in events.content:
+                if line.startswith(b"data: ") and (shown := json.loads(line[6:])["campaigns"]):
+                    break
+    assert [(one["name"], one["sponsor"], one["budget_fen"], one["won_fen"]) for one in shown] == [
+        ("spring", "某超市", 1_000, 0)
+    ]
 
 
 def test_killed_worker_comes_back_and_the_others_go_on(workers: StartWorkers) -> None:

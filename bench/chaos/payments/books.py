@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 import aiohttp
 import asyncpg
 
+FILE: Final = "bank.db"  # in the folder of a bank
 STATEMENT_S: Final = 60.0
 TWO_DAYS_S: Final = 2 * 86_400.0
 OPEN: Final = ("created", "submitted", "unknown")
@@ -120,6 +121,7 @@ QUERIES: Final = (
     "SELECT user_id, balance_fen FROM wallets",
     "SELECT number || ': ' || detail FROM payment_breaks",
 )
+UNSETTLED_PAYMENTS: Final = "SELECT count(*) FROM payments WHERE state IN ('created', 'submitted', 'unknown')"
 UNSETTLED: Final = """
 SELECT (SELECT count(*) FROM payments WHERE state IN ('created', 'submitted', 'unknown'))
      + (SELECT count(*) FROM settlement_queue) + (SELECT count(*) FROM packets WHERE closed_at_ms IS NULL)
@@ -136,9 +138,18 @@ DAYS: Final = "SELECT DISTINCT date(at_s, 'unixepoch', '+8 hours') FROM postings
 
 async def unsettled(dsn: str) -> int:
     """Payments that are open, claims that wait for their money, packets that have not ended."""
+    return await _count(dsn, UNSETTLED)
+
+
+async def unsettled_payments(dsn: str) -> int:
+    """Payments that are open. Raises OSError, asyncpg.PostgresError."""
+    return await _count(dsn, UNSETTLED_PAYMENTS)
+
+
+async def _count(dsn: str, query: str) -> int:
     connection = await asyncpg.connect(dsn, timeout=10)
     try:
-        return int(await connection.fetchval(UNSETTLED))
+        return int(await connection.fetchval(query))
     finally:
         await connection.close()
 
@@ -165,10 +176,15 @@ async def read_bank(file: Path, url: str) -> BankBooks:
     with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as books:
         orders = [BankOrder(*row) for row in books.execute(ORDERS)]
         postings = [Posting(*row) for row in books.execute(POSTINGS)]
-        notices = [(float(at), float(took)) for at, took in books.execute(NOTICES)]
         days = [str(row[0]) for row in books.execute(DAYS)]
     rows, wrong = await _statements(url, days)
-    return BankBooks(orders, postings, rows, wrong, notices)
+    return BankBooks(orders, postings, rows, wrong, read_notices(file))
+
+
+def read_notices(file: Path) -> list[tuple[float, float]]:
+    """Of each acknowledged notice, when (seconds since 1970) and how long it took (ms). Raises sqlite3.Error."""
+    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as books:
+        return [(float(at), float(took)) for at, took in books.execute(NOTICES)]
 
 
 async def _statements(url: str, days: Sequence[str]) -> tuple[list[StatementRow], list[str]]:

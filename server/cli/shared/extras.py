@@ -17,6 +17,7 @@ EXTRAS: Final = {
     "rich": "server",
     "structlog": "server",
     "uvloop": "server",
+    "nats": "nats",
     "hdrh": "demo",
     "textual": "demo",
 }

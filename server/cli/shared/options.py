@@ -105,7 +105,9 @@ def load_to_serve(path: Path | None, flags: Flags = NO_FLAGS) -> Config:
 
 def _check_proxy_protocol(settings: Config) -> None:
     """A PROXY header comes before the handshake of TLS, and is read on connections without TLS only."""
-    server, websocket = settings.server, settings.websocket
+    server, websocket, http_api = settings.server, settings.websocket, settings.http_api
+    if http_api.proxy_protocol and not http_api.behind_proxy:
+        raise ConfigError("http_api.proxy_protocol needs http_api.behind_proxy = true: TLS ends in the proxy")
     if server.tls_certificate and (server.proxy_protocol or (websocket.proxy_protocol and websocket.tls)):
         raise ConfigError(
             "server.tls_certificate is set, but with proxy_protocol TLS ends in the proxy: remove the certificate; "

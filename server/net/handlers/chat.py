@@ -10,7 +10,7 @@ import msgspec
 from protocol import messages
 from protocol.messages import Message
 from server.core.texts import MoneyWords
-from server.net.reminder_encoding import caught_up, feature_of
+from server.net.pushes.reminders import caught_up, feature_of
 from server.net.session import Session
 from server.services.assembly import Services
 from server.services.chat.history import KeptPost

@@ -65,6 +65,16 @@ const TEXTS = {
   payUnknownAge: oldest("unknown"),
   payBreaks: openPayments(({ breaks }) => (breaks ? `✗ ${integer(breaks)}` : "✓ none")),
   payAway: openPayments(({ away }) => (away.length ? `✗ ${away.join(", ")} away` : "✓ respond")),
+  linksUp: ({ now }) => integer(Object.values(now.links?.up ?? {}).reduce((sum, one) => sum + one, 0)),
+  linksMissing: ({ now }) => (missingLinks(now) ? `✗ ${integer(missingLinks(now))} missing` : "✓ none missing"),
+  forwardedRate: ({ recent }) => rate(recent.forwarded_per_s),
+  forwardedWaiting: ({ now }) => `${integer(now.peers.waiting)} wait`,
+  servedRate: ({ recent }) => rate(recent.served_per_s),
+  peerEventsRate: ({ recent }) => rate(recent.peer_events_per_s),
+  perFrame: ({ recent }) => rate(recent.messages_per_frame),
+  framesRate: ({ recent }) => `${rate(recent.peer_frames_per_s)} frames /s`,
+  peerBytes: ({ recent }) => `${integer(recent.peer_bytes_per_s / 1000)} kB /s`,
+  gaps: ({ now }) => integer(now.peers.gaps),
   sum: ({ balance }) => balance && sumText(balance),
   verdict: ({ balance }) => balance && (balance.difference ? `✗ ${money(balance.difference)} unexplained` : "✓ balanced"),
   counted: ({ balance }) => balance && `as of ${clock(balance.at_ms)}`,
@@ -124,9 +134,18 @@ function drawWorkers({ workers }) {
     const serves = one.state === "serving";
     const state = make("td", serves ? "✓ serving" : `✗ ${one.state}${one.why ? `: ${one.why}` : ""}`, "store");
     mark(state, serves, !serves);
-    const numbers = [integer(one.connections), latency(one.loop_lag_ms).join(" "), bytes(one.rss_bytes).join(" "), duration(one.up_s), integer(one.ends)];
+    const numbers = [integer(one.connections), integer(one.links), latency(one.loop_lag_ms).join(" "), bytes(one.rss_bytes).join(" "), duration(one.up_s), integer(one.ends)];
     return [make("td", integer(one.worker), "name"), state, ...numbers.map((text) => make("td", text, "number"))];
   }), "none");
+}
+
+function missingLinks({ links }) {
+  return Object.keys(links?.missing ?? {}).length;
+}
+
+function drawPeers({ now }) {
+  byId("peers-section").hidden = now.links == null;
+  mark(byId("missing"), !missingLinks(now), missingLinks(now));
 }
 
 function drawMoney({ balance }) {
@@ -185,6 +204,7 @@ function show(event) {
   drawRefusals(event);
   drawStores(event);
   drawWorkers(event);
+  drawPeers(event);
   if (points.length) drawCharts(event);
 }
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import psutil
 from msgspec.structs import replace
@@ -13,12 +12,9 @@ from msgspec.structs import replace
 from protocol import messages
 from server.core import ledger
 from server.core.payments import OPEN
-from server.net.dispatch import Dispatch
-from server.net.hub import Hub
-from server.net.listener import Listener
-from server.net.subscriptions import Subscriptions
 from server.ops.audit_runs import AuditRuns
 from server.ops.samples.hot_packets import HotPackets
+from server.ops.samples.observed_parts import ObservedParts
 from server.ops.samples.periodic_query import PeriodicQuery
 from server.ops.samples.sample import (
     BankFigures,
@@ -33,37 +29,13 @@ from server.ops.samples.sample import (
     WebhookFigures,
     WebhookQueue,
 )
-from server.services.assembly import Services
 from server.services.packets.live_packet import LivePacket
-from server.services.runtime.supervised import Supervisor
 
 WITHOUT_REDIS: Final = {"postgres": "opens go on without the mirror", "redis": "opens are refused"}
 WITHOUT_A_NODE: Final = {
     "postgres": "opens of their packets go on without the mirror",
     "redis": "opens of their packets are refused",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class ObservedParts:
-    """The parts of the server that count something or can be looked at."""
-
-    listener: Listener
-    hub: Hub
-    subscriptions: Subscriptions
-    dispatch: Dispatch
-    services: Services
-    supervisor: Supervisor
-    http_api: HttpRequests
-
-
-class HttpRequests(Protocol):
-    """What the HTTP API counts."""
-
-    @property
-    def requests(self) -> dict[str, dict[str, int]]:
-        """How many requests were answered, by route and status."""
-        ...
 
 
 class Observer:
@@ -113,10 +85,10 @@ class Observer:
             durability=self._durability,
             connections=len(parts.listener.sessions),
             connections_max=parts.listener.connections_max,
-            users_online=len(parts.hub.user_ids()),
             accepted=parts.listener.accepted,
             closes=_by_name(parts.listener.closes),
             slow_readers=parts.listener.slow_readers,
+            reads=parts.dispatch.reads,
             requests={KIND_NAMES[kind]: count for kind, count in parts.dispatch.requests.items()},
             refusals=_by_name(parts.dispatch.refusals),
             http_requests=parts.http_api.requests,
@@ -130,7 +102,7 @@ class Observer:
             rejected=commit.rejected_claims,
             redriven=services.reload.redriven_claims + services.refunds.redriven_claims,
             unrecorded=commit.unrecorded,
-            live_packets=len(services.live_packets),
+            **self._shared(),
             other_servers=services.changes.others,
             current=self.current,
             local_ahead_s=services.time.local_ahead_s,
@@ -140,8 +112,8 @@ class Observer:
             refunded_packets=services.refunds.refunded_packets,
             sends=services.sends.sent_packets,
             webhooks=self._webhooks(),
-            **self._money(),
-            figures=self._figures.figures,
+            **self._about_others(),
+            figures=self._figures.figures if services.figure_duty.is_held else None,
             loop_lag_ms=lag_ms,
             rss_bytes=self._rss_bytes(),
             stores=self.stores(),
@@ -151,6 +123,20 @@ class Observer:
             failing_loops=self.failing_loops,
             clock_faults=self.clock_faults,
         )
+
+    def _shared(self) -> dict[str, Any]:
+        """What other servers may have in memory, too: users and packets, each counted once on all of them."""
+        parts, peers = self._parts, self._parts.peers
+        user_ids, packets = parts.hub.user_ids(), len(parts.services.live_packets)
+        if peers is None:
+            return {"users_online": len(user_ids), "live_packets": packets}
+        copies = peers.copies()
+        return {
+            "users_online": len(user_ids) - peers.counted_elsewhere(user_ids),
+            "live_packets": packets - copies,
+            "packet_copies": copies,
+            "peers": peers.figures(),
+        }
 
     def _rss_bytes(self) -> int:
         """0 if it cannot be read now: without a free file, for example. The rest of the sample is known."""
@@ -176,6 +162,12 @@ class Observer:
         }
         return WebhookFigures(dict(delivery.results), delivery.in_flight, queues)
 
+    def _about_others(self) -> dict[str, Any]:
+        """The books, and the ties to other servers."""
+        peers, nats = self._parts.peers, self._parts.services.nats
+        links = None if peers is None else peers.links()
+        return {**self._money(), "links": links, "nats_up": None if nats is None else nats.is_up}
+
     def _money(self) -> dict[str, Any]:
         """What was moved here, and what is known of the books of others: host wallet and bank."""
         others = {"payments": self._payments(), "bank": self._bank()}
@@ -196,13 +188,13 @@ class Observer:
         if payments is None:
             return None
         waiting: Counts = dict.fromkeys(map(str, OPEN), 0)
-        oldest_s = dict.fromkeys(waiting, 0.0)
-        for one in filter(lambda figure: figure.kind, payments.figures):
+        oldest_s, figures = dict.fromkeys(waiting, 0.0), payments.figures or ()
+        for one in filter(lambda figure: figure.kind, figures):
             waiting[one.state] += one.payments
             oldest_s[one.state] = max(oldest_s[one.state], (now_ms - (one.oldest_ms or now_ms)) / 1000)
-        breaks = sum(one.payments for one in payments.figures if not one.kind)
+        breaks = sum(one.payments for one in figures if not one.kind)
         away = tuple(name for name, gateway in payments.gateways.items() if gateway.is_away)
-        return OpenPayments(waiting, oldest_s, breaks, away)
+        return OpenPayments(waiting, oldest_s, breaks, away, payments.figures is not None)
 
     def _bank(self) -> BankFigures | None:
         figures = self._parts.services.reconciliation.statements.figures

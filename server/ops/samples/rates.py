@@ -36,6 +36,13 @@ class Rates(msgspec.Struct, frozen=True, kw_only=True):
     redis_ms: Percentiles
     postgres_ms: Percentiles
     loop_lag_ms: float  # the maximum
+    requests_per_read: float = 0.0
+    forwarded_per_s: float = 0.0
+    served_per_s: float = 0.0  # for connections of other workers and servers
+    peer_events_per_s: float = 0.0
+    peer_frames_per_s: float = 0.0
+    peer_bytes_per_s: float = 0.0
+    messages_per_frame: float = 0.0
 
 
 def rates(samples: list[Sample]) -> Rates:
@@ -49,7 +56,12 @@ def rates(samples: list[Sample]) -> Rates:
     def each_per_s(were: Counts, now: Counts) -> dict[str, float]:
         return {name: rate for name in now if (rate := per_s(were.get(name, 0), now[name]))}
 
+    def mean(total: int, number: int) -> float:
+        return round(total / number, 1) if number > 0 else 0.0
+
     answers, batches = each_per_s(before.answers, after.answers), after.batches - before.batches
+    told, tells = before.peers, after.peers
+    asked = sum(after.requests.values()) - sum(before.requests.values())
     return Rates(
         seconds=round(seconds, 3),
         accepted_per_s=per_s(before.accepted, after.accepted),
@@ -62,11 +74,18 @@ def rates(samples: list[Sample]) -> Rates:
         settled_per_s=per_s(before.settled, after.settled),
         money_fen_per_s=each_per_s(before.money_fen, after.money_fen),
         batches_per_s=per_s(before.batches, after.batches),
-        claims_per_batch=round((after.claims - before.claims) / batches, 1) if batches else 0.0,
+        claims_per_batch=mean(after.claims - before.claims, batches),
         open_ms=_percentiles(before.open_ms, after.open_ms),
         redis_ms=_percentiles(before.redis_ms, after.redis_ms),
         postgres_ms=_percentiles(before.postgres_ms, after.postgres_ms),
         loop_lag_ms=max(sample.loop_lag_ms for sample in samples[1:] or samples),
+        requests_per_read=mean(asked, after.reads - before.reads),
+        forwarded_per_s=per_s(told.forwarded, tells.forwarded),
+        served_per_s=per_s(told.served, tells.served),
+        peer_events_per_s=per_s(told.events, tells.events),
+        peer_frames_per_s=per_s(told.frames, tells.frames),
+        peer_bytes_per_s=per_s(told.bytes, tells.bytes),
+        messages_per_frame=mean(tells.messages - told.messages, tells.frames - told.frames),
     )
 
 

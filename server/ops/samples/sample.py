@@ -95,13 +95,14 @@ class WebhookFigures(msgspec.Struct, frozen=True):
 class OpenPayments(msgspec.Struct, frozen=True):
     """Payments that have not ended, by state: how many, and the age of the oldest. `breaks`: contradictions.
 
-    `away`: the gateways that do not respond now.
+    `away`: the gateways that do not respond now. Not `is_read`: another worker counts the rest.
     """
 
     waiting: Counts = {}
     oldest_s: dict[str, float] = {}
     breaks: int = 0
     away: tuple[str, ...] = ()
+    is_read: bool = True
 
 
 class BankFigures(msgspec.Struct, frozen=True):
@@ -129,6 +130,38 @@ class CampaignFigures(msgspec.Struct, frozen=True):
     returned_fen: int = 0
 
 
+class PeerFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """What goes to and comes from peers: other servers on the database that have a link; workers are servers, too.
+
+    Since the start: requests that were `forwarded` to their owners, requests `served` for connections of others,
+    `events` told to others, `gaps` (what may have been lost was read from the record: a server came or went, or
+    NATS lost pushes), and what was sent: `messages` in `frames`, and their `bytes`.
+    Now: requests that are `waiting`.
+    """
+
+    waiting: int = 0
+    forwarded: int = 0
+    served: int = 0
+    events: int = 0
+    gaps: int = 0
+    frames: int = 0
+    messages: int = 0
+    bytes: int = 0
+
+
+class LinkFigures(msgspec.Struct, frozen=True):
+    """Links to other servers and workers. Now: `up` by kind, and those that live without one, with why.
+
+    `lost`: links that were lost although their servers did not go down; `refused`: handshakes that failed, by why.
+    """
+
+    up: Counts = {}
+    missing: dict[str, str] = {}
+    lost: int = 0
+    refused: Counts = {}
+    pushes: Counts = {}  # messages of pushes over NATS: published, received, missed
+
+
 class WorkerRow(msgspec.Struct, frozen=True, kw_only=True):
     """A worker, as its supervisor sees it. `ends`: how often it ended without being told to."""
 
@@ -139,6 +172,7 @@ class WorkerRow(msgspec.Struct, frozen=True, kw_only=True):
     connections: int
     loop_lag_ms: float
     rss_bytes: int
+    links: int  # to other workers and servers
     ends: int
     why: str = ""  # why it does not serve
 
@@ -182,10 +216,11 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     durability: str
 
     connections: int  # now
-    users_online: int  # now
+    users_online: int  # now; one with connections to several servers counts at one of them
     accepted: int
     closes: Counts  # connections that the server closed, by reason
     slow_readers: int  # connections closed because the client did not read
+    reads: int = 0  # from clients, with one request or more
     requests: Counts  # by kind
     refusals: Counts  # by reason
     answers: Counts  # to grabs and opens
@@ -200,7 +235,9 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     rejected: int  # claims that a store rejected or did not confirm; they are retried
     redriven: int  # claims that only the mirror had, recorded later
     unrecorded: int  # now: claims in flight
-    live_packets: int  # now
+    live_packets: int  # now: in memory, without those that another server decides
+    packet_copies: int = 0  # now: in memory, but another server decides them
+    peers: PeerFigures = PeerFigures()
     other_servers: int  # now: on the same database
     current: bool  # now: it knows what other servers have changed
     local_ahead_s: float = 0.0  # now: how far ahead of the database's time the clock of the machine is
@@ -215,6 +252,8 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     payments: OpenPayments | None = None  # None: there is no gateway
     bank: BankFigures | None = None  # None: no gateway has statements
     campaigns: CampaignFigures | None = None  # None: no campaign is open, and no user has shaken
+    links: LinkFigures | None = None  # None: the server makes none
+    nats_up: bool | None = None  # now; None: there is no NATS
     money_fen: Counts  # topped_up, withdrawn, sent, claimed, refunded
     figures: Figures | None  # now; None before the first successful query
 

@@ -77,4 +77,7 @@ BOOKS: Final = {
 }
 TEXTS: Final = {**READS, **CHANGES, **BOOKS}
 
-SAMPLE: Final = CommandText("read", "", "all counters, for the supervisor of this worker")
+ON_DUTY, VIEWED = "on-duty", "viewed"  # the worker reads figures of the database; a dashboard is open
+SAMPLE: Final = CommandText(
+    "read", f"[{ON_DUTY}] [{VIEWED}]", "all counters, for the supervisor of this worker; open campaigns if viewed"
+)

@@ -13,7 +13,7 @@ import msgspec
 
 from server.net.address_limits import name_of
 from server.net.session import Session
-from server.ops.samples.observer import ObservedParts
+from server.ops.samples.observed_parts import ObservedParts
 from server.services.packets.live_packet import LivePacket
 from server.services.payments.lookups import PaymentFacts
 from server.services.runtime.lookups import MirrorFacts, PacketFacts, StoreCheck

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from server.ops.samples.observer import ObservedParts
+from server.ops.samples.observed_parts import ObservedParts
 from server.ops.socket.arguments import one_id
 from server.ops.socket.command_texts import CONCLUDE
 from server.ops.socket.status_socket import PEER, Answer, BadArguments, peer_name

@@ -21,7 +21,7 @@ class ClaimNews:
         terms = packet.terms
         if not terms.kind.row.claims_are_told:
             return
-        self._bus.publish(Claimed(terms, claims), (terms.sender_id,))
+        self._bus.publish(Claimed(terms.packet_id, terms.shares, claims), (terms.sender_id,))
         if claims[-1].index == terms.shares - 1:
             self._publish_finish(live, packet, claims[-1])
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from server.gateways.port import Gateway
     from server.services.packets.send import SendService
     from server.services.runtime.bus import Bus
+    from server.services.runtime.figure_duty import FigureDuty
     from server.services.runtime.supervised import Loop
     from server.services.seeds.service import SeedService
     from storage.stores import Stores
@@ -58,10 +59,11 @@ class PaymentServices:
         seed_keys: Mapping[str, bytes],
         smallest: str,
         gateways: Mapping[str, Gateway] | None,
+        duty: FigureDuty,
     ) -> None:
         """`seed_keys` seal what is secret of cards, too. `smallest`: what an amount counts, as people say it.
 
-        `gateways`, by name; None: those that the config asks for.
+        `gateways`, by name; None: those that the config asks for. `duty`: whether figures are read here.
         """
         gateways = _gateways(config, clock) if gateways is None else gateways
         self.sender: SendService | PaidSendService = sends
@@ -81,15 +83,14 @@ class PaymentServices:
             return
         lease_ms = int(2_000 * max((one.patience_s for one in gateways.values()), default=0.0)) + LEASE_MS
         evidence = EvidenceService(stores.payments, sends, seeds, clock, bus, lease_ms, is_current)
-        token_of = cards.service.token_of
-        self.attempts = attempts = PaymentService(stores.payments, gateways, evidence, clock, is_current, token_of)
+        about = evidence, clock, is_current, duty, cards.service.token_of
+        self.attempts = attempts = PaymentService(stores.payments, gateways, *about)
         self.notices = NoticeService(gateways, stores.payments, evidence)
         self.conclusions = ConclusionService(attempts)
         new_payments = NewPayments(ids, clock, lease_ms)
         by_card = stores.card_payments, attempts, new_payments, cards.service, cards.authorisation, self.day_limits
         self.by_card = CardPaymentService(*by_card, limits, clock, bus, smallest)
-        refunds = stores.card_payments, attempts, new_payments, limits, bus
-        self.card_refunds = CardRefundService(*refunds, smallest)
+        self.card_refunds = CardRefundService(stores.card_payments, attempts, new_payments, limits, bus, smallest)
         if (host := gateways.get("host")) is not None:
             self.payouts = PayoutService(attempts, host, ids, clock, bus)
         sender = sends, attempts, new_payments, host, self.by_card, cards.authorisation

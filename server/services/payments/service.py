@@ -15,6 +15,7 @@ import structlog
 from server.core.payments import ENDED, Evidence, Order, PaymentKind, Verdict
 from server.gateways.port import Gateway
 from server.services.payments.evidence import EvidenceService
+from server.services.runtime.figure_duty import FigureDuty
 from server.services.runtime.look_again import look_again
 from server.services.runtime.outage_log import OutageLog
 from storage.postgres.money.payments import PaymentFigure, PaymentRow, PaymentStore
@@ -45,12 +46,15 @@ class PaymentService:
         evidence: EvidenceService,
         clock: Clock,
         is_current: Callable[[], bool],
+        duty: FigureDuty,
         token_of: Callable[[PaymentRow], Awaitable[str]] = no_token,
     ) -> None:
         """`gateways` by name: payments of another one wait. `token_of`: the bank's name of the card of a payment.
 
-        `is_current`: the server knows who may send now, as far as other servers have changed that.
+        `is_current`: the server knows who may send now, as far as other servers have changed that. `duty`: whether
+        this process counts what waits.
         """
+        self._duty = duty
         self._is_current, self._token_of = is_current, token_of
         self.store, self.gateways, self.evidence = store, gateways, evidence
         self._clock = clock
@@ -61,7 +65,7 @@ class PaymentService:
         self._figures_at_s = 0.0
         self._is_late = False
         self._without_gateway: dict[str, int] = {}
-        self.figures: list[PaymentFigure] = []
+        self.figures: list[PaymentFigure] | None = []  # None: another worker reads them
 
     @property
     def in_flight(self) -> int:
@@ -143,7 +147,9 @@ class PaymentService:
         """
         for name, gateway in self._asked.items():
             await self._look_at(gateway, tasks[name])
-        if self._clock.elapsed_s() >= self._figures_at_s:
+        if not self._duty.is_held:
+            self.figures, self._figures_at_s, self._is_late, self._without_gateway = None, 0.0, False, {}
+        elif self._clock.elapsed_s() >= self._figures_at_s:
             self._figures_at_s = self._clock.elapsed_s() + FIGURES_S
             self.figures = await self.store.figures(self._not_asked())
             self._tell_late()
@@ -175,7 +181,11 @@ class PaymentService:
     def _tell_late(self) -> None:
         """One line when payments stay open for longer than a minute, one when no payment does any more."""
         before_ms = self._clock.now_ms() - LATE_MS
-        late = [one for one in self.figures if one.kind and one.oldest_ms is not None and one.oldest_ms < before_ms]
+        late = [
+            one
+            for one in self.figures or ()
+            if one.kind and one.oldest_ms is not None and one.oldest_ms < before_ms
+        ]
         if late and not self._is_late:
             oldest_s = (self._clock.now_ms() - min(one.oldest_ms or 0 for one in late)) // 1000
             advice = "do the gateways respond? hongbao payments"

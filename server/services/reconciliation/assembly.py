@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from server.services.payments.assembly import PaymentServices
     from server.services.payments.service import PaymentService
     from server.services.runtime.bus import Bus
+    from server.services.runtime.figure_duty import FigureDuty
     from storage.stores import Stores
 
 
@@ -24,9 +25,16 @@ class ReconciliationServices:
     """Breaks and corrections are there without a bank, too: evidence can contradict the end of a payment."""
 
     def __init__(
-        self, config: Config, stores: Stores, payments: PaymentServices, clock: Clock, bus: Bus, smallest: str
+        self,
+        config: Config,
+        stores: Stores,
+        payments: PaymentServices,
+        clock: Clock,
+        bus: Bus,
+        smallest: str,
+        duty: FigureDuty,
     ) -> None:
-        """`smallest`: what an amount counts."""
+        """`smallest`: what an amount counts. `duty`: whether figures are read here."""
         attempts = payments.attempts
         self.statements = ReconciliationService(
             stores.bank_statements,
@@ -37,6 +45,7 @@ class ReconciliationServices:
             sources_of(config),
             clock,
             _with_statements(attempts),
+            is_on_duty=lambda: duty.is_held,
         )
         self.breaks = BreakService(stores.breaks, clock.now_ms, smallest)
         self.corrections = CorrectionService(stores.corrections, clock, bus)

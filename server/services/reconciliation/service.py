@@ -8,7 +8,7 @@ that other requests do not wait.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -58,11 +58,15 @@ class ReconciliationService:
         sources: Sources,
         clock: Clock,
         gateways: Mapping[str, CardGateway] = NO_GATEWAYS,
+        *,
+        is_on_duty: Callable[[], bool] = lambda: True,
     ) -> None:
         """`evidence` is None without a gateway: then payments that are open stay open.
 
-        `gateways`: those that give statements when they are asked.
+        `gateways`: those that give statements when they are asked. `is_on_duty`: figures are read here, and by no
+        other worker.
         """
+        self._is_on_duty = is_on_duty
         self._statements, self._matching, self._breaks = statements, matching, breaks
         self._payments, self._evidence, self._clock = payments, evidence, clock
         self._gateways = gateways
@@ -116,7 +120,7 @@ class ReconciliationService:
         while (left := await self._statements.unmatched(list(self.sources))) is not None:
             if not await self._match(left):
                 break  # a payment could not be ended now
-        self.figures = await self._query_figures()
+        self.figures = await self._query_figures() if self._is_on_duty() else None
         return LOOK_S
 
     async def _work(self, job: ReconciliationJob) -> None:

@@ -33,9 +33,10 @@ class PacketPost(NamedTuple):
 
 
 class Claimed(NamedTuple):
-    """Claims on one packet are durable: the sender is told of each."""
+    """Claims on one packet are durable: the sender is told of each. `shares`: of the packet."""
 
-    terms: Terms
+    packet_id: int
+    shares: int
     claims: Sequence[Claim]
 
 

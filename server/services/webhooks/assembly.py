@@ -5,24 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from server.clock import Clock
-from server.config.values import WebhooksSection
+from server.config import Config
 from server.core.webhooks.addresses import networks_of
-from server.services.webhooks.delivery import WebhookDelivery
+from server.services.runtime.figure_duty import FigureDuty
+from server.services.runtime.nats_connection import NatsConnection
+from server.services.runtime.supervised import Loop
+from server.services.webhooks.delivery import DAY_MS, WebhookDelivery
+from server.services.webhooks.nats_sender import NatsSender
 from server.services.webhooks.secrets import WebhookSecrets
 from server.services.webhooks.service import WebhookService
 from storage.stores import Stores
 
 
 class WebhookServices:
-    """Endpoints, their secrets, the loop that delivers."""
+    """Endpoints, their secrets, the loop that delivers, the connection to NATS if there is one."""
 
     def __init__(
-        self, config: WebhooksSection, stores: Stores, seed_keys: Mapping[str, bytes], clock: Clock
+        self, config: Config, stores: Stores, seed_keys: Mapping[str, bytes], clock: Clock, duty: FigureDuty
     ) -> None:
-        allowed = networks_of(config.allow_private)
+        self.nats = NatsConnection(config.nats.url) if config.nats.url else None
+        allowed, keep_days = networks_of(config.webhooks.allow_private), config.webhooks.keep_days
         endpoints, deliveries = stores.webhook_endpoints, stores.webhook_deliveries
         self.secrets = WebhookSecrets(endpoints, seed_keys, clock.random_bytes)
-        self.endpoints = WebhookService(endpoints, deliveries, self.secrets, allowed, clock.now_ms)
-        self.delivery = WebhookDelivery(
-            endpoints, deliveries, stores.webhook_facts, self.secrets, clock, allowed, config.keep_days
-        )
+        service = endpoints, deliveries, self.secrets, allowed, clock.now_ms
+        self.endpoints = WebhookService(*service, has_nats=self.nats is not None)
+        sent = allowed, keep_days, NatsSender(self.nats, keep_days * DAY_MS / 1000), duty
+        self.delivery = WebhookDelivery(endpoints, deliveries, stores.webhook_facts, self.secrets, clock, *sent)
+
+    def loops(self) -> dict[str, Loop]:
+        """The loops that must run while the server serves."""
+        nats = {} if self.nats is None else {"nats": self.nats.run}
+        return {"webhooks": self.delivery.run, **nats}

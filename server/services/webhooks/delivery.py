@@ -17,10 +17,14 @@ from server.core.webhooks import backoff, signing
 from server.core.webhooks.addresses import Network
 from server.core.webhooks.events import shown_id
 from server.core.webhooks.flow import ENDPOINT_MAX, EndpointFlow
+from server.core.webhooks.nats import is_nats
+from server.services.runtime.figure_duty import FigureDuty
 from server.services.runtime.look_again import look_again
 from server.services.runtime.outage_log import OutageLog
 from server.services.seeds.seals import Unsealable
+from server.services.webhooks.attempt import Attempt
 from server.services.webhooks.bodies import render
+from server.services.webhooks.nats_sender import NatsSender
 from server.services.webhooks.secrets import WebhookSecrets
 from storage.postgres.webhooks.deliveries import (
     DeliveryState,
@@ -35,7 +39,7 @@ from storage.postgres.webhooks.facts import FactStore
 
 if TYPE_CHECKING:
     from server.clock import Clock
-    from server.services.webhooks.sender import Attempt, Sender
+    from server.services.webhooks.sender import Sender
 
 LOG = structlog.get_logger()
 LEASE_MS: Final = 30_000  # longer than an attempt and its mark may take
@@ -70,8 +74,11 @@ class WebhookDelivery:
         clock: Clock,
         allowed: Sequence[Network],
         keep_days: int,
+        nats: NatsSender,
+        duty: FigureDuty,
     ) -> None:
         """`allowed`: private networks that webhooks may go to."""
+        self._nats, self._duty = nats, duty
         self._endpoints, self._store, self._facts = endpoints, deliveries, facts
         self._secrets = secrets
         self._clock = clock
@@ -165,13 +172,15 @@ class WebhookDelivery:
         self._wake.set()
 
     async def _attempt(self, taken: TakenDelivery, endpoint: EndpointRow, body: bytes) -> Attempt:
-        sender, now_ms = self._open_sender(), self._clock.now_ms()
+        now_ms = self._clock.now_ms()
         try:
             keys = self._secrets.valid(endpoint, now_ms)
         except Unsealable as error:
-            return sender.without_answer(f"the secret cannot be unsealed: {error}; give another one")
+            return Attempt(0, f"the secret cannot be unsealed: {error}; give another one")
         headers = signing.headers(keys, shown_id(taken.event.webhook_id), now_ms // 1000, body)
-        return await sender.post(endpoint.url, headers, body)
+        if is_nats(endpoint.url):
+            return await self._nats.post(endpoint.url, taken.event.type, headers, body)
+        return await self._open_sender().post(endpoint.url, headers, body)
 
     def _open_sender(self) -> Sender:
         if self._sender is None:
@@ -219,7 +228,9 @@ class WebhookDelivery:
     async def _look_after(self) -> None:
         """From time to time: count what waits, and delete a little of what is old."""
         now_s = self._clock.elapsed_s()
-        if now_s >= self._figures_at_s:
+        if not self._duty.is_held:
+            self.queues, self._figures_at_s = [], 0.0
+        elif now_s >= self._figures_at_s:
             self._figures_at_s = now_s + FIGURES_S
             self.queues = await self._store.figures(COUNTED_MAX)
         if now_s >= self._clean_at_s:

@@ -6,40 +6,18 @@ Only this module imports aiohttp's client, and only once there is something to s
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 import aiohttp
 
 from server.core.webhooks.addresses import Network
 from server.core.webhooks.flow import ALL_MAX, ENDPOINT_MAX
 from server.outgoing_http import GuardedSessions, in_words
+from server.services.webhooks.attempt import Attempt
 
 TIMEOUT_S: Final = 10.0  # for name, connection, request and answer together
 ANSWER_BYTES_MAX: Final = 16 << 10
-GONE: Final = 410
 HEADERS: Final = {"Content-Type": "application/json", "User-Agent": "hongbao-webhooks"}
-
-
-class Attempt(NamedTuple):
-    """What became of one request. `status` 0: no answer, `error` says why."""
-
-    status: int
-    error: str
-
-    @property
-    def is_delivered(self) -> bool:
-        """The receiver has accepted it."""
-        return 200 <= self.status < 300
-
-    @property
-    def why(self) -> str:
-        """Why it was not delivered, without anything that the receiver wrote."""
-        return self.error or f"status {self.status}"
-
-    @property
-    def is_gone(self) -> bool:
-        """The receiver wants no more."""
-        return self.status == GONE
 
 
 class Sender:
@@ -48,11 +26,6 @@ class Sender:
     def __init__(self, allowed: Sequence[Network]) -> None:
         """`allowed`: private networks that webhooks may go to."""
         self._sessions = GuardedSessions("webhooks", allowed, TIMEOUT_S, most=ALL_MAX, most_of_host=ENDPOINT_MAX)
-
-    @staticmethod
-    def without_answer(error: str) -> Attempt:
-        """An attempt that was not made."""
-        return Attempt(0, error)
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Attempt:
         """One attempt. Raises nothing that a receiver could cause."""

@@ -10,6 +10,7 @@ from server.core.webhooks import signing
 from server.core.webhooks.addresses import Network, why_not_url
 from server.core.webhooks.events import NAME, EventType, shown_id
 from server.core.webhooks.flow import pause_s_max
+from server.core.webhooks.nats import is_nats, why_not_subject
 from server.services.webhooks.names import check_name
 from server.services.webhooks.secrets import WebhookSecrets
 from storage.postgres.webhooks.deliveries import ConditionRow, DeliveryRow, DeliveryState, DeliveryStore
@@ -86,8 +87,11 @@ class WebhookService:
         secrets: WebhookSecrets,
         allowed: Sequence[Network],
         now_ms: Callable[[], int],
+        *,
+        has_nats: bool = False,
     ) -> None:
-        """`allowed`: private networks that webhooks may go to."""
+        """`allowed`: private networks that webhooks may go to; `has_nats`: they may go to subjects of NATS."""
+        self._has_nats = has_nats
         self._endpoints, self._deliveries, self._secrets = endpoints, deliveries, secrets
         self._allowed = allowed
         self.now_ms = now_ms
@@ -112,13 +116,14 @@ class WebhookService:
                 Reason.BAD_REQUEST,
                 "name: 1 to 64 letters, digits, dots, dashes and underscores",
             )
-        if why := why_not_url(url, self._allowed):
+        to_nats = is_nats(url)
+        if why := why_not_subject(url, has_nats=self._has_nats) if to_nats else why_not_url(url, self._allowed):
             raise RequestRefused(Reason.BAD_REQUEST, f"url: {why}")
         if unknown := [one for one in types if one not in list(EventType)]:
             raise RequestRefused(
                 Reason.BAD_REQUEST, f"types: there is no type {unknown[0][:32]!r}, only {', '.join(EventType)}"
             )
-        why, warning = await check_name(url, self._allowed) if enabled else ("", "")
+        why, warning = await check_name(url, self._allowed) if enabled and not to_nats else ("", "")
         if why:
             raise RequestRefused(Reason.BAD_REQUEST, f"url: {why}")
         row = await self._record(name, url, types, secret, enabled=enabled, overlap_s=overlap_s)

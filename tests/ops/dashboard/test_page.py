@@ -19,14 +19,16 @@ from server.ops.samples.sample import (
     AuditResult,
     CampaignReportLine,
     HotPacket,
+    LinkFigures,
     OpenPayments,
+    PeerFigures,
     SpentHour,
     StoreState,
 )
 from tests.conftest import Connect, StartServer
 from tests.ops.dashboard.browser import browser, installed_or_skip, open_page
 from tests.ops.dashboard.feed import serve
-from tests.ops.samples import WORKERS, latencies, sample
+from tests.ops.samples import EMPTY, WORKERS, latencies, sample
 from tests.points import COINS, POINTS, yuan_in
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")  # that of the browser
@@ -282,8 +284,31 @@ async def test_workers_are_shown_where_there_are_several(observed: ObservedPage)
         cells = page.locator("#workers td")
         await expect(cells).to_have_text(
             [
-                *("0", "✓ serving", "1,234", "13 ms", "66 MB", "1 h 2 min", "0"),
-                *("1", "✗ given up: signal 9", "0", "0.0 ms", "0 MB", "0 s", "5"),
+                *("0", "✓ serving", "1,234", "3", "13 ms", "66 MB", "1 h 2 min", "0"),
+                *("1", "✗ given up: signal 9", "0", "0", "0.0 ms", "0 MB", "0 s", "5"),
+            ]
+        )
+
+
+async def test_peers_are_shown_where_there_are_some(observed: ObservedPage) -> None:
+    page = observed.page
+    async with serve(Health([], [])) as feed:
+        await page.goto(f"http://127.0.0.1:{feed.port}/")
+        await expect(page.locator("[data-text=connections]")).to_have_text("0")
+        await expect(page.locator("#peers-section")).to_be_hidden()
+        now = PeerFigures(waiting=5, forwarded=900, served=800, events=70, gaps=6, frames=20, messages=1_000)
+        links = LinkFigures({"unix": 1, "tcp": 1}, {"a": "away"})
+        feed.show(replace(BUSY, clock_s=EMPTY.clock_s + 1, peers=now, links=links))
+        await expect(page.locator("#peers-section")).to_be_visible()
+        await expect(page.locator("#missing")).to_have_class("sub bad")
+        await expect(page.locator("#peers-section dd")).to_have_text(
+            [
+                *("2", "✗ 1 missing"),
+                *("900", "5 wait"),
+                *("800", "requests"),
+                *("70", "0 kB /s"),
+                *("50", "20 frames /s"),
+                *("6", "peers came or went"),
             ]
         )
 

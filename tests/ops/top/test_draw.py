@@ -9,6 +9,7 @@ import pytest
 from msgspec import to_builtins
 from rich.console import Console, RenderableType
 
+from server.ops.samples.sample import PeerFigures
 from server.top.curve import curve
 from server.top.draw import draw, snapshot
 from server.top.state import Answers, KeyPress, TopState, Unreachable
@@ -163,14 +164,29 @@ def test_payments_have_a_line_where_there_is_a_gateway() -> None:
     assert not any(line.startswith("payments") for line in screen(FULL))
 
 
+def test_peers_have_a_line_where_there_are_some() -> None:
+    told = answers()
+    told["recent"]["now"]["peers"] = to_builtins(PeerFigures(waiting=12, gaps=7))
+    told["recent"]["now"]["links"] = {"up": {"unix": 2, "tcp": 1}, "missing": {"a": "away"}}
+    told["recent"]["rates"] |= {"forwarded_per_s": 9_876.5, "peer_events_per_s": 54.3, "messages_per_frame": 6.5}
+    found = screen(TopState().after(Answers.of(told)), width=120)
+    line = (
+        "peers  1 links missing  links 3  forwarded/s 9,876  waiting 12  events/s 54.3  messages/frame 6.5  gaps 7"
+    )
+    assert line in found
+    assert not any(one.startswith("peers") for one in screen(FULL))  # an older server does not tell
+    told["recent"]["now"]["links"]["missing"] = {}
+    assert "peers  links 3  forwarded/s 9,876" in "\n".join(screen(TopState().after(Answers.of(told))))
+
+
 def test_workers_have_lines_where_there_are_several() -> None:
     rows = to_builtins(WORKERS)
     found = screen(TopState().after(Answers.of(answers(workers=rows))))
     assert len(found) == 24
     assert [" ".join(line.split()) for line in found[4:7]] == [
-        "worker connections loop lag memory ends up state",
-        "0 1,234 12.5 ms 63 MiB 0 1:02:05 serving",
-        "1 0 0.0 ms 0 B 5 0:00:00 given up signal 9",
+        "worker connections links loop lag memory ends up state",
+        "0 1,234 3 12.5 ms 63 MiB 0 1:02:05 serving",
+        "1 0 0 0.0 ms 0 B 5 0:00:00 given up signal 9",
     ]
     many = [{**rows[0], "worker": number} for number in range(20)] + [{**rows[1], "worker": 20}]
     found = screen(TopState().after(Answers.of(answers(workers=many))), height=60)

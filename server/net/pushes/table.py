@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from protocol import messages
-from server.net.reminder_encoding import feature_of, packet_as_text, packet_posted, reminder
+from server.net.pushes.reminders import feature_of, packet_as_text, packet_posted, reminder
 from server.services.runtime import events
 
 
@@ -27,10 +27,9 @@ def _reminder(event: events.Reminder) -> Iterator[messages.Message]:
 
 
 def _claimed(event: events.Claimed) -> Iterator[messages.Message]:
-    packet_id, shares = event.terms.packet_id, event.terms.shares
     for claim in event.claims:
-        left_shares = shares - claim.index - 1
-        yield messages.ClaimNotice(0, packet_id, claim.user_id, claim.index, claim.amount_fen, left_shares)
+        left_shares = event.shares - claim.index - 1
+        yield messages.ClaimNotice(0, event.packet_id, claim.user_id, claim.index, claim.amount_fen, left_shares)
 
 
 def _finished(event: events.Finished) -> Iterator[messages.Message]:

@@ -1,0 +1,1 @@
+"""Pushes: how each event is told, and announcements to very many users."""

@@ -1,0 +1,1 @@
+"""Connections between servers: over unix sockets on one machine, over TCP to others, where both ends are proved."""

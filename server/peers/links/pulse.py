@@ -1,0 +1,45 @@
+"""The pulse of links: a message each half second, so a server that is frozen or cut off is noticed in seconds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import structlog
+
+from server.peers.frames import PeerPulse
+from server.peers.peer import PeerServer
+
+LOG = structlog.get_logger()
+PULSE_S: Final = 0.5
+SILENT_S: Final = 3.0  # longer than a busy loop says nothing
+
+
+class LinkPulse:
+    """Sends the pulse of this server and cuts links on which nothing comes."""
+
+    def __init__(self, peers: Mapping[int, PeerServer], now_s: Callable[[], float]) -> None:
+        """`now_s`: the clock of the loop."""
+        self._peers = peers
+        self._now_s = now_s
+        self.silent_s_max = SILENT_S
+
+    async def run(self) -> None:
+        """Never ends; to be supervised."""
+        while True:
+            slept_s = self._now_s()
+            await asyncio.sleep(PULSE_S)
+            # while this loop stood still nothing was read: that silence is our own
+            self.beat(max(0.0, self._now_s() - slept_s - PULSE_S))
+
+    def beat(self, stood_s: float) -> None:
+        """Once; the loop stood still for so long."""
+        for peer in list(self._peers.values()):
+            peer.heard_s += stood_s
+            silent_s = self._now_s() - peer.heard_s
+            if silent_s > self.silent_s_max:
+                LOG.warning("peer_cut", server_id=peer.server_id, why=f"nothing came for {silent_s:.1f} s")
+                peer.close()
+            else:
+                peer.send(PeerPulse())
