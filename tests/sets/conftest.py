@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import asyncpg
 import pytest
 
 from client_sim.sdk.client import Client
+from server import embedded
 from server.core.ids import BACKEND
+from server.embedded.stores import POSTGRES
 from server.services.money.audit_sets import audit_sets_at
+from tests.clusters import data_folder
 from tests.conftest import SEED_KEYS, Connect, Server, StartServer
 from tests.databases import Databases
 
@@ -35,6 +39,13 @@ def third_dsn(databases: Databases) -> Iterator[str]:
     name = databases.take()
     yield databases.dsn_of(name)
     databases.give_back(name)
+
+
+@pytest.fixture
+def other_postgres(cluster: Path) -> Iterator[embedded.StoreAddresses]:
+    """A PostgreSQL of its own for set 1; its keeper starts it again when it is killed."""
+    with data_folder(cluster) as data, embedded.start(data, (POSTGRES,)) as running:
+        yield running
 
 
 @pytest.fixture

@@ -137,3 +137,22 @@ async def test_set_that_is_away_holds_up_its_own_packets_only(
     assert (await one.old[2].open(of_new)).answer in ("won", "claimed")  # its mirror had the claim already
     await until(lambda: is_settled(sql, other_sql))
     assert await discrepancies() == []
+
+
+async def test_wallet_that_is_locked_in_another_set_holds_up_its_own_claims_only(
+    crowd: MakeCrowd, sql: Sql, other_sql: Sql, discrepancies: FindDiscrepancies
+) -> None:
+    one = await crowd(2, 1)
+    async with sql.transaction():
+        await sql.execute("SELECT FROM wallets WHERE user_id = $1 FOR UPDATE", OLD)
+        packet_id = (await one.new[0].send_packet("equal", one.group, 700, 2)).packet_id
+        await asyncio.gather(*(user.open(packet_id) for user in one.old))
+
+        async def is_credited() -> bool:
+            return await balance_of(sql, OLD + 1) == EACH_FEN + 700
+
+        await until(is_credited)
+        assert await balance_of(sql, OLD) == EACH_FEN
+    await until(lambda: is_settled(sql, other_sql))
+    assert await balance_of(sql, OLD) == EACH_FEN + 700
+    assert await discrepancies() == []

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from storage import statements
-from storage.errors import StoreUnavailable, Unanswered
+from storage.errors import StoreBusy, StoreUnavailable, Unanswered
 from storage.postgres.money.settlement import Backlog, Credit, SettlementQueue
 from storage.postgres.money.wallets import BalanceRow
 from storage.postgres.sets.opening import TRANSIT
@@ -48,6 +48,7 @@ class QueueOfSet(SettlementQueue):
         self._of_sets = [SettlementQueue(one, best_luck_kinds) for one in sets.databases]
         self._crediting = [one.writer(plan_each_time=True) for one in sets.databases]
         self._avoided: dict[int, float] = {}  # sets, and until when (the clock of the loop)
+        self._suspects: dict[int, list[int]] = {}  # by set the users of whom one has a locked wallet
 
     async def settle(self, most: int, now_ms: int) -> tuple[int, list[Credit]]:
         """Credit up to `most` claims of users of one set, the largest first; how many left the queue.
@@ -70,7 +71,10 @@ class QueueOfSet(SettlementQueue):
                 async with self._crediting[self._number].transaction() as connection:
                     taken = await self._take_off(connection, claims, now_ms, TRANSIT - to_set)
         except StoreUnavailable as error:
-            self._avoided[to_set] = asyncio.get_running_loop().time() + AVOID_S
+            if isinstance(error, StoreBusy):
+                self._suspects[to_set] = [row.user_id for row in claims]
+            else:
+                self._avoided[to_set] = asyncio.get_running_loop().time() + AVOID_S
             raise Unanswered(error, credits) from error
         return taken, credits
 
@@ -91,7 +95,7 @@ class QueueOfSet(SettlementQueue):
 
     async def _next(self, most: int) -> tuple[int, list[QueuedClaim]] | None:
         """The next claims, and the set of their users: the one with the most of them that can be reached."""
-        passed_over: list[int] = []
+        passed_over = await self._find_locked_in_sets()
         for _ in range(LOOKS_MAX):
             async with self._database.reading() as connection:
                 rows = [QueuedClaim(*row) for row in await connection.fetch(SQL["next"], most, passed_over)]
@@ -103,6 +107,21 @@ class QueueOfSet(SettlementQueue):
                 return max(reachable.items(), key=lambda one: len(one[1]))
             passed_over += [row.user_id for row in rows]
         return None
+
+    async def _find_locked_in_sets(self) -> list[int]:
+        """Users whose wallet another transaction locks: their claims wait, others go on."""
+        found: list[int] = []
+        for number, suspects in list(self._suspects.items()):
+            if not self._is_reachable(number):
+                continue
+            async with self._sets.databases[number].reading() as connection:
+                locked = [row["user_id"] for row in await connection.fetch(SQL["locked"], suspects)]
+            if locked:
+                self._suspects[number] = locked
+                found += locked
+            else:
+                del self._suspects[number]
+        return found
 
     async def _by_set(self, rows: Sequence[QueuedClaim]) -> dict[int, list[QueuedClaim]]:
         """By the sets of their users; a new user is placed."""

@@ -102,3 +102,10 @@ WITH taken AS (
     FROM lucky
 )
 SELECT count(*) FROM taken
+
+-- name: locked
+-- Nothing waits here; the locks of this statement end with it.
+WITH free AS (
+    SELECT user_id FROM wallets WHERE user_id = ANY($1::bigint[]) FOR NO KEY UPDATE SKIP LOCKED
+)
+SELECT user_id FROM wallets WHERE user_id = ANY($1::bigint[]) AND user_id NOT IN (SELECT user_id FROM free)
