@@ -195,6 +195,10 @@ class PeersSide:
         self.links.cut(one, other, for_s)
 
     def _freeze(self) -> None:
+        """Not beside a server alone: it would stay current until it hears of others (docs/design.md)."""
+        running = [one.services.changes for one in self.world.servers if one.services is not None]
+        if len(running) < len(self.world.servers) or any(one._is_alone for one in running):
+            return
         number, for_s = self.rng.randrange(self.plan.servers), self.rng.uniform(*FROZEN_S)
         self._note("freeze", number, f"{for_s:.2f} s")
         self.links.freeze(number, for_s)
