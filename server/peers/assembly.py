@@ -61,8 +61,8 @@ class Peers:
         self.passes = PassSharing(mesh, services.passes)
         self.healing = GapHealing(hub, services.missed_news, services.passes, clock.now_ms, self.moving.look_again)
         mesh.on(ServerLeaves, lambda peer, message: mesh.leaves(peer))
-        mesh.on_peer(lambda peer: None, lambda peer: self.healing.begin())
-        mesh.on_unreached(self.healing.begin)
+        mesh.on_peer(lambda peer: self.healing.begin(), lambda peer: self.healing.begin())
+        mesh.on_beat(self.healing.beat)
         mesh.on(UsersNoted, self._users_noted)
         services.changes.on_others(mesh.know)
 

@@ -45,13 +45,21 @@ class GapHealing:
         self._passes = passes
         self._now_ms = now_ms
         self._since_ms: int | None = None  # the beginning of the gap
+        self._whole_ms = now_ms()  # until then nothing that happened elsewhere was missed
         self._wake = asyncio.Event()
 
     def begin(self) -> None:
-        """News may have been lost until now."""
-        since_ms = self._now_ms() - BEFORE_MS
+        """News may have been lost since all servers were last known to be reached."""
+        since_ms = self._whole_ms - BEFORE_MS
         self._since_ms = since_ms if self._since_ms is None else min(self._since_ms, since_ms)
         self._wake.set()
+
+    def beat(self, is_whole: bool) -> None:
+        """After each beat of this server: whether each server that lives is reached."""
+        if is_whole:
+            self._whole_ms = self._now_ms()
+        else:
+            self.begin()
 
     async def run(self) -> None:
         """Heal gaps. Never ends; to be supervised."""
@@ -73,7 +81,8 @@ class GapHealing:
                 user_ids = [one for one in self._hub.user_ids() if is_user(one)]
                 for first in range(0, len(user_ids), USERS_AT_ONCE):
                     await self._tell(user_ids[first : first + USERS_AT_ONCE], since_ms)
-                self._since_ms = max(since_ms, began_ms - BEFORE_MS)  # what is older has been told now
+                self._whole_ms = max(self._whole_ms, began_ms)  # what is older has been told now
+                self._since_ms = max(since_ms, began_ms - BEFORE_MS)
                 return
             except StoreUnavailable as error:
                 LOG.info("gap_waits", why=str(error))

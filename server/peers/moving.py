@@ -47,7 +47,7 @@ class MovingPackets:
         self._sessions, self._subscriptions = sessions, subscriptions
         self._pages, self._packets, self._recovery = pages, packets, recovery
         self._owned: set[int] = set()  # packets in memory that were ours when the owners last changed
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._following: dict[tuple[int, int], asyncio.Task[None]] = {}  # by connection and packet
         mesh.on(SubscriptionMoves, self._take_subscription)
         mesh.on(PacketChanged, lambda peer, message: recovery.doubt((message.packet_id,)))
         mesh.on_peer(self._peer_came, lambda peer: forwarder.watches.lost(peer.server_id))
@@ -134,9 +134,16 @@ class MovingPackets:
             self._follow_soon(session, message.packet_id, Watch(0, message.language, message.told))
 
     def _follow_soon(self, session: Session, packet_id: int, watch: Watch) -> None:
+        key = session.number, packet_id
+        if (before := self._following.get(key)) is not None:
+            before.cancel()  # it knows less of what the connection was told
         task = asyncio.get_running_loop().create_task(self._follow(session, packet_id, watch))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._following[key] = task
+        task.add_done_callback(lambda done: self._followed(key, done))
+
+    def _followed(self, key: tuple[int, int], done: asyncio.Task[None]) -> None:
+        if self._following.get(key) is done:
+            del self._following[key]
 
     async def _follow(self, session: Session, packet_id: int, watch: Watch) -> None:
         """Read the packet, then tell the connection of the claims that it does not know.

@@ -84,7 +84,8 @@ class GapsEndBeforeTheCut(PeersDefect):
     """A gap is healed when a link is lost, and not while the other server is not reached."""
 
     def break_place(self, server: Any, place: Any) -> None:
-        place.mesh._on_unreached.clear()
+        healing = place.peers.healing
+        place.mesh._on_beat[:] = [lambda is_whole: healing.beat(True)]
 
 
 class UnnumberedReader(FrameReader):
