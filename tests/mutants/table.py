@@ -6951,7 +6951,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_PEER_CUTS + "follower_at_a_server_that_is_cut_off_sees_claims_of_the_other_side",),
     ),
     Mutation(
-        "peers: a request of a connection that is gone waits for ever",
+        "peers: a request of a connection that is gone waits permanently",
         "stays up",
         "server/peers/forwarding.py",
         "                del self._waiting[key]\n",

@@ -260,7 +260,7 @@ def lose_links(server: Server) -> None:
 
 
 def lose_feeds(server: Server) -> None:
-    """A server loses the connection over which it hears of changes."""
+    """A server loses the connection over which it receives of changes."""
     store: Any = server.app.services.changes._store
     store._listening.terminate()
 

@@ -66,7 +66,7 @@ def refusing(result: Any, refused: list[int]) -> Any:
 
 
 async def test_follower_goes_on_over_a_link_that_replaces_another(trio: list[Server], connect: Connect) -> None:
-    """As when a server that was frozen wakes: the other side has connected anew meanwhile."""
+    """As when a server that was frozen wakes: the other side has connected again meanwhile."""
     party = await make_party(trio, connect, 9)
     packet_id = await packet_owned_by(trio[1], trio, party, shares=9)
     assert (await party.users[0].open(packet_id)).answer == "won"

@@ -133,7 +133,7 @@ class UsersWhoLeftAreKept(PeersDefect):
 
 
 class OwnersAreNotLearned(PeersDefect):
-    """A server that was the first one owns everything, whoever comes."""
+    """A server that was the first one owns everything, also when others come."""
 
     def break_place(self, server: Any, place: Any) -> None:
         place.mesh._on_owners.remove(place.peers.forwarder._learn_owners)

@@ -195,7 +195,7 @@ class PeersSide:
         self.links.cut(one, other, for_s)
 
     def _freeze(self) -> None:
-        """Not beside a server alone: it would stay current until it hears of others (docs/design.md)."""
+        """Not beside a server alone: it would stay current until it is told of others (docs/design.md)."""
         running = [one.services.changes for one in self.world.servers if one.services is not None]
         if len(running) < len(self.world.servers) or any(one._is_alone for one in running):
             return
