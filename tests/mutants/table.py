@@ -2362,8 +2362,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "a piece of history that was read meanwhile is read up to before its end",
         "stays up",
         "server/services/chat/history.py",
-        "            if place * PIECE + len(before[stream_id, place]) < last  # else",
-        "            if True  # else",
+        "            if place * PIECE + len(before[stream_id, place]) < last  # it",
+        "            if True  # it",
         (T_READS + "piece_that_was_read_meanwhile_up_to_a_later_message_is_not_read_again",),
     ),
     Mutation(

@@ -91,8 +91,7 @@ class RecentHistory:
         stretches = [
             Stretch(stream_id, place * PIECE + len(before[stream_id, place]) + 1, last)
             for (stream_id, place), last in lasts.items()
-            if place * PIECE + len(before[stream_id, place])
-            < last  # else it was read meanwhile, for a later message
+            if place * PIECE + len(before[stream_id, place]) < last  # it may have been read meanwhile
         ]
         rows = await self._store.between(stretches) if stretches else []
         posts = iter(await self._reader.read(rows))
