@@ -66,6 +66,7 @@ T_ONE_TO_ONE, T_PASSES = "tests/services/test_one_to_one.py::test_", "tests/serv
 T_PASSES, T_STRANGERS = "tests/services/test_passes.py::test_", "tests/services/test_strangers.py::test_"
 T_GROUPS = "tests/contract/test_groups.py::test_"
 T_PEERS, T_PEER_ACCESS = "tests/peers/test_peers.py::test_", "tests/peers/test_access.py::test_"
+T_WORKERS = "tests/workers/test_workers.py::test_"
 T_PEER_CUTS, T_FOLLOWERS = "tests/peers/test_cuts.py::test_", "tests/peers/test_followers.py::test_"
 T_STREAM_ORDER, T_PEER_FRAMES = "tests/peers/test_stream_order.py::test_", "tests/peers/test_frames.py::test_"
 T_REVEAL = "tests/services/test_reveal.py::test_"
@@ -2357,6 +2358,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         "asyncio.timeout(self._wait_s_max)",
         "asyncio.timeout(60)",
         (T_READS + "lane_refuses_as_overloaded_what_waited_for_half_of_the_bound",),
+    ),
+    Mutation(
+        "workers: one that ends while the server starts ends the server",
+        "stays up",
+        "server/workers/worker.py",
+        "        with suppress(WorkerNotStarted):\n            await self._serves(self.process)\n",
+        "        await self._serves(self.process)\n",
+        (T_WORKERS + "worker_that_is_killed_while_the_server_starts_is_started_again",),
     ),
     Mutation(
         "a piece of history that was read meanwhile is read up to before its end",
