@@ -74,6 +74,12 @@ class PeersSide:
         places = [server.peers for server in self.world.servers]
         return all(one is not None and len(one.mesh.peers) == len(places) - 1 for one in places)
 
+    @property
+    def had_gaps(self) -> bool:
+        """Servers were not reached for a while: cut off, frozen, killed, or because frames were lost."""
+        struck = sum(self.seen[what] for what in ("cut", "freeze", "lost frame"))
+        return struck > 0 or self.world.starts > self.plan.servers
+
     def rules(self) -> Sequence[Callable[[World], list[str]]]:
         """What must hold at the end."""
         return check.RULES
