@@ -7029,7 +7029,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/peers/peer.py",
         "self._number, self._number + 1\n",
         "0, 0\n",
-        (T_PEERS + "one_server_decides_for_users_of_all",),
+        (T_PEER_FRAMES + "frames_of_a_peer_are_numbered_one_after_the_other",),
     ),
     Mutation(
         "peers: a login does not wait until other servers know its user",

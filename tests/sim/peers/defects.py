@@ -150,7 +150,7 @@ class FollowersAreToldAgain(PeersDefect):
     """The next owner of a packet is not told how many claims a follower knows."""
 
     def break_place(self, server: Any, place: Any) -> None:
-        place.peers.forwarder.watches.pushed = lambda *_: None
+        place.peers.forwarder.watches.pushed = lambda server_id, numbers, push: numbers
 
 
 class OwnersTrustTheirMemory(PeersDefect):
