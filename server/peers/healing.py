@@ -45,17 +45,27 @@ class GapHealing:
         self._passes = passes
         self._now_ms = now_ms
         self._since_ms: int | None = None  # the beginning of the gap
+        self._whole_ms = now_ms()  # until then nothing that happened elsewhere was missed
         self.gaps = 0  # noticed; several at once are one
         self._wake = asyncio.Event()
 
     def begin(self, silent_s: float = 0.0) -> None:
-        """News may have been lost until now; for `silent_s` nothing had come when that was found."""
-        self.gaps += self._since_ms is None
-        self.go_on(silent_s)
+        """News may have been lost since all servers were last known to be reached.
 
-    def go_on(self, silent_s: float = 0.0) -> None:
-        """A gap that was counted before is still there: a server lives and is not reached."""
-        since_ms = self._now_ms() - BEFORE_MS - int(silent_s * 1000)
+        For `silent_s` nothing had come when that was found.
+        """
+        self.gaps += self._since_ms is None
+        self._go_on(silent_s)
+
+    def beat(self, is_whole: bool) -> None:
+        """After each beat of this server: whether each server that lives is reached. If not, the gap goes on."""
+        if is_whole:
+            self._whole_ms = self._now_ms()
+        else:
+            self._go_on()
+
+    def _go_on(self, silent_s: float = 0.0) -> None:
+        since_ms = min(self._whole_ms, self._now_ms() - int(silent_s * 1000)) - BEFORE_MS
         self._since_ms = since_ms if self._since_ms is None else min(self._since_ms, since_ms)
         self._wake.set()
 
@@ -79,8 +89,9 @@ class GapHealing:
                 user_ids = [one for one in self._hub.user_ids() if is_user(one)]
                 for first in range(0, len(user_ids), USERS_AT_ONCE):
                     await self._tell(user_ids[first : first + USERS_AT_ONCE], since_ms)
+                self._whole_ms = max(self._whole_ms, began_ms)  # what is older has been told now
                 if self._since_ms == since_ms:  # else a gap was found meanwhile that began earlier
-                    self._since_ms = max(since_ms, began_ms - BEFORE_MS)  # what is older has been told now
+                    self._since_ms = max(since_ms, began_ms - BEFORE_MS)
                 return
             except StoreUnavailable as error:
                 LOG.info("gap_waits", why=str(error))

@@ -40,7 +40,7 @@ class Mesh:
         self._on_up: list[OnPeer] = []
         self._on_down: list[OnPeer] = []
         self._on_owners: list[Callable[[], None]] = []
-        self._on_unreached: list[Callable[[], None]] = []
+        self._on_beat: list[Callable[[bool], None]] = []
         self._leaving: set[int] = set()  # servers that own nothing any more
         self._unreached: set[int] = set()  # servers that lived and were not reached at the last beat
         self._apart: set[int] = set()  # servers that decided alone for a while, since they were not reached
@@ -67,9 +67,9 @@ class Mesh:
         """Call `changed` when the servers that may own something are others than before."""
         self._on_owners.append(changed)
 
-    def on_unreached(self, act: Callable[[], None]) -> None:
-        """Call `act` with each beat at which a server lives to which there is no connection."""
-        self._on_unreached.append(act)
+    def on_beat(self, act: Callable[[bool], None]) -> None:
+        """Call `act` after each beat, with whether there is a connection to each server that lives."""
+        self._on_beat.append(act)
 
     def was_apart(self, server_id: int) -> bool:
         """Whether a server lived for a while to which there was no connection: it may have decided anything."""
@@ -101,8 +101,8 @@ class Mesh:
         unreached = living.keys() - self.peers.keys()
         self._apart |= unreached & self._unreached
         self._unreached = unreached
-        for act in self._on_unreached if unreached else ():
-            act()
+        for act in self._on_beat:
+            act(not unreached)
         for server_id, place in living.items():
             is_ours = self.server_id > server_id and self._backoff.is_due(server_id, now_s)
             if is_ours and server_id not in self.peers and server_id not in self._connecting:

@@ -6,10 +6,9 @@ import asyncio
 from collections.abc import Collection, Mapping
 from typing import Final
 
-import structlog
-
 from protocol import messages
-from server.core.refusals import RequestRefused
+from server.core.refusals import Reason, RequestRefused
+from server.core.texts import Language
 from server.net.session import Session
 from server.net.subscriptions import Subscriptions
 from server.peers.forwarding import Forwarder
@@ -26,8 +25,6 @@ from server.services.runtime.bus import Bus
 from server.services.runtime.events import PacketPost, Refunded
 from server.services.runtime.store_errors import StoreUnavailable
 
-LOG = structlog.get_logger()
-TRIES: Final = 10
 PAUSE_S: Final = 0.5
 
 
@@ -50,10 +47,10 @@ class MovingPackets:
         self._sessions, self._subscriptions = sessions, subscriptions
         self._pages, self._packets, self._recovery = pages, packets, recovery
         self._owned: set[int] = set()  # packets in memory that were ours when the owners last changed
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._following: dict[tuple[int, int], asyncio.Task[None]] = {}  # by connection and packet
         mesh.on(SubscriptionMoves, self._take_subscription)
         mesh.on(PacketChanged, lambda peer, message: recovery.doubt((message.packet_id,)))
-        mesh.on_peer(self._peer_came, lambda peer: None)
+        mesh.on_peer(self._peer_came, lambda peer: forwarder.watches.lost(peer.server_id))
         mesh.on_owners(self._owners_changed)
         bus.subscribe(self._on_recorded, ClaimsRecorded)
         bus.subscribe(self._on_refunded, Refunded)
@@ -137,25 +134,44 @@ class MovingPackets:
             self._follow_soon(session, message.packet_id, Watch(0, message.language, message.told))
 
     def _follow_soon(self, session: Session, packet_id: int, watch: Watch) -> None:
+        key = session.number, packet_id
+        if (before := self._following.get(key)) is not None:
+            before.cancel()  # it knows less of what the connection was told
         task = asyncio.get_running_loop().create_task(self._follow(session, packet_id, watch))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._following[key] = task
+        task.add_done_callback(lambda done: self._followed(key, done))
+
+    def _followed(self, key: tuple[int, int], done: asyncio.Task[None]) -> None:
+        if self._following.get(key) is done:
+            del self._following[key]
 
     async def _follow(self, session: Session, packet_id: int, watch: Watch) -> None:
-        """Read the packet, then tell the connection of the claims that it does not know."""
+        """Read the packet, then tell the connection of the claims that it does not know.
+
+        While the stores are away it is tried again, until the connection is gone.
+        """
         language = language_of(watch.language)
-        for _ in range(TRIES):
+        while not session.transport.is_closing():
             try:
                 found = await self._pages.result(session.user_id, packet_id, language, 0)
             except StoreUnavailable:
                 await asyncio.sleep(PAUSE_S)
             except RequestRefused as refused:
-                if refused.retry_after_ms is None:
+                if refused.retry_after_ms is None and refused.reason is not Reason.STORE_UNAVAILABLE:
                     return
-                await asyncio.sleep(refused.retry_after_ms / 1000)
+                await asyncio.sleep(max(PAUSE_S, (refused.retry_after_ms or 0) / 1000))
             else:
                 is_behind = found.page.lists_claims and found.opened > watch.told  # of one that is over, too
                 if found.may_subscribe or is_behind:
-                    self._subscriptions.subscribe(session, packet_id, language, watch.told)
+                    self._follow_where_it_is(session, packet_id, language, watch)
                 return
-        LOG.warning("subscription_lost", packet_id=packet_id, user_id=session.user_id)
+
+    def _follow_where_it_is(self, session: Session, packet_id: int, language: Language, watch: Watch) -> None:
+        """Here, unless the packet of a connection here has got another owner while it was read."""
+        owner = self._forwarder.owner(packet_id)
+        if session.number > 0 and owner != self._mesh.server_id:
+            watch = watch._replace(server_id=owner)
+            self._forwarder.watches.add(session.number, packet_id, watch)
+            self._hand_over(session, packet_id, watch)
+        else:
+            self._subscriptions.subscribe(session, packet_id, language, watch.told)

@@ -14,8 +14,14 @@ _UPDATE: Final = msgspec.msgpack.Decoder(messages.ResultUpdate)
 _UPDATE_BEGINS: Final = messages.encode(messages.ResultUpdate(0, 0, 0, [], ""))[:2]
 
 
+NOWHERE: Final = 0  # no server has this id
+
+
 class Watch(NamedTuple):
-    """A packet that a connection follows at its owner. `told`: how many of its claims the connection knows."""
+    """A packet that a connection follows at its owner. `told`: how many of its claims the connection knows.
+
+    `server_id` is NOWHERE between the loss of one server and the hand-over to the next.
+    """
 
     server_id: int
     language: str
@@ -58,6 +64,13 @@ class Watches:
                 watches[update.packet_id] = watch._replace(told=update.opened)
                 told.append(number)
         return told
+
+    def lost(self, server_id: int) -> None:
+        """The connection to a server was lost: it tells nothing more of what is followed there."""
+        for watches in self._watches.values():
+            for packet_id, watch in watches.items():
+                if watch.server_id == server_id:
+                    watches[packet_id] = watch._replace(server_id=NOWHERE)
 
     def gone(self, number: int) -> None:
         """A connection was lost."""

@@ -156,7 +156,7 @@ class WorkerSupervisor:
         first, *others = self.workers
         try:
             told.append(await first.start())
-            told.extend(await asyncio.gather(*(one.start() for one in others)))
+            await asyncio.gather(*(one.start_beside() for one in others))
         except WorkerNotStarted as error:
             if error.passes:
                 raise StoreUnavailable(str(error)) from None

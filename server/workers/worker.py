@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -111,6 +112,16 @@ class KeptWorker:
         """Start it for the first time; returns when it serves. Raises WorkerNotStarted, OSError."""
         self.process = self._spawn()
         return await self._serves(self.process)
+
+    async def start_beside(self) -> None:
+        """Start it for the first time beside one that serves; returns when it serves or has ended. Raises OSError.
+
+        One that ends is started again: what is wrong with the stores the one that serves would have said.
+        """
+        self._has_served = True
+        self.process = self._spawn()
+        with suppress(WorkerNotStarted):
+            await self._serves(self.process)
 
     async def replace(self) -> None:
         """Start a successor on the same sockets; when it serves, drain the process before it.

@@ -115,7 +115,8 @@ def test_report_names_strikes_by_kind_and_the_workers(tmp_path: Path) -> None:
     nemesis.hits.update({"SIGKILL a worker": 2, "freeze the supervisor": 1})
     nemesis.missed["SIGKILL a worker"] = 1
     nemesis.recovered_s["SIGKILL a worker"] += [0.1, 0.9]
-    about = {"tier": "postgres", "seed": 1, "seconds": 60.0, "workers": 3, "kills_asked": 2, "sends_left_out": 0}
+    identity = dict(zip(report.IDENTITY, ("postgres", 1, 60.0), strict=True))
+    about = {**identity, "workers": 3, "kills_asked": 2, "sends_left_out": 0}
     figures = report.figures(history, nemesis, Findings([], [], []), [], {**about, "alarms": []})
     console = Console(record=True, width=200)
     report.show(console, figures)

@@ -70,6 +70,8 @@ HANDSHAKE, T_HANDSHAKE = "server/peers/links/handshake.py", "tests/peers/test_ha
 T_TCP_LINKS, T_PUSH_NUMBERS = "tests/peers/test_tcp_links.py::test_", "tests/peers/test_push_numbers.py::test_"
 T_NATS_PUSHES = "tests/nats/test_pushes.py::test_"
 T_PEER_CUTS = "tests/peers/test_cuts.py::test_"
+T_WORKERS = "tests/workers/test_workers.py::test_"
+T_PEER_CUTS, T_FOLLOWERS = "tests/peers/test_cuts.py::test_", "tests/peers/test_followers.py::test_"
 T_STREAM_ORDER, T_PEER_FRAMES = "tests/peers/test_stream_order.py::test_", "tests/peers/test_frames.py::test_"
 T_REVEAL = "tests/services/test_reveal.py::test_"
 T_CORE_SEEDS, T_SEEDS = "tests/core/test_seeds.py::test_", "tests/services/test_seeds.py::test_"
@@ -2380,6 +2382,22 @@ MUTATIONS: tuple[Mutation, ...] = (
         "asyncio.timeout(self._wait_s_max)",
         "asyncio.timeout(60)",
         (T_READS + "lane_refuses_as_overloaded_what_waited_for_half_of_the_bound",),
+    ),
+    Mutation(
+        "workers: one that ends while the server starts ends the server",
+        "stays up",
+        "server/workers/worker.py",
+        "        with suppress(WorkerNotStarted):\n            await self._serves(self.process)\n",
+        "        await self._serves(self.process)\n",
+        (T_WORKERS + "worker_that_is_killed_while_the_server_starts_is_started_again",),
+    ),
+    Mutation(
+        "a piece of history that was read meanwhile is read up to before its end",
+        "stays up",
+        "server/services/chat/history.py",
+        "            if place * PIECE + len(before[stream_id, place]) < last  # it",
+        "            if True  # it",
+        (T_READS + "piece_that_was_read_meanwhile_up_to_a_later_message_is_not_read_again",),
     ),
     Mutation(
         "a piece of history is read again for each reader",
@@ -7010,7 +7028,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "peers: a gap is not healed while a server is not reached",
         "peers",
         "server/peers/assembly.py",
-        "        mesh.on_unreached(self.healing.go_on)\n",
+        "        mesh.on_beat(self.healing.beat)\n",
         "",
         (T_PEER_CUTS + "users_of_a_server_that_is_cut_off_are_told_of_what_happens_elsewhere",),
     ),
@@ -7029,6 +7047,54 @@ MUTATIONS: tuple[Mutation, ...] = (
         "            self._look_again()\n",
         "",
         (T_PEER_CUTS + "follower_at_a_server_that_is_cut_off_sees_claims_of_the_other_side",),
+    ),
+    Mutation(
+        "peers: a request of a connection that is gone waits permanently",
+        "stays up",
+        "server/peers/forwarding.py",
+        "                del self._waiting[key]\n",
+        "                pass\n",
+        (T_FOLLOWERS + "request_of_a_connection_that_is_gone_waits_for_no_reply",),
+    ),
+    Mutation(
+        "peers: a balance told to one connection counts as told to all of its user",
+        "peers",
+        "server/net/hub.py",
+        "is not None and not user.is_welcomed:",
+        "is not None:",
+        (T_FOLLOWERS + "change_that_one_connection_missed_is_told_although_a_later_one_knows_it",),
+    ),
+    Mutation(
+        "peers: who follows a packet that is over is not told of its last claims",
+        "peers",
+        "server/peers/moving.py",
+        "                if found.may_subscribe or is_behind:\n",
+        "                if found.may_subscribe:\n",
+        (T_FOLLOWERS + "follower_is_told_of_the_last_claims_when_the_packet_moves_after_its_end",),
+    ),
+    Mutation(
+        "peers: a follower is forgotten when the stores are away",
+        "peers",
+        "server/peers/moving.py",
+        " and refused.reason is not Reason.STORE_UNAVAILABLE:",
+        ":",
+        (T_FOLLOWERS + "follower_waits_while_the_stores_are_away",),
+    ),
+    Mutation(
+        "peers: a follower at a link that was replaced is forgotten",
+        "peers",
+        "server/peers/watches.py",
+        "                    watches[packet_id] = watch._replace(server_id=NOWHERE)\n",
+        "                    pass\n",
+        (T_FOLLOWERS + "follower_goes_on_over_a_link_that_replaces_another",),
+    ),
+    Mutation(
+        "peers: claims that come late from a former owner are told again",
+        "peers",
+        "server/peers/watches.py",
+        "            if watch is not None and watch.server_id == server_id:\n",
+        "            if watch is not None:\n",
+        ("tests/peers/test_watches.py::test_update_of_a_former_owner_is_left_out",),
     ),
     Mutation(
         "peers: frames that are lost are not noticed",
@@ -7052,7 +7118,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/peers/peer.py",
         "self._number, self._number + 1\n",
         "0, 0\n",
-        (T_PEERS + "one_server_decides_for_users_of_all",),
+        (T_PEER_FRAMES + "frames_of_a_peer_are_numbered_one_after_the_other",),
     ),
     Mutation(
         "peers: a login does not wait until other servers know its user",

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+
 import msgspec
 import pytest
 
@@ -14,6 +18,7 @@ from server.core.packet_request import Terms
 from server.peers import frames
 from server.peers.events import _DECODERS, _ENCODER, SHARED, _without_seed
 from server.peers.frames import BadFrame, FrameReader, frame_of
+from server.peers.peer import PeerServer, SentCounts
 from server.services.runtime import events
 
 MESSAGES = [
@@ -96,3 +101,19 @@ def test_numbers_of_frames_begin_again_after_the_last() -> None:
     reader = FrameReader()
     reader._number = frames.NUMBERS - 1
     assert reader.read(frame_of(MESSAGES, frames.NUMBERS - 1) + frame_of([], frames.NUMBERS)) == MESSAGES
+
+
+async def test_frames_of_a_peer_are_numbered_one_after_the_other() -> None:
+    written: list[bytes] = []
+    transport: Any = SimpleNamespace(
+        write=written.append, is_closing=lambda: False, get_write_buffer_size=lambda: 0
+    )
+    peer = PeerServer(cast("Any", SimpleNamespace(server_id=7, sent=SentCounts())), "unix")
+    peer.connection_made(transport)
+    await asyncio.sleep(0)
+    for _ in range(2):
+        peer.send(frames.PeerPulse())
+        await asyncio.sleep(0)
+    told = [frames.PeerHello(frames.PEER_VERSION, 7), frames.PeerPulse(), frames.PeerPulse()]
+    assert FrameReader().read(b"".join(written)) == told
+    assert len(written) == 3

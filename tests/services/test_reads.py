@@ -64,6 +64,20 @@ async def test_history_in_memory_is_what_the_record_says(
         assert [post.text for post in await room.guests[0].catch_up(room.group, after)] == [row[0] for row in rows]
 
 
+async def test_piece_that_was_read_meanwhile_up_to_a_later_message_is_not_read_again(
+    server: Server, party: MakeParty
+) -> None:
+    """Two readers want one piece up to different messages; the reading for the later one is first."""
+    room = await party(server, 1)
+    await say(room.sender, room.group, 5)
+    recent = server.app.services.messages._history
+    last = await server.app.stores.messages.last(room.group)
+    (later,) = await recent._load([history.PieceKey(room.group, 0, last)])
+    (earlier,) = await recent._load([history.PieceKey(room.group, 0, last - 2)])
+    assert len(later) == last
+    assert earlier == later
+
+
 async def test_reply_of_shared_bytes_is_the_reply_that_was_encoded_for_one() -> None:
     post = messages.TextPosted(0, 7, 1, 2, 3, TEXT)
     whole = messages.encode(messages.CaughtUp(5, 7, 1, reload=False, messages=[post]))

@@ -192,7 +192,7 @@ async def shake_on(user: Client, campaign_id: int, seen: Counter[str]) -> None:
 
 @pytest.mark.long
 async def test_killed_worker_that_holds_numbers_of_a_campaign_costs_none(workers: StartWorkers) -> None:
-    """Leased = won + returned, whichever server had leased the numbers."""
+    """Leased = won + returned, also of those that a killed worker had leased."""
     server = workers(WORKERS)
     await group_of(server)
     campaign_id = await campaign_of(server)

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -23,6 +24,7 @@ from server.ops.samples.sample import WorkerRow
 from server.ops.socket.status_socket import ask
 from server.process import LOG
 from server.worker_place import status_socket_of
+from server.workers.process import MODULE
 from server.workers.supervisor import FOLDER
 from server.workers.worker import QUICK_ENDS_MAX
 from tests.conftest import PATIENCE_S
@@ -55,6 +57,34 @@ def test_connections_spread_over_the_workers_and_operators_see_the_sum(workers: 
         assert len(server.ask("connections", "--most", 5)["connections"]) == 5
     assert "hongbao serves" in (server.data / LOG).read_text()
     assert "(3 workers, data " in (server.data / LOG).read_text()
+
+
+def test_worker_that_is_killed_while_the_server_starts_is_started_again(workers: StartWorkers, data: Path) -> None:
+    """The server serves with the others meanwhile."""
+    killed = list[int]()
+    killing = threading.Thread(target=kill_when_it_starts, args=(data, 1, killed))
+    killing.start()
+    server = workers(3)
+    killing.join()
+    server.wait_for_state(1, "serving")
+    rows = server.rows()
+    assert [row["ends"] for row in rows] == [0, 1, 0]
+    assert rows[1]["pid"] not in killed
+
+
+def kill_when_it_starts(data: Path, number: int, killed: list[int]) -> None:
+    """Kill the first process of the worker with this number, long before it serves."""
+    words = f"{MODULE} {number} of "
+
+    def is_killed() -> bool:
+        for one in psutil.process_iter(["cmdline"]):
+            line = " ".join(one.info["cmdline"] or ())
+            if words in line and str(data) in line:
+                one.kill()
+                killed.append(one.pid)
+        return bool(killed)
+
+    wait_for(is_killed)
 
 
 @pytest.mark.long

@@ -91,8 +91,9 @@ class RecentHistory:
         stretches = [
             Stretch(stream_id, place * PIECE + len(before[stream_id, place]) + 1, last)
             for (stream_id, place), last in lasts.items()
+            if place * PIECE + len(before[stream_id, place]) < last  # it may have been read meanwhile
         ]
-        rows = await self._store.between(stretches)
+        rows = await self._store.between(stretches) if stretches else []
         posts = iter(await self._reader.read(rows))
         for row, post in zip(rows, posts, strict=True):
             before[row.stream_id, (row.message - 1) // PIECE].append(KeptPost(post))

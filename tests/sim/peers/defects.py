@@ -84,7 +84,8 @@ class GapsEndBeforeTheCut(PeersDefect):
     """A gap is healed when a link is lost, and not while the other server is not reached."""
 
     def break_place(self, server: Any, place: Any) -> None:
-        place.mesh._on_unreached.clear()
+        healing = place.peers.healing
+        place.mesh._on_beat[:] = [lambda is_whole: healing.beat(True)]
 
 
 class UnnumberedReader(FrameReader):
@@ -132,7 +133,7 @@ class UsersWhoLeftAreKept(PeersDefect):
 
 
 class OwnersAreNotLearned(PeersDefect):
-    """A server that was the first one owns everything, also after others came."""
+    """A server that was the first one owns everything, also when others come."""
 
     def break_place(self, server: Any, place: Any) -> None:
         place.mesh._on_owners.remove(place.peers.forwarder._learn_owners)
@@ -149,7 +150,7 @@ class FollowersAreToldAgain(PeersDefect):
     """The next owner of a packet is not told how many claims a follower knows."""
 
     def break_place(self, server: Any, place: Any) -> None:
-        place.peers.forwarder.watches.pushed = lambda _, numbers, __: numbers
+        place.peers.forwarder.watches.pushed = lambda server_id, numbers, push: numbers
 
 
 class OwnersTrustTheirMemory(PeersDefect):

@@ -148,7 +148,7 @@ class SimLinks:
             end.protocol.connection_made(end)
 
     def kill(self, mesh: SimMesh) -> None:
-        """The process of a server ends: what it has written arrives, and it is told of nothing."""
+        """The process of a server ends: what it has written arrives, and it learns of nothing."""
         self.close(mesh)
         self._frozen.pop(mesh.number, None)
         for end in [one for one in self._ends if one.number == mesh.number]:

@@ -49,7 +49,12 @@ class PeersPlace:
     def kill(self) -> None:
         """kill -9: no task goes on, and the others notice that the links are lost."""
         peers = self.peers
-        tasks = [*self.dispatch._tasks, *peers.moving._tasks, *peers.passes._tasks, *peers.on_behalf._tasks]
+        tasks = [
+            *self.dispatch._tasks,
+            *peers.moving._following.values(),
+            *peers.passes._tasks,
+            *peers.on_behalf._tasks,
+        ]
         for task in (*tasks, *self.mesh._connecting.values()):
             task.cancel()
         self._links.kill(self.mesh)

@@ -28,7 +28,7 @@ def peers_plan(rng: random.Random) -> PeersPlan | None:
         latency_s=rng.choice((0.001, 0.02, 0.2)),
         drop_rate=rng.choice((0.0, 0.0, 0.01, 0.05)),
         cuts_s=rng.choice((0.7, 3.0, 1e6)),
-        cut_s=rng.choice((0.5, 6.0)),
+        cut_s=rng.choice((0.5, 12.0)),
         freezes_s=rng.choice((2.0, 1e6, 1e6)),
         leaves_s=rng.choice((0.3, 1.0, 1e6)),
         follow_rate=rng.choice((0.0, 0.5, 1.0)),

@@ -74,6 +74,12 @@ class PeersSide:
         places = [server.peers for server in self.world.servers]
         return all(one is not None and len(one.mesh.peers) == len(places) - 1 for one in places)
 
+    @property
+    def had_gaps(self) -> bool:
+        """Servers were not reached for a while: cut off, frozen, killed, or because frames were lost."""
+        struck = sum(self.seen[what] for what in ("cut", "freeze", "lost frame"))
+        return struck > 0 or self.world.starts > self.plan.servers
+
     def rules(self) -> Sequence[Callable[[World], list[str]]]:
         """What must hold at the end."""
         return check.RULES
@@ -195,6 +201,10 @@ class PeersSide:
         self.links.cut(one, other, for_s)
 
     def _freeze(self) -> None:
+        """Not beside a server alone: it would stay current until it is told of others (docs/design.md)."""
+        running = [one.services.changes for one in self.world.servers if one.services is not None]
+        if len(running) < len(self.world.servers) or any(one._is_alone for one in running):
+            return
         number, for_s = self.rng.randrange(self.plan.servers), self.rng.uniform(*FROZEN_S)
         self._note("freeze", number, f"{for_s:.2f} s")
         self.links.freeze(number, for_s)
