@@ -11,6 +11,7 @@ import pytest
 from client_sim.sdk.client import Client
 from protocol import messages
 from protocol.messages import BalanceChanged, ClaimNotice, PacketPosted, ResultUpdate, TextPosted
+from server.core.ledger import WalletBalance
 from server.net.pushes.table import PUSHES
 from server.ops.samples.sample import LinkFigures
 from server.peers.events import SHARED
@@ -127,17 +128,17 @@ async def test_pushes_reach_users_at_other_servers(trio: list[Server], connect: 
 
 
 async def test_winners_at_one_server_are_all_told_of_their_wallets(trio: list[Server], connect: Connect) -> None:
-    """Their wallets change together, and the changes travel in one message."""
+    """Their wallets change together, and the changes travel in one message to each server."""
     party = await make_party(trio, connect, 9)
-    packet_id = await packet_owned_by(trio[1], trio, party, shares=9)
-    won = await asyncio.gather(*(user.open(packet_id) for user in party.users))
-    for user, share in zip(party.users[1:], won[1:], strict=True):  # the first one has sent packets, too
-        change = await pushed(user, BalanceChanged)
-        assert (change.change_fen, change.balance_fen, change.reason) == (
-            share.amount_fen,
-            share.amount_fen,
-            "claim",
-        )
+    bus, winners = trio[1].app.services.sends._bus, [party.users[place] for place in (0, 3, 2, 6, 1, 4)]
+    for user in winners:  # as a settlement does, in one turn of the loop
+        change = events.BalanceChange(user.user_id, WalletBalance(user.user_id * 100, 1_000), 7, "claim")
+        bus.publish(change, (user.user_id,))
+    for user in winners:
+        async with asyncio.timeout(PATIENCE_S):
+            while (told := await pushed(user, BalanceChanged)).version != 1_000:
+                pass
+        assert (told.balance_fen, told.change_fen, told.reason) == (user.user_id * 100, 7, "claim")
 
 
 async def test_user_at_two_servers_is_told_at_both(trio: list[Server], connect: Connect) -> None:
