@@ -7,7 +7,7 @@ AGAINST ?= 0d9629a
 # Tests and benchmarks start hundreds of processes: without compiled modules each would compile all of them again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: guard quick chaos chaos-payments soak sim mutants fuzz outages outages-redis screenshots help env demo bench test test-long check format clean
+.PHONY: guard quick chaos chaos-workers chaos-payments soak sim mutants fuzz outages outages-redis screenshots help env demo bench test test-long check format clean
 
 help:  ## list the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -72,6 +72,9 @@ chaos: env  ## kill everything under load, audit, four times: 320 kills, a milli
 	@$(CHAOS) --seed 3 --durability postgres --json chaos-3.json
 	@$(CHAOS) --seed 4 --durability redis --json chaos-4.json
 	@$(BIN)/hongbao chaos --sum chaos-1.json chaos-2.json chaos-3.json chaos-4.json --json chaos-total.json
+
+chaos-workers: env  ## the same for a server with three workers, killed and frozen one by one: 80 kills, about 6 minutes
+	@$(CHAOS) --workers 3 --seed 1 --json chaos-workers.json
 
 chaos-payments: env  ## 100,000 payments by card, 30 % faulted by the bank, 200 kills on either side, about 50 minutes
 	@$(BIN)/hongbao chaos --payments 100000 --rate 40 --kills 200 --seed 1 --json chaos-payments.json

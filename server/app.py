@@ -279,8 +279,7 @@ def app_at(
     place: WorkerPlace | None = None,
 ) -> App:
     """The server on the stores at these addresses, by default with the real clock."""
-    decides = config.stores.durability == "redis"
-    mirror = Mirror(redis_url, STORE_TIMEOUT_S, Tags(TAGS, tag_of), confirms=decides)
+    mirror = Mirror(redis_url, STORE_TIMEOUT_S, Tags(TAGS, tag_of), confirms=config.stores.durability == "redis")
     stores = Stores.over(sets_at(postgres_dsn, config, STORE_TIMEOUT_S), mirror, WITH_BEST_LUCK)
     return App(
         stores,

@@ -64,6 +64,9 @@ def chaos(
         _help("instead: so many payments by card, 30 % of the bank's answers faulted, kills of the bank, too"),
     ] = None,
     users: Annotated[Count, _help(f"number of users, in groups of {GROUP_MEMBERS}")] = USERS,
+    workers: Annotated[
+        Count, _help("worker processes of the server; above 1 they are killed and frozen one by one, too")
+    ] = 1,
     json_file: Annotated[Path | None, _help("write all figures to this file", "--json")] = None,
     soak: Annotated[
         Seconds | None,
@@ -77,6 +80,10 @@ def chaos(
     that trusts only those logs and the database then compares them, and checks that one order of events explains
     all answers about each packet. The same seed draws the same load and the same faults.
 
+    With --workers the server is a supervisor with so many workers. Strikes hit one worker, the one that owns the
+    packets that users open now, all workers, and the supervisor. A worker that was given up, because it ended too
+    often, is restarted as an operator would do it.
+
     With --payments users pay by card, --rate payments per second, and a simulated bank is killed, too. Exit 1 if a
     payment is lost or doubled, if both books, the statements and what users were told do not agree, or if the p99
     of the time until an unknown outcome is known exceeds 60 s.
@@ -86,10 +93,11 @@ def chaos(
     strikes and the 10 s after each, exceeds 3 × that of the calm phase at the begin.
 
     Example: hongbao chaos --seconds 120 --kills 40 --seed 7 --json chaos.json
+    Example: hongbao chaos --workers 3 --kills 40
     Example: hongbao chaos --payments 2000 --kills 20 --json payments.json
     Example: hongbao chaos --soak 30m --seed 7 --json soak.json
     """
-    asked = seconds, kills, seed, durability, rate, users
+    asked = seconds, kills, seed, durability, rate, users, workers
     return _run(Asked(*asked, payments, soak, sum_files), json_file)
 
 
@@ -102,6 +110,7 @@ class Asked(NamedTuple):
     durability: str
     rate: float
     users: int
+    workers: int
     payments: int | None
     soak: float | None
     sum_files: tuple[Path, ...]
@@ -112,6 +121,8 @@ class Asked(NamedTuple):
             raise ValueError(f"at least {GROUP_MEMBERS} users: one group")
         if self.payments is not None and (self.sum_files or self.soak is not None or self.seconds != SECONDS):
             raise ValueError("--payments and --rate say how long it takes: leave out --seconds, --soak and --sum")
+        if self.workers != 1 and (self.soak is not None or self.payments is not None):
+            raise ValueError("--soak and --payments are runs of a server that is one process: leave out --workers")
         has_own = self.sum_files or (self.seconds, self.kills, self.rate) != (SECONDS, KILLS, CLAIMS_PER_S)
         if self.soak is not None and has_own:
             raise ValueError("--soak has a duration, strikes and a rate of its own: leave out the other options")
@@ -134,7 +145,9 @@ def _run(asked: Asked, json_file: Path | None) -> int:
     if asked.sum_files:
         figures = report.total_of(asked.sum_files)
     else:
-        planned = ChaosSpec(asked.seconds, asked.kills, asked.seed, asked.durability, asked.rate, users)
+        planned = ChaosSpec(
+            asked.seconds, asked.kills, asked.seed, asked.durability, asked.rate, users, asked.workers
+        )
         figures = run_loop(run(planned, say))
     report.show(console, figures)
     write_json(figures, json_file)

@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 
 from bench.chaos.proxy import Proxy
 from bench.chaos.supervisor import SupervisedProcess
+from bench.chaos.workers.processes import WorkersUnderChaos
 from server.embedded.run import account
 
 QUOTA_S: Final = 1.0
@@ -40,6 +41,7 @@ class Cluster(NamedTuple):
     redis_url: str
     valkey_folder: Path
     bank: SupervisedProcess | None = None
+    workers: WorkersUnderChaos | None = None  # of a server that has several
 
 
 Hit = Callable[[Cluster, float], Awaitable[bool]]  # (cluster, seconds); False: there was nothing to hit
@@ -88,11 +90,13 @@ async def _signal(target: str, number: signal.Signals, cluster: Cluster) -> int:
     return 0
 
 
-async def _kill(target: str, cluster: Cluster, _: float) -> bool:
+async def kill(target: str, cluster: Cluster, _: float) -> bool:
+    """SIGKILL: ends a process in the middle of whatever is under way."""
     return await _signal(target, signal.SIGKILL, cluster) != 0
 
 
-async def _freeze(target: str, cluster: Cluster, seconds: float) -> bool:
+async def freeze(target: str, cluster: Cluster, seconds: float) -> bool:
+    """SIGSTOP, and SIGCONT afterwards: the process keeps all connections and answers none."""
     pid = await _signal(target, signal.SIGSTOP, cluster)
     try:
         await asyncio.sleep(seconds if pid else 0)
@@ -199,14 +203,14 @@ def _limit_one(pid: int, most_bytes: str) -> bool:
 
 
 FAULTS: Final = (
-    Fault("SIGKILL server", partial(_kill, "server"), "server", 4),
-    Fault("SIGKILL Valkey", partial(_kill, "valkey"), "valkey", 3),
-    Fault("SIGKILL a backend of PostgreSQL", partial(_kill, "backend"), "backend", 3),
-    Fault("SIGKILL postmaster", partial(_kill, "postgres"), "postmaster", 2),
+    Fault("SIGKILL server", partial(kill, "server"), "server", 4),
+    Fault("SIGKILL Valkey", partial(kill, "valkey"), "valkey", 3),
+    Fault("SIGKILL a backend of PostgreSQL", partial(kill, "backend"), "backend", 3),
+    Fault("SIGKILL postmaster", partial(kill, "postgres"), "postmaster", 2),
     Fault("terminate a backend of PostgreSQL", _terminate_backend),
-    Fault("freeze server", partial(_freeze, "server")),
-    Fault("freeze Valkey", partial(_freeze, "valkey")),
-    Fault("freeze a backend of PostgreSQL", partial(_freeze, "backend")),
+    Fault("freeze server", partial(freeze, "server")),
+    Fault("freeze Valkey", partial(freeze, "valkey")),
+    Fault("freeze a backend of PostgreSQL", partial(freeze, "backend")),
     Fault("cut PostgreSQL off", partial(_cut, "to_postgres")),
     Fault("cut Valkey off", partial(_cut, "to_valkey")),
     Fault("stall PostgreSQL", partial(_stall, "to_postgres")),
@@ -223,7 +227,7 @@ FAULTS: Final = (
 # With a bank beside the server, which is killed as often.
 WITH_BANK: Final = (
     *FAULTS,
-    Fault("SIGKILL bank", partial(_kill, "bank"), "bank", 4),
-    Fault("freeze bank", partial(_freeze, "bank"), weight=2),
+    Fault("SIGKILL bank", partial(kill, "bank"), "bank", 4),
+    Fault("freeze bank", partial(freeze, "bank"), weight=2),
     Fault("stop bank", partial(_stop, "bank"), is_outage=True),
 )

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 NEVER: Final = float("inf")
 UNKNOWN: Final = "unknown"
+HOT_PACKETS: Final = 20
 
 
 class SendOp(NamedTuple):
@@ -101,6 +102,10 @@ class History:
         self.wins.append(told)
         if told.result == "won":
             self.last_ack_s = max(self.last_ack_s, try_s)
+
+    def hot_packets(self) -> list[int]:
+        """The packets that were sent last, which users open now."""
+        return [one.packet_id for one in self.sends[-HOT_PACKETS:] if one.packet_id]
 
     @property
     def acked_wins(self) -> int:

@@ -6,7 +6,7 @@ import asyncio
 import random
 import signal
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from time import perf_counter
 from typing import Final, Protocol
@@ -51,6 +51,7 @@ class Nemesis:
         self.hits: Counter[str] = Counter()
         self.missed: Counter[str] = Counter()  # nothing to hit at that moment, or no program for it
         self.recovery_s: list[float] = []
+        self.recovered_s: defaultdict[str, list[float]] = defaultdict(list)  # the same, by the name of the fault
         self.stuck: list[str] = []
         self.windows_ms: list[tuple[float, float]] = []  # of the faults, with the recovery; time since 1970
         self.now = ""
@@ -117,6 +118,7 @@ class Nemesis:
                 return
             await asyncio.sleep(POLL_S)
         self.recovery_s.append(perf_counter() - since_s)
+        self.recovered_s[fault.name].append(self.recovery_s[-1])
 
     async def end_all(self) -> None:
         cluster = self._cluster

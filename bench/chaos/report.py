@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -19,8 +19,11 @@ from bench.chaos.nemesis import Nemesis
 NAMED_MAX: Final = 50  # discrepancies that are written out
 CONFIDENCE_95: Final = 3.0  # "rule of three": no loss in N trials means at 95 % confidence fewer than 3 in N
 ALARM: Final = re.compile(r"traceback|\[critical|\[error|\"level\": ?\"(critical|error)\"", re.IGNORECASE)
-# asyncpg does not fetch the answer when a request times out at the moment at which the connection breaks
-HARMLESS: Final = re.compile(r"Future exception was never retrieved.*ConnectionDoesNotExistError")
+HARMLESS: Final = re.compile(
+    # asyncpg does not fetch the answer when a request times out at the moment at which the connection breaks
+    r"Future exception was never retrieved.*ConnectionDoesNotExistError"
+    r"|worker_(ended|given_up).*signal 9"  # the nemesis killed it
+)
 
 # How the keys of several runs are added up. "tier" is the durability.
 IDENTITY: Final = ("tier", "seed", "seconds")
@@ -62,6 +65,7 @@ def figures(
         "discrepancies": len(named),
         "named": named[:NAMED_MAX],
         "recoveries_s": [round(one, 3) for one in nemesis.recovery_s],
+        "recovered_s": {name: [round(one, 3) for one in each] for name, each in nemesis.recovered_s.items()},
     }
     return counts | _derived(counts)
 
@@ -70,10 +74,15 @@ def total_of(files: Sequence[Path]) -> dict[str, Any]:
     """Several runs as one, from the files they wrote. Raises ValueError."""
     try:
         runs = [json.loads(file.read_text("utf-8")) for file in files]
-        total: dict[str, Any] = {"runs": [{name: run[name] for name in IDENTITY} for run in runs]}
+        identities = [{name: run[name] for name in IDENTITY} | {"workers": run.get("workers", 1)} for run in runs]
+        total: dict[str, Any] = {"runs": identities}
         total |= {name: dict(sum((Counter(run[name]) for run in runs), Counter())) for name in COUNTED}
         total |= {name: sum(run[name] for run in runs) for name in ADDED}
         total |= {name: [one for run in runs for one in run[name]] for name in JOINED}
+        recovered_s: defaultdict[str, list[float]] = defaultdict(list)
+        for name, each in (pair for run in runs for pair in run.get("recovered_s", {}).items()):
+            recovered_s[name] += each
+        total["recovered_s"] = dict(recovered_s)
         return total | _derived(total)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ValueError(f"these are not files that runs of chaos wrote: {error!r}") from error
@@ -110,6 +119,7 @@ def _lines(figures: dict[str, Any]) -> list[str]:
         f"acked     {acked:,} claims, {figures['acked_sends']:,} sends, {figures['acked_wins']:,} wins; "
         f"{figures['asked_again']:,} repeated, {figures['unknown']:,} never answered",
     ]
+    lines += _strikes(figures)
     if recovery["max"] is not None:
         lines.append(f"recovery  p50 {recovery['p50']:.2f} s, max {recovery['max']:.2f} s")
     lines.append(f"checked   {figures['operations_checked']:,} operations: {wrong}")
@@ -119,8 +129,25 @@ def _lines(figures: dict[str, Any]) -> list[str]:
         bound = f"at 95 % confidence fewer than {figures['bound_95']:.1e} (3/N)"
         lines.append(f"0 of {acked:,} acked claims lost: {bound}")
     runs = (
-        f"durability {run['tier']}, seed {run['seed']}, {run['seconds']:g} s"
+        f"durability {run['tier']}, seed {run['seed']}, {run['seconds']:g} s{_workers(run)}"
         for run in figures.get("runs", [figures])
     )
     holds = "holds" if not figures["discrepancies"] else "DOES NOT HOLD"
     return [*lines, f"chaos: {holds} ({'; '.join(runs)})"]
+
+
+def _workers(run: dict[str, Any]) -> str:
+    workers = run.get("workers", 1)
+    return f", {workers} workers" if workers > 1 else ""
+
+
+def _strikes(figures: dict[str, Any]) -> list[str]:
+    """The strikes by kind: how often each hit and found nothing to hit, and how long until money moved again."""
+    hits, missed, recovered_s = figures["faults"], figures["missed_faults"], figures["recovered_s"]
+    names = sorted({*hits, *missed})
+    lines = [f"{'strikes':<36}{'hit':>5}{'missed':>8}{'recovery p50':>14}{'max':>8}"] if names else []
+    for name in names:
+        each = sorted(recovered_s.get(name, ()))
+        middle, most = (f"{each[(len(each) - 1) // 2]:.2f} s", f"{each[-1]:.2f} s") if each else ("–", "–")
+        lines.append(f"  {name:<34}{hits.get(name, 0):>5}{missed.get(name, 0):>8}{middle:>14}{most:>8}")
+    return lines

@@ -15,12 +15,15 @@ from typing import Any, Final, NamedTuple
 import asyncpg
 
 from bench.chaos import audited_books, auditor, report
-from bench.chaos.faults import Cluster
+from bench.chaos.faults import FAULTS, Cluster, Fault
 from bench.chaos.history import History
 from bench.chaos.nemesis import Nemesis
 from bench.chaos.proxy import Proxy
 from bench.chaos.shaking import ShakingCrowd, plan_of
 from bench.chaos.supervisor import SupervisedProcess, free_port, supervised_server, supervised_stores
+from bench.chaos.workers.faults import WITH_WORKERS
+from bench.chaos.workers.operator import ChaosOperator
+from bench.chaos.workers.processes import WorkersUnderChaos
 from bench.chaos.workload import Workload
 from bench.load.generator_pool import BenchFailed
 from bench.load.target import raise_file_limit
@@ -29,6 +32,8 @@ from server import config as config_module
 from server.embedded.sockets import addresses
 from server.embedded.stores import POSTGRES, POSTGRES_SOCKET, VALKEY, VALKEY_SOCKET
 from server.services.money.audit import audit
+from server.tasks import end_all
+from server.workers.sizing import postgres_connections
 from storage.errors import StoreUnavailable
 from storage.postgres.database import Database
 
@@ -55,11 +60,12 @@ interval_s = 0.5
 
 
 class Beside(NamedTuple):
-    """What stands beside the server of a run: sections of its config, options, a bank."""
+    """What stands beside the server of a run: sections of its config, options, a bank; and its workers."""
 
     sections: str = ""
     words: tuple[str, ...] = ()
     bank: SupervisedProcess | None = None
+    workers: int = 1
 
 
 ALONE: Final = Beside()
@@ -72,6 +78,12 @@ class ChaosSpec(NamedTuple):
     durability: str  # postgres, redis
     claims_per_s: float
     users: int
+    workers: int = 1
+
+    @property
+    def beside(self) -> Beside:
+        """What the server of the run is started with."""
+        return Beside(workers=self.workers)
 
 
 async def run(spec: ChaosSpec, say: Callable[[str], None]) -> dict[str, Any]:
@@ -79,17 +91,22 @@ async def run(spec: ChaosSpec, say: Callable[[str], None]) -> dict[str, Any]:
     raise_file_limit()
     with tempfile.TemporaryDirectory(prefix="hongbao-chaos-") as folder:
         data = Path(folder)
-        async with cluster_of(data, spec.durability) as (cluster, url, key):
+        async with cluster_of(data, spec.durability, spec.beside) as (cluster, url, key):
 
             def mint(user_id: int) -> str:
                 return str(tokens.mint(user_id, TOKEN_END_S, "chaos", key))
 
-            history = History()
+            history, operator = History(), ChaosOperator(data / "server")
+            faults: Sequence[Fault] = FAULTS
+            server = cluster.server
+            if spec.workers > 1:
+                under_chaos = WorkersUnderChaos(lambda: server.pid, history.hot_packets)
+                faults, cluster = WITH_WORKERS, cluster._replace(workers=under_chaos)
             workload = Workload(url, mint, spec.users, spec.seed, history)
             plan = plan_of(spec.seconds, spec.users, spec.durability)
             crowd = ShakingCrowd(workload.backend, workload.users, spec.seed, plan, history)
-            nemesis = Nemesis(cluster, history, spec.seed, spec.seconds, spec.durability)
-            await _inject(spec, workload, crowd, nemesis, history, say)
+            nemesis = Nemesis(cluster, history, spec.seed, spec.seconds, spec.durability, faults)
+            await _inject(spec, workload, crowd, nemesis, operator, history, say)
             await wait_until_settled(cluster.postgres_dsn)
             nemesis.stuck += [*cluster.postgres.failed_starts, *cluster.valkey.failed_starts]
             say("the auditor reads the logs and the books")
@@ -103,6 +120,8 @@ async def run(spec: ChaosSpec, say: Callable[[str], None]) -> dict[str, Any]:
             "claims_per_s": spec.claims_per_s,
             "sends_left_out": workload.not_sent,
             "users": spec.users,
+            "workers": spec.workers,
+            "operator_restarts": operator.restarts,
             "server_starts": cluster.server.starts,
             "timeouts": workload.timeouts,
             "alarms": report.alarms(data / "server" / "server.log")[: report.NAMED_MAX],
@@ -115,6 +134,7 @@ async def _inject(
     workload: Workload,
     crowd: ShakingCrowd,
     nemesis: Nemesis,
+    operator: ChaosOperator,
     history: History,
     say: Callable[[str], None],
 ) -> None:
@@ -127,9 +147,12 @@ async def _inject(
     async def show_progress() -> None:
         while True:
             await asyncio.sleep(PROGRESS_INTERVAL_S)
-            say(report.progress(perf_counter() - began_s, history, nemesis, workload.waiting))
+            line = report.progress(perf_counter() - began_s, history, nemesis, workload.waiting)
+            say(f"{line}  {operator.words()}" if spec.workers > 1 else line)
 
-    progress = asyncio.create_task(show_progress())
+    beside = [asyncio.create_task(show_progress())]
+    if spec.workers > 1:
+        beside.append(asyncio.create_task(operator.run()))
     try:
         async with asyncio.TaskGroup() as work:
             injecting = work.create_task(nemesis.inject(spec.kills))
@@ -139,7 +162,7 @@ async def _inject(
         nemesis.stuck += await crowd.end(ANSWER_TIMEOUT_S)
         nemesis.stuck += await last_answers(workload)
     finally:
-        progress.cancel()
+        await end_all(beside)
 
 
 async def last_answers(workload: Workload) -> list[str]:
@@ -185,7 +208,8 @@ async def cluster_of(
     """Fresh stores, a proxy before each, and a server; with its url and the key of its tokens."""
     async with AsyncExitStack() as undo:
         os.chmod(data, 0o711)  # the stores' user has to pass
-        stores, sockets = await undo.enter_async_context(supervised_stores(data / "stores"))
+        connections = postgres_connections(config_module.Config(), beside.workers)
+        stores, sockets = await undo.enter_async_context(supervised_stores(data / "stores", None, connections))
         proxies = data / "proxies"
         proxies.mkdir(mode=0o700)
         names = (VALKEY_SOCKET, POSTGRES_SOCKET)
@@ -199,6 +223,7 @@ async def cluster_of(
         config.chmod(0o600)
         postgres_url, redis_url = addresses(proxies)
         words = ("--config", str(config), "--port", str(port), "--durability", durability, *beside.words)
+        words = (*words, "--workers", str(beside.workers))
         server = supervised_server(folder, *words, "--postgres", postgres_url, "--redis", redis_url)
         for process in (beside.bank, server):
             if process is not None:

@@ -14,7 +14,14 @@ from typing import Final
 
 from server.embedded.run import EmbeddedError, account, claim, die_with, hand_over, let_pass, spawn
 from server.embedded.sockets import make_sockets, remove_sockets
-from server.embedded.stores import STORES, Store, postgres_program, valkey_program
+from server.embedded.stores import (
+    POSTGRES_CONNECTIONS,
+    STORES,
+    Store,
+    postgres_program,
+    stores_with,
+    valkey_program,
+)
 from server.process import OURS
 
 POLL_S: Final = 0.02
@@ -89,11 +96,12 @@ class SupervisedProcess:
 
 @asynccontextmanager
 async def supervised_stores(
-    data: Path, folders: Mapping[str, Path] | None = None
+    data: Path, folders: Mapping[str, Path] | None = None, connections: int = POSTGRES_CONNECTIONS
 ) -> AsyncIterator[tuple[dict[str, SupervisedProcess], Path]]:
     """PostgreSQL and Valkey, ready, by their names; and the folder of their sockets. Raises EmbeddedError.
 
-    `folders`: the parent folder of a store's data, by its name, if it is not `data`.
+    `folders`: the parent folder of a store's data, by its name, if it is not `data`. `connections`: so many may
+    be made to PostgreSQL.
     """
     user = account()
     os.makedirs(data, 0o711 if user else 0o700, exist_ok=True)
@@ -103,7 +111,7 @@ async def supervised_stores(
         undo.callback(remove_sockets, data)
         sockets = make_sockets(data, user)
         parents = folders or {}
-        stores = {one.name: _store(one, parents.get(one.name, data), sockets) for one in STORES}
+        stores = {one.name: _store(one, parents.get(one.name, data), sockets) for one in stores_with(connections)}
         for store in stores.values():
             await undo.enter_async_context(store.supervised())
         for one in STORES:

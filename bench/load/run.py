@@ -51,7 +51,7 @@ async def _measure(target: Target, run_spec: RunSpec, screen: Screen) -> tuple[O
         cpu = usage.cpu_s(target.pids).since(cpu_before)
         rss_mb, work = usage.rss_mb(target.pids.server), await work_state(target.status)
         screen.stop_clock()
-        settled = await settlement.progress_since(target.status, before)
+        settled = await settlement.progress_since(target.status, before, target.dsn)
         sizes = None if work is None or work_before is None else work.since(work_before).sizes
         costs = Costs(cpu, usage.cpu_s(target.pids).since(cpu_before), rss_mb, done, sizes)
         return merged(await pool.outcomes()), costs, settled

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from protocol import codes
@@ -109,12 +109,14 @@ class Hub:
         return [user_id for user_id, user in self._users.items() if user.sessions]
 
     def balance_versions(self, user_ids: Iterable[int]) -> dict[int, int]:
-        """The version of the newest balance that each of these users was told, if they have been welcomed."""
-        found = {}
-        for user_id in user_ids:
-            if any(not session.holds_pushes for session in self.sessions(user_id)):
-                found[user_id] = self._users[user_id].balance.version
-        return found
+        """The version up to which these users were told all changes of the wallet, if they have been welcomed."""
+        users = filter(None, map(self._users.get, user_ids))
+        return {user.user_id: user.told_version for user in users if user.is_welcomed}
+
+    def welcomes(self, user_id: int, balance: WalletBalance) -> None:
+        """A connection is about to be told this balance; others of its user may not know it."""
+        if (user := self._users.get(user_id)) is not None and not user.is_welcomed:
+            user.told_version = balance.version
 
     def end_sessions(self, event: events.AccessChange, audience: Collection[int]) -> None:
         """End the connections that a user may no longer have."""
@@ -142,7 +144,9 @@ class Hub:
         """Push an event whose turn it is."""
         if isinstance(event, events.BalanceChange):
             event = event._replace(balance=self.newest(event.user_id, event.balance))
-        push, present = PUSHES[type(event)], self._present(audience)
+            if (user := self._users.get(event.user_id)) is not None:
+                user.told_version = max(user.told_version, event.balance.version)
+        push, present = PUSHES[type(event)], _present(self._users, audience)
         stream_id = _stream_of(event)
         if len(present) > AT_ONCE or stream_id in self._announcements:  # posts of a stream keep their order
             self._announcements.add(stream_id, Announcement(push, event, present, audience))
@@ -174,14 +178,15 @@ class Hub:
     def awaits(self, event: type[events.Event], audience: Collection[int]) -> bool:
         """Whether a client of this audience is online that reads such an event."""
         feature = PUSHES[event].feature if event in PUSHES else ""
-        sessions = (session for user in self._present(audience) for session in user.sessions)
+        sessions = (session for user in _present(self._users, audience) for session in user.sessions)
         return any(not feature or feature in session.features for session in sessions)
 
-    def _present(self, audience: Collection[int]) -> list[User]:
-        users = self._users
-        if len(audience) > len(users):
-            return [user for user_id, user in users.items() if user_id in audience]
-        return [user for user_id in audience if (user := users.get(user_id)) is not None]
+
+def _present(users: Mapping[int, User], audience: Collection[int]) -> list[User]:
+    """The users of an audience who are online."""
+    if len(audience) > len(users):
+        return [user for user_id, user in users.items() if user_id in audience]
+    return [user for user_id in audience if (user := users.get(user_id)) is not None]
 
 
 def _rate_of(user_id: int, limits: Limits, servers_of: Callable[[int], int] | None) -> tuple[float, float]:

@@ -85,6 +85,7 @@ class LoginHandler:
         welcome = messages.Welcome(
             login.seq, login.user_id, balance.fen, streams, balance.version, arriving_fen, self._money
         )
+        self._hub.welcomes(login.user_id, balance)
         session.welcome(welcome, session.now_s(), 0.5 + self._clock.random_part() / 2)
 
     def _refuse(self, session: Session, login: messages.Login, verdict: LoginVerdict) -> None:

@@ -13,9 +13,12 @@ if TYPE_CHECKING:
 
 
 class User:
-    """A user who is online: their connections, the requests that they may still make, the newest balance told."""
+    """A user who is online: their connections, the requests that they may still make, the newest balance known.
 
-    __slots__ = ("balance", "reads", "requests", "sessions", "user_id")
+    `told_version`: the version of a balance up to which each of their connections was told all changes.
+    """
+
+    __slots__ = ("balance", "reads", "requests", "sessions", "told_version", "user_id")
 
     def __init__(self, user_id: int, requests: TokenBucket) -> None:
         self.user_id = user_id
@@ -23,3 +26,9 @@ class User:
         self.requests = requests
         self.reads: ReadBudget | None = None  # most users read little, and seldom
         self.balance = EMPTY
+        self.told_version = 0
+
+    @property
+    def is_welcomed(self) -> bool:
+        """One of their connections is past its welcome."""
+        return any(not session.holds_pushes for session in self.sessions)

@@ -63,7 +63,7 @@ class Subscriptions:
             self.stop(session, next(iter(packet_ids)))
         self._packets_of.setdefault(session, {})[packet_id] = None
         self._subscriptions.setdefault(packet_id, {})[session] = Subscription(language, told)
-        self._look_at(packet_id)  # claims may have come between the page and this
+        self.look_at(packet_id)  # claims may have come between the page and this
 
     def follows(self, session: Session, packet_id: int) -> bool:
         """Whether a connection will get later claims. The subscription of a user who left the group ends here."""
@@ -95,7 +95,7 @@ class Subscriptions:
         if not self._subscriptions:
             return
         if event.packet_id in self._subscriptions:
-            self._look_at(event.packet_id)  # the last claims may not have been told before a refund
+            self.look_at(event.packet_id)  # the last claims may not have been told before a refund
 
     async def run(self) -> None:
         """Push what is new, at most ten times a second. Never ends; to be supervised."""
@@ -107,7 +107,8 @@ class Subscriptions:
             if not self._fresh:
                 self._wake.clear()
 
-    def _look_at(self, packet_id: int) -> None:
+    def look_at(self, packet_id: int) -> None:
+        """Tell those who follow a packet of what is new, soon."""
         self._fresh.add(packet_id)
         self._wake.set()
 
@@ -123,7 +124,7 @@ class Subscriptions:
             if seen.refunded:
                 self._end(packet_id)
         elif packet_id in self._packets.ids():
-            self._look_at(packet_id)  # it is being read again
+            self.look_at(packet_id)  # it is being read again
         else:
             self._end(packet_id)
 
@@ -156,7 +157,7 @@ class Subscriptions:
         """The sessions that still need this update: while names were read, some left or got the page again."""
         seen = self._packets.snapshot(packet_id)
         if seen is None:
-            self._look_at(packet_id)  # it is being read again
+            self.look_at(packet_id)  # it is being read again
             return []
         receivers = []
         for session in sessions:

@@ -64,9 +64,10 @@ class Peers:
         bus: Bus,
         clock: Clock,
         place: PeerPlace,
+        mesh: Mesh | None = None,
     ) -> None:
-        """`sessions`: the connections of clients here, by number."""
-        self.mesh = mesh = Mesh(services.server_id, clock.random_part)
+        """`sessions`: the connections of clients here, by number. `mesh`: instead of one over real sockets."""
+        self.mesh = mesh = mesh or Mesh(services.server_id, clock.random_part)
         self._place = place
         self._random_bytes = clock.random_bytes
         self._services = services
@@ -83,9 +84,10 @@ class Peers:
         self.on_behalf = OnBehalfSharing(mesh, services.on_behalf, self.forwarder.owner)
         services.opens.owns = self.forwarder.owns
         self.passes = PassSharing(mesh, services.passes)
-        self.healing = GapHealing(hub, services.missed_news, services.passes, clock.now_ms)
+        self.healing = GapHealing(hub, services.missed_news, services.passes, clock.now_ms, self.moving.look_again)
         mesh.on(ServerLeaves, lambda peer, message: mesh.leaves(peer))
         mesh.on_peer(lambda peer: None, self._peer_lost)
+        mesh.on_unreached(self.healing.go_on)
         mesh.on(UsersNoted, self._users_noted)
         self.by_nats = self._pushes_over_nats()
         self._pulse = LinkPulse(mesh.peers, self._loop.time)

@@ -108,7 +108,11 @@ class Forwarder:
     def gone(self, session: Session) -> None:
         """A connection was lost."""
         self.watches.gone(session.number)
-        for server_id in self._known.pop(session.number, ()):
+        known = self._known.pop(session.number, ())
+        if known:  # no reply comes for a connection that is gone
+            for key in [one for one in self._waiting if one[0] == session.number]:
+                del self._waiting[key]
+        for server_id in known:
             if peer := self._mesh.peers.get(server_id):
                 peer.send(SessionEnded(session.number))
 
@@ -141,9 +145,8 @@ class Forwarder:
             self._serve(waiting.session, waiting.request)  # here: its owner is about to be another one
 
     def _take_push(self, peer: PeerServer, message: ForwardedPush) -> None:
-        self.watches.pushed(message.sessions, message.push)
         framed: dict[Any, bytes] = {}
-        for number in message.sessions:
+        for number in self.watches.pushed(peer.server_id, message.sessions, message.push):
             session = self._sessions.get(number)
             if session is not None:
                 frame = session.frame

@@ -1,7 +1,10 @@
 """What servers tell each other. Messages of one turn of the loop travel together, in one frame.
 
-    frame = 4 bytes length, big-endian | MessagePack array of messages
+    frame = 4 bytes length, big-endian | 4 bytes number, big-endian | MessagePack array of messages
     message = [tag, field, …]
+
+The length is that of the array. The frames of a connection are numbered from 0 in each direction: a frame that is
+lost on the way is noticed with the next one, and ends the connection, as any loss does (see healing).
 
 This format is no public protocol: servers of another PEER_VERSION make no peers with each other, and each then
 decides alone.
@@ -19,6 +22,8 @@ from server.services.runtime.events import BalanceChange
 
 PEER_VERSION: Final = 3
 LENGTH_BYTES: Final = 4
+NUMBER_BYTES: Final = 4
+NUMBERS: Final = 1 << 8 * NUMBER_BYTES  # then they begin again
 FRAME_BYTES_MAX: Final = 1 << 26  # a whole presence of a million users has 9 MB
 
 
@@ -235,34 +240,40 @@ _DECODER: Final[msgspec.msgpack.Decoder[list[Any]]] = msgspec.msgpack.Decoder(li
 
 
 class BadFrame(Exception):
-    """The other side sends what no server of this version sends."""
+    """The other side sends what no server of this version sends, or a frame was lost."""
 
 
-def frame_of(batch: list[Any]) -> bytes:
-    """Messages as one frame."""
+def frame_of(batch: list[Any], number: int) -> bytes:
+    """Messages as the frame with this number."""
     body = _ENCODER.encode(batch)
-    return len(body).to_bytes(LENGTH_BYTES, "big") + body
+    return len(body).to_bytes(LENGTH_BYTES, "big") + (number % NUMBERS).to_bytes(NUMBER_BYTES, "big") + body
 
 
 class FrameReader:
     """Bytes in, messages out."""
 
-    __slots__ = ("_unread",)
+    __slots__ = ("_number", "_unread")
 
     def __init__(self) -> None:
+        self._number = 0  # of the next frame
         self._unread = b""
 
     def read(self, data: bytes) -> list[Any]:
         """The messages that are complete with these bytes. Raises BadFrame."""
         data, at, found = self._unread + data, 0, []
-        while len(data) - at >= LENGTH_BYTES:
+        while len(data) - at >= LENGTH_BYTES + NUMBER_BYTES:
             begin = at + LENGTH_BYTES
             size = int.from_bytes(data[at:begin], "big")
+            number = int.from_bytes(data[begin : begin + NUMBER_BYTES], "big")
+            begin += NUMBER_BYTES
             if size > FRAME_BYTES_MAX:
                 raise BadFrame(f"a frame of {size} bytes")
+            if number != self._number:
+                raise BadFrame(f"the frame {number} in place of {self._number}: frames were lost")
             if len(data) < begin + size:
                 break
             at = begin + size
+            self._number = (number + 1) % NUMBERS
             try:
                 found += _DECODER.decode(memoryview(data)[begin:at])
             except msgspec.MsgspecError as error:

@@ -1,6 +1,7 @@
 """After a gap: what other servers may have wanted to tell users here is read from the record and told.
 
-A gap begins when a peer is lost, and ends when the other server is gone or has noted the users here again.
+A gap begins when a peer is lost, and ends when the other server is gone or has noted the users here again. While a
+server lives that is not reached, the gap stays open: users here are told of what happens there within seconds.
 """
 
 from __future__ import annotations
@@ -29,7 +30,16 @@ AWAY_S: Final = 0.5
 class GapHealing:
     """Tells users here what they may have missed."""
 
-    def __init__(self, hub: Hub, news: MissedNews, passes: PassService, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        news: MissedNews,
+        passes: PassService,
+        now_ms: Callable[[], int],
+        look_again: Callable[[], None],
+    ) -> None:
+        """`look_again` reads the packets again that connections here follow."""
+        self._look_again = look_again
         self._hub = hub
         self._news = news
         self._passes = passes
@@ -40,8 +50,12 @@ class GapHealing:
 
     def begin(self, silent_s: float = 0.0) -> None:
         """News may have been lost until now; for `silent_s` nothing had come when that was found."""
-        since_ms = self._now_ms() - BEFORE_MS - int(silent_s * 1000)
         self.gaps += self._since_ms is None
+        self.go_on(silent_s)
+
+    def go_on(self, silent_s: float = 0.0) -> None:
+        """A gap that was counted before is still there: a server lives and is not reached."""
+        since_ms = self._now_ms() - BEFORE_MS - int(silent_s * 1000)
         self._since_ms = since_ms if self._since_ms is None else min(self._since_ms, since_ms)
         self._wake.set()
 
@@ -58,12 +72,15 @@ class GapHealing:
 
     async def _heal(self) -> None:
         while True:
-            since_ms = self._since_ms
+            began_ms, since_ms = self._now_ms(), self._since_ms
             assert since_ms is not None
+            self._look_again()
             try:
                 user_ids = [one for one in self._hub.user_ids() if is_user(one)]
                 for first in range(0, len(user_ids), USERS_AT_ONCE):
                     await self._tell(user_ids[first : first + USERS_AT_ONCE], since_ms)
+                if self._since_ms == since_ms:  # else a gap was found meanwhile that began earlier
+                    self._since_ms = max(since_ms, began_ms - BEFORE_MS)  # what is older has been told now
                 return
             except StoreUnavailable as error:
                 LOG.info("gap_waits", why=str(error))

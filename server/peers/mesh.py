@@ -40,7 +40,10 @@ class Mesh:
         self._on_up: list[OnPeer] = []
         self._on_down: list[OnPeer] = []
         self._on_owners: list[Callable[[], None]] = []
+        self._on_unreached: list[Callable[[], None]] = []
         self._leaving: set[int] = set()  # servers that own nothing any more
+        self._unreached: set[int] = set()  # servers that lived and were not reached at the last beat
+        self._apart: set[int] = set()  # servers that decided alone for a while, since they were not reached
         self._connecting: dict[int, asyncio.Task[None]] = {}
         self._awaited: dict[int, asyncio.Future[None]] = {}  # by server that we connect to: done once it is a peer
         self._links = Links(server_id, self._make_peer)
@@ -64,6 +67,14 @@ class Mesh:
         """Call `changed` when the servers that may own something are others than before."""
         self._on_owners.append(changed)
 
+    def on_unreached(self, act: Callable[[], None]) -> None:
+        """Call `act` with each beat at which a server lives to which there is no connection."""
+        self._on_unreached.append(act)
+
+    def was_apart(self, server_id: int) -> bool:
+        """Whether a server lived for a while to which there was no connection: it may have decided anything."""
+        return server_id in self._apart
+
     @property
     def owners(self) -> list[int]:
         """The servers that may own something: this one, and those that are connected and do not go down."""
@@ -77,7 +88,7 @@ class Mesh:
         return str(await self._links.open(folder, tcp))
 
     def know(self, others: Sequence[OtherServer]) -> None:
-        """Connect to those of the living servers that wait for it, and cut off peers that do not live."""
+        """After each beat: connect to living servers that wait for it, and cut off peers that do not live."""
         now_s = self._now_s()
         places = {one.server_id: parsed(one.address) for one in others}
         living = {server_id: place for server_id, place in places.items() if place is not None}
@@ -87,6 +98,11 @@ class Mesh:
             if server_id not in living and peer.up_at_s < now_s - YOUNG_S:
                 LOG.warning("peer_cut", server_id=server_id, why="the server does not renew its lease")
                 peer.close()
+        unreached = living.keys() - self.peers.keys()
+        self._apart |= unreached & self._unreached
+        self._unreached = unreached
+        for act in self._on_unreached if unreached else ():
+            act()
         for server_id, place in living.items():
             is_ours = self.server_id > server_id and self._backoff.is_due(server_id, now_s)
             if is_ours and server_id not in self.peers and server_id not in self._connecting:
@@ -145,6 +161,7 @@ class Mesh:
         LOG.info("peer_up", server_id=peer.server_id, link=peer.kind)
         for up in self._on_up:
             up(peer)
+        self._apart.discard(peer.server_id)
         self._owners_changed()
 
     def went_down(self, peer: PeerServer) -> None:
@@ -153,6 +170,7 @@ class Mesh:
             del self.peers[peer.server_id]
             self._lost_links += peer.server_id not in self._leaving
             self._leaving.discard(peer.server_id)
+            self._apart.add(peer.server_id)
             LOG.info("peer_down", server_id=peer.server_id)
             self._lost(peer)
             self._owners_changed()

@@ -53,6 +53,7 @@ class MovingPackets:
         self._tasks: set[asyncio.Task[None]] = set()
         mesh.on(SubscriptionMoves, self._take_subscription)
         mesh.on(PacketChanged, lambda peer, message: recovery.doubt((message.packet_id,)))
+        mesh.on_peer(self._peer_came, lambda peer: None)
         mesh.on_owners(self._owners_changed)
         bus.subscribe(self._on_recorded, ClaimsRecorded)
         bus.subscribe(self._on_refunded, Refunded)
@@ -76,6 +77,18 @@ class MovingPackets:
             peer = self._mesh.peers.get(self._forwarder.owner(packet_id))
             if peer is not None:
                 peer.send(PacketChanged(packet_id))
+
+    def _peer_came(self, peer: PeerServer) -> None:
+        """A server that was apart took itself for the owner of what is ours: nothing in memory is certain."""
+        if self._mesh.was_apart(peer.server_id):
+            self._owned.clear()  # all that is ours is read again right after this
+
+    def look_again(self) -> None:
+        """What connections here follow may have moved on at a server that is not reached."""
+        followed = {packet_id for _, packet_id, _, _ in self._subscriptions.all()}
+        self._recovery.doubt(followed)
+        for packet_id in followed:
+            self._subscriptions.look_at(packet_id)
 
     def _owners_changed(self) -> None:
         """Packets that were another server's may have moved on since memory read them."""
@@ -141,7 +154,8 @@ class MovingPackets:
                     return
                 await asyncio.sleep(refused.retry_after_ms / 1000)
             else:
-                if found.may_subscribe:
+                is_behind = found.page.lists_claims and found.opened > watch.told  # of one that is over, too
+                if found.may_subscribe or is_behind:
                     self._subscriptions.subscribe(session, packet_id, language, watch.told)
                 return
         LOG.warning("subscription_lost", packet_id=packet_id, user_id=session.user_id)

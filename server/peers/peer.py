@@ -46,6 +46,7 @@ class PeerServer(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._reader = FrameReader()
         self._batch: list[Any] = []
+        self._number = 0  # of the next frame
         self._transport: asyncio.Transport
         self.server_id = 0
         self.up_at_s = self.heard_s = 0.0  # by the clock of the loop: when it came up, when it last said something
@@ -113,9 +114,14 @@ class PeerServer(asyncio.Protocol):
 
     def _flush(self) -> None:
         batch, self._batch = self._batch, []
-        if not batch or self._transport.is_closing():
+        if batch:
+            self._write(batch)
+
+    def _write(self, batch: list[Any]) -> None:
+        if self._transport.is_closing():
             return
-        frame, sent = frame_of(batch), self._host.sent
+        number, self._number = self._number, self._number + 1
+        frame, sent = frame_of(batch, number), self._host.sent
         self._transport.write(frame)
         sent.frames += 1
         sent.messages += len(batch)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -43,15 +43,21 @@ class Watches:
         elif request.before_index <= 0 or request.packet_id not in watches:
             watches[request.packet_id] = Watch(server_id, request.language, page.opened)
 
-    def pushed(self, numbers: Iterable[int], push: bytes) -> None:
-        """The owner pushes to these connections."""
-        if not self._watches or push[:2] != _UPDATE_BEGINS:
-            return
-        update = _UPDATE.decode(push)
+    def pushed(self, server_id: int, numbers: Sequence[int], push: bytes) -> Sequence[int]:
+        """A server pushes to these connections; those of them that get it.
+
+        New claims are left out that come late from a server which was the owner: the next one tells them, too.
+        """
+        if push[:2] != _UPDATE_BEGINS:
+            return numbers
+        update, told = _UPDATE.decode(push), list[int]()
         for number in numbers:
             watches = self._watches.get(number, {})
-            if update.packet_id in watches:
-                watches[update.packet_id] = watches[update.packet_id]._replace(told=update.opened)
+            watch = watches.get(update.packet_id)
+            if watch is not None and watch.server_id == server_id:
+                watches[update.packet_id] = watch._replace(told=update.opened)
+                told.append(number)
+        return told
 
     def gone(self, number: int) -> None:
         """A connection was lost."""

@@ -53,6 +53,9 @@ async def test_run_of_payments_with_kills_of_both_sides_holds(monkeypatch: pytes
         (["--sum", "nowhere.json"], 1),
         (["--payments", "0"], 2),
         (["--payments", "10", "--seconds", "5"], 1),
+        (["--payments", "10", "--workers", "3"], 1),
+        (["--soak", "10s", "--workers", "3"], 1),
+        (["--workers", "0"], 2),
     ],
 )
 def test_wrong_arguments_are_one_line(capsys: pytest.CaptureFixture[str], words: list[str], code: int) -> None:

@@ -39,6 +39,13 @@ def test_buckets_are_spread_evenly_over_any_servers() -> None:
         assert max(owned.values()) <= EVEN_MOST * BUCKETS / count + 1
 
 
+def test_no_server_of_a_few_has_a_quarter_less_than_its_part() -> None:
+    rng = Random(9)
+    for count in (2, 3, 4) * 40:
+        owned = Counter(owners_of([rng.getrandbits(63) for _ in range(count)]))
+        assert min(owned.values()) >= 0.75 * BUCKETS / count
+
+
 def test_server_that_goes_moves_few_buckets_but_its_own() -> None:
     rng = Random(8)
     for count in (2, 3, 4, 8):

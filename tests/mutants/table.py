@@ -69,6 +69,7 @@ T_PEERS, T_PEER_ACCESS = "tests/peers/test_peers.py::test_", "tests/peers/test_a
 HANDSHAKE, T_HANDSHAKE = "server/peers/links/handshake.py", "tests/peers/test_handshake.py::test_"
 T_TCP_LINKS, T_PUSH_NUMBERS = "tests/peers/test_tcp_links.py::test_", "tests/peers/test_push_numbers.py::test_"
 T_NATS_PUSHES = "tests/nats/test_pushes.py::test_"
+T_PEER_CUTS = "tests/peers/test_cuts.py::test_"
 T_STREAM_ORDER, T_PEER_FRAMES = "tests/peers/test_stream_order.py::test_", "tests/peers/test_frames.py::test_"
 T_REVEAL = "tests/services/test_reveal.py::test_"
 T_CORE_SEEDS, T_SEEDS = "tests/core/test_seeds.py::test_", "tests/services/test_seeds.py::test_"
@@ -6977,8 +6978,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "peers: a subscription moves without what was told",
         "peers",
         "server/peers/watches.py",
-        "watches[update.packet_id]._replace(told=update.opened)",
-        "watches[update.packet_id]",
+        "watch._replace(told=update.opened)",
+        "watch",
         (T_PEERS + "subscription_moves_to_the_next_owner_when_a_server_is_killed",),
     ),
     Mutation(
@@ -7004,6 +7005,54 @@ MUTATIONS: tuple[Mutation, ...] = (
         "                    await self._tell(user_ids[first : first + USERS_AT_ONCE], since_ms)\n",
         "                    pass\n",
         (T_PEERS + "what_a_lost_connection_swallowed_is_told_from_the_record",),
+    ),
+    Mutation(
+        "peers: a gap is not healed while a server is not reached",
+        "peers",
+        "server/peers/assembly.py",
+        "        mesh.on_unreached(self.healing.go_on)\n",
+        "",
+        (T_PEER_CUTS + "users_of_a_server_that_is_cut_off_are_told_of_what_happens_elsewhere",),
+    ),
+    Mutation(
+        "peers: the owner does not read again what a server that was apart has decided",
+        "peers",
+        "server/peers/moving.py",
+        "            self._owned.clear()  # all that is ours is read again right after this\n",
+        "            pass\n",
+        (T_PEER_CUTS + "owner_knows_after_a_cut_what_the_other_side_has_decided",),
+    ),
+    Mutation(
+        "peers: followers are not told what a server that is not reached decides",
+        "peers",
+        "server/peers/healing.py",
+        "            self._look_again()\n",
+        "",
+        (T_PEER_CUTS + "follower_at_a_server_that_is_cut_off_sees_claims_of_the_other_side",),
+    ),
+    Mutation(
+        "peers: frames that are lost are not noticed",
+        "peers",
+        "server/peers/frames.py",
+        "            if number != self._number:\n",
+        "            if False:\n",
+        (T_PEER_FRAMES + "bytes_of_others_are_refused",),
+    ),
+    Mutation(
+        "peers: the loss of the last frame is not noticed",
+        "peers",
+        "server/peers/links/pulse.py",
+        "                peer.send(PeerPulse())\n",
+        "                pass\n",
+        (T_PEER_CUTS + "last_frame_that_a_link_loses_is_noticed_with_the_next_pulse",),
+    ),
+    Mutation(
+        "peers: frames are not numbered",
+        "peers",
+        "server/peers/peer.py",
+        "self._number, self._number + 1\n",
+        "0, 0\n",
+        (T_PEERS + "one_server_decides_for_users_of_all",),
     ),
     Mutation(
         "peers: a login does not wait until other servers know its user",

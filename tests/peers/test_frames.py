@@ -41,7 +41,7 @@ def terms_with(seed: bytes) -> Terms:
 
 
 def test_messages_survive_the_way_in_any_pieces() -> None:
-    stream = frame_of(MESSAGES[:4]) + frame_of(MESSAGES[4:])
+    stream = frame_of(MESSAGES[:4], 0) + frame_of([], 1) + frame_of(MESSAGES[4:], 2)
     for size in (1, 2, 3, 7, 100, len(stream)):
         reader, found = FrameReader(), []
         for at in range(0, len(stream), size):
@@ -78,12 +78,21 @@ def test_seed_of_a_packet_is_not_shared() -> None:
     "stray",
     [
         b"GET / HTTP/1.1\r\n\r\n",
-        frame_of([]).replace(b"\x90", b"\xc1"),
-        len(b"\x91\x91\x63").to_bytes(4, "big") + b"\x91\x91\x63",
-        frame_of(MESSAGES)[:4] + msgspec.msgpack.encode({"no": "list"}).ljust(len(frame_of(MESSAGES)), b"\0"),
+        frame_of([], 0).replace(b"\x90", b"\xc1"),
+        len(b"\x91\x91\x63").to_bytes(4, "big") + bytes(4) + b"\x91\x91\x63",
+        frame_of(MESSAGES, 0)[:8] + msgspec.msgpack.encode({"no": "list"}).ljust(len(frame_of(MESSAGES, 0)), b"\0"),
+        frame_of(MESSAGES, 1),
+        frame_of(MESSAGES, 0) + frame_of(MESSAGES, 2),
+        frame_of(MESSAGES, 0) + frame_of(MESSAGES, 0),
     ],
-    ids=["http", "no MessagePack", "unknown message", "no list"],
+    ids=["http", "no MessagePack", "unknown message", "no list", "the first lost", "one lost", "one doubled"],
 )
 def test_bytes_of_others_are_refused(stray: bytes) -> None:
     with pytest.raises(BadFrame):
         FrameReader().read(stray)
+
+
+def test_numbers_of_frames_begin_again_after_the_last() -> None:
+    reader = FrameReader()
+    reader._number = frames.NUMBERS - 1
+    assert reader.read(frame_of(MESSAGES, frames.NUMBERS - 1) + frame_of([], frames.NUMBERS)) == MESSAGES

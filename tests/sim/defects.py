@@ -21,6 +21,7 @@ from tests.sim.bank.defects import BANK_DEFECTS
 from tests.sim.campaigns.defects import CAMPAIGN_DEFECTS
 from tests.sim.defect import Defect
 from tests.sim.kinds.defects import KINDS_DEFECTS
+from tests.sim.peers.defects import PEERS_DEFECTS
 from tests.sim.world import World
 
 
@@ -309,6 +310,7 @@ DEFECTS: dict[str, Callable[[], Defect]] = {
         *BANK_DEFECTS,
         *KINDS_DEFECTS,
         *CAMPAIGN_DEFECTS,
+        *PEERS_DEFECTS,
     )
 }
 

@@ -7,9 +7,11 @@ from typing import Any
 
 import asyncpg
 
+from server.core.ledger import TransferKind
 from storage.postgres.money.wallets import (
     BalanceRow,
     Booked,
+    EntryRow,
     KeyReused,
     Moved,
     NotEnoughMoney,
@@ -25,6 +27,8 @@ class MoneyTables:
         self.transfers: dict[tuple[int, int, int, str], TransferRow] = {}
         self.wallets: dict[int, int] = {}
         self.changes: dict[int, list[int]] = {}  # user -> the balance after each change
+        self.entries: dict[int, list[EntryRow]] = {}  # by user, a row for each change
+        self._booked = TransferRow(0, 0, TransferKind.SEND, "", 0, 0)
         self.journal: list[tuple[Any, ...]] = []  # in the order of the changes: the second opinion of the checks
 
     def know(self, user_ids: Sequence[int]) -> None:
@@ -38,11 +42,19 @@ class MoneyTables:
     def transfer(self, row: TransferRow) -> None:
         if row[:4] in self.transfers:
             raise asyncpg.UniqueViolationError("transfers")
-        self.transfers[row[:4]] = row
+        self.transfers[row[:4]] = self._booked = row
 
     def pay(self, user_id: int, change_fen: int) -> None:
         self.wallets[user_id] = self.wallets.get(user_id, 0) + change_fen
         self.changes.setdefault(user_id, []).append(self.wallets[user_id])
+        row = self._booked  # a send books its transfer a moment later: it is the only change without one before
+        kind, version = TransferKind.SEND if change_fen < 0 else row.kind, len(self.changes[user_id])
+        entry = EntryRow(version, kind, row.debit_account, row.key, change_fen, self.wallets[user_id], row.at_ms)
+        self.entries.setdefault(user_id, []).append(entry)
+
+    def entries_after(self, user_id: int, version: int) -> list[EntryRow]:
+        """The changes of a wallet after a version. Of a send the kind is right, all else of its transfer is not."""
+        return [row for row in self.entries.get(user_id, ()) if row.version > version]
 
     def balance(self, user_id: int) -> BalanceRow:
         return BalanceRow(self.wallets.get(user_id, 0), len(self.changes.get(user_id, ())))

@@ -11,6 +11,7 @@ from tests.sim.bank.plan import BankPlan, bank_plan
 from tests.sim.campaigns.plan import CampaignPlan, campaign_plan
 from tests.sim.faults import Rates
 from tests.sim.kinds.plan import ATTEMPTS_MAX, BILL_FEN_A_DAY, BILLS_A_DAY, DEPTH_MAX, KindsPlan, kinds_plan
+from tests.sim.peers.plan import PeersPlan, peers_plan
 
 GROUP = 2**53 + 77
 OWNER = 1
@@ -42,6 +43,7 @@ class Plan(NamedTuple):
     bank: BankPlan | None = None
     kinds: KindsPlan | None = None
     campaigns: CampaignPlan | None = None
+    peers: PeersPlan | None = None
 
     @property
     def has_sponsor(self) -> bool:
@@ -62,7 +64,9 @@ def plan_of(seed: int) -> Plan:
         return drawn._replace(bank=bank)
     kinds = kinds_plan(random.Random(f"kinds plan {seed}"))
     campaigns = campaign_plan(random.Random(f"campaign plan {seed}"))
-    drawn = drawn._replace(bank=bank, kinds=kinds, campaigns=campaigns)
+    others = bank, kinds, campaigns
+    peers = peers_plan(random.Random(f"peers plan {seed}")) if others == (None, None, None) else None
+    drawn = drawn._replace(bank=bank, kinds=kinds, campaigns=campaigns, peers=peers)
     return drawn._replace(packets=max(1, drawn.packets // 2)) if drawn.has_sponsor else drawn
 
 

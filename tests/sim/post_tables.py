@@ -63,6 +63,10 @@ class PostTables:
         self.inboxes.setdefault(post.stream_id, []).append(message)
         return message
 
+    def reminders_since(self, stream_id: int, number: int) -> list[MessageRow]:
+        """The reminders of a stream from this number on."""
+        return [post for post in self.inboxes.get(stream_id, ()) if post.message >= number]
+
     def posted_ones(self, posts: Sequence[MessageRow]) -> list[MessageRow | None]:
         """As they stand in their streams, with the claims that were posted under the number."""
         return [next(filter(_same(post), self.inboxes.get(post.stream_id, ())), None) for post in posts]

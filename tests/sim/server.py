@@ -18,6 +18,7 @@ from server.services.runtime.events import AccessChange
 from storage.errors import StoreRefused, StoreUnavailable
 from tests.sim import stores
 from tests.sim.clock import SimClock
+from tests.sim.peers.place import PeersPlace
 from tests.sim.plan import SEED_KEYS, TOKEN_KEYS, settings
 from tests.sim.tickets import TicketWatch
 
@@ -50,6 +51,7 @@ class SimServer:
         self.sessions: dict[int, Session] = {}  # by user; one that logs in counts
         self.process = 0  # of all that were started
         self.expected: dict[int, Callable[[Any], None]] = {}  # replies to requests of sessions, by seq
+        self.peers: PeersPlace | None = None  # in a world whose servers are peers
 
     def now_ms(self) -> int:
         """The time of this server."""
@@ -78,11 +80,14 @@ class SimServer:
         outbox._store.on_late_commit = outbox.in_doubt.add  # type: ignore[attr-defined]
         if side is not None:
             side.equip(self.number, self.services)
+        if world.peers_side is not None:
+            self.peers = world.peers_side.equip(self)
         if world.defect is not None:
             world.defect.break_server(self)
         self.tasks = [world.loop.create_task(self._begin(self.services))]
         left_out = LEFT_OUT if plan.kinds is not None else (*LEFT_OUT, "scheduled")  # nothing would be due
-        loops = {name: loop for name, loop in self.services.loops().items() if name not in left_out}
+        all_loops = self.services.loops() | ({} if self.peers is None else self.peers.loops())
+        loops = {name: loop for name, loop in all_loops.items() if name not in left_out}
         self.tasks += [world.loop.create_task(self._supervise(loop())) for loop in loops.values()]
         world.trace("start", self.number)
 
@@ -101,7 +106,9 @@ class SimServer:
         """kill -9: no work is finished and no request answered; effects in flight at the stores still happen."""
         for task in self.tasks:
             task.cancel()
-        self.tasks, self.services, self.clock = [], None, None
+        if self.peers is not None:
+            self.peers.kill()
+        self.tasks, self.services, self.clock, self.peers = [], None, None, None
         self.open_calls.clear()
         self.sessions.clear()
         self.world.trace("crash", self.number)
@@ -130,6 +137,8 @@ class SimServer:
 
     async def _log_in(self, services: Services, user_id: int) -> bool:
         """As the login of the wire: there is a session before the record is read, so a later ban finds it."""
+        if self.world.peers_side is not None:
+            return await self.world.peers_side.log_in(self, user_id)
         session, known = Session(), self.world.standing.known(user_id)
         self.sessions[user_id] = session
         try:
@@ -156,6 +165,8 @@ class SimServer:
     async def ask(self, user_id: int, packet_id: int, ticket: int | None) -> Decision | Reason | None:
         """Grab (no ticket) or open; None: no answer in time, or the server is gone."""
         world = self.world
+        if world.peers_side is not None:
+            return await world.peers_side.ask(self, user_id, packet_id, ticket)
         if not await self.admits(user_id):
             return None
         services, known = self.running, world.standing.known(user_id)

@@ -10,7 +10,7 @@ from typing import Any
 from server.core.kinds import WITH_BEST_LUCK
 from storage.errors import StoreUnavailable, Unanswered
 from storage.postgres import used_nonces
-from storage.postgres.chat import backend_groups, grab_stats, groups, memberships, outbox, users
+from storage.postgres.chat import backend_groups, grab_stats, groups, memberships, messages, outbox, users
 from storage.postgres.chat.backend_groups import MembersRecorded
 from storage.postgres.chat.grab_stats import GrabStatRow
 from storage.postgres.chat.groups import GroupChanges, GroupKind, GroupRow, ProfileRow
@@ -20,7 +20,7 @@ from storage.postgres.chat.users import AccessRow
 from storage.postgres.database_time import DatabaseTimeStore
 from storage.postgres.money import settlement, wallets
 from storage.postgres.money.settlement import Backlog, Credit
-from storage.postgres.money.wallets import Booked, HoldingRow, Moved, TransferRow
+from storage.postgres.money.wallets import Booked, EntryRow, HoldingRow, Moved, TransferRow
 from storage.postgres.packets import packets, seed_trees, sends
 from storage.postgres.packets.packets import Advance, ClaimRow, PacketRow, RefundRow
 from storage.postgres.packets.seed_trees import SeedEpochRow, SeedTreeRow, TreeKey
@@ -132,6 +132,9 @@ class SimSettlement(settlement.SettlementQueue):
 
     async def find_outcome(self, credits: Sequence[Credit]) -> list[Credit | None]:
         return await self._line.call("settled", lambda: self._tables.settled(credits))
+
+    async def uncredited(self, user_id: int, packet_id: int) -> bool:
+        return await self._line.call("uncredited", lambda: not self._tables.is_credited(packet_id, user_id))
 
     async def backlog(self) -> Backlog:
         return await self._line.call("backlog", self._tables.backlog)
@@ -320,9 +323,23 @@ class SimWallets(wallets.WalletStore):
             "move", lambda: self._tables.move(transfer, user_id, change_fen, known_only=known_only)
         )
 
+    async def entries(self, user_id: int, after_version: int) -> list[EntryRow]:
+        return await self._line.call("entries", lambda: self._tables.entries_after(user_id, after_version))
+
     async def find_outcome(self, transfers: Sequence[TransferRow]) -> list[Booked | None]:
         users = [row.credit_account or row.debit_account for row in transfers]
         return await self._line.call("moved", lambda: self._tables.moved(transfers, users))
+
+
+class SimMessages(messages.MessageStore):
+    def __init__(self, place: Any) -> None:
+        self._tables, self._line = place.tables, place.postgres
+
+    async def newest_of(
+        self, user_ids: Sequence[int], stream_ids: Sequence[int], since_ms: int
+    ) -> list[MessageRow]:
+        asked = list(user_ids), list(stream_ids), since_ms
+        return await self._line.call("newest_of", lambda: self._tables.newest_of(*asked))
 
 
 class SimMirror(mirror.Mirror):
@@ -422,7 +439,7 @@ def stores(world: Any) -> Stores:
         "memberships": SimMemberships(world),
         "backend_groups": SimBackendGroups(world),
         "chats": None,
-        "messages": None,
+        "messages": SimMessages(world),
         "users": SimUsers(world),
         "grab_stats": SimGrabStats(world),
         "change_feed": SimChangeFeed(world),

@@ -179,6 +179,23 @@ class Tables(
                 found.setdefault(packet_id, []).extend(some)
         return found
 
+    def newest_of(self, user_ids: Sequence[int], stream_ids: Sequence[int], since_ms: int) -> list[MessageRow]:
+        """The last message of each of these streams, and of those of these users, if it is not older."""
+        groups = {row.stream_id for user_id in user_ids for row in self.streams_of_user(user_id)}
+        found = [self.last_message(stream_id) for stream_id in sorted({*user_ids, *stream_ids, *groups})]
+        return [row for row in found if row is not None and row.at_ms >= since_ms]
+
+    def last_message(self, stream_id: int) -> MessageRow | None:
+        """The message of a stream with the highest number: a reminder, or the post of a packet."""
+        number = self.streams.get(stream_id, 0)
+        if reminders := self.reminders_since(stream_id, number):
+            return reminders[-1]
+        for packet_id, numbers in self.posts.items():
+            if number and numbers.get(stream_id) == number:
+                row = self.packets[packet_id]
+                return MessageRow(stream_id, number, row.sender_id, row.created_at_ms, None, packet_id)
+        return None
+
     def post_waiting(self, most: int, poster: object) -> list[MessageRow]:
         posts = self.post(most, lambda one: (self.packets[one].version, self.packets[one].shares))
         self.posters |= {(post.stream_id, post.message): poster for post in posts}
@@ -313,6 +330,9 @@ class Tables(
         row = self.transfers.get((credit.packet_id, credit.user_id, TransferKind.CLAIM, ""))
         found = row is not None and row.at_ms == credit.at_ms
         return credit._replace(balance=self.balance(credit.user_id)) if found else None
+
+    def is_credited(self, packet_id: int, user_id: int) -> bool:
+        return (packet_id, user_id, TransferKind.CLAIM, "") in self.transfers
 
     def credit(self, packet_id: int, user_id: int, fen: int, now_ms: int) -> bool:
         row = TransferRow(packet_id, user_id, TransferKind.CLAIM, "", fen, now_ms)

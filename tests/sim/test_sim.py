@@ -73,7 +73,7 @@ SEED_OF_DEFECT = {
     "SilentRefundIsReturned": 73,
 }
 ERRORS_OF_THE_DEFECT = ("AttributeError", "NameError", "TypeError")  # it breaks itself, and nothing was found
-WITH_A_BANK, WITH_KINDS_AND_CAMPAIGNS = 13, 282
+WITH_A_BANK, WITH_KINDS_AND_CAMPAIGNS, WITH_PEERS = 13, 282, 300
 PACKETS = ("send", "claim", "credit", "refund")
 PAYMENTS = ("charge", "payout", "paid_out", "payout_returned", "card_refund", "card_refund_returned", "order")
 SCHEDULED = ("posted", "cancelled", "returned")
@@ -97,7 +97,7 @@ def trace_of_another_process(seed: int, hash_seed: str) -> str:
     return subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True).stdout
 
 
-@pytest.mark.parametrize("seed", [2, WITH_A_BANK, WITH_KINDS_AND_CAMPAIGNS])
+@pytest.mark.parametrize("seed", [2, WITH_A_BANK, WITH_KINDS_AND_CAMPAIGNS, WITH_PEERS])
 def test_seed_gives_the_same_world_in_every_process(seed: int) -> None:
     first, second = (trace_of_another_process(seed, hash_seed) for hash_seed in ("1", "2"))
     assert len(first.splitlines()) > 100
@@ -179,6 +179,27 @@ def test_worlds_cover_what_users_do_with_kinds_and_campaigns() -> None:
         world.run()
         seen["kinds"] |= set(world.kinds_side.seen) if world.kinds_side is not None else set()
         seen["campaigns"] |= set(world.campaign_side.seen) if world.campaign_side is not None else set()
+        if all(seen[what] >= wanted[what] for what in wanted):
+            break
+    assert {what: wanted[what] - seen[what] for what in wanted} == {what: set() for what in wanted}
+
+
+@pytest.mark.long
+def test_worlds_with_peers_cover_what_happens_between_servers() -> None:
+    """Forwarded requests, links that are cut and lose frames, and every answer, in the first worlds or soon."""
+    wanted = {
+        "seen": {"forwarded", "served", "cut", "freeze", "leave", "lost frame", "moved on", "page"},
+        "answer": {"ticket", "won", "claimed", "gone", "expired", "not_allowed", "busy", "no_ticket"},
+    }
+    seen: dict[str, set[str]] = {what: set() for what in wanted}
+    for seed in range(600):
+        if plan_of(seed).peers is None:
+            continue
+        world = World(seed)
+        world.run()
+        assert world.peers_side is not None
+        seen["seen"] |= set(world.peers_side.seen)
+        seen["answer"] |= {str(one.answer) for one in world.answers}
         if all(seen[what] >= wanted[what] for what in wanted):
             break
     assert {what: wanted[what] - seen[what] for what in wanted} == {what: set() for what in wanted}

@@ -26,6 +26,7 @@ from tests.sim.kinds.side import KindsSide, server_part
 from tests.sim.logs import Logs
 from tests.sim.loop import SimLoop, Stuck
 from tests.sim.members import Churn
+from tests.sim.peers.side import PeersSide
 from tests.sim.plan import GROUP, INVITE, OWNER, SPONSOR, SPONSOR_FEN, START_FEN, plan_of
 from tests.sim.server import PATIENCE_S, SimServer
 from tests.sim.standing import Known, Standing
@@ -76,7 +77,8 @@ class World:
         self.time = Line("time", time_random, Rates(latency_s=self.plan.rates.latency_s), self.trace)
         self.database_jump_ms = 0
         self.local_jumps_ms: dict[int, int] = {}  # by server
-        self.servers = [SimServer(self, number) for number in range(SERVERS)]
+        servers = SERVERS if self.plan.peers is None else self.plan.peers.servers
+        self.servers = [SimServer(self, number) for number in range(servers)]
         self.violations: list[str] = []
         self.answers: list[ReceivedAnswer] = []
         self.sent: dict[tuple[int, str], list[Any]] = {}  # (sender, key): the outcomes of its attempts
@@ -92,13 +94,15 @@ class World:
         self.bank_side = BankSide(self) if self.plan.bank is not None else None
         self.kinds_side = KindsSide(self) if self.plan.kinds is not None else None
         self.campaign_side = CampaignSide(self) if self.plan.campaigns is not None else None
+        self.peers_side = PeersSide(self) if self.plan.peers is not None else None
         if defect is not None:
             defect.break_stores(self)
 
     @property
     def sides(self) -> list[Any]:
         """What this world has besides."""
-        return [one for one in (self.bank_side, self.kinds_side, self.campaign_side) if one is not None]
+        sides = self.bank_side, self.kinds_side, self.campaign_side, self.peers_side
+        return [one for one in sides if one is not None]
 
     # --- for servers and stores -------------------------------------------------------------------------------
 
@@ -337,6 +341,7 @@ class World:
 
     def _to_postgres(self, what: str, for_s: float) -> None:
         feeds = [self.feed] if self.bank_side is None else self.bank_side.feeds  # on connections of their own
+        feeds = feeds if self.peers_side is None else self.peers_side.feeds
         for line in (self.postgres, *feeds, self.time):
             getattr(line, what)(for_s)
 
@@ -414,6 +419,8 @@ class World:
             line.calm()
         if self.bank_side is not None:
             self.bank_side.calm()
+        if self.peers_side is not None:
+            self.peers_side.calm()
 
     def _settled(self) -> bool:
         closed = all(row.closed_at_ms is not None for row in self.tables.packets.values())

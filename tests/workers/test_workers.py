@@ -16,6 +16,7 @@ import aiohttp
 import psutil
 import pytest
 
+from bench.load.target import raise_file_limit
 from client_sim.sdk.client import Client
 from server.instance import running
 from server.ops.samples.sample import WorkerRow
@@ -31,7 +32,7 @@ from tests.server.serving import here
 from tests.workers.conftest import StartWorkers
 from tests.workers.running import is_open
 
-CONNECTIONS = 120
+CONNECTIONS, MANY = 120, 4_500
 
 
 def test_connections_spread_over_the_workers_and_operators_see_the_sum(workers: StartWorkers) -> None:
@@ -54,6 +55,19 @@ def test_connections_spread_over_the_workers_and_operators_see_the_sum(workers: 
         assert len(server.ask("connections", "--most", 5)["connections"]) == 5
     assert "hongbao serves" in (server.data / LOG).read_text()
     assert "(3 workers, data " in (server.data / LOG).read_text()
+
+
+@pytest.mark.long
+def test_thousands_of_connections_are_spread_evenly(workers: StartWorkers) -> None:
+    """Within 10 % of the mean: the kernel hashes each connection to a socket, so there is a part of chance."""
+    raise_file_limit()
+    server = workers(3, HONGBAO_LIMITS__CONNECTIONS_OF_ADDRESS_MAX="1000000")
+    with server.connections(MANY) as connected:
+        assert len(connected) == MANY
+        rows = [row["connections"] for row in server.rows()]
+    assert sum(rows) == MANY
+    assert max(rows) <= 1.1 * MANY / 3, rows
+    assert min(rows) >= 0.9 * MANY / 3, rows
 
 
 async def test_users_of_all_workers_play_on_one_set_of_books(workers: StartWorkers) -> None:

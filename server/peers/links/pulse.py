@@ -1,4 +1,7 @@
-"""The pulse of links: a message each half second, so a server that is frozen or cut off is noticed in seconds."""
+"""The pulse of links: a message each half second, so a server that is frozen or cut off is noticed in seconds.
+
+Its frame has a number, so by it the other side also notices that the last frame before it was lost.
+"""
 
 from __future__ import annotations
 
