@@ -124,6 +124,7 @@ async def test_send_form_with_a_short_wallet_binds_a_card_and_sends_what_was_typ
     assert bank.books.fen(account_of(NUMBER)) == CARD_FEN - 300
 
 
+@pytest.mark.long
 async def test_pay_sheet_says_each_refusal_and_keeps_the_packet_until_it_is_paid(
     server: Server, bank: BankServer, connect: Connect
 ) -> None:
@@ -159,6 +160,7 @@ async def test_pay_sheet_says_each_refusal_and_keeps_the_packet_until_it_is_paid
         await see(app, pilot, "未领取", "零钱 7.00元")
 
 
+@pytest.mark.long
 async def test_forgotten_password_is_reset_from_the_pay_sheet(
     server: Server, bank: BankServer, connect: Connect, turn_clock: Turn
 ) -> None:
@@ -183,6 +185,7 @@ async def test_forgotten_password_is_reset_from_the_pay_sheet(
         await see(app, pilot, "未领取")
 
 
+@pytest.mark.long
 async def test_wallet_screen_tops_up_by_card_and_sends_to_a_receiver_that_it_asks_for(
     server: Server, bank: BankServer, connect: Connect
 ) -> None:
@@ -230,6 +233,7 @@ async def test_send_form_in_a_one_to_one_chat_has_amount_and_greeting_only(
         await see(app, pilot, "爱你", "等待领取", "零钱 4.80元")
 
 
+@pytest.mark.long
 async def test_note_of_a_result_page_leads_to_the_wallet(
     server: Server, bank: BankServer, connect: Connect
 ) -> None:
@@ -245,6 +249,7 @@ async def test_note_of_a_result_page_leads_to_the_wallet(
         await on(app, pilot, WalletScreen)
 
 
+@pytest.mark.long
 async def test_cards_page_unbinds_with_the_password(server: Server, bank: BankServer, connect: Connect) -> None:
     group_id = await make_group(server, connect)
     async with running(server, group_id) as (app, pilot):
@@ -285,6 +290,7 @@ async def test_server_without_a_bank_shows_no_cards_and_no_withdrawal(
         await see(app, pilot, "这里没有银行卡服务")
 
 
+@pytest.mark.long
 async def test_real_terminal_binds_a_card_from_the_send_form_in_english(
     server: Server, bank: BankServer, connect: Connect
 ) -> None:

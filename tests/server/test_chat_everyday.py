@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 
+import pytest
+
 from client_sim.sdk.client import Client
 from client_sim.sdk.names import user_id_of
 from protocol import messages
@@ -69,6 +71,7 @@ async def test_page_with_words_takes_wrong_ones_then_leads_to_the_coin(
         await screen.see("小梅", "芝麻开门")
 
 
+@pytest.mark.long
 async def test_plain_chat_sends_and_opens_exclusive_packets_and_packets_with_words(
     server: Server, backend: Client, connect: Connect
 ) -> None:
@@ -124,6 +127,7 @@ async def test_result_page_shows_whose_turn_it_is_and_a_key_opens_the_form(
     assert (err, code) == ("", 0)
 
 
+@pytest.mark.long
 async def test_card_shows_whose_turn_it_is_and_a_key_opens_the_form_filled_in(
     server: Server, backend: Client, connect: Connect
 ) -> None:
@@ -153,6 +157,7 @@ async def test_card_shows_whose_turn_it_is_and_a_key_opens_the_form_filled_in(
         await screen.see("现在没有轮到你接龙")
 
 
+@pytest.mark.long
 async def test_reminder_of_a_user_who_was_away_is_on_the_card_at_the_next_start(
     server: Server, backend: Client, connect: Connect
 ) -> None:
@@ -216,6 +221,7 @@ async def test_plain_chat_schedules_lists_and_cancels_a_packet(
     assert (err, code) == ("", 0)
 
 
+@pytest.mark.long
 async def test_form_schedules_a_packet_and_its_page_cancels_it(
     server: Server, backend: Client, connect: Connect
 ) -> None:
@@ -252,6 +258,7 @@ async def test_form_schedules_a_packet_and_its_page_cancels_it(
         await screen.see_no_more("塞钱进红包")
 
 
+@pytest.mark.long
 async def test_scheduled_page_of_a_command_marks_each_packet_and_follows_changes(
     server: Server, backend: Client, connect: Connect
 ) -> None:

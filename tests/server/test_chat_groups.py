@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import io
 
+import pytest
+
 from client_sim.chat.plain import Plain
 from client_sim.chat.session import Start
 from client_sim.sdk.client import Client
@@ -52,6 +54,7 @@ async def test_plain_chat_of_an_owner_renews_the_invite(server: Server, backend:
     assert first != renewed == again
 
 
+@pytest.mark.long
 async def test_plain_chat_with_one_user_takes_texts_and_personal_packets(
     server: Server, backend: Client, connect: Connect
 ) -> None:
@@ -78,6 +81,7 @@ async def test_plain_chat_with_one_user_takes_texts_and_personal_packets(
     )
 
 
+@pytest.mark.long
 async def test_plain_chat_shows_that_the_backend_puts_the_user_in_and_out(
     server: Server, backend: Client, connect: Connect
 ) -> None:

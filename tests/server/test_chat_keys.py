@@ -50,6 +50,7 @@ async def test_lines_typed_ahead_are_each_handled_once(server: Server, backend: 
         assert await posts_of(other, group_id, 5) == ["one", "two", "three", "once", "xa"]
 
 
+@pytest.mark.long
 async def test_send_form_with_keys_typed_ahead_fills_the_right_fields(
     server: Server, backend: Client, connect: Connect
 ) -> None:
@@ -64,6 +65,7 @@ async def test_send_form_with_keys_typed_ahead_fills_the_right_fields(
         assert await posts_of(other, group_id, 2) == ["luck", "still here"]
 
 
+@pytest.mark.long
 async def test_page_that_has_just_appeared_ignores_letters_typed_on(
     server: Server, backend: Client, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:

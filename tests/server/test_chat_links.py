@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from client_sim.chat.screens import dialog
 from client_sim.sdk.client import Client
 from client_sim.sdk.names import user_id_of
@@ -26,6 +28,7 @@ async def test_plain_chat_sends_a_packet_that_its_receiver_passes_on(
     assert (post.packet_kind, post.shares, post.greeting) == ("fission", 3, "for friends")
 
 
+@pytest.mark.long
 async def test_plain_chat_opens_passes_on_and_comes_by_the_link_of_a_friend(
     server: Server, backend: Client, connect: Connect
 ) -> None:
@@ -57,6 +60,7 @@ async def test_plain_chat_opens_passes_on_and_comes_by_the_link_of_a_friend(
     assert (await other.open(packet_id)).answer == "claimed"
 
 
+@pytest.mark.long
 async def test_terminal_opens_the_page_of_a_link_and_offers_to_pass_on(
     server: Server, backend: Client, connect: Connect
 ) -> None:

@@ -37,6 +37,7 @@ class Started(NamedTuple):
 TEXT = "都到齐了吗准备抢红包啦"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("columns", [60, 80, 101])
 async def test_toasts_at_every_width_are_complete_and_hide_nothing(
     server: Server, backend: Client, connect: Connect, columns: int
@@ -75,6 +76,7 @@ def _ends_at(screen: Terminal, column: int) -> bool:
     return line.endswith("● 在线  零钱 100.00元") and cell_len(line) == column
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("language", ["zh", "en"])
 async def test_cards_and_bubbles_at_60_columns_are_complete(
     server: Server, backend: Client, connect: Connect, language: str
@@ -143,6 +145,7 @@ async def test_hint_to_a_user_without_money_names_the_options_of_topup(server: S
         assert str(toasts.first().render()).endswith(f"\nhongbao topup {ME} 8800 --data s")
 
 
+@pytest.mark.long
 async def test_many_toasts_leave_no_rows_behind(server: Server) -> None:
     async with started(server) as (app, pilot):
         first = app.screen.query_one("#first")
@@ -159,6 +162,7 @@ async def test_many_toasts_leave_no_rows_behind(server: Server) -> None:
         assert first.region.y == top + 3
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("language", ["zh", "en"])
 async def test_keys_at_50_columns_are_all_shown_in_whole_words(
     server: Server, connect: Connect, language: str
