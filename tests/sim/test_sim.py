@@ -71,9 +71,21 @@ SEED_OF_DEFECT = {
     "DeadServersAreNotMissed": 3,
     "FailedRefundStaysInTransit": 60,
     "SilentRefundIsReturned": 73,
+    "LostRequestsAreForgotten": 1,
+    "LostRequestsAreServedTwice": 1,
+    "OwnerServesWithoutALease": 172,
+    "LostBalancesAreNotTold": 29,
+    "LostPostsAreNotTold": 22,
+    "GapsEndBeforeTheCut": 48,
+    "FramesAreNotCounted": 27,
+    "NewPeersHearOfNoUsers": 1,
+    "UsersWhoLeftAreKept": 19,
+    "OwnersAreNotLearned": 1,
+    "SubscriptionsStay": 19,
+    "FollowersAreToldAgain": 132,
 }
 ERRORS_OF_THE_DEFECT = ("AttributeError", "NameError", "TypeError")  # it breaks itself, and nothing was found
-WITH_A_BANK, WITH_KINDS_AND_CAMPAIGNS, WITH_PEERS = 13, 282, 300
+WITH_A_BANK, WITH_KINDS_AND_CAMPAIGNS, WITH_PEERS = 13, 282, 317
 PACKETS = ("send", "claim", "credit", "refund")
 PAYMENTS = ("charge", "payout", "paid_out", "payout_returned", "card_refund", "card_refund_returned", "order")
 SCHEDULED = ("posted", "cancelled", "returned")

@@ -81,11 +81,13 @@ class LostPostsAreNotTold(PeersDefect):
 
 
 class GapsEndBeforeTheCut(PeersDefect):
-    """A gap is healed when a link is lost, and not while the other server is not reached."""
+    """A gap is healed when a link is lost, neither while the other server is not reached nor when it is again."""
 
     def break_place(self, server: Any, place: Any) -> None:
         healing = place.peers.healing
+        begin, healing.begin = healing.begin, lambda silent_s=0.0: None
         place.mesh._on_beat[:] = [lambda is_whole: healing.beat(True)]
+        place.mesh._on_down.append(lambda peer: begin())
 
 
 class UnnumberedReader(FrameReader):
@@ -106,16 +108,6 @@ class FramesAreNotCounted(PeersDefect):
             peer._reader.__class__ = UnnumberedReader
 
         place.mesh._on_up.append(do_not_count)
-
-
-class LoginsDoNotWait(PeersDefect):
-    """A login does not wait until the other servers know its user."""
-
-    def break_place(self, server: Any, place: Any) -> None:
-        async def at_once() -> None:
-            return
-
-        place.peers.noted = at_once
 
 
 class NewPeersHearOfNoUsers(PeersDefect):
@@ -153,15 +145,6 @@ class FollowersAreToldAgain(PeersDefect):
         place.peers.forwarder.watches.pushed = lambda server_id, numbers, push: numbers
 
 
-class OwnersTrustTheirMemory(PeersDefect):
-    """What a server that was apart has decided is not read again, nor while it is not reached."""
-
-    def break_place(self, server: Any, place: Any) -> None:
-        moving = place.peers.moving
-        place.mesh._on_up.remove(moving._peer_came)
-        place.peers.healing._look_again = lambda: None
-
-
 PEERS_DEFECTS = (
     LostRequestsAreForgotten,
     LostRequestsAreServedTwice,
@@ -170,11 +153,9 @@ PEERS_DEFECTS = (
     LostPostsAreNotTold,
     GapsEndBeforeTheCut,
     FramesAreNotCounted,
-    LoginsDoNotWait,
     NewPeersHearOfNoUsers,
     UsersWhoLeftAreKept,
     OwnersAreNotLearned,
     SubscriptionsStay,
     FollowersAreToldAgain,
-    OwnersTrustTheirMemory,
 )
