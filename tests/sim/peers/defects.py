@@ -85,8 +85,8 @@ class GapsEndBeforeTheCut(PeersDefect):
 
     def break_place(self, server: Any, place: Any) -> None:
         healing = place.peers.healing
-        begin = healing.begin
-        healing.begin = lambda: None
+        begin, healing.begin = healing.begin, lambda silent_s=0.0: None
+        place.mesh._on_beat[:] = [lambda is_whole: healing.beat(True)]
         place.mesh._on_down.append(lambda peer: begin())
 
 
