@@ -10,7 +10,7 @@ from server.core.placement.buckets import BUCKETS, bucket_of, owners_of
 
 SERVERS = (0x1122334455667788, 0x0FEDCBA987654321, 0x7000000000000001, 42)
 NOW_MS = 1_800_000_000_000
-EVEN_MOST = 1.14  # of the mean, with whole buckets
+EVEN_MOST = 1.04  # of the mean, with whole buckets
 
 
 def test_buckets_of_ids_are_those_of_the_formula() -> None:
@@ -41,7 +41,7 @@ def test_buckets_are_spread_evenly_over_any_servers() -> None:
 
 def test_no_server_of_a_few_has_a_quarter_less_than_its_part() -> None:
     rng = Random(9)
-    for count in (2, 3, 4) * 40:
+    for count in (2, 3, 4, 5, 6, 7, 8) * 20:
         owned = Counter(owners_of([rng.getrandbits(63) for _ in range(count)]))
         assert min(owned.values()) >= 0.75 * BUCKETS / count
 

@@ -42,6 +42,7 @@ def test_number_of_each_kind_never_changes() -> None:
         "LEASE": 19,
         "LEASE_RETURNED": 20,
         "CAMPAIGN_RETURNED": 21,
+        "HANDED_OVER": 22,
     }
     assert OPENING not in set(TransferKind)
 
@@ -64,7 +65,8 @@ def test_money_enters_and_leaves_through_wallets_only() -> None:
     by_itself = [pairs for kind, pairs in DIRECTIONS.items() if kind is not TransferKind.CORRECTION]
     without = {pair for pairs in by_itself for pair in pairs if Account.WALLET not in pair}
     leased = {(Account.POOL, Account.PACKET), (Account.PACKET, Account.POOL)}  # inside of a campaign
-    assert without == {(Account.IN_TRANSIT, Account.OUTSIDE), *leased}
+    handed_over = (Account.PACKET, Account.IN_TRANSIT)  # to the wallet of a winner in another set
+    assert without == {(Account.IN_TRANSIT, Account.OUTSIDE), handed_over, *leased}
     corrected = {account for pair in DIRECTIONS[TransferKind.CORRECTION] for account in pair}
     assert corrected == set(Account) - {Account.PACKET, Account.POOL, Account.SPONSOR}
 

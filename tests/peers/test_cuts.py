@@ -33,7 +33,7 @@ from tests.peers.test_peers import (
 
 ONE_OF = 100  # frames: 1 % are lost
 LOST = 12  # frames at least, before the users are asked what they know
-ROUNDS_MAX = 200
+ROUNDS_MAX = 400
 
 
 @contextmanager
@@ -183,7 +183,7 @@ class Reader:
 async def test_links_that_lose_frames_cost_no_client_a_post_or_a_balance(
     trio: list[Server], connect: Connect, books_balance: BooksBalance
 ) -> None:
-    party = await make_party(trio, connect, 9)
+    party = await make_party(trio, connect, 9, ROUNDS_MAX * 10_000)
     readers = [Reader(user, party.group) for user in party.users]
     async with AsyncExitStack() as undo:
         bound = [peers_of(one).mesh._links._bound for one in trio]

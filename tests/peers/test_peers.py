@@ -47,9 +47,9 @@ class Party:
         return (await self.users[0].send_packet("lucky", self.group, total_fen, shares)).packet_id
 
 
-async def make_party(servers: list[Server], connect: Connect, users: int) -> Party:
+async def make_party(servers: list[Server], connect: Connect, users: int, fen: int = 1_000_000) -> Party:
     backend = await connect(servers[0], 0)
-    await backend.top_up(SENDER, 1_000_000)
+    await backend.top_up(SENDER, fen)
     clients = [await connect(servers[place % len(servers)], SENDER + place) for place in range(users)]
     group = await clients[0].create_group("everywhere")
     invite = await clients[0].invite(group)

@@ -3,10 +3,11 @@
     bucket   = the upper 8 bits of (id × 0x9E3779B97F4A7C15 mod 2^64)
     weight   = mix(server id ⊕ (bucket × 0xD1B54A32D192ED03 mod 2^64)), mix of SplitMix64
     owner    = in the order of the buckets: the server whose weight is the largest among those that own less than
-               ⌈288 / servers⌉ buckets so far
+               ⌈264 / servers⌉ buckets so far
 
-So all servers that know the same servers agree without asking, none owns an eighth more than its part, and when one
-goes, few buckets but its own move (rendezvous hashing with bounded loads).
+So all servers that know the same servers agree without asking. None owns a thirty-second more than its part, and of up
+to eight servers none a quarter less. When one goes, few buckets but its own move (rendezvous hashing with bounded
+loads).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Final
 
 BUCKET_BITS: Final = 8
 BUCKETS: Final = 1 << BUCKET_BITS
-OWNED_IN_ALL: Final = BUCKETS * 9 // 8  # the room of all servers together
+OWNED_IN_ALL: Final = BUCKETS * 33 // 32  # the room of all servers together
 _64: Final = (1 << 64) - 1
 _GOLDEN: Final = 0x9E3779B97F4A7C15
 _SHIFT: Final = 64 - BUCKET_BITS
