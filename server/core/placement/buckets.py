@@ -5,9 +5,9 @@
     owner    = in the order of the buckets: the server whose weight is the largest among those that own less than
                ⌈264 / servers⌉ buckets so far
 
-So all servers that know the same servers agree without asking. None owns a thirty-second more than its part, and of
-up to eight servers none a quarter less. When one goes, few buckets but its own move (rendezvous hashing with bounded
-loads).
+So all servers that know the same servers agree without asking. None owns a thirty-second more than its part, and
+of up to eight servers none a quarter less. When one goes, few buckets but its own move (rendezvous hashing with
+bounded loads).
 """
 
 from __future__ import annotations
