@@ -92,11 +92,7 @@ def chaos(
     exit 1 if it ends, if the audit or the auditor finds anything, or if the p99 of logins and opens, outside of the
     strikes and the 10 s after each, exceeds 3 × that of the calm phase at the begin.
 
-    Example: hongbao chaos --seconds 120 --kills 40 --seed 7 --json chaos.json
-
-    Example: hongbao chaos --workers 3 --kills 40
-
-    Example: hongbao chaos --payments 2000 --kills 20 --json payments.json
+    Example: hongbao chaos --workers 3 --seconds 120 --kills 40 --seed 7 --json chaos.json
 
     Example: hongbao chaos --soak 30m --seed 7 --json soak.json
     """
