@@ -177,13 +177,13 @@ def test_content_names_deck_and_sponsor() -> None:
 def test_pool_of_a_hundred_million_needs_little_memory() -> None:
     """In a process of its own, whose most memory is that of the modules and the pool."""
     script = """
-import resource
 from server.core.campaigns.deck import Band, BandDeck
 from server.core.campaigns.pool import Pool
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+from tests.peak_memory import peak_kib
+before = peak_kib()
 pool = Pool(BandDeck(100_000_000, [Band(200, 499, 999_999), Band(61800, 61800, 1)]), bytes(32))
 pool.amounts(99_000_000, 4096)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+print(peak_kib() - before)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert int(done.stdout) < 8 * 1024  # KiB

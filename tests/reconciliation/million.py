@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import resource
 import sys
 import time
 from pathlib import Path
@@ -27,6 +26,7 @@ from storage.postgres.money.payments import PaymentStore
 from storage.postgres.reconciliation.breaks import BreakStore
 from storage.postgres.reconciliation.matching import MatchingStore
 from storage.postgres.reconciliation.statements import BankStatementStore
+from tests.peak_memory import peak_kib
 from tests.reconciliation.books import ALICE, DAY, SERIAL, signature_of, source_of
 from tests.reconciliation.conftest import SetClock
 
@@ -103,7 +103,7 @@ async def reconcile(dsn: str, path: Path) -> dict[str, Any]:
         "imported_s": round(imported_s, 1),
         "took_s": round(took_s, 1),
         "loop_lag_ms": round(lag_s * 1000),
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10,
+        "peak_mib": peak_kib() >> 10,
         "classes": {one.row_class: one.rows for one in job.results},
     }
 
@@ -118,7 +118,7 @@ async def audit_both(dsn: str, path: Path) -> dict[str, Any]:
     await database.close()
     return {
         "took_s": round(time.monotonic() - began_s, 1),
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10,
+        "peak_mib": peak_kib() >> 10,
         "classes": {name: rows for name, (rows, _) in report.classes.items()},
         "last_line": report.finding.discrepancies[-1],
         "lines": len(report.finding.discrepancies),

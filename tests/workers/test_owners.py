@@ -31,6 +31,7 @@ USERS = range(2, 32)
 HALF = len(USERS) // 2
 HOT = 20
 SENDS_MAX = 200
+NO_LIMIT = {"HONGBAO_LIMITS__REQUESTS_PER_S": "10000", "HONGBAO_LIMITS__REQUESTS_BURST": "10000"}
 HEARTBEAT_S = (
     60.0  # the longest time after which a client finds that its server is silent, and a server that it hangs
 )
@@ -118,7 +119,7 @@ async def test_owner_of_half_open_packets_that_ends_loses_no_claim(
     workers: StartWorkers, how: signal.Signals
 ) -> None:
     """Users at all workers open 20 packets of one worker, which is killed, or frozen, when half of each is open."""
-    server = workers(WORKERS)
+    server = workers(WORKERS, **NO_LIMIT)
     group = await group_of(server)
     packets, pid = await hot_packets(server, group)
     clients = [Client(server.url, server.token(user_id), timeout_s=5.0) for user_id in USERS]
