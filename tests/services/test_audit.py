@@ -208,6 +208,7 @@ async def named(dsn: str) -> set[str]:
     return {one.name for one in found.findings if one.discrepancies}
 
 
+@pytest.mark.fresh_database  # it is a template, in which no other session may be
 async def test_planted_discrepancies_are_named(
     start_server: StartServer, party: MakeParty, sql: Sql, postgres_dsn: str
 ) -> None:

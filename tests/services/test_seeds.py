@@ -202,6 +202,7 @@ async def test_renewed_seeds_begin_a_fresh_tree_and_the_audit_accepts_the_jump(
     assert await sql.fetchval("SELECT count(*) FROM seed_epochs") == 2
 
 
+@pytest.mark.fresh_database  # it is a template, in which no other session may be
 async def test_server_on_a_copy_of_the_database_begins_fresh_seeds(
     start_server: StartServer, party: MakeParty, connect: Connect, sql: Sql, postgres_dsn: str
 ) -> None:
