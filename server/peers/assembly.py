@@ -90,7 +90,7 @@ class Peers:
         mesh.on_beat(self.healing.beat)
         mesh.on(UsersNoted, self._users_noted)
         self.by_nats = self._pushes_over_nats()
-        self._pulse = LinkPulse(mesh.peers, self._loop.time)
+        self._pulse = LinkPulse(mesh.peers, self._loop.time, self.moving.read_again)
         services.changes.on_others(mesh.know)
 
     async def open(self) -> None:
@@ -127,9 +127,13 @@ class Peers:
         self.healing.begin(self._loop.time() - peer.heard_s)
 
     def _users_noted(self, peer: PeerServer, message: UsersNoted) -> None:
-        """All users here are known there: what happened there before may have been missed."""
+        """All users here are known there: what happened there before may have been missed.
+
+        It also knows from now on what this server owns, and decided it until then.
+        """
         if message.number == 0:
             self.healing.begin()
+            self.moving.read_again()
         else:
             self.events.users_noted(peer, message)
 
@@ -166,6 +170,7 @@ class Peers:
 
     def forward(self, session: Session, request: Any, owned: Owned) -> bool:
         """See Router."""
+        self._pulse.notice(session.now_s())
         return self.forwarder.forward(session, request, owned)
 
     def gone(self, session: Session) -> None:

@@ -80,6 +80,10 @@ class MovingPackets:
         if self._mesh.was_apart(peer.server_id):
             self._owned.clear()  # all that is ours is read again right after this
 
+    def read_again(self) -> None:
+        """Another server may have decided what is ours, while this one stood still or was not known there."""
+        self._recovery.doubt([packet_id for packet_id in self._packets.ids() if self._forwarder.owns(packet_id)])
+
     def look_again(self) -> None:
         """What connections here follow may have moved on at a server that is not reached."""
         followed = {packet_id for _, packet_id, _, _ in self._subscriptions.all()}

@@ -6969,6 +6969,26 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_PEERS + "open_in_flight_at_a_server_that_is_killed_is_served_by_the_next",),
     ),
     Mutation(
+        "a server that was frozen answers from the memory of before",
+        "peers",
+        "server/peers/assembly.py",
+        "        self._pulse.notice(session.now_s())\n",
+        "",
+        (
+            "tests/peers/test_cuts.py::test_server_whose_packets_another_may_have_decided_reads_them_before_it_answers",
+        ),
+    ),
+    Mutation(
+        "a new server trusts what it has read before others knew it",
+        "peers",
+        "server/peers/assembly.py",
+        "            self.moving.read_again()\n",
+        "",
+        (
+            "tests/peers/test_cuts.py::test_server_whose_packets_another_may_have_decided_reads_them_before_it_answers",
+        ),
+    ),
+    Mutation(
         "peers: the owner of a packet is not told of claims elsewhere",
         "peers",
         "server/peers/moving.py",

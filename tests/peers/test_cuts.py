@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
 from typing import Any
 
@@ -12,7 +12,8 @@ import pytest
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import Refusal
 from protocol.messages import BalanceChanged, TextPosted
-from server.peers.frames import SharedEvent
+from server.peers.assembly import Peers
+from server.peers.frames import SharedEvent, UsersNoted
 from server.peers.healing import GapHealing
 from server.peers.links.address import LinkAddress
 from server.peers.mesh import Mesh
@@ -254,6 +255,38 @@ async def test_removed_member_is_refused_also_while_links_and_change_feed_are_lo
         assert answers <= {"not_allowed", "store_unavailable"}, lose
         await until(lambda: all(one.app.services.changes.is_current for one in trio))
         assert {await answer_to(user, packet_id) for packet_id in packets} == {"not_allowed"}
+
+
+def stand_still(peers: Peers) -> None:
+    peers._pulse._ran_s -= 5
+
+
+def become_known(peers: Peers) -> None:
+    peers._users_noted(next(iter(peers.mesh.peers.values())), UsersNoted(0))
+
+
+@pytest.mark.parametrize("happens", [stand_still, become_known])
+async def test_server_whose_packets_another_may_have_decided_reads_them_before_it_answers(
+    trio: list[Server], connect: Connect, books_balance: BooksBalance, happens: Callable[[Peers], None]
+) -> None:
+    """While an owner is frozen another server takes its packets; it wakes with requests in its sockets.
+
+    And until a new server is known to another, that one goes on with packets which the new one owns.
+    """
+    frozen, other = trio[0], trio[1]
+    party = await make_party(trio, connect, 9)
+    packet_id = await packet_owned_by(frozen, trio, party, shares=9)
+    assert (await party.users[0].open(packet_id)).answer == "won"
+    at_other, number = party.users[1], SENDER + 1
+    at_frozen = await connect(frozen, number)
+    forwarder = peers_of(other).forwarder
+    owners, forwarder._owners = forwarder._owners, [other.app.services.server_id] * len(forwarder._owners)
+    assert (await at_other.open(packet_id)).answer == "won"
+    forwarder._owners = owners
+    assert (await at_frozen.grab(packet_id)).answer == "ticket"  # memory is old, and does not know it
+    happens(peers_of(frozen))
+    assert (await at_frozen.grab(packet_id)).answer == "claimed"
+    await books_balance()
 
 
 def lose_links(server: Server) -> None:
