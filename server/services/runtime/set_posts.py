@@ -16,6 +16,7 @@ from server.services.chat.groups import GroupService
 from server.services.chat.posts import PostReader
 from server.services.runtime.bus import Bus
 from server.services.runtime.events import BalanceChange
+from server.services.runtime.look_again import look_again
 from server.services.runtime.outage_log import OutageLog
 from storage.errors import StoreUnavailable
 from storage.postgres.chat.messages import MessageRow
@@ -46,17 +47,12 @@ class SetPosts:
 
     async def run(self) -> None:
         """Tell. Never ends; to be supervised. Looks by itself every `idle_s`, for rows of other servers."""
-        while True:
-            self._wake.clear()
-            try:
-                while await self.tell_once():
-                    pass
-                self._outage_log.is_over()
-            except StoreUnavailable as error:
-                self._outage_log.begins(error)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._idle_s):
-                    await self._wake.wait()
+        await look_again(self._tell_all, self._wake, self._outage_log)
+
+    async def _tell_all(self) -> float:
+        while await self.tell_once():
+            pass
+        return self._idle_s
 
     async def tell_once(self) -> int:
         """One batch, and push the posts that it has made; how many rows were told. Raises StoreUnavailable."""

@@ -12,7 +12,7 @@ from storage.postgres.chat.messages import MessageRow, MessageStore, Post, Strea
 from storage.postgres.chat.relays import RelayStore, TurnAfter
 from storage.postgres.chat.users import AccessRow, Barred, UserStore
 from storage.postgres.money import wallets
-from storage.postgres.sets.places import HOME, all_of, grouped, settled
+from storage.postgres.sets.places import HOME, all_of, grouped, in_order, settled
 
 if TYPE_CHECKING:
     from storage.postgres.database import Database
@@ -95,12 +95,11 @@ class SetMessageStore(MessageStore):
     async def positions(self, readers: Sequence[StreamReader]) -> list[StreamBounds]:
         """Raises StoreUnavailable if one of the sets gives no answer."""
         places = await self._sets.of_streams({one.stream_id for one in readers})
-        by_set = grouped(readers, lambda one: places[one.stream_id])
-        found = await all_of({number: self._stores[number].positions(some) for number, some in by_set.items()})
-        bounds = {
-            one: bounds for number, rows in found.items() for one, bounds in zip(by_set[number], rows, strict=True)
-        }
-        return [bounds[one] for one in readers]
+        return await in_order(
+            readers,
+            lambda one: places[one.stream_id],
+            lambda number, some: self._stores[number].positions(some),
+        )
 
     async def after(self, stream_id: int, message: int, most: int) -> list[MessageRow]:
         """From the set of the stream."""

@@ -16,7 +16,7 @@ from storage.postgres.chat import messages
 from storage.postgres.chat.messages import MessageRow, Post, numbered
 from storage.postgres.chat.outbox import SYSTEM, OutboxStore, ReminderKind
 from storage.postgres.packets.packets import ClaimRow
-from storage.postgres.sets.places import all_of, first_of, grouped, settled
+from storage.postgres.sets.places import all_of, first_of, grouped, in_order, settled
 
 if TYPE_CHECKING:
     from storage.postgres.database import Connection, Database
@@ -137,17 +137,11 @@ class SetOutboxStore(OutboxStore):
     async def find_outcome(self, posts: Sequence[MessageRow]) -> list[MessageRow | None]:
         """Raises StoreUnavailable if one of the sets gives no answer."""
         places = await self._sets.of_streams({post.stream_id for post in posts})
-        by_set = grouped(range(len(posts)), lambda place: places[posts[place].stream_id])
-        found = await all_of(
-            {
-                number: self._stores[number].find_outcome([posts[place] for place in some])
-                for number, some in by_set.items()
-            }
+        return await in_order(
+            posts,
+            lambda post: places[post.stream_id],
+            lambda number, some: self._stores[number].find_outcome(some),
         )
-        by_place = {
-            place: row for number, rows in found.items() for place, row in zip(by_set[number], rows, strict=True)
-        }
-        return [by_place[place] for place in range(len(posts))]
 
     async def claims(self, asked: Iterable[tuple[int, int, int]]) -> dict[int, list[ClaimRow]]:
         """Raises StoreUnavailable if one of the sets gives no answer."""

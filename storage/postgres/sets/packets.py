@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from storage.errors import PartlyLocked
 from storage.postgres.packets.packets import Advance, ClaimRow, PacketRow, PacketStore, PartlyRead, RefundRow
-from storage.postgres.sets.places import all_of, first_of, grouped, settled
+from storage.postgres.sets.places import all_of, first_of, grouped, in_order, settled
 
 if TYPE_CHECKING:
     from storage.postgres.sets.places import Sets
@@ -80,7 +80,8 @@ class SetPacketStore(PacketStore):
 
     async def find_refunds(self, tries: Sequence[tuple[int, int]]) -> list[RefundRow | None]:
         """Raises StoreUnavailable if one of the sets gives no answer."""
-        by_set = grouped(tries, lambda one: self._sets.of_packet(one[0]))
-        found = await all_of({number: self._stores[number].find_refunds(some) for number, some in by_set.items()})
-        by_try = {one: row for number, rows in found.items() for one, row in zip(by_set[number], rows, strict=True)}
-        return [by_try[one] for one in tries]
+        return await in_order(
+            tries,
+            lambda one: self._sets.of_packet(one[0]),
+            lambda number, some: self._stores[number].find_refunds(some),
+        )

@@ -130,6 +130,23 @@ async def settled(
     return done, failed
 
 
+async def in_order(
+    items: Sequence[Item],
+    set_of: Callable[[Item], int],
+    ask: Callable[[int, list[Item]], Awaitable[Sequence[Result]]],
+) -> list[Result]:
+    """Ask each set about its items at the same time, one answer for each; the answers in the order of the items.
+
+    Raises StoreUnavailable if one of the sets gives no answer.
+    """
+    by_set = grouped(range(len(items)), lambda place: set_of(items[place]))
+    found = await all_of({number: ask(number, [items[one] for one in places]) for number, places in by_set.items()})
+    answers = {
+        place: answer for number, some in found.items() for place, answer in zip(by_set[number], some, strict=True)
+    }
+    return [answers[place] for place in range(len(items))]
+
+
 async def _find(connection: Connection, user_ids: Sequence[int]) -> dict[int, int]:
     return {row["user_id"]: row["set_number"] for row in await connection.fetch(SQL["find"], user_ids)}
 

@@ -14,7 +14,7 @@ from storage.postgres.chat import messages, users
 from storage.postgres.packets.resends import Keyed, KeyedResend, ResendStore
 from storage.postgres.packets.sends import SendStore, Sent, Unsent
 from storage.postgres.sets.outbox import SetTopic, tell_later
-from storage.postgres.sets.places import HOME, all_of, grouped
+from storage.postgres.sets.places import HOME, in_order
 
 if TYPE_CHECKING:
     from storage.postgres.chat.messages import Post
@@ -74,16 +74,11 @@ class SetSendStore(SendStore):
         self, rows: Sequence[PacketRow], streams_of: Callable[[PacketRow], tuple[int, ...]]
     ) -> list[Sent | None]:
         """Raises StoreUnavailable if one of the sets gives no answer."""
-        by_set = grouped(rows, lambda row: self._sets.of_packet(row.packet_id))
-        found = await all_of(
-            {number: self._stores[number].find_outcome(some, streams_of) for number, some in by_set.items()}
+        return await in_order(
+            rows,
+            lambda row: self._sets.of_packet(row.packet_id),
+            lambda number, some: self._stores[number].find_outcome(some, streams_of),
         )
-        by_id = {
-            row.packet_id: sent
-            for number, some in found.items()
-            for row, sent in zip(by_set[number], some, strict=True)
-        }
-        return [by_id[row.packet_id] for row in rows]
 
     async def before(self, sender_id: int, key: str) -> PacketRow | None:
         """In the set of the sender."""
@@ -116,16 +111,8 @@ class SetResendStore(ResendStore):
 
     async def find_outcome(self, posts: Sequence[Post]) -> list[int | None]:
         """In the set of the packet. What was to be numbered elsewhere is told from there."""
-        by_set = grouped(range(len(posts)), lambda place: self._sets.of_packet(posts[place].packet_id or 0))
-        found = await all_of(
-            {
-                number: self._stores[number].find_outcome([posts[place] for place in places])
-                for number, places in by_set.items()
-            }
+        return await in_order(
+            posts,
+            lambda post: self._sets.of_packet(post.packet_id or 0),
+            lambda number, some: self._stores[number].find_outcome(some),
         )
-        by_place = {
-            place: message
-            for number, messages_found in found.items()
-            for place, message in zip(by_set[number], messages_found, strict=True)
-        }
-        return [by_place[place] for place in range(len(posts))]

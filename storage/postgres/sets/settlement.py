@@ -16,7 +16,7 @@ from storage.errors import StoreBusy, StoreUnavailable, Unanswered
 from storage.postgres.money.settlement import Backlog, Credit, SettlementQueue
 from storage.postgres.money.wallets import BalanceRow
 from storage.postgres.sets.opening import TRANSIT
-from storage.postgres.sets.places import HOME, all_of, first_of, grouped, settled
+from storage.postgres.sets.places import HOME, first_of, grouped, in_order, settled
 
 if TYPE_CHECKING:
     from storage.postgres.database import Connection
@@ -81,17 +81,11 @@ class QueueOfSet(SettlementQueue):
     async def find_outcome(self, credits: Sequence[Credit]) -> list[Credit | None]:
         """In the sets of the users. Raises StoreUnavailable if one of them gives no answer."""
         places = await self._sets.of_users({credit.user_id for credit in credits})
-        by_set = grouped(range(len(credits)), lambda place: places[credits[place].user_id])
-        found = await all_of(
-            {
-                number: self._of_sets[number].find_outcome([credits[place] for place in some])
-                for number, some in by_set.items()
-            }
+        return await in_order(
+            credits,
+            lambda credit: places[credit.user_id],
+            lambda number, some: self._of_sets[number].find_outcome(some),
         )
-        by_place = {
-            place: row for number, rows in found.items() for place, row in zip(by_set[number], rows, strict=True)
-        }
-        return [by_place[place] for place in range(len(credits))]
 
     async def _next(self, most: int) -> tuple[int, list[QueuedClaim]] | None:
         """The next claims, and the set of their users: the one with the most of them that can be reached."""

@@ -19,7 +19,7 @@ from storage.postgres.money.wallets import (
     WalletStore,
 )
 from storage.postgres.sets import chat
-from storage.postgres.sets.places import HOME, USER_ID_MAX, all_of, grouped, settled
+from storage.postgres.sets.places import HOME, USER_ID_MAX, in_order, settled
 
 if TYPE_CHECKING:
     from storage.postgres.packets.packets import PacketStore
@@ -61,19 +61,17 @@ class SetWalletStore(WalletStore):
 
     async def find_outcome(self, transfers: Sequence[TransferRow]) -> list[Booked | None]:
         """In the sets of the users. Raises StoreUnavailable if one of them gives no answer."""
-        owners = [one.debit_account or one.credit_account for one in transfers]
-        places = await self._sets.of_users(set(owners))
-        by_set = grouped(range(len(transfers)), lambda place: places[owners[place]])
-        found = await all_of(
-            {
-                number: self._stores[number].find_outcome([transfers[place] for place in some])
-                for number, some in by_set.items()
-            }
+        places = await self._sets.of_users({_owner(one) for one in transfers})
+        return await in_order(
+            transfers,
+            lambda one: places[_owner(one)],
+            lambda number, some: self._stores[number].find_outcome(some),
         )
-        by_place = {
-            place: row for number, rows in found.items() for place, row in zip(by_set[number], rows, strict=True)
-        }
-        return [by_place[place] for place in range(len(transfers))]
+
+
+def _owner(transfer: TransferRow) -> int:
+    """The user whose wallet it moves."""
+    return transfer.debit_account or transfer.credit_account
 
 
 async def holdings_of(sets: Sets, stores: Sequence[WalletStore], user_ids: Sequence[int]) -> dict[int, HoldingRow]:
