@@ -1,7 +1,7 @@
 """Agreement on the owners: only while all servers agree on who decides a packet is memory certain.
 
 Each server tells its peers which servers it takes for owners, and whether claims of packets that are not its own
-any more are still on their way to the stores. While a peer names others, or a server that may live is not reached,
+any more are still in flight. While a peer names others, or a server that may live is not reached,
 another server may decide what is ours. What rests on a durable claim is right all the same. What does not (a
 ticket, an end without a share) needs memory that was read after the request came.
 """

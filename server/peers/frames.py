@@ -188,7 +188,7 @@ class PeerPulse(_Message, tag=20):
     """My server is there; each half second, and when its owners change.
 
     `owners`: the servers that own something, as it knows. `is_quiet`: none of its claims of packets of other owners
-    is on its way to the stores.
+    is in flight.
     """
 
     owners: list[int]

@@ -141,7 +141,7 @@ class LivePacket:
 
     @property
     def has_claims_under_way(self) -> bool:
-        """Claims of it were decided that no store has taken or refused yet, or that are decided again."""
+        """Claims of it were decided that no store has taken or refused yet, or that are retried."""
         return bool(self.in_flight or self.rejected)
 
     @property

@@ -46,7 +46,7 @@ class LivePackets:
         return any(live.waiting or live.rejected for live in self._by_id.values())
 
     def under_way(self) -> list[LivePacket]:
-        """The packets of which claims are on their way to the stores."""
+        """The packets of which claims are in flight."""
         return [live for live in self._by_id.values() if live.has_claims_under_way]
 
     # --- coming and going -------------------------------------------------------------------------------------
