@@ -182,6 +182,7 @@ class Reader:
             await self._task
 
 
+@pytest.mark.long
 async def test_links_that_lose_frames_cost_no_client_a_post_or_a_balance(
     trio: list[Server], connect: Connect, books_balance: BooksBalance
 ) -> None:
