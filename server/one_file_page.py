@@ -10,8 +10,6 @@ from typing import Final
 
 POLICY: Final = (
     "default-src 'none'",
-    "connect-src 'self'",
-    "img-src data:",
     "base-uri 'none'",
     "form-action 'none'",
     "frame-ancestors 'none'",
@@ -19,9 +17,16 @@ POLICY: Final = (
 
 
 def one_file_page(
-    page: str, folder: Path, parts: Sequence[tuple[str, str]], more_policy: Sequence[str] = ()
+    page: str,
+    folder: Path,
+    parts: Sequence[tuple[str, str]],
+    more_policy: Sequence[str] = (),
+    connect: str = "'self'",
+    images: str = "data:",
 ) -> tuple[bytes, str]:
     """The page, and its policy. `parts`: directive of the policy, and name of a file of the folder.
+
+    `connect`: where the page may connect; `images`: where they come from.
 
     The comment `/* name */` in the page is replaced by the file of that name.
     """
@@ -31,4 +36,6 @@ def one_file_page(
         page = page.replace(f"/* {name} */", text)
         digest = b64encode(sha256(text.encode()).digest()).decode()
         allowed[directive] = f"{allowed.get(directive, directive)} 'sha256-{digest}'"
-    return page.encode(), "; ".join((*POLICY, *more_policy, *allowed.values()))
+    return page.encode(), "; ".join(
+        (*POLICY, f"connect-src {connect}", f"img-src {images}", *more_policy, *allowed.values())
+    )
