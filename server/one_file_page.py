@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Final
 
 POLICY: Final = (
-    "default-src 'none'",
     "base-uri 'none'",
     "form-action 'none'",
     "frame-ancestors 'none'",
@@ -26,9 +25,8 @@ def one_file_page(
 ) -> tuple[bytes, str]:
     """The page, and its policy. `parts`: directive of the policy, and name of a file of the folder.
 
-    `connect`: where the page may connect; `images`: where they come from.
-
-    The comment `/* name */` in the page is replaced by the file of that name.
+    `connect`: where the page may connect; `images`: where they come from. The comment `/* name */` in the
+    page is replaced by the file of that name.
     """
     allowed: dict[str, str] = {}
     for directive, name in parts:
@@ -36,6 +34,5 @@ def one_file_page(
         page = page.replace(f"/* {name} */", text)
         digest = b64encode(sha256(text.encode()).digest()).decode()
         allowed[directive] = f"{allowed.get(directive, directive)} 'sha256-{digest}'"
-    return page.encode(), "; ".join(
-        (*POLICY, f"connect-src {connect}", f"img-src {images}", *more_policy, *allowed.values())
-    )
+    sources = ("default-src 'none'", f"connect-src {connect}", f"img-src {images}")
+    return page.encode(), "; ".join((*sources, *POLICY, *more_policy, *allowed.values()))
