@@ -73,8 +73,9 @@ chaos: env  ## kill everything under load, audit, four times: 320 kills, a milli
 	@$(CHAOS) --seed 4 --durability redis --json chaos-4.json
 	@$(BIN)/hongbao chaos --sum chaos-1.json chaos-2.json chaos-3.json chaos-4.json --json chaos-total.json
 
-chaos-workers: env  ## the same for a server with three workers, killed and frozen one by one: 80 kills, about 6 minutes
+chaos-workers: env  ## the same for a server with three workers, then with two sets of PostgreSQL, too: 160 kills, about 12 minutes
 	@$(CHAOS) --workers 3 --seed 1 --json chaos-workers.json
+	@$(CHAOS) --workers 3 --sets 2 --seed 1 --json chaos-sets.json
 
 chaos-payments: env  ## 100,000 payments by card, 30 % faulted by the bank, 200 kills on either side, about 50 minutes
 	@$(BIN)/hongbao chaos --payments 100000 --rate 40 --kills 200 --seed 1 --json chaos-payments.json

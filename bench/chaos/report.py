@@ -23,10 +23,12 @@ HARMLESS: Final = re.compile(
     # asyncpg does not fetch the answer when a request times out at the moment at which the connection breaks
     r"Future exception was never retrieved.*ConnectionDoesNotExistError"
     r"|worker_(ended|given_up).*signal 9"  # the nemesis killed it
+    r"|worker_(ended|given_up).*\"why\": \"(PostgreSQL|Redis): "  # it began while a store was away
 )
 
 # How the keys of several runs are added up. "tier" is the durability.
 IDENTITY: Final = ("tier", "seed", "seconds")
+MADE_OF: Final = ("workers", "sets")  # how many; older files have one of each
 COUNTED: Final = ("kills", "faults", "missed_faults", "shakes")  # name -> count
 ADDED: Final = (
     *("kills_asked", "acked_sends", "acked_claims", "acked_wins", "unknown", "asked_again", "sends_left_out"),
@@ -74,7 +76,9 @@ def total_of(files: Sequence[Path]) -> dict[str, Any]:
     """Several runs as one, from the files they wrote. Raises ValueError."""
     try:
         runs = [json.loads(file.read_text("utf-8")) for file in files]
-        identities = [{name: run[name] for name in IDENTITY} | {"workers": run.get("workers", 1)} for run in runs]
+        identities = [
+            {name: run[name] for name in IDENTITY} | {name: run.get(name, 1) for name in MADE_OF} for run in runs
+        ]
         total: dict[str, Any] = {"runs": identities}
         total |= {name: dict(sum((Counter(run[name]) for run in runs), Counter())) for name in COUNTED}
         total |= {name: sum(run[name] for run in runs) for name in ADDED}
@@ -129,16 +133,16 @@ def _lines(figures: dict[str, Any]) -> list[str]:
         bound = f"at 95 % confidence fewer than {figures['bound_95']:.1e} (3/N)"
         lines.append(f"0 of {acked:,} acked claims lost: {bound}")
     runs = (
-        f"durability {run['tier']}, seed {run['seed']}, {run['seconds']:g} s{_workers(run)}"
+        f"durability {run['tier']}, seed {run['seed']}, {run['seconds']:g} s{_parts(run)}"
         for run in figures.get("runs", [figures])
     )
     holds = "holds" if not figures["discrepancies"] else "DOES NOT HOLD"
     return [*lines, f"chaos: {holds} ({'; '.join(runs)})"]
 
 
-def _workers(run: dict[str, Any]) -> str:
-    workers = run.get("workers", 1)
-    return f", {workers} workers" if workers > 1 else ""
+def _parts(run: dict[str, Any]) -> str:
+    """How many workers and sets the server had, if it had several."""
+    return "".join(f", {run[name]} {name}" for name in MADE_OF if run.get(name, 1) > 1)
 
 
 def _strikes(figures: dict[str, Any]) -> list[str]:
