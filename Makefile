@@ -7,7 +7,7 @@ AGAINST ?= 0d9629a
 # Tests and benchmarks start hundreds of processes: without compiled modules each would compile all of them again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: guard quick chaos chaos-workers chaos-payments soak sim mutants fuzz outages outages-redis screenshots help env demo bench test test-long check format clean
+.PHONY: web guard quick chaos chaos-workers chaos-payments soak sim mutants fuzz outages outages-redis screenshots help env demo bench test test-long check format clean
 
 help:  ## list the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -102,6 +102,10 @@ outages-redis: env  ## the part of it about Redis: refused writes, eviction, idl
 screenshots: env  ## draw the pictures of the docs again: the terminal client, and with chromium the dashboard
 	@$(BIN)/hongbao screenshots
 	@$(BIN)/python -m tests.ops.screenshots
+
+# Users need no Node: what this builds is committed. A test fails when it is not built from the present sources.
+web:  ## build the SDK and the app for browsers again, after a change below client_sim/web; needs Node and npm
+	@cd client_sim/web && npm ci --silent --no-audit --no-fund && npm run --silent check && npm run --silent build
 
 format: env  ## format the code, fix what can be fixed
 	@$(BIN)/ruff format --quiet .

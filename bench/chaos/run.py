@@ -104,6 +104,7 @@ async def run(spec: ChaosSpec, say: Callable[[str], None]) -> dict[str, Any]:
             faults: Sequence[Fault] = FAULTS
             server = cluster.server
             if spec.workers > 1:
+                history.tries_again = True
                 under_chaos = WorkersUnderChaos(lambda: server.pid, history.hot_packets)
                 faults, cluster = WITH_WORKERS, cluster._replace(workers=under_chaos)
             if spec.sets > 1:

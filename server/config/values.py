@@ -159,6 +159,13 @@ class HttpApiSection(Section, frozen=True):
     page_link_s: int = 600
 
 
+class WebSection(Section, frozen=True):
+    """The app for browsers, which the HTTP API serves below /app/."""
+
+    enabled: bool = False
+    websocket_url: str = ""
+
+
 class WebhooksSection(Section, frozen=True):
     """Where webhooks may go besides public addresses, and how long their events are kept."""
 
@@ -239,6 +246,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     log: LogSection = LogSection()
     ops: OpsSection = OpsSection()
     http_api: HttpApiSection = HttpApiSection()
+    web: WebSection = WebSection()
     webhooks: WebhooksSection = WebhooksSection()
     nats: NatsSection = NatsSection()
     host_wallet: HostWalletSection = HostWalletSection()
