@@ -149,9 +149,10 @@ def _strikes(figures: dict[str, Any]) -> list[str]:
     """The strikes by kind: how often each hit and found nothing to hit, and how long until money moved again."""
     hits, missed, recovered_s = figures["faults"], figures["missed_faults"], figures["recovered_s"]
     names = sorted({*hits, *missed})
-    lines = [f"{'strikes':<36}{'hit':>5}{'missed':>8}{'recovery p50':>14}{'max':>8}"] if names else []
+    width = max([34, *map(len, names)])
+    lines = [f"{'strikes':<{width + 2}}{'hit':>5}{'missed':>8}{'recovery p50':>14}{'max':>8}"] if names else []
     for name in names:
         each = sorted(recovered_s.get(name, ()))
         middle, most = (f"{each[(len(each) - 1) // 2]:.2f} s", f"{each[-1]:.2f} s") if each else ("–", "–")
-        lines.append(f"  {name:<34}{hits.get(name, 0):>5}{missed.get(name, 0):>8}{middle:>14}{most:>8}")
+        lines.append(f"  {name:<{width}}{hits.get(name, 0):>5}{missed.get(name, 0):>8}{middle:>14}{most:>8}")
     return lines

@@ -182,9 +182,9 @@ class Services:
         claims = CreditedClaims(stores.settlement), WonShares(stores.packets, stores.leases)
         seen = self.opens, replies, self.names, self.groups, *claims, self.everyday.turns
         self.pages = PageService(*seen, now_ms, words, limits)
-        self.pass_on = PassOnService(
-            stores.admissions, lives, self.on_behalf, self.login, self.changes, limits, now_ms
-        )
+        doubt = self.recovery.doubt if stores.sets.several else None
+        looks = lives, self.on_behalf, self.login, self.changes
+        self.pass_on = PassOnService(stores.admissions, *looks, limits, now_ms, doubt)
 
     def _make_money(self) -> None:
         stores, now_ms, bus = self._stores, self._clock.now_ms, self._bus

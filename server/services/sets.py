@@ -14,6 +14,7 @@ from server.config import Config
 from server.core.ids import IdMaker, id_at, set_of
 from server.services.chat.groups import GroupService
 from server.services.chat.posts import PostReader
+from server.services.money.set_orders import SetOrders
 from server.services.money.settlement import SettlementService
 from server.services.packets.commit import CommitPath
 from server.services.runtime.bus import Bus
@@ -27,6 +28,7 @@ from storage.postgres import facts
 from storage.postgres.database import Database
 from storage.postgres.migrate import migrate
 from storage.postgres.sets import opening
+from storage.postgres.sets.orders import SetOrderCarrier
 from storage.postgres.sets.outbox import SetPostStore
 from storage.postgres.sets.places import HOME, Sets
 from storage.postgres.write_probe import WRITE_S
@@ -38,7 +40,7 @@ Part = TypeVar("Part")
 
 
 class SetServices:
-    """Settlement, outbox and what is told to others, for each set; those of set 0 come first."""
+    """Settlement, outbox, what is told and brought to others, for each set; those of set 0 come first."""
 
     def __init__(
         self,
@@ -59,6 +61,7 @@ class SetServices:
         self.posts = [
             SetPosts(SetPostStore(stores.sets, number), reader, groups, idle_s, bus) for number in numbers
         ]
+        self.orders = [SetOrders(SetOrderCarrier(stores.sets, number), idle_s, bus) for number in numbers]
 
     @property
     def settled_claims(self) -> int:
@@ -77,7 +80,8 @@ class SetServices:
     def posting(self) -> dict[str, Loop]:
         """The loops of the outboxes."""
         own: dict[str, Loop] = {name: one.run for name, one in by_set("outbox", self.outboxes).items()}
-        return own | {name: one.run for name, one in by_set("set_posts", self.posts).items()}
+        own |= {name: one.run for name, one in by_set("set_posts", self.posts).items()}
+        return own | {name: one.run for name, one in by_set("set_orders", self.orders).items()}
 
     def credits_in_doubt(self) -> dict[str, InDoubt[Any, Any]]:
         """Credits with an unknown outcome."""

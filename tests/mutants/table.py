@@ -108,6 +108,8 @@ T_CLIENT, T_CLIENT_GROUPS = (
     "tests/client_sim/test_client.py::test_",
     "tests/client_sim/test_client_groups.py::test_",
 )
+ORDERS_OF_SETS = "storage/postgres/sets/orders.py"
+T_SET_ORDERS, T_SET_EVERYDAY = "tests/sets/test_orders.py::test_", "tests/sets/test_everyday.py::test_"
 T_SETS, T_SETS_CRASHES = "tests/sets/test_full_path.py::test_", "tests/sets/test_crashes.py::test_"
 T_BACKUP = "tests/server/test_backup.py::test_"
 T_CLI_MONEY, T_CLI_GROUP = "tests/server/test_cli_money.py::test_", "tests/server/test_group.py::test_"
@@ -889,7 +891,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a sender who left the group posts a scheduled packet",
         "I7",
-        SCHEDULED_SQL,
+        "storage/postgres/chat/users.sql",
         "AND (m.user_id IS NULL OR g.deleted_at_ms IS NOT NULL)",
         "AND g.deleted_at_ms IS NOT NULL",
         (T_SCHEDULED + "packet_of_a_sender_who_left_the_group_comes_back",),
@@ -6181,10 +6183,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "orders: the receiver of a transfer gets nothing",
         "I9",
         ORDERS_STORE,
-        "    if order.other_id:\n"
-        "        after[order.other_id] = await wallets.enter_credit(connection, order.transfer, "
-        "order.other_id)\n",
-        "",
+        "        return after | (await self._arrive(connection, order) if order.other_id else {})\n",
+        "        return after\n",
         (T_TRANSFERS + "transfer_moves_money_and_tells_both_users",),
     ),
     Mutation(
@@ -7799,7 +7799,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "sets: a post that was made before a crash is made again",
         "posts",
         "storage/postgres/sets/outbox.py",
-        "        told = [row for row in rows if (row.packet_id, row.topic, row.stream_id, row.at_ms) in fresh]\n",
+        "        told = [row for row in rows if row.key in fresh]\n",
         "        told = list(rows)\n",
         (T_SETS_CRASHES + "post_killed_between_the_two_commits_is_made_once",),
     ),
@@ -7826,5 +7826,61 @@ MUTATIONS: tuple[Mutation, ...] = (
         "                if credits.get((row.packet_id, row.user_id)) != row.amount_fen\n",
         "                if credits.get((row.packet_id, row.user_id), row.amount_fen) != row.amount_fen\n",
         ("tests/sets/test_audit.py::test_discrepancy_that_was_planted_in_one_set_is_named",),
+    ),
+    Mutation(
+        "sets: what leaves for another set stays in the books of the first",
+        "I9",
+        ORDERS_OF_SETS,
+        "        await wallets.insert_transfer(connection, TransferRow(*leaves))\n",
+        "",
+        (T_SET_ORDERS + "transfer_to_a_user_of_the_other_set_arrives_once",),
+    ),
+    Mutation(
+        "sets: a transfer to another set is forgotten in flight",
+        "I1",
+        ORDERS_OF_SETS,
+        '        await connection.execute(SQL["bring_later"], order.user_id, order.key)\n',
+        "",
+        (T_SET_ORDERS + "transfer_to_a_user_of_the_other_set_arrives_once",),
+    ),
+    Mutation(
+        "sets: a transfer that arrived before a crash arrives again",
+        "I1",
+        "storage/postgres/sets/orders.sql",
+        "ON CONFLICT DO NOTHING RETURNING 1\n",
+        "ON CONFLICT (user_id, kind, key) DO UPDATE SET at_ms = excluded.at_ms RETURNING 1\n",
+        (T_SET_ORDERS + "transfer_killed_between_the_two_sets_arrives_once",),
+    ),
+    Mutation(
+        "sets: of two senders with one key the transfer of the second is lost",
+        "I6",
+        ORDERS_OF_SETS,
+        '    return f"{order.user_id}:{order.key}"\n',
+        '    return f"{order.key}"\n',
+        (T_SET_ORDERS + "same_key_of_two_senders_brings_both_transfers",),
+    ),
+    Mutation(
+        "sets: the audit does not look for the transfer in the other set",
+        "I9",
+        "server/services/money/audit_sets.py",
+        "                    if found.get(row.key) != (row.receiver_id, row.amount_fen)\n",
+        "                    if found.get(row.key, row[1:3]) != (row.receiver_id, row.amount_fen)\n",
+        (T_SET_ORDERS + "transfer_that_left_its_set_and_never_arrived_is_named",),
+    ),
+    Mutation(
+        "sets: a server does not follow admissions to packets of further sets",
+        "I7",
+        "storage/postgres/sets/everyday.py",
+        "        return self._sets.of_packet(row.packet_id) << USER_BITS | row.user_id\n",
+        "        return row.user_id\n",
+        (T_SET_EVERYDAY + "admission_to_a_packet_of_a_further_set_holds_at_every_server_with_the_reply",),
+    ),
+    Mutation(
+        "sets: words that two users say at one moment are posted for one of them",
+        "posts",
+        "storage/postgres/sets/outbox.py",
+        "        told_of = self.sender_id if self.topic == SetTopic.WORDS else self.stream_id\n",
+        "        told_of = self.stream_id\n",
+        (T_SET_EVERYDAY + "words_of_a_packet_are_said_in_the_group_once_by_users_of_both_sets",),
     ),
 )

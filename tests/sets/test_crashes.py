@@ -19,6 +19,7 @@ from storage.postgres.sets.outbox import SQL, SetPostStore, ToldRow, _record
 from storage.postgres.sets.settlement import QueueOfSet
 from tests.services.conftest import until
 from tests.sets.conftest import EACH_FEN, NEW, OLD, FindDiscrepancies, MakeCrowd, Sql, StartPair, is_settled
+from tests.sets.playing import Players
 
 
 async def balance_of(sql: Sql, user_id: int) -> int:
@@ -137,6 +138,49 @@ async def test_set_that_is_away_holds_up_its_own_packets_only(
     assert (await one.old[2].open(of_new)).answer in ("won", "claimed")  # its mirror had the claim already
     await until(lambda: is_settled(sql, other_sql))
     assert await discrepancies() == []
+
+
+@pytest.mark.parametrize("lasts_s", [2, pytest.param(50, marks=pytest.mark.long)])
+async def test_audits_while_a_set_is_away_and_comes_back_find_nothing(
+    crowd: MakeCrowd,
+    proxied_dsn: tuple[Proxy, str],
+    sql: Sql,
+    other_sql: Sql,
+    discrepancies: FindDiscrepancies,
+    monkeypatch: pytest.MonkeyPatch,
+    lasts_s: int,
+) -> None:
+    """Users go on all the while, and so do the audits. What waits for longer than a minute would be named."""
+    monkeypatch.setattr(health_probe, "PROBE_S", 0.5)
+    proxy, dsn = proxied_dsn
+    one = await crowd(3, 3, stores__postgres_sets=(dsn,))
+    players, stop, found, audits = Players(one), asyncio.Event(), list[str](), 0
+    playing = asyncio.create_task(players.play(stop))
+
+    async def audit_for(seconds: float) -> None:
+        nonlocal audits
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + seconds
+        while loop.time() < until_s or not audits:
+            found.extend(await discrepancies())
+            audits += 1
+
+    await players.more_claims(20)
+    await audit_for(0.5)
+    await proxy.cut()
+    await audit_for(lasts_s)
+    await proxy.heal()
+    more = asyncio.create_task(players.more_claims(40))
+    while not more.done():
+        await audit_for(0.5)
+    await more
+    stop.set()
+    await playing
+    await until(lambda: is_settled(sql, other_sql))
+    found += await discrepancies()
+    assert found == []
+    assert audits >= 3
+    assert players.contradictions == []
 
 
 async def test_wallet_that_is_locked_in_another_set_holds_up_its_own_claims_only(

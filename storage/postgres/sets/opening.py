@@ -80,6 +80,7 @@ async def _begin_home(home: Database, record: int) -> None:
     async with home.long_transaction() as connection:
         await connection.execute(SQL["place_all"])
         await connection.execute(SQL["tell_best_lucks"])
+        await connection.execute(SQL["tell_turns"])
         await _put(connection, "record", record)
         await _put(connection, "set_number", HOME)
 
