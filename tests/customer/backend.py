@@ -140,7 +140,7 @@ BACKEND: Final = (
             "core/amounts::every_share_has_exactly_the_same_expected_amount",
             "client_sim/kept_seeds::check_with_everything_kept_proves_the_choice_of_the_seed",
         ),
-        "here they are: each turn has the same mean, and anybody can check a packet",
+        "here they are: each turn has the same mean, and every user can check a packet",
     ),
     Row(
         "001 4.4 ⑦",

@@ -48,7 +48,7 @@ PAYMENTS: Final = (
             "services/sends::strangers_cannot_send_to_a_group",
             "cards/payments_by_card::packet_whose_answer_is_lost_is_unknown_then_posted_once_also_if_the_client_never_asks_again",
         ),
-        "the charge comes before the packet: nobody opens what is not paid",
+        "the charge comes before the packet: what is not paid is not opened",
     ),
     Row(
         "000 3, receive",
