@@ -19,6 +19,7 @@ EXTRAS: Final = {
     "uvloop": "server",
     "nats": "nats",
     "hdrh": "demo",
+    "segno": "demo",
     "textual": "demo",
 }
 
