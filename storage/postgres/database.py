@@ -109,6 +109,14 @@ class Database:
         """Why it is known to be away; empty: it is not."""
         return self._health.away
 
+    def hold(self, why: str) -> None:
+        """Nothing is asked of it until this is called with an empty reason: it was not there to be opened."""
+        self._health.hold(why)
+
+    def twin(self) -> Database:
+        """The same database once more, with one connection: to look at it before it is used."""
+        return Database(self._dsn, 1, self._timeout_s)
+
     def connections(self) -> tuple[int, int]:
         """How many the pool has open, and how many of them are idle."""
         return self._pool.get_size(), self._pool.get_idle_size()
