@@ -83,7 +83,7 @@ def chaos(
     supervisor. A worker that was given up, because it ended too often, is restarted as an operator would do it.
 
     With --sets each strike at PostgreSQL hits one of the further sets, too, and the auditor joins their books and
-    checks what was handed over between them. Such a server has no campaign.
+    checks what was handed over between them.
 
     With --payments users pay by card, --rate payments per second, and a simulated bank is killed, too. Exit 1 if a
     payment is lost or doubled, if both books, the statements and what users were told do not agree, or if the p99

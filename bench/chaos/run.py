@@ -110,7 +110,8 @@ async def run(spec: ChaosSpec, say: Callable[[str], None]) -> dict[str, Any]:
             if spec.sets > 1:
                 faults = with_sets(faults)
             workload = Workload(url, mint, spec.users, spec.seed, history)
-            crowd = None if spec.sets > 1 else _crowd_of(spec, workload, history)
+            plan = plan_of(spec.seconds, spec.users, spec.durability)
+            crowd = ShakingCrowd(workload.backend, workload.users, spec.seed, plan, history)
             nemesis = Nemesis(cluster, history, spec.seed, spec.seconds, spec.durability, faults)
             await _inject(spec, workload, crowd, nemesis, operator, history, say)
             await wait_until_settled(*cluster.dsns)
@@ -136,16 +137,10 @@ async def run(spec: ChaosSpec, say: Callable[[str], None]) -> dict[str, Any]:
         return report.figures(history, nemesis, findings, audited, about)
 
 
-def _crowd_of(spec: ChaosSpec, workload: Workload, history: History) -> ShakingCrowd:
-    """The users of the workload, who shake as well. (A server with several sets has no campaigns.)"""
-    plan = plan_of(spec.seconds, spec.users, spec.durability)
-    return ShakingCrowd(workload.backend, workload.users, spec.seed, plan, history)
-
-
 async def _inject(
     spec: ChaosSpec,
     workload: Workload,
-    crowd: ShakingCrowd | None,
+    crowd: ShakingCrowd,
     nemesis: Nemesis,
     operator: ChaosOperator,
     history: History,
@@ -153,8 +148,7 @@ async def _inject(
 ) -> None:
     """Workload, shakes and faults side by side; then, without faults, the campaign ends and all is answered."""
     await workload.prepare()
-    if crowd is not None:
-        await crowd.prepare()
+    await crowd.prepare()
     say(f"{spec.users} users are in; {spec.seconds:g} s of chaos, {spec.kills} kills, seed {spec.seed}")
     began_s = perf_counter()
 
@@ -171,10 +165,9 @@ async def _inject(
         async with asyncio.TaskGroup() as work:
             injecting = work.create_task(nemesis.inject(spec.kills))
             work.create_task(workload.run(spec.claims_per_s, injecting.done))
-            if crowd is not None:
-                work.create_task(crowd.run(injecting.done))
+            work.create_task(crowd.run(injecting.done))
         await nemesis.end_all()
-        nemesis.stuck += await crowd.end(ANSWER_TIMEOUT_S) if crowd is not None else []
+        nemesis.stuck += await crowd.end(ANSWER_TIMEOUT_S)
         nemesis.stuck += await last_answers(workload)
     finally:
         await end_all(beside)

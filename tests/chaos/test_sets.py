@@ -174,4 +174,5 @@ async def test_run_with_workers_and_sets_holds(monkeypatch: pytest.MonkeyPatch) 
     assert figures["kills"]["all"] >= 3
     assert any(name.endswith("of a further set") for name in figures["kills"])
     assert figures["acked_claims"] > 100
+    assert figures["acked_wins"] > 20
     assert figures["unknown"] == 0

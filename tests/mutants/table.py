@@ -109,6 +109,7 @@ T_CLIENT, T_CLIENT_GROUPS = (
     "tests/client_sim/test_client_groups.py::test_",
 )
 ORDERS_OF_SETS = "storage/postgres/sets/orders.py"
+T_SET_CAMPAIGNS = "tests/sets/test_campaigns.py::test_"
 T_SET_ORDERS, T_SET_EVERYDAY = "tests/sets/test_orders.py::test_", "tests/sets/test_everyday.py::test_"
 T_SETS, T_SETS_CRASHES = "tests/sets/test_full_path.py::test_", "tests/sets/test_crashes.py::test_"
 T_BACKUP = "tests/server/test_backup.py::test_"
@@ -7914,5 +7915,21 @@ MUTATIONS: tuple[Mutation, ...] = (
         "        while moved := await self._store.move(BATCH_MAX, render):\n",
         "        while moved := 0:\n",
         ("tests/sets/test_webhooks.py::test_packet_of_either_set_is_told_from_its_send_to_its_finish",),
+    ),
+    Mutation(
+        "sets: leases of a living server are taken over in a further set",
+        "pool",
+        "storage/postgres/sets/campaigns.py",
+        "        words = server_id, list(known), living, most\n",
+        "        words = server_id, list(known), [], most\n",
+        (T_SET_CAMPAIGNS + "leases_of_a_further_set_stay_with_the_servers_that_live",),
+    ),
+    Mutation(
+        "sets: the campaigns of all sponsors are in set 0",
+        "sets",
+        "storage/postgres/sets/campaigns.py",
+        "        return (await self._sets.place([sponsor_id]))[sponsor_id]\n",
+        "        return HOME\n",
+        (T_SET_CAMPAIGNS + "users_of_both_sets_win_shares_of_a_campaign_and_the_rest_goes_back",),
     ),
 )

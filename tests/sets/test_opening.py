@@ -53,12 +53,14 @@ async def test_set_is_not_added_while_another_server_runs(start_pair: StartPair,
 
 
 async def test_set_is_not_added_to_a_record_with_what_needs_one_set(
-    start_pair: StartPair, start_server: StartServer, connect: Connect
+    start_pair: StartPair, start_server: StartServer, sql: Sql
 ) -> None:
-    alone = await start_server()
-    await (await connect(alone, BACKEND)).put_sponsor(5, "shop")
-    await alone.stop()
-    with pytest.raises(StoreRefused, match="has sponsors, which need a record of one set"):
+    await (await start_server()).stop()
+    await sql.execute(
+        "INSERT INTO cards (card_id, user_id, gateway, card_ref, bank, last4, key_id, bound_at_ms)"
+        " VALUES (1::bigint << 60, 5, 'bank', 'ref', 'bank', '1234', 'key', 1)"
+    )
+    with pytest.raises(StoreRefused, match="has cards or payments, which need a record of one set"):
         await start_pair()
 
 

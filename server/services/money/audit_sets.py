@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final, NamedTuple
 
 from server.core.ids import is_user, set_of
-from server.core.kinds import TO_INVITED, TO_USER
+from server.core.kinds import TO_INVITED, TO_USER, PacketKind
 from server.services.money.audit import FEN, Report, audit, joined, with_findings
 from server.services.money.seed_audit import Finding
 from storage.postgres import facts
@@ -109,7 +109,11 @@ async def _first_round(databases: Sequence[Database], first_id: int) -> FirstRou
         return FirstRound(
             {one.number: await one.handed_over() for one in sets},
             {one.number: await one.credited_for_others(first_id) for one in sets},
-            {one.number: await one.claims_in_groups((*TO_USER, *TO_INVITED)) for one in sets if one.number != HOME},
+            {
+                one.number: await one.claims_in_groups((*TO_USER, *TO_INVITED, PacketKind.SHAKE))
+                for one in sets
+                if one.number != HOME
+            },
             {one.number: await one.due_elsewhere() - await one.waiting() for one in sets},
             {one.number: await one.late() for one in sets},
             {one.number: await one.orders_sent() for one in sets},

@@ -386,7 +386,7 @@ WITH waiting AS (
     SELECT p.sender_id, coalesce(p.chat_id, p.target_id), p.packet_id, c.user_id, c.index, c.index = p.shares - 1
     FROM transfers t JOIN packets p ON p.packet_id = t.debit_account
     JOIN claims c ON c.packet_id = p.packet_id AND c.user_id = t.key::bigint
-    WHERE t.kind = 22
+    WHERE t.kind = 22 AND p.kind <> 'shake'
 ), here AS (
     SELECT coalesce((SELECT value FROM facts WHERE name = 'sets'), 1) AS sets,
            coalesce((SELECT value FROM facts WHERE name = 'set_number'), 0) AS number,

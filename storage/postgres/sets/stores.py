@@ -12,9 +12,9 @@ from storage.postgres.money.statement import StatementStore
 from storage.postgres.money.wallets import WalletStore
 from storage.postgres.packets.packets import PacketStore
 from storage.postgres.packets.seed_trees import SeedTreeStore
+from storage.postgres.sets.campaigns import SetBillStore, SetCampaignStore, SetLeaseStore
 from storage.postgres.sets.chat import SetGroupStore, SetMessageStore, SetRelayStore, SetUserStore
 from storage.postgres.sets.everyday import SetAdmissionStore, SetScheduledStore, SetWordsStore
-from storage.postgres.sets.one_set_only import OneSetCampaignStore
 from storage.postgres.sets.orders import SetOrderStore
 from storage.postgres.sets.outbox import SetOutboxStore
 from storage.postgres.sets.packets import SetPacketStore
@@ -54,5 +54,7 @@ def stores_of(sets: Sets, with_best_luck: Sequence[str]) -> dict[str, Any]:
         "relays": SetRelayStore(sets),
         "wallet_orders": SetOrderStore(sets),
         "webhook_endpoints": SetEndpointStore(sets),
-        "campaigns": OneSetCampaignStore(sets.home),
+        "campaigns": SetCampaignStore(sets),
+        "leases": SetLeaseStore(sets),
+        "bills": SetBillStore(sets),
     }

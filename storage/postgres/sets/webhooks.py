@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from storage.postgres.database import Database
     from storage.postgres.sets.places import Sets
     from storage.postgres.webhooks.endpoints import EndpointRow
-    from storage.postgres.webhooks.facts import PacketRecord
+    from storage.postgres.webhooks.facts import BillFailureRecord, CampaignRecord, PacketRecord
 
 SQL: Final = statements.load(__file__)
 LOCK: Final = 0x6576656E  # "even": any number that nothing else locks in this database
@@ -83,10 +83,28 @@ class FactsOfSet(FactStore):
     async def packets(self, packet_ids: Collection[int]) -> dict[int, PacketRecord]:
         """With the backend's own ids of their groups."""
         found = await super().packets(packet_ids)
+        names = await self._external_ids([one.target_id for one in found.values()])
+        return {number: one._replace(external_id=names.get(one.target_id)) for number, one in found.items()}
+
+    async def bill_failures(self, numbers: Collection[int]) -> dict[int, BillFailureRecord]:
+        """The same of bills to groups."""
+        found = await super().bill_failures(numbers)
+        names = await self._external_ids([one.target_id for one in found.values()])
+        return {number: one._replace(external_id=names.get(one.target_id)) for number, one in found.items()}
+
+    async def campaigns(self, campaign_ids: Collection[int]) -> dict[int, CampaignRecord]:
+        """The same of campaigns for a group."""
+        found = await super().campaigns(campaign_ids)
+        async with self._connection.alone() as connection:
+            rows = await connection.fetch(SQL["groups_of_campaigns"], list(found))
+        groups = {row["campaign_id"]: row["group_id"] for row in rows}
+        names = await self._external_ids(list(groups.values()))
+        return {number: one._replace(external_id=names.get(groups[number])) for number, one in found.items()}
+
+    async def _external_ids(self, group_ids: Sequence[int]) -> dict[int, str | None]:
         async with self._home.reading() as connection:
-            rows = await connection.fetch(SQL["external_ids"], [one.target_id for one in found.values()])
-        names = {row["group_id"]: row["external_id"] for row in rows}
-        return {packet_id: one._replace(external_id=names.get(one.target_id)) for packet_id, one in found.items()}
+            rows = await connection.fetch(SQL["external_ids"], group_ids)
+        return {row["group_id"]: row["external_id"] for row in rows}
 
 
 class SetEventStore:

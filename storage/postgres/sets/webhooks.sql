@@ -10,6 +10,9 @@ ON CONFLICT (name) WHERE state <> 'removed' DO UPDATE SET state = excluded.state
 -- name: external_ids
 SELECT group_id, external_id FROM groups WHERE group_id = ANY($1)
 
+-- name: groups_of_campaigns
+SELECT campaign_id, group_id FROM campaigns WHERE campaign_id = ANY($1)
+
 -- name: try_lock
 SELECT pg_try_advisory_xact_lock($1)
 
