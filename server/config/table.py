@@ -245,6 +245,9 @@ KEYS: Final = {
         "how long the link to a packet's page is valid, seconds", whole(10, 86_400), HUP
     ),
     "web.enabled": ConfigKey("the HTTP API serves the app for browsers at /app/; needs websocket.listen", BOOLEAN),
+    "web.replay_names": ConfigKey(
+        "`hongbao replay --names` may write names of users; they must have agreed", BOOLEAN
+    ),
     "web.websocket_url": ConfigKey(
         "where that app connects, such as a proxy before websocket.listen; empty: websocket.listen itself",
         matching(

@@ -78,6 +78,11 @@ COMMANDS: Final = (
         "server.cli.audit:verify",
         "Recompute every amount of a packet or a campaign from its revealed seed; exit 1 if one differs.",
     ),
+    CommandRow(
+        "replay",
+        "server.cli.replay.command:replay",
+        "Write the race for a packet as one HTML file, which computes every share again for its reader.",
+    ),
     CommandRow("status", "server.cli.operators:status", "Show the state of a running server."),
     CommandRow(
         "connections",
