@@ -13,6 +13,7 @@ import pytest
 
 from client_sim.sdk.client import Client
 from protocol import tokens
+from server.http_api.page import link
 from server.http_api.web.invite import BadInvite, InviteClaim, mint, verify
 from tests.conftest import KEYS, Connect, Server, StartServer, Turn
 from tests.http_api.conftest import ADDRESS
@@ -50,7 +51,10 @@ def test_invite_with_one_part_changed_is_refused(changed: int) -> None:
             verify(forged, KEYS.get, 1_500)
 
 
-def test_token_is_no_invite_and_invite_no_token() -> None:
+def test_tokens_and_links_of_pages_are_no_invites() -> None:
+    page = link.mint(link.LinkClaim(packet_id=50, user_id=3, issued_at_s=1_000, expires_at_s=2_000), "test", KEY)
+    with pytest.raises(BadInvite, match="not signed"):
+        verify(page, KEYS.get, 1_500)
     with pytest.raises(BadInvite):
         verify(str(tokens.mint(50, 2_000, "test", KEY, 1_000)), KEYS.get, 1_500)
     with pytest.raises(tokens.BadToken):
