@@ -85,6 +85,8 @@ class TransferKind(IntEnum):
 
 
 MOVES_NOTHING: Final = (TransferKind.PENDING, TransferKind.VOIDED)
+# Beside a transfer of a user of another set: that user's wallet is there, and here nothing enters or leaves it.
+BETWEEN_SETS: Final = (TransferKind.SENT_TO_SET, TransferKind.CAME_FROM_SET)
 
 
 class AccountPair(NamedTuple):
