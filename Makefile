@@ -7,7 +7,7 @@ AGAINST ?= 0d9629a
 # Tests and benchmarks start hundreds of processes: without compiled modules each would compile all of them again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: web guard quick chaos chaos-workers chaos-payments soak sim mutants fuzz outages outages-redis screenshots help env demo bench test test-long check format clean
+.PHONY: web guard quick chaos chaos-workers chaos-payments soak sim seeds mutants fuzz outages outages-redis screenshots help env demo bench test test-long check format clean
 
 help:  ## list the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -85,6 +85,9 @@ soak: env  ## default limits, a crowd, and random strikes on the stores for half
 
 sim: env  ## thousands of simulated worlds, each replayable from its seed
 	@$(BIN)/python -m tests.sim --seeds 5000
+
+seeds: env  ## the statements of the customer's documents, each with the tests that show it (docs/customer.md)
+	@$(BIN)/python -m tests.customer
 
 mutants: env  ## plant faults in copies of our own code, one at a time; the tests must catch every one
 	@$(BIN)/python -m tests.mutants

@@ -84,6 +84,9 @@ class TransferKind(IntEnum):
     CAME_FROM_SET = 24  # it arrives there; the transfer itself (13) stands in both
 
 
+# Beside a transfer (13) that stands in two sets: what it brought passes on there. The wallet of a user is in one
+# set, so no statement of a user has them.
+BETWEEN_SETS: Final = (TransferKind.SENT_TO_SET, TransferKind.CAME_FROM_SET)
 MOVES_NOTHING: Final = (TransferKind.PENDING, TransferKind.VOIDED)
 # Beside a transfer of a user of another set: that user's wallet is there, and here nothing enters or leaves it.
 BETWEEN_SETS: Final = (TransferKind.SENT_TO_SET, TransferKind.CAME_FROM_SET)

@@ -18,7 +18,9 @@ EXTRAS: Final = {
     "structlog": "server",
     "uvloop": "server",
     "nats": "nats",
+    "duckdb": "analysis",
     "hdrh": "demo",
+    "segno": "demo",
     "textual": "demo",
 }
 
