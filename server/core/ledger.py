@@ -88,8 +88,6 @@ class TransferKind(IntEnum):
 # set, so no statement of a user has them.
 BETWEEN_SETS: Final = (TransferKind.SENT_TO_SET, TransferKind.CAME_FROM_SET)
 MOVES_NOTHING: Final = (TransferKind.PENDING, TransferKind.VOIDED)
-# Beside a transfer of a user of another set: that user's wallet is there, and here nothing enters or leaves it.
-BETWEEN_SETS: Final = (TransferKind.SENT_TO_SET, TransferKind.CAME_FROM_SET)
 
 
 class AccountPair(NamedTuple):
