@@ -245,15 +245,15 @@ KEYS: Final = {
         "how long the link to a packet's page is valid, seconds", whole(10, 86_400), HUP
     ),
     "web.enabled": ConfigKey("the HTTP API serves the app for browsers at /app/; needs websocket.listen", BOOLEAN),
-    "web.replay_names": ConfigKey(
-        "`hongbao replay --names` may write names of users; they must have agreed", BOOLEAN
-    ),
     "web.websocket_url": ConfigKey(
         "where that app connects, such as a proxy before websocket.listen; empty: websocket.listen itself",
         matching(
             r"(wss?://[\w.:\[\]-]+(/[\w.~/-]*)?)?",
             'empty or a ws or wss url without query, such as "wss://chat.example.com/ws"',
         ),
+    ),
+    "web.replay_names": ConfigKey(
+        "`hongbao replay --names` may write names of users; they must have agreed", BOOLEAN
     ),
     "webhooks.allow_private": ConfigKey(
         "private networks that webhooks may go to, also without TLS; all others are refused", NETWORKS

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from client_sim.languages import language_of_environment
+from protocol.money_unit import MoneyUnit
 from server.cli.replay.page import replay_page, told_of
 from server.cli.shared.numbers import Id
 from server.cli.shared.options import DATA, ConfigOption, DataOption, LanguageOption, PostgresOption
@@ -63,26 +65,34 @@ def replay(
                 rows, claims = await PacketStore(one).load([packet])
                 if packet in rows and not is_lease(rows[packet]):
                     known = await _names(sets[0], rows[packet], claims[packet]) if names else {}
-                    page = await _page(one, rows[packet], claims[packet], known)
-                    _write(page, out or Path(f"packet-{packet}.html"))
+                    seed_keys, money = found_seed_keys(settings, data), unit_of(data, settings)
+                    told = await _told(one, rows[packet], claims[packet], seed_keys, known, money)
+                    _write(replay_page(told, language), out or Path(f"packet-{packet}.html"))
                     return 0
         raise CommandFailed(f"there is no packet {packet}")
 
-    async def _page(one: Database, row: PacketRow, claims: list[ClaimRow], known: dict[int, str]) -> bytes:
-        state = state_of(row, Clock().now_ms())
-        if state not in OVER:
-            raise CommandFailed(
-                f"packet {packet} is {state}: its seed stays secret until it is finished or refunded"
-            )
-        terms, proof = terms_of(row), await proof_of(one, row, found_seed_keys(settings, data))
-        if proof is not None:
-            terms = terms._replace(seed=packet_seed_of(row, proof.server_seed))
-        elif row.seed_index is not None:
-            raise CommandFailed("the seed of the packet cannot be unsealed: the seed key is missing")
-        told = told_of(terms, state, [claim_of(one) for one in claims], proof, known, unit_of(data, settings))
-        return replay_page(told, language)
-
     return with_records(settings, data, work)
+
+
+async def _told(
+    database: Database,
+    row: PacketRow,
+    claims: list[ClaimRow],
+    seed_keys: Mapping[str, bytes],
+    names: Mapping[int, str],
+    money: MoneyUnit,
+) -> dict[str, Any]:
+    """What the page is told. Raises CommandFailed while the seed is secret."""
+    state = state_of(row, Clock().now_ms())
+    if state not in OVER:
+        secret = "its seed stays secret until it is finished or refunded"
+        raise CommandFailed(f"packet {row.packet_id} is {state}: {secret}")
+    terms, proof = terms_of(row), await proof_of(database, row, seed_keys)
+    if proof is not None:
+        terms = terms._replace(seed=packet_seed_of(row, proof.server_seed))
+    elif row.seed_index is not None:
+        raise CommandFailed("the seed of the packet cannot be unsealed: the seed key is missing")
+    return told_of(terms, state, [claim_of(one) for one in claims], proof, names, money)
 
 
 async def _names(database: Database, row: PacketRow, claims: list[ClaimRow]) -> dict[int, str]:
