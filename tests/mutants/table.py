@@ -1215,7 +1215,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "the counter swaps without a comparison",
         "I1",
-        "server/core/counter.py",
+        PACKET,
         "if self.word != seen:",
         "if seen < 0:",
         (T_PACKET + "counter_swaps_only_the_expected_value",),

@@ -22,6 +22,11 @@ COMMANDS: Final = (
     ),
     CommandRow("config", "server.cli.config:config_cli", "Show and check the config."),
     CommandRow(
+        "compile",
+        "server.compiled.build:compile_modules",
+        "Compile the modules that every open passes through, where a C compiler is.",
+    ),
+    CommandRow(
         "token", "server.cli.backend:token", "Print a login token for a user, as your chat backend would make it."
     ),
     CommandRow("key", "server.cli.key:key_cli", "Show the keys of login tokens or of the HTTP API, or make one."),
