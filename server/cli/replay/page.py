@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from protocol.money_unit import MoneyUnit
-from server.core.packet import Claim
+from server.core.decisions import Claim
 from server.core.packet_request import Terms
 from server.core.pages import State
 from server.core.texts import Language
