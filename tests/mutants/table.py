@@ -127,6 +127,8 @@ T_READS = "tests/services/test_reads.py::test_"
 CARRIED = "server/core/carried_time.py"
 T_TIME = "tests/services/test_database_time.py::test_"
 AHEAD = "ids_come_back_after_a_database_that_was_25_hours_ahead_and_are_not_made_again_after_a_restart"
+INVITE, T_SERVED = "server/http_api/web/invite.py", "tests/web/test_served.py::test_"
+SDK_JS, T_SDK = "client_sim/web/sdk/dist/hongbao.js", "tests/web/test_sdk.py::test_"
 PAGE_LINK, PAGE_JS = "server/http_api/page/link.py", "server/http_api/page/page.js"
 T_PAGE_LINK = "tests/http_api/test_page_link.py::test_"
 T_PAGE_IN_BROWSER = "tests/http_api/test_page_in_browser.py::test_page_"
@@ -1213,7 +1215,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "the counter swaps without a comparison",
         "I1",
-        "server/core/counter.py",
+        PACKET,
         "if self.word != seen:",
         "if seen < 0:",
         (T_PACKET + "counter_swaps_only_the_expected_value",),
@@ -4254,6 +4256,62 @@ MUTATIONS: tuple[Mutation, ...] = (
         '_PREFIX: Final = "hongbao-page:"',
         '_PREFIX: Final = "hongbao-pass:"',
         (T_PAGE_LINK + "tokens_and_passes_are_no_links",),
+    ),
+    Mutation(
+        "web: an invite needs no signature",
+        "I7",
+        INVITE,
+        "    if key is None or not hmac.compare_digest(_mac(text, key), mac):\n",
+        "    if key is None:\n",
+        (T_SERVED + "invite_with_one_part_changed_is_refused",),
+    ),
+    Mutation(
+        "web: an invite does not expire",
+        "I7",
+        INVITE,
+        "    if now_s >= claim.expires_at_s or claim",
+        "    if claim",
+        (T_SERVED + "invite_says_whose_seats_it_has_until_it_expires",),
+    ),
+    Mutation(
+        "web: the link of a page is an invite",
+        "I7",
+        INVITE,
+        '_PREFIX: Final = "hongbao-invite:"',
+        '_PREFIX: Final = "hongbao-page:"',
+        (T_SERVED + "tokens_and_links_of_pages_are_no_invites",),
+    ),
+    Mutation(
+        "web: a seat of an invite is taken twice",
+        "I7",
+        "server/http_api/web/app.py",
+        "            except Unauthorized:\n                continue\n",
+        "            except Unauthorized:\n                pass\n",
+        (T_SERVED + "seat_stays_taken_after_a_restart",),
+    ),
+    Mutation(
+        "web: two equal sends at once have one key",
+        "I3",
+        SDK_JS,
+        " && !this.inFlight.has(one.key)",
+        "",
+        (T_SDK + "keys_outlive_a_tab_that_was_ended_and_two_sends_at_once_are_two",),
+    ),
+    Mutation(
+        "web: a post after a gap is handed on",
+        "order",
+        SDK_JS,
+        "const isNext = stream.last === stream.newest && post.message === stream.last + 1;",
+        "const isNext = post.message > stream.last;",
+        (T_SDK + "gaps_are_found_and_filled_once",),
+    ),
+    Mutation(
+        "web: a proof with another commitment is fair",
+        "fairness",
+        SDK_JS,
+        "fits: same(commitment(revealed), revealed.commitment)",
+        "fits: true",
+        (T_SDK + "proofs_of_the_vectors_hold_and_each_forged_one_fails_at_its_step",),
     ),
     Mutation(
         "page: a revoked link opens",
