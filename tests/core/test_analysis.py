@@ -158,7 +158,12 @@ def test_thinned_curve_keeps_its_ends() -> None:
     points = lorenz([(n, 1) for n in range(1_000)])
     found = thinned(points, 100)
     assert (found[0], found[-1]) == (points[0], points[-1])
-    assert len(found) <= 102
+    assert len(found) <= 202
+
+
+def test_thinned_curve_keeps_its_corner() -> None:
+    points = lorenz([(0, 700), *((n, 1) for n in range(1, 301))])
+    assert LorenzPoint(0.7, 0.0) in thinned(points, 100)
 
 
 def test_group_of_nineteen_is_hidden_and_one_of_twenty_is_shown() -> None:
