@@ -69,6 +69,11 @@ COMMANDS: Final = (
         "Write a report of some days: a page in one file, and its tables as CSV and Parquet.",
     ),
     CommandRow(
+        "year",
+        "server.cli.analysis.year:year",
+        "Write the year of a user as one page: sent, received, best luck, fastest open, generous to whom.",
+    ),
+    CommandRow(
         "backup",
         "server.cli.backup:backup",
         "Write the books to a file, and with --keys the keys to another folder; also while a server runs.",
