@@ -69,6 +69,16 @@ COMMANDS: Final = (
         "Prove from the records alone that all money is accounted for; exit 1 and name each discrepancy.",
     ),
     CommandRow(
+        "report",
+        "server.cli.analysis.report:report",
+        "Write a report of some days: a page in one file, and its tables as CSV and Parquet.",
+    ),
+    CommandRow(
+        "year",
+        "server.cli.analysis.year:year",
+        "Write the year of a user as one page: sent, received, best luck, fastest open, generous to whom.",
+    ),
+    CommandRow(
         "backup",
         "server.cli.backup:backup",
         "Write the books to a file, and with --keys the keys to another folder; also while a server runs.",

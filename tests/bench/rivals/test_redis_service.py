@@ -62,7 +62,7 @@ def connected(service: Target, user_id: int) -> Client:
     return Client(service.url, str(tokens.mint(user_id, FAR_AWAY_S, "none", b"none")))
 
 
-async def test_proof_fails_for_a_claim_that_nobody_was_told(
+async def test_proof_fails_for_a_claim_that_no_user_was_told(
     redis_url: str, redis: aioredis.Redis, kind: Kind
 ) -> None:
     packet, row = 7, redis_lua.SCRIPTS[kind]
