@@ -17,10 +17,11 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from protocol import messages
-from server.core.packet import Decision
+from server.core.decisions import Decision
+from server.peers.decided_values import as_array, from_array
 from server.services.runtime.events import BalanceChange
 
-PEER_VERSION: Final = 3
+PEER_VERSION: Final = 4
 LENGTH_BYTES: Final = 4
 NUMBER_BYTES: Final = 4
 NUMBERS: Final = 1 << 8 * NUMBER_BYTES  # then they begin again
@@ -185,7 +186,14 @@ class ServerLeaves(_Message, tag=16):
 
 
 class PeerPulse(_Message, tag=20):
-    """My server is there. It follows each half second, whatever else is sent."""
+    """My server is there; each half second, and when its owners change.
+
+    `owners`: the servers that own something, as it knows. `is_quiet`: none of its claims of packets of other owners
+    is in flight.
+    """
+
+    owners: list[int]
+    is_quiet: bool
 
 
 class ListensForPushes(_Message, tag=21):
@@ -235,8 +243,10 @@ PeerMessage: TypeAlias = (
     | PushesPublished
 )
 
-_ENCODER: Final = msgspec.msgpack.Encoder()
-_DECODER: Final[msgspec.msgpack.Decoder[list[Any]]] = msgspec.msgpack.Decoder(list[PeerMessage])
+_ENCODER: Final = msgspec.msgpack.Encoder(enc_hook=as_array)
+_DECODER: Final[msgspec.msgpack.Decoder[list[Any]]] = msgspec.msgpack.Decoder(
+    list[PeerMessage], dec_hook=from_array
+)
 
 
 class BadFrame(Exception):

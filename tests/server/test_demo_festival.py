@@ -20,6 +20,7 @@ def data(cluster: Path) -> Iterator[Path]:
         yield folder
 
 
+@pytest.mark.long
 def test_festival_ends_with_proof_odds_and_audit(data: Path) -> None:
     home = data / "new"
     words = ("--users", 40, "--seconds", 6, "--seed", 3, "--lang", "zh")

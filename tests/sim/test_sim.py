@@ -118,6 +118,7 @@ def test_seed_gives_the_same_world_in_every_process(seed: int) -> None:
 
 @pytest.mark.parametrize("name", DEFECTS)
 @pytest.mark.long
+@pytest.mark.pure
 def test_simulator_finds_each_defect(name: str) -> None:
     seeds = (SEED_OF_DEFECT.get(name, SEED_FOR_MOST), *range(300))
     runs = ((seed, World(seed, DEFECTS[name]()).run()) for seed in seeds)
@@ -148,6 +149,7 @@ def test_loop_without_a_timer_raises_stuck() -> None:
 UNAVAILABLE = "store_unavailable"
 
 
+@pytest.mark.long
 def test_worlds_cover_both_durabilities_and_all_answers() -> None:
     """Packets are finished and refunded, and users receive every kind of answer, in the first worlds or soon."""
     wanted = {

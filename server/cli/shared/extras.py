@@ -18,6 +18,7 @@ EXTRAS: Final = {
     "structlog": "server",
     "uvloop": "server",
     "nats": "nats",
+    "duckdb": "analysis",
     "hdrh": "demo",
     "segno": "demo",
     "textual": "demo",

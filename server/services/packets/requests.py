@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from server.core.packet import Claim
+from server.core.decisions import Claim
 
 
 class PendingRequest(msgspec.Struct, eq=False, omit_defaults=True):
@@ -24,6 +24,7 @@ class PendingRequest(msgspec.Struct, eq=False, omit_defaults=True):
     answered: bool = False
     claim: Claim | None = None  # an open that was decided as a win, while it is not durable
     failures: int = 0  # of a store, to record its claim
+    needs_read_s: float = 0.0  # of the loop: its answer needs memory that was read since then; 0: not known yet
 
 
 class GrabRequest(PendingRequest, tag="grab"):
