@@ -88,6 +88,7 @@ export class Nav {
       this.isGoing = true;
       history.go(1 - this.stack.length);
       this.stack = [place];
+      this.focus.length = 1;
       this.changed();
     }
   }
