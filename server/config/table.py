@@ -11,6 +11,7 @@ from server.config.enterprise_keys import ENTERPRISE_KEYS
 from server.config.gateway_keys import GATEWAY_KEYS
 from server.config.masking import hide_keys, hide_password, hide_passwords
 from server.config.nats_keys import NATS_KEYS
+from server.config.risk_keys import RISK_KEYS
 from server.config.rules import (
     ADDRESS,
     AMOUNT,
@@ -260,6 +261,7 @@ KEYS: Final = {
     **NATS_KEYS,
     **GATEWAY_KEYS,
     **ENTERPRISE_KEYS,
+    **RISK_KEYS,
 }
 
 # The first of each pair must not exceed the second.
