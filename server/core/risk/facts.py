@@ -33,7 +33,7 @@ FACTS: Final = {
     "reaction_median_ms": "their median: milliseconds from a post of a packet to the user's grab",
     "reaction_spread_ms": "their ninth decile less their first",
     "grabs": "packets that the user has grabbed in the groups that they are in",
-    "first_places_percent": "of these, the part in which nobody else was faster",
+    "first_places_percent": "of these, the part in which no other user was faster",
     "partners_1d": "others who opened packets of the user, or whose packets the user opened, of the last 24 hours",
     "flow_fen_1d": "what went between them and the user in packets, both ways",
     "mutual_percent_1d": "of that, the part that came back from the same partner",

@@ -16,7 +16,7 @@ import msgspec
 import rule_engine
 from rule_engine.errors import EngineError
 
-from server.core.risk.actions import HOLDS_WITHDRAWALS, STRICTNESS, RiskAction, RiskVerdict
+from server.core.risk.actions import HOLDS_WITHDRAWALS, STRICTNESS, TOLD_TO_BACKEND, RiskAction, RiskVerdict
 from server.core.risk.facts import FACTS
 
 NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,63}")
@@ -48,10 +48,14 @@ class RuleFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RiskDecision(NamedTuple):
-    """What rules say of a user: those that hit, in the order of the file; those that failed, with the reason."""
+    """What rules say of a user: those that hit, in the order of the file; those that failed, with the reason.
+
+    `events`: what the chat backend is asked for, in the order of the actions.
+    """
 
     verdict: RiskVerdict
     hits: list[str]
+    events: list[str]
     errors: dict[str, str]
 
 
@@ -79,7 +83,8 @@ class RuleBook:
                     hits.append(rule)
             except (EngineError, ArithmeticError) as error:
                 errors[rule.name] = _one_line(error)
-        return RiskDecision(_verdict(hits), [rule.name for rule in hits], errors)
+        events = sorted({rule.then for rule in hits} & TOLD_TO_BACKEND, key=STRICTNESS.__getitem__)
+        return RiskDecision(_verdict(hits), [rule.name for rule in hits], list(map(str, events)), errors)
 
 
 def _verdict(hits: Sequence[RiskRule]) -> RiskVerdict:

@@ -13,7 +13,7 @@ from storage.postgres.risk.risk import DecisionRow
 if TYPE_CHECKING:
     from server.core.risk.rules import RiskDecision, RuleBook
 
-CHUNK: Final = 100  # decisions before other work has its turn
+CHUNK: Final = 100  # decisions before the loop serves others
 
 
 class Difference(NamedTuple):

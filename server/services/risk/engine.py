@@ -134,7 +134,7 @@ class RiskEngine:
 
 
 def _new(user_id: int, one: RiskDecision, facts: dict[str, int]) -> NewDecision:
-    return NewDecision(user_id, one.verdict.action, one.hits, one.errors, facts)
+    return NewDecision(user_id, one.verdict.action, one.hits, one.events, one.errors, facts)
 
 
 def _rows(made: dict[int, RiskDecision], numbers: dict[int, int], now_ms: int) -> list[VerdictRow]:

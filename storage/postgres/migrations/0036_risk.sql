@@ -36,7 +36,7 @@ CREATE TABLE risk_rules (
 );
 CREATE TRIGGER risk_rules_stay BEFORE UPDATE OR DELETE OR TRUNCATE ON risk_rules EXECUTE FUNCTION refuse_change();
 
--- `hits`: the rules that were true. `errors`: those that failed, with the reason.
+-- `hits`: the rules that were true. `events`: what the chat backend is asked for. `errors`: rules that failed, and why.
 CREATE TABLE risk_decisions (
     decision_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     user_id     bigint NOT NULL CHECK (is_user(user_id)),
@@ -46,6 +46,7 @@ CREATE TABLE risk_decisions (
     action      text   NOT NULL CHECK (action IN
                     ('allow', 'delay', 'challenge', 'review', 'limit', 'deny', 'freeze')),
     hits        text[] NOT NULL,
+    events      text[] NOT NULL DEFAULT '{}',
     errors      jsonb  NOT NULL,
     facts       jsonb  NOT NULL
 );
@@ -53,6 +54,28 @@ CREATE INDEX risk_decisions_of_user ON risk_decisions (user_id, decision_id);
 CREATE INDEX risk_decisions_hits ON risk_decisions (decision_id) WHERE action <> 'allow';
 CREATE INDEX risk_decisions_by_time ON risk_decisions USING brin (at_ms);
 CREATE TRIGGER risk_decisions_stay BEFORE UPDATE OR DELETE OR TRUNCATE ON risk_decisions EXECUTE FUNCTION refuse_change();
+
+-- The chat backend is asked once: again only after a decision that did not ask for it.
+CREATE FUNCTION webhooks_of_risk() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM webhook_endpoints WHERE state = 'enabled') THEN
+        PERFORM add_webhook_events('risk.' || event, array_agg(decision_id), array_agg(0::bigint), array_agg(0::bigint),
+                                   array_agg(at_ms))
+        FROM added CROSS JOIN LATERAL unnest(events) AS event
+        WHERE mode = 'on' AND NOT EXISTS (
+            SELECT FROM (
+                SELECT o.events FROM risk_decisions o
+                WHERE o.user_id = added.user_id AND o.decision_id < added.decision_id AND o.mode = 'on'
+                ORDER BY o.decision_id DESC LIMIT 1
+            ) AS last WHERE event = ANY(last.events)
+        )
+        GROUP BY event;
+    END IF;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER webhooks AFTER INSERT ON risk_decisions REFERENCING NEW TABLE AS added
+    FOR EACH STATEMENT EXECUTE FUNCTION webhooks_of_risk();
 
 -- What is in force for a user (mode on). `says`: what a refused request is told. A user who was released by an operator
 -- is left alone until then.

@@ -33,11 +33,12 @@ class DecisionRow(NamedTuple):
 
 
 class NewDecision(msgspec.Struct, frozen=True):
-    """What rules have decided about a user."""
+    """What rules have decided about a user. `events`: what the chat backend is asked for."""
 
     user_id: int
     action: str
     hits: list[str]
+    events: list[str]
     errors: dict[str, str]
     facts: dict[str, int]
 

@@ -29,10 +29,11 @@ UPDATE risk_state SET round_at_ms = greatest(round_at_ms, $1)
 
 -- name: decide
 -- One row for each decision. An `allow` without a hit that repeats the user's last decision within ten minutes is left out.
-INSERT INTO risk_decisions (user_id, at_ms, mode, rules, action, hits, errors, facts)
-SELECT d.user_id, $2, $3, $4, d.action, ARRAY(SELECT jsonb_array_elements_text(d.hits)), d.errors, d.facts
+INSERT INTO risk_decisions (user_id, at_ms, mode, rules, action, hits, events, errors, facts)
+SELECT d.user_id, $2, $3, $4, d.action, ARRAY(SELECT jsonb_array_elements_text(d.hits)),
+       ARRAY(SELECT jsonb_array_elements_text(d.events)), d.errors, d.facts
 FROM unnest($1::text[]) AS made (value) CROSS JOIN LATERAL jsonb_to_record(made.value::jsonb)
-    AS d (user_id bigint, action text, hits jsonb, errors jsonb, facts jsonb)
+    AS d (user_id bigint, action text, hits jsonb, events jsonb, errors jsonb, facts jsonb)
 LEFT JOIN LATERAL (
     SELECT action, hits, rules, mode, at_ms FROM risk_decisions o WHERE o.user_id = d.user_id ORDER BY decision_id DESC LIMIT 1
 ) AS last ON true
