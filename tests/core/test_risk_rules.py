@@ -133,8 +133,8 @@ def test_version_changes_with_any_part_of_a_rule() -> None:
 
 # --- the rules that come with hongbao -----------------------------------------------------------------------------
 
-BOT = OLD | {"reactions": 30, "reaction_median_ms": 299, "reaction_spread_ms": 149}
-RING = OLD | {"mutual_percent_1d": 81, "partners_1d": 5, "sends_1d": 10, "flow_fen_1d": 20_000}
+BOT = OLD | {"reactions": 30, "reaction_median_ms": 299, "reaction_spread_ms": 99}
+RING = OLD | {"mutual_percent_1d": 81, "partners_1d": 5, "sends_1d": 5, "flow_fen_1d": 20_000}
 
 
 @pytest.mark.parametrize(
@@ -150,12 +150,13 @@ RING = OLD | {"mutual_percent_1d": 81, "partners_1d": 5, "sends_1d": 10, "flow_f
         (BOT, ["fast-bot"], RiskAction.CHALLENGE),
         (BOT | {"reactions": 29}, [], RiskAction.ALLOW),
         (BOT | {"reaction_median_ms": 300}, [], RiskAction.ALLOW),
-        (BOT | {"reaction_spread_ms": 150}, [], RiskAction.ALLOW),
+        (BOT | {"reaction_spread_ms": 100}, [], RiskAction.ALLOW),
         (BOT | {"sent_packets": 1}, [], RiskAction.ALLOW),
         (BOT | {"reaction_median_ms": 1_000, "reaction_spread_ms": 249}, ["steady-bot"], RiskAction.CHALLENGE),
         (BOT | {"reaction_median_ms": 1_000, "reaction_spread_ms": 250}, [], RiskAction.ALLOW),
         (RING, ["ring"], RiskAction.REVIEW),
         (RING | {"mutual_percent_1d": 80}, [], RiskAction.ALLOW),
+        (RING | {"sends_1d": 4}, [], RiskAction.ALLOW),
         (RING | {"partners_1d": 6}, [], RiskAction.ALLOW),
         (OLD | {"card_users": 3}, [], RiskAction.ALLOW),
         (OLD | {"card_users": 4}, ["shared-card"], RiskAction.REVIEW),

@@ -35,7 +35,7 @@ FACTS: Final = {
     "grabs": "packets that the user has grabbed in the groups that they are in",
     "first_places_percent": "of these, the part in which no other user was faster",
     "partners_1d": "others who opened packets of the user, or whose packets the user opened, of the last 24 hours",
-    "flow_fen_1d": "what went between them and the user in packets, both ways",
+    "flow_fen_1d": "what went between them and the user, both ways, each share as the average of its packet",
     "mutual_percent_1d": "of that, the part that came back from the same partner",
     "card_users": "users of that one of the user's cards that most users have bound",
 }

@@ -11,7 +11,7 @@ from typing import Final
 from server.core.analysis.inequality import gini, lorenz, part_of_top, thinned
 from server.core.analysis.suppression import may_show
 from server.services.analysis import answers, luck
-from server.services.analysis.figures import Cell, ReportFacts, FigureTable, ReportFigures
+from server.services.analysis.figures import Cell, FigureTable, ReportFacts, ReportFigures
 from storage.analysis.workspace import Workspace
 from storage.postgres.analysis.narrow_copy import SentSpan, copy_narrow
 from storage.postgres.database import Database

@@ -19,7 +19,7 @@ from storage.postgres.risk.risk import NewDecision, RiskRound, RiskStore, Verdic
 if TYPE_CHECKING:
     from server.core.risk.rules import RiskDecision, RuleBook
 
-CHANGES_MAX: Final = 20_000  # of wallets, taken in one transaction
+CHANGES_MAX: Final = 2_000  # of wallets, taken in one transaction
 USERS_MAX: Final = 500  # judged in one transaction
 CHUNK: Final = 10  # judged before the loop serves others; some tens of microseconds for each rule
 CHECK_AGAIN_MS: Final = 60_000  # users who are held back are judged again so often
@@ -96,7 +96,7 @@ class RiskEngine:
                 return None
             users = dict.fromkeys(await part.take_active(CHANGES_MAX))
             users.update(dict.fromkeys(await part.due(began_at_ms - CHECK_AGAIN_MS, USERS_MAX)))
-            judged = list(users)
+            judged = sorted(users)  # two writers of verdicts lock rows in one order
             for first in range(0, len(judged), USERS_MAX):
                 await self._judge(part, judged[first : first + USERS_MAX])
             if not judged:

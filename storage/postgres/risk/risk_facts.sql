@@ -58,18 +58,18 @@ CROSS JOIN LATERAL (
     ) AS recent ON true
 ) AS reaction
 CROSS JOIN LATERAL (
+    -- A share counts as the average of its packet: luck tells nothing of what its sender wanted.
     SELECT count(*) AS partners_1d,
            coalesce(sum(given + got), 0)::bigint AS flow_fen_1d,
            coalesce(100 * sum(2 * least(given, got)) / nullif(sum(given + got), 0), 0)::bigint AS mutual_percent_1d
     FROM (
         SELECT other, sum(given) AS given, sum(got) AS got FROM (
-            SELECT c.user_id AS other, c.amount_fen AS given, 0::bigint AS got
+            SELECT c.user_id AS other, p.total_fen / p.shares AS given, 0::bigint AS got
             FROM packets p JOIN claims c ON c.packet_id = p.packet_id
             WHERE p.sender_id = a.user_id AND p.created_at_ms > $2::bigint - 86400000 AND c.user_id <> a.user_id
             UNION ALL
-            SELECT p.sender_id, 0::bigint, c.amount_fen
-            FROM received r JOIN claims c ON c.packet_id = r.packet_id AND c.user_id = r.user_id
-            JOIN packets p ON p.packet_id = r.packet_id
+            SELECT p.sender_id, 0::bigint, p.total_fen / p.shares
+            FROM received r JOIN packets p ON p.packet_id = r.packet_id
             WHERE r.user_id = a.user_id AND r.at_ms > $2::bigint - 86400000 AND p.sender_id <> a.user_id
         ) AS one_way GROUP BY other
     ) AS both_ways
