@@ -29,10 +29,10 @@ async def packet(sql: Sql, packet_id: int, sender_id: int, total_fen: int, share
 
 
 async def credit(sql: Sql, packet_id: int, user_id: int, amount_fen: int, ago_ms: int, index: int = 0) -> None:
-    await sql.execute(
-        "INSERT INTO claims VALUES ($1, $2, $3, $4, $5)", packet_id, index, user_id, amount_fen, ago_ms
-    )
-    await sql.execute("INSERT INTO received VALUES ($1, $2, $3)", user_id, NOW_MS - ago_ms, packet_id)
+    at_ms = NOW_MS - ago_ms
+    claim = "INSERT INTO claims VALUES ($1, $2, $3, $4, $5)"
+    await sql.execute(claim, packet_id, index, user_id, amount_fen, at_ms)
+    await sql.execute("INSERT INTO received VALUES ($1, $2, $3)", user_id, at_ms, packet_id)
 
 
 @pytest.mark.parametrize(
@@ -79,14 +79,8 @@ async def test_money_that_leaves_is_withdrawn_whichever_way(database: Database, 
         (0, 2, "yesterday", DAY_MS),
         (OTHER, 13, "transfer", 1),
     ):
-        await sql.execute(
-            "INSERT INTO transfers VALUES ($1, $2, $3, $4, 10, $5)",
-            USER,
-            credit_account,
-            kind,
-            key,
-            NOW_MS - ago_ms,
-        )
+        transfer = "INSERT INTO transfers VALUES ($1, $2, $3, $4, 10, $5)"
+        await sql.execute(transfer, USER, credit_account, kind, key, NOW_MS - ago_ms)
     for key, ago_ms in (("today", DAY_MS - 1), ("yesterday", DAY_MS)):
         order = "INSERT INTO wallet_orders VALUES ($1, 13, $2, $3, 25, '', $4)"
         await sql.execute(order, USER, key, OTHER, NOW_MS - ago_ms)
@@ -138,17 +132,8 @@ async def test_reactions_are_those_of_all_groups_that_the_user_is_in(database: D
 
 
 async def test_users_of_a_card_are_those_who_have_it_bound_now(database: Database, sql: Sql) -> None:
-    for card_id, (user_id, ref, unbound) in enumerate(
-        [
-            (USER, "a", None),
-            (OTHER, "a", None),
-            (THIRD, "a", 5),
-            (USER, "b", None),
-            (USER, "c", 5),
-            (OTHER, "c", None),
-        ],
-        2**60,
-    ):
+    bound = [(USER, "a", None), (OTHER, "a", None), (USER, "b", None), (OTHER, "c", None)]
+    for card_id, (user_id, ref, unbound) in enumerate([*bound, (THIRD, "a", 5), (USER, "c", 5)], 2**60):
         await sql.execute(
             "INSERT INTO cards (card_id, user_id, gateway, card_ref, bank, last4, key_id, bound_at_ms, "
             "unbound_at_ms) VALUES ($1, $2, 'bank', $3, 'b', '1234', 'k', 1, $4)",

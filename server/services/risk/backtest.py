@@ -50,7 +50,7 @@ async def backtest(past: AsyncIterator[DecisionRow], book: RuleBook, most: int) 
         users.add(row.user_id)
         hit_then.update(row.hits)
         hit_now.update(now.hits)
-        errors.update(now.errors)
+        errors.update(now.errors.keys())
         if now.verdict.action != row.action:
             different += 1
             if len(differences) < most:
