@@ -57,15 +57,13 @@ SELECT edge_s, coalesce(sum(shares) FILTER (WHERE after_s <= edge_s), 0)::BIGINT
 FROM edges LEFT JOIN opened ON true GROUP BY 1 ORDER BY 1
 
 -- name: share_amounts
--- By the first digit and the power of ten of an amount in fen.
-SELECT amount_fen // power * power AS low_fen, power, count(*), sum(amount_fen)::BIGINT, count(DISTINCT user_id)
-FROM (SELECT amount_fen, user_id, (10 ** floor(log10(amount_fen + 0.5)))::BIGINT AS power FROM claims)
-GROUP BY 1, 2 ORDER BY 1
+-- From 1, 2 or 5 times a power of ten to the next of these, so that all are about as wide on an axis of powers.
+SELECT amounts_from(amount_fen), amounts_to(amount_fen), count(*), sum(amount_fen)::BIGINT, count(DISTINCT user_id)
+FROM claims GROUP BY 1, 2 ORDER BY 1
 
 -- name: packet_amounts
-SELECT total_fen // power * power AS low_fen, power, count(*), sum(total_fen)::BIGINT, count(DISTINCT sender_id)
-FROM (SELECT total_fen, sender_id, (10 ** floor(log10(total_fen + 0.5)))::BIGINT AS power FROM packets WHERE kind <> 'shake')
-GROUP BY 1, 2 ORDER BY 1
+SELECT amounts_from(total_fen), amounts_to(total_fen), count(*), sum(total_fen)::BIGINT, count(DISTINCT sender_id)
+FROM packets WHERE kind <> 'shake' GROUP BY 1, 2 ORDER BY 1
 
 -- name: giving
 SELECT sent_fen, count(*) FROM people GROUP BY 1 ORDER BY 1

@@ -15,6 +15,7 @@ from storage import statements
 
 _SQL = statements.load(__file__, "questions")
 MEMORY_MB: Final = 400
+_ROWS_AT_ONCE: Final = 200
 TYPES: Final = {int: "BIGINT", float: "DOUBLE", str: "VARCHAR", bool: "BOOLEAN"}
 
 
@@ -50,9 +51,11 @@ class Workspace:
         """Write a small table as Parquet. Raises OSError, duckdb.Error."""
         fields = ", ".join(f'"{name}" {TYPES[kind]}' for name, kind in columns)
         self._connection.execute(f"CREATE OR REPLACE TEMP TABLE written ({fields})")
-        if rows:
-            marks = ", ".join("?" for _ in columns)
-            self._connection.executemany(f"INSERT INTO written VALUES ({marks})", rows)
+        marks = f"({', '.join('?' for _ in columns)})"
+        for first in range(0, len(rows), _ROWS_AT_ONCE):
+            part = rows[first : first + _ROWS_AT_ONCE]
+            cells = [cell for row in part for cell in row]
+            self._connection.execute(f"INSERT INTO written VALUES {', '.join([marks] * len(part))}", cells)
         self._connection.execute(f"COPY written TO '{_quoted(file)}' (FORMAT parquet)")
 
     def close(self) -> None:

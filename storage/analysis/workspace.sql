@@ -15,6 +15,11 @@ CREATE TABLE payments (
 );
 CREATE TABLE breaks (class VARCHAR, is_open BOOLEAN, breaks BIGINT, amount_fen BIGINT);
 CREATE TABLE bill_failures (reason VARCHAR, failures BIGINT);
+CREATE MACRO power_of(fen) AS (10 ** floor(log10(fen + 0.5)))::BIGINT;
+CREATE MACRO amounts_from(fen) AS
+    power_of(fen) * CASE WHEN fen >= 5 * power_of(fen) THEN 5 WHEN fen >= 2 * power_of(fen) THEN 2 ELSE 1 END;
+CREATE MACRO amounts_to(fen) AS
+    power_of(fen) * CASE WHEN fen >= 5 * power_of(fen) THEN 10 WHEN fen >= 2 * power_of(fen) THEN 5 ELSE 2 END;
 
 -- name: make_people
 -- One row for each user who sent or opened; sponsors are not among them. Opening one's own packet is no gift.

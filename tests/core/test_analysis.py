@@ -100,6 +100,7 @@ def test_luck_of_a_biased_draw_does_not_fit() -> None:
     found = luck_test(law, seen)
     assert found is not None
     assert found.p < 1e-12
+    assert found.degrees == len(found.bins) - 1
 
 
 def test_bins_share_all_draws_and_none_expects_too_few() -> None:
@@ -111,6 +112,12 @@ def test_bins_share_all_draws_and_none_expects_too_few() -> None:
     assert len(found) <= BINS_MAX
     assert min(one.expected for one in found) >= 5
     assert [one.low_fen for one in found[1:]] == [one.high_fen + 1 for one in found[:-1]]
+
+
+def test_bin_has_the_draws_from_its_first_amount_to_its_last() -> None:
+    seen = Counter({amount_fen: amount_fen % 7 for amount_fen in range(1, 200)})
+    for one in bins(next(laws(500, 5, Caps())), seen):
+        assert one.observed == sum(seen[amount_fen] for amount_fen in range(one.low_fen, one.high_fen + 1))
 
 
 def test_luck_with_too_few_draws_is_not_tested() -> None:
@@ -158,7 +165,12 @@ def test_thinned_curve_keeps_its_ends() -> None:
     points = lorenz([(n, 1) for n in range(1_000)])
     found = thinned(points, 100)
     assert (found[0], found[-1]) == (points[0], points[-1])
-    assert len(found) <= 102
+    assert len(found) <= 202
+
+
+def test_thinned_curve_keeps_its_corner() -> None:
+    points = lorenz([(0, 700), *((n, 1) for n in range(1, 301))])
+    assert LorenzPoint(0.7, 0.0) in thinned(points, 100)
 
 
 def test_group_of_nineteen_is_hidden_and_one_of_twenty_is_shown() -> None:

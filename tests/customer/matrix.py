@@ -7,8 +7,8 @@ from typing import Final, NamedTuple
 
 from protocol.money_unit import YUAN
 from server.core.amounts import Caps
+from server.core.decisions import Claim
 from server.core.kinds import PacketKind
-from server.core.packet import Claim
 from server.core.packet_request import Terms
 from server.core.pages import NO_CLAIM, Known, Viewer, open_page, result_page
 from server.core.texts import Language

@@ -29,6 +29,8 @@ BACKEND_GROUPS_SQL = "storage/postgres/chat/backend_groups.sql"
 DECK, PERMUTATION = "server/core/campaigns/deck.py", "server/core/campaigns/permutation.py"
 POOL, POOL_PROOF = "server/core/campaigns/pool.py", "server/core/campaigns/proof.py"
 
+T_ANALYSIS, T_REPORT = "tests/core/test_analysis.py::test_", "tests/analysis/test_report.py::test_"
+T_REPORT_PAGE, T_YEAR = "tests/analysis/test_report_page.py::test_", "tests/analysis/test_year.py::test_"
 T_WORKER, T_WORKER_COMMANDS = "tests/workers/test_worker.py::test_", "tests/workers/test_commands.py::test_"
 T_DECKS, T_POOLS = "tests/core/test_campaign_decks.py::test_", "tests/core/test_campaign_pools.py::test_"
 T_POOL_PROOFS = "tests/core/test_campaign_proofs.py::test_"
@@ -127,6 +129,8 @@ T_READS = "tests/services/test_reads.py::test_"
 CARRIED = "server/core/carried_time.py"
 T_TIME = "tests/services/test_database_time.py::test_"
 AHEAD = "ids_come_back_after_a_database_that_was_25_hours_ahead_and_are_not_made_again_after_a_restart"
+INVITE, T_SERVED = "server/http_api/web/invite.py", "tests/web/test_served.py::test_"
+SDK_JS, T_SDK = "client_sim/web/sdk/dist/hongbao.js", "tests/web/test_sdk.py::test_"
 PAGE_LINK, PAGE_JS = "server/http_api/page/link.py", "server/http_api/page/page.js"
 T_PAGE_LINK = "tests/http_api/test_page_link.py::test_"
 T_PAGE_IN_BROWSER = "tests/http_api/test_page_in_browser.py::test_page_"
@@ -1213,7 +1217,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "the counter swaps without a comparison",
         "I1",
-        "server/core/counter.py",
+        PACKET,
         "if self.word != seen:",
         "if seen < 0:",
         (T_PACKET + "counter_swaps_only_the_expected_value",),
@@ -4254,6 +4258,62 @@ MUTATIONS: tuple[Mutation, ...] = (
         '_PREFIX: Final = "hongbao-page:"',
         '_PREFIX: Final = "hongbao-pass:"',
         (T_PAGE_LINK + "tokens_and_passes_are_no_links",),
+    ),
+    Mutation(
+        "web: an invite needs no signature",
+        "I7",
+        INVITE,
+        "    if key is None or not hmac.compare_digest(_mac(text, key), mac):\n",
+        "    if key is None:\n",
+        (T_SERVED + "invite_with_one_part_changed_is_refused",),
+    ),
+    Mutation(
+        "web: an invite does not expire",
+        "I7",
+        INVITE,
+        "    if now_s >= claim.expires_at_s or claim",
+        "    if claim",
+        (T_SERVED + "invite_says_whose_seats_it_has_until_it_expires",),
+    ),
+    Mutation(
+        "web: the link of a page is an invite",
+        "I7",
+        INVITE,
+        '_PREFIX: Final = "hongbao-invite:"',
+        '_PREFIX: Final = "hongbao-page:"',
+        (T_SERVED + "tokens_and_links_of_pages_are_no_invites",),
+    ),
+    Mutation(
+        "web: a seat of an invite is taken twice",
+        "I7",
+        "server/http_api/web/app.py",
+        "            except Unauthorized:\n                continue\n",
+        "            except Unauthorized:\n                pass\n",
+        (T_SERVED + "seat_stays_taken_after_a_restart",),
+    ),
+    Mutation(
+        "web: two equal sends at once have one key",
+        "I3",
+        SDK_JS,
+        " && !this.inFlight.has(one.key)",
+        "",
+        (T_SDK + "keys_outlive_a_tab_that_was_ended_and_two_sends_at_once_are_two",),
+    ),
+    Mutation(
+        "web: a post after a gap is handed on",
+        "order",
+        SDK_JS,
+        "const isNext = stream.last === stream.newest && post.message === stream.last + 1;",
+        "const isNext = post.message > stream.last;",
+        (T_SDK + "gaps_are_found_and_filled_once",),
+    ),
+    Mutation(
+        "web: a proof with another commitment is fair",
+        "fairness",
+        SDK_JS,
+        "fits: same(commitment(revealed), revealed.commitment)",
+        "fits: true",
+        (T_SDK + "proofs_of_the_vectors_hold_and_each_forged_one_fails_at_its_step",),
     ),
     Mutation(
         "page: a revoked link opens",
@@ -7931,5 +7991,144 @@ MUTATIONS: tuple[Mutation, ...] = (
         "        return (await self._sets.place([sponsor_id]))[sponsor_id]\n",
         "        return HOME\n",
         (T_SET_CAMPAIGNS + "users_of_both_sets_win_shares_of_a_campaign_and_the_rest_goes_back",),
+    ),
+    Mutation(
+        "report: a group of 19 people is shown",
+        "suppression",
+        "server/core/analysis/suppression.py",
+        "PEOPLE_MIN: Final = 20",
+        "PEOPLE_MIN: Final = 19",
+        (
+            T_ANALYSIS + "group_of_nineteen_is_hidden_and_one_of_twenty_is_shown",
+            T_REPORT + "report_of_nineteen_people_has_totals_alone",
+        ),
+    ),
+    Mutation(
+        "report: a small row is left out alone, and follows from the total",
+        "suppression",
+        "server/core/analysis/suppression.py",
+        "    if small and shown:\n",
+        "    if small and not shown:\n",
+        (T_ANALYSIS + "small_rows_are_folded_with_the_smallest_large_one",),
+    ),
+    Mutation(
+        "report: one hidden cell of a row is left alone",
+        "suppression",
+        "server/core/analysis/suppression.py",
+        "for row, column in line) == 1:",
+        "for row, column in line) == 0 and False:",
+        (T_ANALYSIS + "hidden_cell_cannot_be_computed_from_its_row_or_column",),
+    ),
+    Mutation(
+        "report: greetings are judged by packets, not by senders",
+        "suppression",
+        "server/services/analysis/answers.py",
+        'folded(workspace.ask("greetings", sponsored=SPONSORED), lambda row: row[2], _summed)',
+        'folded(workspace.ask("greetings", sponsored=SPONSORED), lambda row: row[1], _summed)',
+        (T_REPORT + "greeting_of_one_user_is_never_shown",),
+    ),
+    Mutation(
+        "report: what was refunded counts as unopened",
+        "I9",
+        "server/services/analysis/answers.py",
+        "row[4] - row[5] - row[6]",
+        "row[4] - row[5]",
+        (T_REPORT + "totals_of_large_records_equal_those_of_the_audit",),
+    ),
+    Mutation(
+        "report: a packet of the next day is counted, too",
+        "I9",
+        "storage/postgres/analysis/narrow_copy.sql",
+        "coalesce(send_at_ms, created_at_ms) < $2::bigint",
+        "coalesce(send_at_ms, created_at_ms) <= $2::bigint",
+        (T_REPORT + "span_holds_the_packets_of_its_days_and_all_that_became_of_them",),
+    ),
+    Mutation(
+        "report: sums that differ are not told",
+        "I9",
+        "server/services/analysis/report.py",
+        "    if (shares, fen) != (whole[2], whole[4]):\n",
+        "    if shares != whole[2]:\n",
+        (T_REPORT + "sum_that_differs_from_its_claims_is_a_problem",),
+    ),
+    Mutation(
+        "report: each table is copied in a snapshot of its own",
+        "I9",
+        "storage/postgres/analysis/narrow_copy.py",
+        "    async with database.snapshot() as connection:\n",
+        "    async with database.reading() as connection:\n",
+        (T_REPORT + "snapshot_is_one_moment_while_others_write",),
+    ),
+    Mutation(
+        "luck: one degree of freedom too many",
+        "χ²",
+        "server/core/analysis/luck_test.py",
+        "return LuckTest(chi, len(found) - 1, p_of(chi, len(found) - 1), found)",
+        "return LuckTest(chi, len(found), p_of(chi, len(found)), found)",
+        (T_ANALYSIS + "luck_of_a_biased_draw_does_not_fit",),
+    ),
+    Mutation(
+        "luck: the number of tests is not corrected for",
+        "χ²",
+        "server/core/analysis/luck_test.py",
+        "(len(p_values) - rank) * p_values[place]",
+        "p_values[place]",
+        (T_ANALYSIS + "holm_multiplies_by_the_tests_that_remain_and_never_falls",),
+    ),
+    Mutation(
+        "luck: the law rounds twice the mean down",
+        "χ²",
+        "server/core/analysis/share_law.py",
+        "(twice_mean + 1, p * over)",
+        "(twice_mean, p * over)",
+        (T_ANALYSIS + "law_of_each_turn_equals_the_enumeration_of_all_draws",),
+    ),
+    Mutation(
+        "luck: the law forgets the largest share",
+        "χ²",
+        "server/core/analysis/share_law.py",
+        "max(caps.min_fen, rounded - caps.max_fen)",
+        "caps.min_fen",
+        (T_ANALYSIS + "law_of_each_turn_equals_the_enumeration_of_all_draws",),
+    ),
+    Mutation(
+        "luck: an expectation is compared with the next one's draws",
+        "χ²",
+        "server/core/analysis/luck_test.py",
+        "if amount_fen <= high_fen), last)",
+        "if amount_fen < high_fen), last)",
+        (T_ANALYSIS + "bin_has_the_draws_from_its_first_amount_to_its_last",),
+    ),
+    Mutation(
+        "report: names come into the page as markup",
+        "hostile names",
+        "server/report_page/markup.py",
+        '    return escape("".join(sign if sign.isprintable() else " " for sign in shown))',
+        '    return "".join(sign if sign.isprintable() else " " for sign in shown)',
+        (T_REPORT_PAGE + "page_shows_hostile_names_as_text",),
+    ),
+    Mutation(
+        "report: a greeting is a formula of a spreadsheet",
+        "hostile names",
+        "server/services/analysis/files.py",
+        'return f"\'{cell}" if',
+        'return f"{cell}" if',
+        (T_REPORT_PAGE + "csv_has_no_cell_that_a_spreadsheet_would_run",),
+    ),
+    Mutation(
+        "year: opening one's own packet is the fastest open",
+        "records",
+        "server/services/analysis/year.py",
+        'if share.sender_id != user_id and share.kind != "shake"]',
+        'if share.kind != "shake"]',
+        (T_YEAR + "year_fastest_open_and_firsts_do_not_count_own_packets",),
+    ),
+    Mutation(
+        "year: it is told how generous one of few users is",
+        "suppression",
+        "server/services/analysis/year.py",
+        "if totals[1] and may_show(senders) else None",
+        "if totals[1] else None",
+        (T_YEAR + "year_compares_with_others_only_if_twenty_sent",),
     ),
 )

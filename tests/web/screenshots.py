@@ -12,7 +12,8 @@ import itertools
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -43,6 +44,7 @@ SAID: Final = (
 WIDTH, HEIGHT = 390, 844
 BANDS: Final = [(200, 299, 900_000), (300, 500, 100_000)]
 CHANCE_S: Final = 1.05
+VERSIONS: Final = tuple(itertools.product(("zh", "en"), ("light", "dark")))
 
 
 class Shot(NamedTuple):
@@ -63,6 +65,10 @@ class Scene:
     def token(self, user_id: int) -> str:
         """A login token."""
         return mint(config.load(None, {}), self._data, user_id)
+
+    def link(self, url: str, language: str) -> str:
+        """The link that logs the phone in."""
+        return f"{url}#token={self.token(ME)}&lang={language}"
 
     async def prepare(self) -> None:
         """Money, names, a chat with packets in all states, a card, a campaign."""
@@ -236,38 +242,51 @@ class Walk:
         await self.back()
 
 
-async def take(running_browser: Browser, link: str, language: str, scheme: str) -> AsyncIterator[Shot]:
-    """All screens in a language and a scheme, and the desktop."""
+async def take(running_browser: Browser, link: str, scheme: str) -> AsyncIterator[tuple[Page, Shot]]:
+    """All screens in the language of the link and a scheme, and the desktop, each while it is on the screen."""
     context = await running_browser.new_context(
         viewport={"width": WIDTH, "height": HEIGHT},
         color_scheme=scheme,
         has_touch=True,  # type: ignore[arg-type]
     )
     page = await context.new_page()
-    await page.goto(f"{link}&lang={language}")
-    async for shot in Walk(page, language).screens():
-        yield shot
+    await page.goto(link)
+    async for shot in Walk(page, "zh" if link.endswith("zh") else "en").screens():
+        yield page, shot
     await page.set_viewport_size({"width": 1000, "height": HEIGHT})
     await page.locator(".chat-row", has_text="火锅群").click()
     await page.wait_for_timeout(600)
-    yield Shot("desktop", await page.screenshot())
+    yield page, Shot("desktop", await page.screenshot())
     await context.close()
 
 
 async def sheet(running_browser: Browser, shots: list[Shot]) -> bytes:
     """All screens on one sheet."""
-    page = await running_browser.new_page(viewport={"width": 1560, "height": 800})
+    page = await running_browser.new_page(viewport={"width": 1300, "height": 800})
     cells = "".join(
         f'<figure><img src="data:image/png;base64,{base64.b64encode(shot.png).decode()}">'
         f"<figcaption>{shot.name}</figcaption></figure>"
         for shot in shots
     )
     style = "body{margin:12px;display:flex;flex-wrap:wrap;gap:12px;background:#888;font:14px sans-serif;color:#fff}"
-    style += "figure{margin:0}img{height:480px;display:block;border-radius:8px}"
+    style += "figure{margin:0}img{height:400px;display:block;border-radius:8px}"
     await page.set_content(f"<style>{style}</style>{cells}")
     png = await page.screenshot(full_page=True)
     await page.close()
     return png
+
+
+@contextmanager
+def opened_scene() -> Iterator[tuple[Scene, str]]:
+    """A server with its bank; the scene, and the url of the app."""
+    with tempfile.TemporaryDirectory(prefix="hb-") as name, DemoBank(Path(name), 1) as bank:
+        data = Path(name)
+        environment = {**bank.environment, **web_environment()}
+        with ServerProcess(data, *http_words(data), environment=environment) as server:
+            found = running(data)
+            assert found is not None
+            asyncio.run(bank.open_desk(found.http_api, share=0.0))
+            yield Scene(server.url, data, bank.url), f"{found.http_api}/app/"
 
 
 async def draw(scene: Scene, url: str, folder: Path, *, single: bool) -> None:
@@ -275,11 +294,10 @@ async def draw(scene: Scene, url: str, folder: Path, *, single: bool) -> None:
     await scene.prepare()
     path = installed()
     assert path is not None
-    link = f"{url}/app/#token={scene.token(ME)}"
     async with browser(path) as running_browser:
-        for language, scheme in itertools.product(("zh", "en"), ("light", "dark")):
+        for language, scheme in VERSIONS:
             shots = []
-            async for shot in take(running_browser, link, language, scheme):
+            async for _, shot in take(running_browser, scene.link(url, language), scheme):
                 shots.append(shot)
                 if single:
                     name = f"{language}-{scheme}-{len(shots):02d}-{shot.name.replace(' ', '-')}.png"
@@ -295,16 +313,8 @@ def main() -> int:
     if installed() is None:
         print("Chromium is not installed; on Debian or Ubuntu: apt install chromium", file=sys.stderr)
         return 1
-    with tempfile.TemporaryDirectory(prefix="hb-") as name:
-        data = Path(name)
-        with DemoBank(data, 1) as bank:
-            environment = {**bank.environment, **web_environment("127.0.0.1")}
-            with ServerProcess(data, *http_words(data), environment=environment) as server:
-                found = running(data)
-                assert found is not None
-                asyncio.run(bank.open_desk(found.http_api, share=0.0))
-                scene = Scene(server.url, data, bank.url)
-                asyncio.run(draw(scene, found.http_api, folder, single="--single" in sys.argv))
+    with opened_scene() as (scene, url):
+        asyncio.run(draw(scene, url, folder, single="--single" in sys.argv))
     print(*sorted(folder.glob("web-*.png")), sep="\n")
     return 0
 

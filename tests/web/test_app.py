@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
-from playwright.async_api import expect
+import pytest
+from playwright.async_api import Browser, expect
 
+from server.http_api.web.invite import InviteClaim, mint
 from tests.campaigns.conftest import MakeFestival, make_festival
 from tests.cards.conftest import HOLDER, NUMBER, PASSWORD, PHONE, Bank, bank
-from tests.conftest import DAY_MS, Connect, Server, StartServer, Turn
+from tests.conftest import DAY_MS, KEYS, Connect, Server, StartServer, Turn
 from tests.web.conftest import ALICE, BEN, CLEO, SERVES_APP, Hold
 
 __all__ = ["bank", "make_festival"]  # fixtures
@@ -84,6 +86,7 @@ async def test_form_converts_between_the_kinds_and_keeps_what_was_typed(
     assert alice.complaints == []
 
 
+@pytest.mark.long
 async def test_tap_on_a_packet_that_is_over_says_so_and_its_sender_sends_an_open_one_again(
     server: Server, family: int, hold: Hold, connect: Connect, turn_clock: Turn
 ) -> None:
@@ -120,6 +123,7 @@ async def test_tap_on_a_packet_that_is_over_says_so_and_its_sender_sends_an_open
     assert alice.complaints == []
 
 
+@pytest.mark.long
 async def test_owner_sees_how_fast_members_grab_and_removes_one(
     server: Server, family: int, hold: Hold, connect: Connect
 ) -> None:
@@ -196,6 +200,7 @@ async def test_card_is_bound_from_the_pay_sheet_and_pays_then_tops_up(
     assert alice.complaints == []
 
 
+@pytest.mark.long
 async def test_shake_by_tap_and_space_until_a_win_is_opened(
     server: Server, hold: Hold, make_festival: MakeFestival
 ) -> None:
@@ -220,3 +225,65 @@ async def test_shake_by_tap_and_space_until_a_win_is_opened(
     await expect(alice.page.locator(".result-amount")).to_have_text(AMOUNT)
     await alice.sees("已存入零钱", exact=False)
     assert alice.complaints == []
+
+
+@pytest.mark.long
+async def test_invite_lets_each_phone_in_once_and_the_same_phone_again(
+    server: Server, family: int, chromium: Browser, connect: Connect
+) -> None:
+    client = await connect(server, CLEO)
+    assert client.hello is not None
+    now_s = client.hello.now_ms // 1000
+    invite = mint(InviteClaim(ALICE, 2, now_s, now_s + 600), "test", KEYS["test"])
+    link = f"{server.app.http_api.url}/app/#invite={invite}&group={family}&lang=en"
+    names = []
+    for _ in range(2):
+        page = await (await chromium.new_context()).new_page()
+        for _ in range(2):  # it is scanned twice
+            await page.goto("about:blank")
+            await page.goto(link)
+            await expect(page.get_by_role("heading", name="一家人")).to_be_visible()
+        assert "invite" not in page.url
+        await page.go_back()
+        await page.get_by_role("button", name="Me", exact=True).click()
+        names.append(await page.locator(".me p").inner_text())
+    assert [name.split()[0] for name in names] == ["小安", "Ben"]
+    late = await (await chromium.new_context()).new_page()
+    await late.goto(link)
+    await expect(late.get_by_text("The invite is used up, or no longer valid")).to_be_visible()
+
+
+@pytest.mark.long
+async def test_login_that_was_revoked_ends_the_app_with_a_reason(
+    server: Server, family: int, hold: Hold, connect: Connect
+) -> None:
+    alice = await hold(server, ALICE)
+    await alice.sees("一家人")
+    await (await connect(server, 0)).revoke_tokens(ALICE)
+    await alice.sees("登录已失效，请重新打开链接")
+
+
+@pytest.mark.long
+async def test_keyboard_alone_opens_a_packet_and_leads_back(
+    server: Server, family: int, hold: Hold, connect: Connect
+) -> None:
+    await (await connect(server, BEN)).send_packet("lucky", family, 100, 2, "一")
+    alice = await hold(server, ALICE)
+    await alice.button("一家人").focus()
+    await alice.page.keyboard.press("Enter")
+    await expect(alice.page.get_by_role("heading", name="一家人")).to_be_focused()
+    card = alice.button("拼手气红包: 一. 领取红包")
+    await card.focus()
+    await alice.page.keyboard.press("Enter")
+    await expect(alice.page.get_by_role("dialog")).to_be_focused()
+    for _ in range(5):  # what is below the dialog is out of reach
+        await alice.page.keyboard.press("Tab")
+        inside = await alice.page.evaluate("document.activeElement.closest('[role=dialog], body').role")
+        assert inside in ("dialog", None)
+    await alice.page.keyboard.press("Escape")
+    await expect(alice.page.get_by_role("dialog")).to_have_count(0)
+    await expect(card).to_be_focused()
+    await alice.page.keyboard.press("Enter")
+    await alice.button("拆").focus()
+    await alice.page.keyboard.press("Space")
+    await expect(alice.page.locator(".result-amount")).to_have_text(AMOUNT)

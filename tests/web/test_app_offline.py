@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 
+import pytest
 from playwright.async_api import Page, expect
 
 from tests.conftest import PATIENCE_S, Connect, Server, StartServer
@@ -32,6 +33,7 @@ async def all_texts(page: Page) -> list[str]:
     return [found[number] for number in sorted(found)]
 
 
+@pytest.mark.long
 async def test_after_half_an_hour_in_the_background_nothing_is_missing_and_nothing_twice(
     server: Server, family: int, hold: Hold, connect: Connect
 ) -> None:
@@ -66,6 +68,7 @@ async def test_after_half_an_hour_in_the_background_nothing_is_missing_and_nothi
     assert alice.complaints == []
 
 
+@pytest.mark.long
 async def test_without_a_network_the_app_starts_with_what_it_had_and_goes_on_when_there_is_one(
     server: Server, family: int, hold: Hold, connect: Connect
 ) -> None:
@@ -100,6 +103,7 @@ async def test_open_whose_reply_is_lost_shows_the_share_after_the_reconnect(
     assert (await (await connect(server, ALICE)).open(sent.packet_id)).answer == "claimed"
 
 
+@pytest.mark.long
 async def test_long_history_is_drawn_where_it_is_looked_at(
     start_server: StartServer, hold: Hold, connect: Connect
 ) -> None:
@@ -124,6 +128,7 @@ async def test_long_history_is_drawn_where_it_is_looked_at(
     await alice.sees("new", exact=True)
 
 
+@pytest.mark.long
 async def test_page_on_slow_3g_shows_its_frame_while_it_connects(server: Server, family: int, hold: Hold) -> None:
     alice = await hold(server, ALICE, start=False)
     network = await alice.page.context.new_cdp_session(alice.page)

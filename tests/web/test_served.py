@@ -13,6 +13,7 @@ import pytest
 
 from client_sim.sdk.client import Client
 from protocol import tokens
+from server.http_api.page import link
 from server.http_api.web.invite import BadInvite, InviteClaim, mint, verify
 from tests.conftest import KEYS, Connect, Server, StartServer, Turn
 from tests.http_api.conftest import ADDRESS
@@ -50,7 +51,10 @@ def test_invite_with_one_part_changed_is_refused(changed: int) -> None:
             verify(forged, KEYS.get, 1_500)
 
 
-def test_token_is_no_invite_and_invite_no_token() -> None:
+def test_tokens_and_links_of_pages_are_no_invites() -> None:
+    page = link.mint(link.LinkClaim(packet_id=50, user_id=3, issued_at_s=1_000, expires_at_s=2_000), "test", KEY)
+    with pytest.raises(BadInvite, match="not signed"):
+        verify(page, KEYS.get, 1_500)
     with pytest.raises(BadInvite):
         verify(str(tokens.mint(50, 2_000, "test", KEY, 1_000)), KEYS.get, 1_500)
     with pytest.raises(tokens.BadToken):
@@ -77,30 +81,28 @@ async def test_page_is_strict_and_asked_for_again(server: Server, web: aiohttp.C
         assert (await plain.read()).decode() == page
 
 
-@pytest.mark.parametrize(("name", "kind"), [("sw.js", "text/javascript"), ("icon.svg", "image/svg+xml")])
-async def test_files_beside_the_page(server: Server, web: aiohttp.ClientSession, name: str, kind: str) -> None:
-    async with web.get(f"{server.app.http_api.url}/app/{name}") as shown:
-        assert (shown.status, shown.content_type) == (200, kind)
-        assert shown.headers["Content-Security-Policy"].startswith("default-src 'none'")
+async def test_files_beside_the_page(server: Server, web: aiohttp.ClientSession) -> None:
+    for name, kind in (("sw.js", "text/javascript"), ("icon.svg", "image/svg+xml")):
+        async with web.get(f"{server.app.http_api.url}/app/{name}") as shown:
+            assert (shown.status, shown.content_type) == (200, kind)
+            assert shown.headers["Content-Security-Policy"].startswith("default-src 'none'")
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "status"),
-    [
-        ("GET", "/app/../openapi.json", 404),
-        ("GET", "/app/built.json", 404),
-        ("GET", "/app/__init__.py", 404),
-        ("POST", "/app/", 405),
-        ("GET", "/app/enter", 405),
-        ("GET", "/apps/", 404),
-    ],
-)
-async def test_nothing_else_is_served(server: Server, method: str, path: str, status: int) -> None:
+async def status_of(server: Server, method: str, path: str) -> int:
+    """The status of a request whose path is sent as it is."""
     reader, writer = await asyncio.open_connection("127.0.0.1", int(server.app.http_api.url.rpartition(":")[2]))
     writer.write(f"{method} {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".encode())
     answer = await reader.read()
     writer.close()
-    assert int(answer.split(b" ", 2)[1]) == status
+    return int(answer.split(b" ", 2)[1])
+
+
+async def test_nothing_else_is_served(server: Server) -> None:
+    for name in ("../openapi.json", "built.json", "__init__.py", "app.js", "%2e%2e/openapi.json"):
+        assert await status_of(server, "GET", f"/app/{name}") == 404, name
+    assert await status_of(server, "GET", "/apps/") == 404
+    assert await status_of(server, "POST", "/app/") == 405
+    assert await status_of(server, "GET", "/app/enter") == 405
 
 
 async def enter(web: aiohttp.ClientSession, server: Server, body: Mapping[str, Any] | bytes) -> tuple[int, Any]:
@@ -137,12 +139,11 @@ async def test_seat_stays_taken_after_a_restart(
     assert (await enter(web, second, {"invite": invite}))[1]["code"] == "bad_invite"
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"[]", b'{"invite": 1}', b'{"invite": "x", "more": 1}', b'{"invite": "1.1.1.1.k.ab"}', b"\xff"]
-)
-async def test_what_is_no_invite_is_refused(server: Server, web: aiohttp.ClientSession, body: bytes) -> None:
-    status, problem = await enter(web, server, body)
-    assert (status, problem["code"]) == (403, "bad_invite")
+async def test_what_is_no_invite_is_refused(server: Server, web: aiohttp.ClientSession) -> None:
+    bodies = (b"", b"[]", b'{"invite": 1}', b'{"invite": "x", "more": 1}', b'{"invite": "1.1.1.1.k.ab"}', b"\xff")
+    for body in bodies:
+        status, problem = await enter(web, server, body)
+        assert (status, problem["code"]) == (403, "bad_invite"), body
     assert (await enter(web, server, b"x" * 2_000))[0] == 413
 
 

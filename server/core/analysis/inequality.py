@@ -47,6 +47,15 @@ def part_of_top(points: Sequence[LorenzPoint], top: float) -> float:
 
 
 def thinned(points: Sequence[LorenzPoint], most: int) -> list[LorenzPoint]:
-    """At most about so many of the points, for a drawing; the first and the last stay."""
-    step = max(1, len(points) // most)
-    return [*points[:-1:step], points[-1]]
+    """About so many of the points, for a drawing: both ends, and those before and after each long step."""
+    kept = [points[0]]
+    for before, point in pairwise(points):
+        if _apart(kept[-1], point) >= 2 / most:
+            if before != kept[-1] and _apart(before, point) >= 2 / most:
+                kept.append(before)
+            kept.append(point)
+    return kept if kept[-1] == points[-1] else [*kept, points[-1]]
+
+
+def _apart(one: LorenzPoint, other: LorenzPoint) -> float:
+    return other.people - one.people + other.amount - one.amount

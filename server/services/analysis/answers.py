@@ -99,7 +99,7 @@ def amounts(workspace: Workspace, question: str) -> FigureTable:
     """How many of each size; sizes that too few people have are left out together."""
     rows = workspace.ask(question)
     shown, _ = fold(rows, lambda row: row[4])
-    columns = (("low_fen", int), ("width_fen", int), ("count", int), ("sum_fen", int))
+    columns = (("from_fen", int), ("below_fen", int), ("count", int), ("sum_fen", int))
     return FigureTable(columns, sorted(row[:4] for row in shown))
 
 

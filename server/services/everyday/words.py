@@ -9,8 +9,8 @@ from typing import Final
 
 import structlog
 
+from server.core.decisions import Answer
 from server.core.limits import Limits, check_text
-from server.core.packet import Answer
 from server.core.packet_request import Terms
 from server.core.refusals import Reason, RequestRefused
 from server.services.chat.groups import GroupService
