@@ -177,6 +177,47 @@ async def test_verdict_holds_on_all_servers_and_after_a_restart(
     assert await sql.fetchval("SELECT reason FROM risk_releases WHERE user_id = 2") == "seen on a call"
 
 
+@pytest.mark.parametrize("then", ["deny", "freeze"])
+async def test_deny_ends_with_its_reason_and_a_freeze_only_by_an_operator(
+    start_server: StartServer, party: MakeParty, sql: Sql, tmp_path: Path, turn_clock: Turn, then: str
+) -> None:
+    rules = rules_file(tmp_path, DENY_WINNERS.format(then=then))
+    server = await start_server(risk__mode="on", risk__rules=rules, risk__interval_s=NEVER_BY_ITSELF)
+    guests = await party(server, 1)
+    await guests.all_open(await guests.lucky(900, 1))
+    await held_by(server, sql, 2)
+    await sql.execute("UPDATE received SET at_ms = 1")
+    turn_clock(CHECK_AGAIN_MS - 1_000)
+    await judge(server)
+    assert await sql.fetchval("SELECT action FROM risk_verdicts WHERE user_id = 2") == then
+    turn_clock(2 * CHECK_AGAIN_MS)
+    assert await judge(server) == int(then == "deny")
+    await sql.execute("INSERT INTO risk_activity VALUES (2)")
+    await judge(server)
+    expected = "freeze" if then == "freeze" else "allow"
+    assert await sql.fetchval("SELECT action FROM risk_verdicts WHERE user_id = 2") == expected
+
+
+async def test_released_user_is_left_alone_until_the_time_is_over(
+    start_server: StartServer, party: MakeParty, sql: Sql, tmp_path: Path, turn_clock: Turn
+) -> None:
+    rules = rules_file(tmp_path, DENY_WINNERS.format(then="freeze"))
+    server = await start_server(risk__mode="on", risk__rules=rules, risk__interval_s=NEVER_BY_ITSELF)
+    guests = await party(server, 1)
+    await guests.all_open(await guests.lucky(900, 1))
+    await held_by(server, sql, 2)
+    until_ms = server.app.services.risk.engine._now_ms() + 100_000  # type: ignore[union-attr]
+    assert await server.app.stores.risk.release(2, 5, 0, until_ms, "seen") is not None
+    assert await server.app.stores.risk.release(2, 6, 0, until_ms, "again") is None
+    found = []
+    for ahead_ms in (0, 99_000, 101_000):
+        turn_clock(ahead_ms)
+        await sql.execute("INSERT INTO risk_activity VALUES (2)")
+        await judge(server)
+        found.append(await sql.fetchval("SELECT action FROM risk_verdicts WHERE user_id = 2"))
+    assert found == ["allow", "allow", "freeze"]
+
+
 async def test_withdrawals_wait_while_no_rounds_are_made_and_sends_go_on(
     start_server: StartServer, party: MakeParty, connect: Connect, sql: Sql
 ) -> None:

@@ -95,7 +95,7 @@ class RiskEngine:
             if part is None:
                 return None
             users = dict.fromkeys(await part.take_active(CHANGES_MAX))
-            users.update(dict.fromkeys(await part.due(began_at_ms - CHECK_AGAIN_MS, USERS_MAX)))
+            users.update(dict.fromkeys(await part.due(began_at_ms - CHECK_AGAIN_MS, USERS_MAX, self._now_ms())))
             judged = sorted(users)  # two writers of verdicts lock rows in one order
             for first in range(0, len(judged), USERS_MAX):
                 await self._judge(part, judged[first : first + USERS_MAX])

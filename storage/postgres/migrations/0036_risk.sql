@@ -90,7 +90,7 @@ CREATE TABLE risk_verdicts (
     released_until_ms bigint  NOT NULL DEFAULT 0,
     version           bigint  NOT NULL DEFAULT 1
 ) WITH (fillfactor = 80);
-CREATE INDEX risk_verdicts_due ON risk_verdicts (checked_at_ms) WHERE action <> 'allow';
+CREATE INDEX risk_verdicts_due ON risk_verdicts (checked_at_ms) WHERE action NOT IN ('allow', 'freeze');
 CREATE TRIGGER notify_change AFTER UPDATE ON risk_verdicts FOR EACH ROW
     WHEN (OLD.version <> NEW.version) EXECUTE FUNCTION notify_change('risk', 'user_id', 'version');
 CREATE TRIGGER notify_insert AFTER INSERT ON risk_verdicts FOR EACH ROW

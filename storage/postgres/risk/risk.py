@@ -165,9 +165,9 @@ class RiskRound:
         """Users whose wallets have changed since they were judged; at most so many changes."""
         return [row["user_id"] for row in await self._connection.fetch(_SQL["take_active"], most)]
 
-    async def due(self, before_ms: int, most: int) -> list[int]:
-        """Users who are held back and were judged before then."""
-        return [row["user_id"] for row in await self._connection.fetch(_SQL["due"], before_ms, most)]
+    async def due(self, before_ms: int, most: int, now_ms: int) -> list[int]:
+        """Users who are held back, not for good, and were judged before then; they are looked at now."""
+        return [row["user_id"] for row in await self._connection.fetch(_SQL["due"], before_ms, most, now_ms)]
 
     async def facts(self, user_ids: Sequence[int], now_ms: int) -> dict[int, dict[str, int]]:
         """What rules may ask about users, of those who are no sponsors."""

@@ -22,7 +22,12 @@ SELECT DISTINCT user_id FROM taken
 
 -- name: due
 -- Users who are held back and have not been looked at since $1: a refused user moves no money, and would stay refused.
-SELECT user_id FROM risk_verdicts WHERE action <> 'allow' AND checked_at_ms < $1 ORDER BY checked_at_ms LIMIT $2
+-- A frozen one stays so anyway. They are looked at now ($3), whatever comes of it: a user may be a sponsor by now.
+WITH due AS (
+    SELECT user_id FROM risk_verdicts WHERE action NOT IN ('allow', 'freeze') AND checked_at_ms < $1
+    ORDER BY checked_at_ms LIMIT $2 FOR UPDATE SKIP LOCKED
+)
+UPDATE risk_verdicts v SET checked_at_ms = $3 FROM due WHERE v.user_id = due.user_id RETURNING v.user_id
 
 -- name: end_round
 UPDATE risk_state SET round_at_ms = greatest(round_at_ms, $1)
