@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from client_sim.sdk.errors import Refusal
-from server.services.risk.engine import ALIVE_S_MIN, CHECK_AGAIN_MS
+from server.services.risk.engine import CHECK_AGAIN_MS
 from storage.errors import StoreUnavailable
 from storage.postgres.risk.risk import RiskRound, RiskStore
 from tests.conftest import Connect, Server, StartServer, Turn
@@ -221,15 +221,16 @@ async def test_released_user_is_left_alone_until_the_time_is_over(
 async def test_withdrawals_wait_while_no_rounds_are_made_and_sends_go_on(
     start_server: StartServer, party: MakeParty, connect: Connect, sql: Sql
 ) -> None:
-    server = await start_server(risk__mode="on", risk__interval_s=2)
+    server = await start_server(risk__mode="on", risk__interval_s=NEVER_BY_ITSELF)
     guests, backend = await party(server, 1), await connect(server, 0)
     await grown_up(sql)
+    await sql.execute("DELETE FROM risk_verdicts")  # one of the first round, in which they were not
     await guests.lucky(900, 1)
     assert await backend.withdraw(1, 1, "a") == 99_099
     engine = server.app.services.risk.engine
     assert engine is not None
     real = engine._elapsed_s
-    engine._elapsed_s = lambda: real() + ALIVE_S_MIN + 1  # the rounds have hung for so long
+    engine._elapsed_s = lambda: real() + 10 * NEVER_BY_ITSELF + 1  # the rounds have hung for so long
     name, detail = await refused(backend.withdraw(1, 1, "b"))
     assert (name, "withdrawals wait" in detail) == ("overloaded", True)
     assert await backend.withdraw(1, 1, "a") == 99_099
