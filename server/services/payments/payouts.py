@@ -85,7 +85,8 @@ class PayoutService:
         What risk control holds back is looked at again by the next scan.
         """
         now_ms = self._clock.now_ms()
-        passing = [user_id for user_id in users if await self._passes(user_id)]
+        passes = await asyncio.gather(*map(self._passes, users))
+        passing = [user_id for user_id, may in zip(users, passes, strict=True) if may]
         made = await self._payments.store.create_payouts(
             {user_id: self._ids.next(now_ms) for user_id in passing},
             self._gateway.name,
