@@ -7,7 +7,7 @@ AGAINST ?= 0d9629a
 # Tests and benchmarks start hundreds of processes: without compiled modules each would compile all of them again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: compile test-pure guard quick chaos chaos-workers chaos-payments soak sim mutants fuzz outages outages-redis screenshots help env demo bench test test-long check format clean
+.PHONY: compile test-pure web guard quick chaos chaos-workers chaos-payments soak sim seeds mutants fuzz outages outages-redis screenshots help env demo bench test test-long check format clean
 
 help:  ## list the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -85,8 +85,9 @@ chaos: compile  ## kill everything under load, audit, four times: 320 kills, a m
 	@$(CHAOS) --seed 4 --durability redis --json chaos-4.json
 	@$(BIN)/hongbao chaos --sum chaos-1.json chaos-2.json chaos-3.json chaos-4.json --json chaos-total.json
 
-chaos-workers: compile  ## the same for a server with three workers, killed and frozen one by one: 80 kills, about 6 minutes
+chaos-workers: compile  ## the same for a server with three workers, then with two sets of PostgreSQL, too: 160 kills, about 12 minutes
 	@$(CHAOS) --workers 3 --seed 1 --json chaos-workers.json
+	@$(CHAOS) --workers 3 --sets 2 --seed 1 --json chaos-sets.json
 
 chaos-payments: compile  ## 100,000 payments by card, 30 % faulted by the bank, 200 kills on either side, about 50 minutes
 	@$(BIN)/hongbao chaos --payments 100000 --rate 40 --kills 200 --seed 1 --json chaos-payments.json
@@ -96,6 +97,9 @@ soak: compile  ## default limits, a crowd, and random strikes on the stores for 
 
 sim: env  ## thousands of simulated worlds, each replayable from its seed
 	@$(BIN)/python -m tests.sim --seeds 5000
+
+seeds: env  ## the statements of the customer's documents, each with the tests that show it (docs/customer.md)
+	@$(BIN)/python -m tests.customer
 
 mutants: env  ## plant faults in copies of our own code, one at a time; the tests must catch every one
 	@$(BIN)/python -m tests.mutants
@@ -110,9 +114,14 @@ outages: env  ## stores away, full, restarted in any order; PostgreSQL promoted,
 outages-redis: env  ## the part of it about Redis: refused writes, eviction, idle timeouts, users, TLS, cluster, Sentinels
 	@$(BIN)/python -m pytest tests/outages/test_redis_settings.py tests/outages/test_health.py tests/outages/test_unread_mirror.py tests/redis
 
-screenshots: env  ## draw the pictures of the docs again: the terminal client, and with chromium the dashboard
+screenshots: env  ## draw the pictures of the docs again: the terminal client, and with chromium the dashboard and the app
 	@$(BIN)/hongbao screenshots
 	@$(BIN)/python -m tests.ops.screenshots
+	@$(BIN)/python -m tests.web.screenshots
+
+# Users need no Node: what this builds is committed. A test fails when it is not built from the present sources.
+web:  ## build the SDK and the app for browsers again, after a change below client_sim/web; needs Node and npm
+	@cd client_sim/web && npm ci --silent --no-audit --no-fund && npm run --silent check && npm run --silent build
 
 format: env  ## format the code, fix what can be fixed
 	@$(BIN)/ruff format --quiet .

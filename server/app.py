@@ -191,6 +191,7 @@ class App:
             from server.net.websocket import listen
 
             self.websocket = await listen(self.listener, self._config.websocket, self._tls, self._held.websocket)
+        self.http_api.serve_web(self.websocket)
 
     def _publish(self, url: str) -> None:
         if self.place is None:
@@ -230,7 +231,7 @@ class App:
         self.services.reconciliation.statements.use_sources(sources_of(reading.config))
         self.http_api.apply(reading.config, reading.credentials.api_keys, reading.credentials.tls)
         if self.websocket is not None:
-            self.websocket.rules.origins = reading.config.websocket.origins
+            self.websocket.rules.origins = (*reading.config.websocket.origins, *self.http_api.web_origins)
 
     def drain(self) -> None:
         """Finish what was begun, then end."""

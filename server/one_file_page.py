@@ -9,9 +9,6 @@ from pathlib import Path
 from typing import Final
 
 POLICY: Final = (
-    "default-src 'none'",
-    "connect-src 'self'",
-    "img-src data:",
     "base-uri 'none'",
     "form-action 'none'",
     "frame-ancestors 'none'",
@@ -19,11 +16,17 @@ POLICY: Final = (
 
 
 def one_file_page(
-    page: str, folder: Path, parts: Sequence[tuple[str, str]], more_policy: Sequence[str] = ()
+    page: str,
+    folder: Path,
+    parts: Sequence[tuple[str, str]],
+    more_policy: Sequence[str] = (),
+    connect: str = "'self'",
+    images: str = "data:",
 ) -> tuple[bytes, str]:
     """The page, and its policy. `parts`: directive of the policy, and name of a file of the folder.
 
-    The comment `/* name */` in the page is replaced by the file of that name.
+    `connect`: where the page may connect; `images`: where they come from. The comment `/* name */` in the
+    page is replaced by the file of that name.
     """
     allowed: dict[str, str] = {}
     for directive, name in parts:
@@ -31,4 +34,5 @@ def one_file_page(
         page = page.replace(f"/* {name} */", text)
         digest = b64encode(sha256(text.encode()).digest()).decode()
         allowed[directive] = f"{allowed.get(directive, directive)} 'sha256-{digest}'"
-    return page.encode(), "; ".join((*POLICY, *more_policy, *allowed.values()))
+    sources = ("default-src 'none'", f"connect-src {connect}", f"img-src {images}")
+    return page.encode(), "; ".join((*sources, *POLICY, *more_policy, *allowed.values()))

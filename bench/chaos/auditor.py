@@ -226,7 +226,7 @@ def _not_linear(history: History, books: AuditedBooks) -> Iterator[str]:
         if packet.kind == pool_auditor.KIND:
             continue  # a shake is answered by any share: there is no order to explain
         holders = [one.user_id for one in claims]
-        for reason in linear.check(packet.shares, holders, ops.get(packet.packet_id, [])):
+        for reason in linear.check(packet.shares, holders, ops.get(packet.packet_id, []), history.tries_again):
             yield f"packet {packet.packet_id}: {reason}"
 
 

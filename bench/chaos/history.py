@@ -80,6 +80,7 @@ class History:
         self.refused_shakes: list[str] = []  # that may not be refused
         self.acked_sends = 0
         self._acked_claims: set[tuple[int, int]] = set()
+        self.tries_again = False  # the server may try an open again by itself: it has several workers
         self.last_ack_s = 0.0  # the latest start of a try that moved money and was answered
 
     def add_send(self, send: SendOp, try_s: float) -> None:

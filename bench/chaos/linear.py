@@ -5,6 +5,10 @@ The sequential model of a packet is a pile of shares and their holders:
     open    the user holds one: claimed · none left: gone · ended: expired · else takes the next: won
     grab    the same, but takes nothing: ticket
     unknown takes the next share at any time after its call, or does nothing
+    claimed by an open that was tried again: it, or a try before, may have taken the share
+
+A server of several workers tries an open again by itself when the worker that had it is lost: with it every open
+that is told `claimed` may have taken the share.
 
 Shares are numbered in the order in which they were taken, so only the moment of each taking is open. Every answer
 bounds such moments from below or above, and takings follow each other: if any assignment is valid, then the one
@@ -22,13 +26,16 @@ from bench.chaos.history import NEVER, UNKNOWN, Op
 NO_CONSTRAINT: Final = frozenset({UNKNOWN, "busy"})
 
 
-def check(shares: int, holders: Sequence[int], ops: Sequence[Op]) -> list[str]:
-    """The contradictions; none if the history is linearizable. `holders`: the users with share 0, 1, 2, …."""
+def check(shares: int, holders: Sequence[int], ops: Sequence[Op], tries_again: bool = False) -> list[str]:
+    """The contradictions; none if the history is linearizable. `holders`: the users with share 0, 1, 2, ….
+
+    `tries_again`: the server may try an open again by itself.
+    """
     place = {user_id: index for index, user_id in enumerate(holders)}
     wrong = [reason for op in ops if (reason := _impossible(op, shares, holders, place))]
     if len(place) != len(holders) or len(holders) > shares:
         wrong.append(f"{len(holders)} shares of {shares} taken by {len(place)} users")
-    return wrong or _out_of_order(shares, holders, place, ops)
+    return wrong or _out_of_order(shares, holders, place, ops, tries_again)
 
 
 def _impossible(op: Op, shares: int, holders: Sequence[int], place: dict[int, int]) -> str:
@@ -48,7 +55,9 @@ def _impossible(op: Op, shares: int, holders: Sequence[int], place: dict[int, in
     return "" if op.answer in NO_CONSTRAINT else f"{told}, which is not an answer"
 
 
-def _out_of_order(shares: int, holders: Sequence[int], place: dict[int, int], ops: Sequence[Op]) -> list[str]:
+def _out_of_order(
+    shares: int, holders: Sequence[int], place: dict[int, int], ops: Sequence[Op], tries_again: bool
+) -> list[str]:
     count = len(holders)
     after_s, before_s = [0.0] * count, [NEVER] * count  # bounds of the moment at which each share was taken
     takers: dict[int, list[Op]] = {}
@@ -67,15 +76,15 @@ def _out_of_order(shares: int, holders: Sequence[int], place: dict[int, int], op
                 after_s[held] = max(after_s[held], op.call_s)
             if count == shares:
                 after_s[-1] = max(after_s[-1], op.call_s)
-        if op.kind == "open" and held is not None and _may_have_taken(op):
+        if op.kind == "open" and held is not None and _may_have_taken(op, tries_again):
             takers.setdefault(op.user_id, []).append(op)
     if open_after_s > ended_before_s:
         return ["a ticket was given after a user was told that the packet has ended"]
     return _too_late(holders, takers, after_s, [min(one, ended_before_s) for one in before_s])
 
 
-def _may_have_taken(op: Op) -> bool:
-    return op.answer in {"won", UNKNOWN} or (op.answer == "claimed" and op.tries > 1)
+def _may_have_taken(op: Op, tries_again: bool) -> bool:
+    return op.answer in {"won", UNKNOWN} or (op.answer == "claimed" and (tries_again or op.tries > 1))
 
 
 def _too_late(

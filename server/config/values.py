@@ -159,6 +159,14 @@ class HttpApiSection(Section, frozen=True):
     page_link_s: int = 600
 
 
+class WebSection(Section, frozen=True):
+    """The app for browsers, which the HTTP API serves below /app/."""
+
+    enabled: bool = False
+    websocket_url: str = ""
+    replay_names: bool = False
+
+
 class WebhooksSection(Section, frozen=True):
     """Where webhooks may go besides public addresses, and how long their events are kept."""
 
@@ -221,6 +229,14 @@ class EnterpriseSection(Section, frozen=True):
     group_fen_a_day: int = 0
 
 
+class RiskSection(Section, frozen=True):
+    """Rules about users who may be programs, rings or thieves, and whether they change anything."""
+
+    mode: Literal["off", "shadow", "on"] = "off"
+    rules: str = ""
+    interval_s: float = 2.0
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings. `load` returns a checked one."""
 
@@ -239,6 +255,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     log: LogSection = LogSection()
     ops: OpsSection = OpsSection()
     http_api: HttpApiSection = HttpApiSection()
+    web: WebSection = WebSection()
     webhooks: WebhooksSection = WebhooksSection()
     nats: NatsSection = NatsSection()
     host_wallet: HostWalletSection = HostWalletSection()
@@ -246,6 +263,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     manual: ManualSection = ManualSection()
     payments: PaymentsSection = PaymentsSection()
     enterprise: EnterpriseSection = EnterpriseSection()
+    risk: RiskSection = RiskSection()
 
 
 SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from server.http_api.handlers.users import UserRequests
     from server.http_api.listener import HttpListener
     from server.http_api.serving import Serving
+    from server.http_api.web.app import WebApp
+    from server.net.websocket import WebSocketAddress
 
 LOG = structlog.get_logger()
 
@@ -56,6 +58,7 @@ class HttpApi:
         self._pages: PageRequests | None = None
         self._serving: Serving | None = None
         self._listener: HttpListener | None = None
+        self._web: WebApp | None = None
         self.url = ""  # while it is open
 
     async def open(self, held: socket.socket | None = None) -> None:
@@ -81,6 +84,30 @@ class HttpApi:
         self.url = f"{'http' if self._tls is None else 'https'}://{shown(host, port)}"
         self._apply_to_handlers(self._config)
         LOG.info("http_api_serves", url=self.url, keys=len(self._keys))
+
+    def serve_web(self, websocket: WebSocketAddress | None) -> None:
+        """Serve the app for browsers, if it is on. `websocket`: where this server listens for it, if it does: the
+        app may connect there. Raises OSError if the built app is missing.
+        """
+        if not self._config.web.enabled:
+            return
+        url = self._config.web.websocket_url or ("" if websocket is None else websocket.url)
+        if self._serving is None or not url:
+            missing = "websocket.listen or web.websocket_url" if self._serving else "http_api.address and a key"
+            LOG.warning("web_app_is_off", advice=f"set {missing}; then restart")
+            return
+        from server.http_api.web.app import WebApp
+
+        self._web = self._serving.web = WebApp(self._services, self._clock.now_ms, url)
+        self._apply_to_handlers(self._config)
+        if websocket is not None:
+            websocket.rules.origins = (*websocket.rules.origins, *self.web_origins)
+        LOG.info("web_app_serves", url=f"{self.url}/app/", websocket=url)
+
+    @property
+    def web_origins(self) -> tuple[str, ...]:
+        """The origins of the app for browsers, which may connect to this server."""
+        return (self.url,) if self._web is not None else ()
 
     def _make_serving(self) -> Serving:
         from server.http_api.handlers.call import Gate
@@ -130,6 +157,8 @@ class HttpApi:
     def _apply_to_handlers(self, config: Config) -> None:
         if self._users is not None:
             self._users.token_lifetime_s = config.auth.token_lifetime_s
+        if self._web is not None:
+            self._web.token_lifetime_s = config.auth.token_lifetime_s
         if self._pages is not None:
             self._pages.url = config.http_api.page_url or self.url
             self._pages.link_lifetime_s = config.http_api.page_link_s

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from ipaddress import ip_address
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 import structlog
@@ -24,8 +25,11 @@ from server.http_api.page import link
 from server.http_api.page import shell as shells
 from server.http_api.problems import CONTENT_TYPE, Problem, refused
 from server.http_api.routes import ROUTES, BadPath, Route, find, tree
-from server.services.runtime.store_errors import ONE_SET, NeedsOneSet, StoreUnavailable
+from server.services.runtime.store_errors import StoreUnavailable
 from server.services.runtime.used_nonces import UsedNonces
+
+if TYPE_CHECKING:
+    from server.http_api.web.app import WebApp
 
 LOG = structlog.get_logger()
 OPENAPI: Final = "/openapi.json"
@@ -33,6 +37,7 @@ BODY_S: Final = 20.0  # for a client to send its body
 HEADERS: Final = {"Server": "hongbao", "Cache-Control": "no-store"}
 SIGNER: Final = "http_api"  # of the nonces of its requests
 NO_ROUTE: Final = "none"  # in place of the name of a route
+WEB: Final = "/app"  # the app for browsers; for metrics and logs, too
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 Serve = Callable[[Call], Awaitable[msgspec.Struct]]
@@ -67,6 +72,7 @@ class Serving:
             for route in ROUTES
         }
         self._encoder = msgspec.json.Encoder()
+        self.web: WebApp | None = None  # the app for browsers, if it is on
         self.draining = False
         self.under_way = 0
         self.requests: dict[str, dict[str, int]] = {}  # by route and status
@@ -89,6 +95,9 @@ class Serving:
             elif told := NOTICE_PATH.fullmatch(request.raw_path):
                 name = NOTICE_NAME
                 response = await self._notice(request, told[1])
+            elif self.web is not None and f"{request.raw_path}/".startswith(f"{WEB}/"):
+                name = WEB
+                response = await self._served(name, self.web.answer(request, partial(_read, request)))
             else:
                 route, texts = self._route(request)
                 name = route.name
@@ -151,8 +160,6 @@ class Serving:
         except StoreUnavailable as error:
             LOG.debug("http_request_found_no_store", route=name, why=str(error))
             raise Problem(Refusal.STORE_UNAVAILABLE) from None
-        except NeedsOneSet as error:
-            raise Problem(Refusal.BAD_REQUEST, f"{error}: {ONE_SET}") from None
         except Problem:
             raise
         except Exception:

@@ -15,6 +15,7 @@ from server.net.routing import Owned
 from server.net.session import Session
 from server.net.subscriptions import Subscriptions
 from server.ops.samples.sample import LinkFigures, PeerFigures
+from server.peers.agreement import OwnerAgreement
 from server.peers.events import EventSharing
 from server.peers.forwarding import Forwarder
 from server.peers.frames import ServerLeaves, UsersNoted
@@ -77,12 +78,12 @@ class Peers:
         self.events = EventSharing(mesh, hub, bus)
         self.forwarder = Forwarder(mesh, sessions, dispatch.serve, hub.charge)
         self.forwarded = ForwardedSessions(mesh, dispatch, subscriptions, clock.elapsed_s)
-        lives = services.live_packets, services.recovery
+        self.agreement = OwnerAgreement(mesh, services.live_packets, self.forwarder.owns, self._loop.time)
+        services.opens.certain_since = self.agreement.certain_since
         self.moving = MovingPackets(
-            mesh, self.forwarder, self.forwarded, sessions, subscriptions, services.pages, *lives, bus
+            mesh, self.forwarder, self.forwarded, sessions, subscriptions, services.pages, services.recovery, bus
         )
         self.on_behalf = OnBehalfSharing(mesh, services.on_behalf, self.forwarder.owner)
-        services.opens.owns = self.forwarder.owns
         self.passes = PassSharing(mesh, services.passes)
         self.healing = GapHealing(hub, services.missed_news, services.passes, clock.now_ms, self.moving.look_again)
         mesh.on(ServerLeaves, lambda peer, message: mesh.leaves(peer))
@@ -90,7 +91,7 @@ class Peers:
         mesh.on_beat(self.healing.beat)
         mesh.on(UsersNoted, self._users_noted)
         self.by_nats = self._pushes_over_nats()
-        self._pulse = LinkPulse(mesh.peers, self._loop.time, self.moving.read_again)
+        self._pulse = LinkPulse(mesh.peers, self.agreement.pulse, self._loop.time, self.agreement.woken)
         services.changes.on_others(mesh.know)
 
     async def open(self) -> None:
@@ -101,8 +102,7 @@ class Peers:
 
     def leave(self) -> None:
         """This server goes down: it owns nothing from now on."""
-        for peer in self.mesh.peers.values():
-            peer.send(ServerLeaves())
+        self.mesh.leave()
 
     async def close(self) -> None:
         """Hang up."""
@@ -127,13 +127,9 @@ class Peers:
         self.healing.begin(self._loop.time() - peer.heard_s)
 
     def _users_noted(self, peer: PeerServer, message: UsersNoted) -> None:
-        """All users here are known there: what happened there before may have been missed.
-
-        It also knows from now on what this server owns, and decided it until then.
-        """
+        """All users here are known there: what happened there before may have been missed."""
         if message.number == 0:
             self.healing.begin()
-            self.moving.read_again()
         else:
             self.events.users_noted(peer, message)
 

@@ -186,7 +186,14 @@ class ServerLeaves(_Message, tag=16):
 
 
 class PeerPulse(_Message, tag=20):
-    """My server is there. It follows each half second, whatever else is sent."""
+    """My server is there; each half second, and when its owners change.
+
+    `owners`: the servers that own something, as it knows. `is_quiet`: none of its claims of packets of other owners
+    is in flight.
+    """
+
+    owners: list[int]
+    is_quiet: bool
 
 
 class ListensForPushes(_Message, tag=21):

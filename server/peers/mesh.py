@@ -11,7 +11,7 @@ from typing import Any, Final
 import structlog
 
 from server.ops.samples.sample import Counts, LinkFigures
-from server.peers.frames import PeerPulse
+from server.peers.frames import ServerLeaves
 from server.peers.links.address import LinkAddress, parsed
 from server.peers.links.backoff import Backoff
 from server.peers.links.handshake import HandshakeFailed
@@ -42,8 +42,6 @@ class Mesh:
         self._on_owners: list[Callable[[], None]] = []
         self._on_beat: list[Callable[[bool], None]] = []
         self._leaving: set[int] = set()  # servers that own nothing any more
-        self._unreached: set[int] = set()  # servers that lived and were not reached at the last beat
-        self._apart: set[int] = set()  # servers that decided alone for a while, since they were not reached
         self._connecting: dict[int, asyncio.Task[None]] = {}
         self._awaited: dict[int, asyncio.Future[None]] = {}  # by server that we connect to: done once it is a peer
         self._links = Links(server_id, self._make_peer)
@@ -52,7 +50,6 @@ class Mesh:
         self._missing = MissingLinks()
         self._lost_links = 0
         self._now_s = asyncio.get_running_loop().time
-        self.on(PeerPulse, lambda peer, message: None)
 
     def on(self, message: type, receive: Receive) -> None:
         """Hand messages of this class to `receive`."""
@@ -71,15 +68,13 @@ class Mesh:
         """Call `act` after each beat, with whether there is a connection to each server that lives."""
         self._on_beat.append(act)
 
-    def was_apart(self, server_id: int) -> bool:
-        """Whether a server lived for a while to which there was no connection: it may have decided anything."""
-        return server_id in self._apart
-
     @property
     def owners(self) -> list[int]:
-        """The servers that may own something: this one, and those that are connected and do not go down."""
-        others = [server_id for server_id in self.peers if server_id not in self._leaving]
-        return [self.server_id, *others]
+        """The servers that may own something: this one, and those that are connected. One that goes down does not,
+        unless there is no other.
+        """
+        all_here = [self.server_id, *self.peers]
+        return [server_id for server_id in all_here if server_id not in self._leaving] or [self.server_id]
 
     # --- coming and going -------------------------------------------------------------------------------------
 
@@ -99,8 +94,6 @@ class Mesh:
                 LOG.warning("peer_cut", server_id=server_id, why="the server does not renew its lease")
                 peer.close()
         unreached = living.keys() - self.peers.keys()
-        self._apart |= unreached & self._unreached
-        self._unreached = unreached
         for act in self._on_beat:
             act(not unreached)
         for server_id, place in living.items():
@@ -137,6 +130,13 @@ class Mesh:
             peer.close_cleanly()
         self._links.unlink()
 
+    def leave(self) -> None:
+        """This server goes down: it owns nothing from now on, if there is another one."""
+        for peer in self.peers.values():
+            peer.send(ServerLeaves())
+        self._leaving.add(self.server_id)
+        self._owners_changed()
+
     def leaves(self, peer: PeerServer) -> None:
         """The other server goes down: it owns nothing from now on."""
         self._leaving.add(peer.server_id)
@@ -161,7 +161,6 @@ class Mesh:
         LOG.info("peer_up", server_id=peer.server_id, link=peer.kind)
         for up in self._on_up:
             up(peer)
-        self._apart.discard(peer.server_id)
         self._owners_changed()
 
     def went_down(self, peer: PeerServer) -> None:
@@ -170,7 +169,6 @@ class Mesh:
             del self.peers[peer.server_id]
             self._lost_links += peer.server_id not in self._leaving
             self._leaving.discard(peer.server_id)
-            self._apart.add(peer.server_id)
             LOG.info("peer_down", server_id=peer.server_id)
             self._lost(peer)
             self._owners_changed()

@@ -18,7 +18,6 @@ from server.peers.peer import PeerServer
 from server.peers.served import ForwardedSessions
 from server.peers.watches import Watch
 from server.services.packets.batch import ClaimsRecorded
-from server.services.packets.live_packets import LivePackets
 from server.services.packets.pages import PageService, language_of
 from server.services.packets.recovery import Recovery
 from server.services.runtime.bus import Bus
@@ -39,18 +38,16 @@ class MovingPackets:
         sessions: Mapping[int, Session],
         subscriptions: Subscriptions,
         pages: PageService,
-        packets: LivePackets,
         recovery: Recovery,
         bus: Bus,
     ) -> None:
         self._mesh, self._forwarder, self._forwarded = mesh, forwarder, forwarded
         self._sessions, self._subscriptions = sessions, subscriptions
-        self._pages, self._packets, self._recovery = pages, packets, recovery
-        self._owned: set[int] = set()  # packets in memory that were ours when the owners last changed
+        self._pages, self._recovery = pages, recovery
         self._following: dict[tuple[int, int], asyncio.Task[None]] = {}  # by connection and packet
         mesh.on(SubscriptionMoves, self._take_subscription)
         mesh.on(PacketChanged, lambda peer, message: recovery.doubt((message.packet_id,)))
-        mesh.on_peer(self._peer_came, lambda peer: forwarder.watches.lost(peer.server_id))
+        mesh.on_peer(lambda peer: None, lambda peer: forwarder.watches.lost(peer.server_id))
         mesh.on_owners(self._owners_changed)
         bus.subscribe(self._on_recorded, ClaimsRecorded)
         bus.subscribe(self._on_refunded, Refunded)
@@ -75,15 +72,6 @@ class MovingPackets:
             if peer is not None:
                 peer.send(PacketChanged(packet_id))
 
-    def _peer_came(self, peer: PeerServer) -> None:
-        """A server that was apart took itself for the owner of what is ours: nothing in memory is certain."""
-        if self._mesh.was_apart(peer.server_id):
-            self._owned.clear()  # all that is ours is read again right after this
-
-    def read_again(self) -> None:
-        """Another server may have decided what is ours, while this one stood still or was not known there."""
-        self._recovery.doubt([packet_id for packet_id in self._packets.ids() if self._forwarder.owns(packet_id)])
-
     def look_again(self) -> None:
         """What connections here follow may have moved on at a server that is not reached."""
         followed = {packet_id for _, packet_id, _, _ in self._subscriptions.all()}
@@ -92,10 +80,6 @@ class MovingPackets:
             self._subscriptions.look_at(packet_id)
 
     def _owners_changed(self) -> None:
-        """Packets that were another server's may have moved on since memory read them."""
-        mine = {packet_id for packet_id in self._packets.ids() if self._forwarder.owns(packet_id)}
-        self._recovery.doubt(mine - self._owned)
-        self._owned = mine
         self._move_watches()
         self._move_subscriptions()
 

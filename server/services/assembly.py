@@ -35,6 +35,7 @@ from server.services.chat.standing import StandingService
 from server.services.enterprise.assembly import EnterpriseServices
 from server.services.everyday.assembly import EverydayServices
 from server.services.fission.pass_on import PassOnService
+from server.services.late_sets import LateSets
 from server.services.money.audit_results import AuditResults
 from server.services.money.credited import CreditedClaims
 from server.services.money.records import RecordService
@@ -58,6 +59,7 @@ from server.services.packets.send import SendService
 from server.services.packets.sweep import Sweep
 from server.services.payments.assembly import PaymentServices
 from server.services.reconciliation.assembly import ReconciliationServices
+from server.services.risk.assembly import RiskServices
 from server.services.runtime.batching import Batcher
 from server.services.runtime.bus import Bus
 from server.services.runtime.change_feed import ChangeFeed
@@ -113,9 +115,11 @@ class Services:
         self.server_id, self._lease_book = server_id, LeaseBook()
         self.changes.on_node(config.server.node, self._ids.use_node)
         self.seeds = SeedService(stores.seed_trees, seed_keys, clock.random_bytes, clock.now_ms)
+        self.late_sets = LateSets(stores.sets, self._ids, self.seeds, clock.now_ms)
         self.nonces = UsedNonces(stores.used_nonces, limits, clock.now_ms)
         self.reads = ReadLane(max(1, config.stores.postgres_pool_max // 2), limits)
         self.read_replies = ReadLane(REPLIES_AT_ONCE, limits)
+        self.risk = RiskServices(config, stores, self.changes, limits, clock, money.smallest)
         self._make_chat(keys)
         self._make_claims()
         self._make_packets()
@@ -169,7 +173,7 @@ class Services:
         now_ms, lives, refunds = clock.now_ms, self.live_packets, self._config.refunds
         words = self._money_words
         sends = stores.sends, lives, self.groups, self.chats, limits, self._ids, now_ms, self.seeds, bus
-        self.sends = SendService(*sends, words.smallest, stores.sets)
+        self.sends = SendService(*sends, words.smallest, stores.sets, self.risk.gate)
         self.resends = ResendService(stores.resends, stores.packets, lives, self.groups, limits, now_ms, bus)
         stored, pace = (stores.packets, stores.mirror, self.mirror_health), (refunds.batch_max, refunds.interval_s)
         self.refunds = RefundService(*stored, lives, self.seeds, *pace, now_ms, self._is_time_known, bus)
@@ -182,13 +186,13 @@ class Services:
         claims = CreditedClaims(stores.settlement), WonShares(stores.packets, stores.leases)
         seen = self.opens, replies, self.names, self.groups, *claims, self.everyday.turns
         self.pages = PageService(*seen, now_ms, words, limits)
-        self.pass_on = PassOnService(
-            stores.admissions, lives, self.on_behalf, self.login, self.changes, limits, now_ms
-        )
+        doubt = self.recovery.doubt if stores.sets.several else None
+        looks = lives, self.on_behalf, self.login, self.changes
+        self.pass_on = PassOnService(stores.admissions, *looks, limits, now_ms, doubt)
 
     def _make_money(self) -> None:
-        stores, now_ms, bus = self._stores, self._clock.now_ms, self._bus
-        self.wallets = WalletService(stores.wallets, self._limits, now_ms, bus, self._money_words.smallest)
+        stores, now_ms, bus, money = self._stores, self._clock.now_ms, self._bus, self._money_words
+        self.wallets = WalletService(stores.wallets, self._limits, now_ms, bus, money.smallest, self.risk.gate)
         self.records = RecordService(stores.records, self.names, now_ms)
         self.statements = StatementService(stores.statements, self.names)
         self.of_sets = SetServices(stores, self._posts, self.groups, self._config, now_ms, bus, self.commit)
@@ -241,6 +245,7 @@ class Services:
         if sealed := await self.webhook_secrets.seal_all():
             LOG.info("webhook_secrets_sealed", count=sealed)
         await self.cards.service.seal_all()
+        await self.risk.open()
         await self.mirror_health.find_at_start()
         await self.changes.connect()
 
@@ -275,6 +280,7 @@ class Services:
             "time": self.time.run,
             "change_feed": self.changes.run,
             **{name.replace("postgres", "records_health"): one.run for name, one in self.sets_health.items()},
+            **({"late_sets": self.late_sets.run} if self._stores.sets.several else {}),
             "mirror_health": self.mirror_health.run,
             "mirror": self.commit.run_mirror,
             "record": self.commit.run_record,
@@ -287,6 +293,7 @@ class Services:
             "grab_stats": self.grab_stats.run,
             "campaigns": self.campaigns.loop.run,
             "passes": self.passes.run,
+            **self.risk.loops(),
             **self._webhook_loops(),
             **{f"in_doubt_{name}": one.run for name, one in in_doubt.items()},
             **{f"batches_{name}": batcher.run for name, batcher in self.batchers.items()},

@@ -83,6 +83,13 @@ def test_check_of_an_impossible_history_finds_a_contradiction(name: str) -> None
     assert check(*BAD[name]) != []
 
 
+def test_server_of_several_workers_may_have_tried_an_open_again_itself() -> None:
+    """But the share is still taken between the call and the answer."""
+    assert check(*BAD["claimed at the first try"], tries_again=True) == []
+    assert check(2, [1], [grab(1, 0, 1, "claimed", 0), op(1, 2, 3, "claimed", 0)], tries_again=True) != []
+    assert check(*BAD["won twice"], tries_again=True) != []
+
+
 # --- against the definition: all orders -------------------------------------------------------------------------
 
 

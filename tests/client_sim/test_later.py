@@ -81,6 +81,7 @@ def test_every_lie_about_a_scheduled_packet_is_found(witness: Witness, tell: Tel
     assert any(finding in one for one in found), found
 
 
+@pytest.mark.long
 async def test_users_of_a_crowd_schedule_and_cancel_on_a_server(server: Server) -> None:
     """Some packets are posted, and opened; some are cancelled in time, others too late; nothing contradicts."""
     crowd = scenarios.prepare("crowd", server.url, token, users=16, groups=2, seconds=1.0, seed=5)

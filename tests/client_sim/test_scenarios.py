@@ -43,6 +43,7 @@ async def test_new_year_on_a_server_makes_every_user_send_and_contradicts_nothin
     assert crowd.witness.pages > 0
 
 
+@pytest.mark.long
 async def test_campaign_on_a_server_is_as_expected_and_users_have_names(server: Server) -> None:
     crowd = crowd_of(server, "campaign", users=40, groups=1)
     assert sum(user.character_name == "bot" for user in crowd.users) > 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from client_sim.sdk.methods.campaign_proofs import fitting_budget, quotas_of_bands
 from client_sim.sim import scenarios
 from client_sim.sim.shakes import expectations
@@ -12,6 +14,7 @@ from server.core.campaigns import deck
 from tests.conftest import Server, token
 
 
+@pytest.mark.long
 async def test_crowd_that_shakes_is_as_expected(server: Server) -> None:
     crowd = scenarios.prepare("shake", server.url, token, users=40, groups=1, seconds=6.0, seed=5)
     summary = await scenarios.perform("shake", crowd)

@@ -92,6 +92,7 @@ async def link(api: Api, packet_id: str, user_id: int, language: str) -> str:
     return str(answer.json["url"])
 
 
+@pytest.mark.long
 async def test_page_on_slow_3g_has_its_card_before_it_asks_and_is_kept_for_the_next_packet(
     start_server: StartServer, dial: Dial, phone: Phone
 ) -> None:

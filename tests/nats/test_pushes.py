@@ -150,6 +150,7 @@ async def test_what_a_killed_nats_has_swallowed_is_told_from_the_record(
     assert (change.balance_fen, change.change_fen) == (77, 77)
 
 
+@pytest.mark.long
 async def test_nats_that_is_frozen_costs_no_push(
     trio: list[Server], connect: Connect, nats_server: NatsServer, books_balance: BooksBalance
 ) -> None:

@@ -7,9 +7,11 @@ import json
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import nats
 import pytest
+from nats.js.errors import NotFoundError
 
 from client_sim.sdk.client import Client
 from tests.conftest import PATIENCE_S
@@ -44,12 +46,22 @@ async def make_group(server: Workers) -> int:
         return group
 
 
+async def subscribed(stream: Any, subject: str) -> Any:
+    """A reader of the stream. The first event makes it; while NATS is away, events wait for another attempt."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            try:
+                return await stream.subscribe(subject, ordered_consumer=True)
+            except NotFoundError:
+                await asyncio.sleep(0.1)
+
+
 async def told_claims(url: str, count: int) -> set[tuple[str, str]]:
     """Packet and user of each claim in the stream, once there are so many different ones."""
     client = await nats.connect(url)
     found: set[tuple[str, str]] = set()
     try:
-        reading = await client.jetstream().subscribe("billing.packet.claimed", ordered_consumer=True)
+        reading = await subscribed(client.jetstream(), "billing.packet.claimed")
         while len(found) < count:
             body = json.loads((await reading.next_msg(timeout=PATIENCE_S)).data)["data"]
             found |= {(body["packet_id"], one["user_id"]) for one in body["claims"]}

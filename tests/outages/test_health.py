@@ -138,7 +138,7 @@ def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("unhurried")
-@pytest.mark.parametrize("durability", ["postgres", "redis"])
+@pytest.mark.parametrize("durability", ["postgres", pytest.param("redis", marks=pytest.mark.long)])
 @pytest.mark.parametrize("sickness", SICKNESSES)
 async def test_idle_server_says_on_every_screen_which_store_is_sick_and_why(
     start_server: StartServer,

@@ -134,6 +134,7 @@ async def test_single_redis_that_becomes_a_cluster_is_away_until_the_server_is_r
         await until(is_known)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("durability", ["postgres", "redis"])
 async def test_redis_that_closes_idle_connections_causes_no_error(
     start_server: StartServer, party: MakeParty, durability: str

@@ -50,6 +50,7 @@ async def test_restarts_in_any_order_lose_no_claim() -> None:
         await check_books(cluster.dsn, cluster.data, crowd)
 
 
+@pytest.mark.long
 async def test_rolling_restart_loses_no_claim() -> None:
     """Two planned restarts under load: every client reconnects, the server ends with 0."""
     seed = 8

@@ -11,15 +11,16 @@ import pytest
 
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import Refusal
-from protocol.messages import BalanceChanged, TextPosted
+from protocol.messages import BalanceChanged, Open, Opened, TextPosted
+from server.peers.agreement import NEVER
 from server.peers.assembly import Peers
-from server.peers.frames import SharedEvent, UsersNoted
+from server.peers.frames import PeerPulse, SharedEvent
 from server.peers.healing import GapHealing
 from server.peers.links.address import LinkAddress
 from server.peers.mesh import Mesh
 from server.peers.peer import PeerServer
-from tests.conftest import PATIENCE_S, Connect, Server
-from tests.peers.conftest import peers_of, until
+from tests.conftest import PATIENCE_S, Connect, Server, Turn
+from tests.peers.conftest import Linked, peers_of, until
 from tests.peers.lossy_relay import LossyRelay
 from tests.peers.test_peers import (
     SENDER,
@@ -60,7 +61,7 @@ async def test_two_owners_at_once_give_each_share_once(
 ) -> None:
     """A server that is cut off takes itself for the owner of all; users at both sides open the same packets."""
     party = await make_party(trio, connect, 9)
-    packets = [await packet_owned_by(trio[0], trio, party, shares=7) for _ in range(3)]
+    packets = [await packet_owned_by(trio[0], trio, party, 7, without=trio[1]) for _ in range(3)]
     with cut_off(trio[1], monkeypatch):
         await until(lambda: [len(peers_of(one).mesh.peers) for one in trio] == [1, 0, 1])
         for packet_id in packets:
@@ -181,6 +182,7 @@ class Reader:
             await self._task
 
 
+@pytest.mark.long
 async def test_links_that_lose_frames_cost_no_client_a_post_or_a_balance(
     trio: list[Server], connect: Connect, books_balance: BooksBalance
 ) -> None:
@@ -257,23 +259,50 @@ async def test_removed_member_is_refused_also_while_links_and_change_feed_are_lo
         assert {await answer_to(user, packet_id) for packet_id in packets} == {"not_allowed"}
 
 
+def agreed(*servers: Server) -> bool:
+    """What these servers have read of their packets since then is certain."""
+    return all(peers_of(one).agreement._since_s < NEVER for one in servers)
+
+
 def stand_still(peers: Peers) -> None:
     peers._pulse._ran_s -= 5
 
 
-def become_known(peers: Peers) -> None:
-    peers._users_noted(next(iter(peers.mesh.peers.values())), UsersNoted(0))
+def miss_a_beat(peers: Peers) -> None:
+    """A server that lives is not reached."""
+    peers.agreement._beat(is_whole=False)
 
 
-@pytest.mark.parametrize("happens", [stand_still, become_known])
+def lose_a_server(peers: Peers) -> None:
+    """It may live, and decide what it took for its own."""
+    peers.agreement._lost(1)
+
+
+def be_contradicted(peers: Peers) -> None:
+    """Another server takes others for owners."""
+    first = next(iter(peers.mesh.peers.values()))
+    peers.agreement._take(first, PeerPulse([peers.mesh.server_id, 1], is_quiet=True))
+
+
+def be_told_of_claims_under_way(peers: Peers) -> None:
+    """Another server agrees, but its claims are not recorded yet."""
+    first = next(iter(peers.mesh.peers.values()))
+    peers.agreement._take(first, PeerPulse(sorted(peers.mesh.owners), is_quiet=False))
+
+
+UNSURE = [stand_still, miss_a_beat, lose_a_server, be_contradicted, be_told_of_claims_under_way]
+
+
+@pytest.mark.parametrize("happens", UNSURE)
 async def test_server_whose_packets_another_may_have_decided_reads_them_before_it_answers(
     trio: list[Server], connect: Connect, books_balance: BooksBalance, happens: Callable[[Peers], None]
 ) -> None:
     """While an owner is frozen another server takes its packets; it wakes with requests in its sockets.
 
-    And until a new server is known to another, that one goes on with packets which the new one owns.
+    And until all servers know who owns what, two of them may decide one packet.
     """
     frozen, other = trio[0], trio[1]
+    await until(lambda: agreed(frozen))
     party = await make_party(trio, connect, 9)
     packet_id = await packet_owned_by(frozen, trio, party, shares=9)
     assert (await party.users[0].open(packet_id)).answer == "won"
@@ -287,6 +316,44 @@ async def test_server_whose_packets_another_may_have_decided_reads_them_before_i
     happens(peers_of(frozen))
     assert (await at_frozen.grab(packet_id)).answer == "claimed"
     await books_balance()
+
+
+async def test_memory_is_certain_again_once_all_servers_agree(trio: list[Server], linked: Linked) -> None:
+    """Also when one comes, goes down in order, or is lost; what was read before is read again."""
+    await until(lambda: agreed(*trio))
+    before_s = peers_of(trio[0]).agreement._since_s
+    fourth = await linked()
+    await until(lambda: agreed(*trio, fourth))
+    after_s = peers_of(trio[0]).agreement._since_s
+    assert after_s > before_s
+    await fourth.stop()
+    await until(lambda: len(peers_of(trio[0]).mesh.peers) == 2 and agreed(*trio))
+    assert not any(peers_of(one).agreement._lost_s for one in trio)  # it has said that it decides nothing
+    assert peers_of(trio[0]).agreement._since_s > after_s
+    lose_links(trio[1])
+    await until(lambda: not agreed(trio[1]))
+    await until(lambda: all(len(peers_of(one).mesh.peers) == 2 for one in trio))
+    await until(lambda: agreed(*trio))
+
+
+async def test_user_who_has_a_share_is_not_told_that_the_packet_ended(
+    trio: list[Server], connect: Connect, turn_clock: Turn
+) -> None:
+    """The share was won at another server, so memory alone would say that the packet ended without one."""
+    owner, other, number = trio[0], trio[1], SENDER + 1
+    await until(lambda: agreed(owner))
+    party = await make_party(trio, connect, 9)
+    packet_id = await packet_owned_by(owner, trio, party, shares=9)
+    at_owner = await connect(owner, number)
+    given = await at_owner.grab(packet_id)
+    forwarder = peers_of(other).forwarder
+    owners, forwarder._owners = forwarder._owners, [other.app.services.server_id] * len(forwarder._owners)
+    assert (await party.users[1].open(packet_id)).answer == "won"
+    forwarder._owners = owners
+    turn_clock(25 * 3_600_000)
+    miss_a_beat(peers_of(owner))
+    opened = await at_owner._ask(Open(0, packet_id, given.ticket), Opened)
+    assert opened.answer == "claimed"
 
 
 def lose_links(server: Server) -> None:

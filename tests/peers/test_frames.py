@@ -33,7 +33,7 @@ MESSAGES = [
     frames.PassesHeld(3, [frames.SharedPass(5, 10**18, 0, 1_900_000_000)]),
     frames.ServerLeaves(),
     frames.BalancesChanged([events.BalanceChange(5, WalletBalance(100, 3), -5, "send")] * 2),
-    frames.PeerPulse(),
+    frames.PeerPulse([10**18, 7], is_quiet=True),
     frames.ListensForPushes(True),
     frames.PushesPublished(2**40),
 ]
@@ -112,8 +112,12 @@ async def test_frames_of_a_peer_are_numbered_one_after_the_other() -> None:
     peer.connection_made(transport)
     await asyncio.sleep(0)
     for _ in range(2):
-        peer.send(frames.PeerPulse())
+        peer.send(frames.PeerPulse([7], is_quiet=False))
         await asyncio.sleep(0)
-    told = [frames.PeerHello(frames.PEER_VERSION, 7), frames.PeerPulse(), frames.PeerPulse()]
+    told = [
+        frames.PeerHello(frames.PEER_VERSION, 7),
+        frames.PeerPulse([7], is_quiet=False),
+        frames.PeerPulse([7], is_quiet=False),
+    ]
     assert FrameReader().read(b"".join(written)) == told
     assert len(written) == 3

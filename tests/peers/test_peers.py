@@ -12,6 +12,7 @@ from client_sim.sdk.client import Client
 from protocol import messages
 from protocol.messages import BalanceChanged, ClaimNotice, PacketPosted, ResultUpdate, TextPosted
 from server.core.ledger import WalletBalance
+from server.core.placement.buckets import bucket_of, owners_of
 from server.net.pushes.table import PUSHES
 from server.ops.samples.sample import LinkFigures
 from server.peers.events import SHARED
@@ -65,11 +66,15 @@ def owner_among(servers: list[Server], packet_id: int) -> Server:
     return next(one for one in servers if one.app.services.server_id in owners)
 
 
-async def packet_owned_by(server: Server, servers: list[Server], party: Party, shares: int) -> int:
-    """A packet that this server owns: each of three owns every third one or so."""
+async def packet_owned_by(
+    server: Server, servers: list[Server], party: Party, shares: int, without: Server | None = None
+) -> int:
+    """A packet that this server owns, also without one of the others: each of three owns every third one or so."""
+    left = [one.app.services.server_id for one in servers if one is not without]
     for _ in range(100):
         packet_id = await party.lucky(shares)
-        if owner_among(servers, packet_id) is server:
+        is_kept = owners_of(left)[bucket_of(packet_id)] == server.app.services.server_id
+        if owner_among(servers, packet_id) is server and is_kept:
             return packet_id
     raise AssertionError("no packet of a hundred")
 

@@ -131,6 +131,7 @@ async def recorded(record: Record, packet_id: int, claims: int) -> list[tuple[in
     return rows
 
 
+@pytest.mark.long
 async def test_claims_that_no_replica_has_confirmed_are_not_told(
     start_server: StartServer,
     party: MakeParty,

@@ -97,6 +97,7 @@ async def test_frozen_node_is_given_up_by_the_probe_before_the_timeout_of_its_ca
         assert "no answer in time" in str(found.value)
 
 
+@pytest.mark.long
 async def test_write_and_reading_that_no_replica_has_confirmed_are_unknown(
     with_replicas: NodesOfCluster,
 ) -> None:

@@ -51,6 +51,7 @@ async def test_durability_redis_demands_a_replica_behind_sentinels(start_server:
         await start_server(stores__redis=watched.url, stores__durability="redis")
 
 
+@pytest.mark.long
 async def test_claim_that_the_replica_has_not_confirmed_is_not_told(
     start_server: StartServer, party: MakeParty, books_balance: BooksBalance
 ) -> None:

@@ -123,6 +123,7 @@ async def test_list_of_campaigns_has_the_line_that_shakes(
         await see(app, pilot, "spring", "某超市", "at most 100 left", f"/shake {campaign_id}")
 
 
+@pytest.mark.long
 async def test_plain_chat_shakes_and_prints_what_it_won(
     server: Server, festival: Festival, connect: Connect
 ) -> None:

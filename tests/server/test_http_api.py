@@ -28,6 +28,7 @@ def words_of(line: str) -> tuple[str, bytes, dict[str, str]]:
     return words[2], words[words.index("-d") + 1].encode(), named
 
 
+@pytest.mark.long
 async def test_curl_line_of_the_demo_sends_a_packet_that_the_crowd_opens(data: Path) -> None:
     demo = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "server.cli", "demo", "--http", "--users", "12", "--groups", "1"),

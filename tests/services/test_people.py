@@ -178,6 +178,7 @@ async def test_ban_that_was_missed_during_an_outage_of_the_feed_is_caught_up(
     assert await other.balance() == 0
 
 
+@pytest.mark.long
 async def test_refused_login_of_a_banned_user_counts_against_the_address_and_an_ended_connection_does_not(
     start_server: StartServer, connect: Connect
 ) -> None:

@@ -149,6 +149,7 @@ def test_loop_without_a_timer_raises_stuck() -> None:
 UNAVAILABLE = "store_unavailable"
 
 
+@pytest.mark.long
 def test_worlds_cover_both_durabilities_and_all_answers() -> None:
     """Packets are finished and refunded, and users receive every kind of answer, in the first worlds or soon."""
     wanted = {

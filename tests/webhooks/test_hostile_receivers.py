@@ -227,6 +227,7 @@ async def test_name_of_a_private_address_receives_nothing_unless_its_network_is_
     assert receiver.received == []
 
 
+@pytest.mark.long
 async def test_many_endpoints_that_hang_leave_room_for_the_others(
     server: Server, backend: Client, receiver: Receiver, make_receiver: MakeReceiver
 ) -> None:

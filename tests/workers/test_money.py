@@ -9,6 +9,8 @@ import sys
 import time
 from contextlib import suppress
 
+import pytest
+
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import ConnectionLost, Refusal
 from server.core.campaigns.deck import Band, fitting_budget
@@ -59,6 +61,7 @@ async def test_killed_worker_costs_no_share(workers: StartWorkers) -> None:
     ] * PACKETS
 
 
+@pytest.mark.long
 async def test_killed_worker_costs_no_number_of_a_campaign(workers: StartWorkers) -> None:
     """Users shake at whatever worker has their connection; one is killed: what was leased was won or came back."""
     server, shares, now_ms = workers(3), 2 * len(USERS), time.time_ns() // 1_000_000

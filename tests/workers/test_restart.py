@@ -19,6 +19,7 @@ from tests.workers.running import Callers
 CONNECTS_PER_S = 500
 
 
+@pytest.mark.long
 def test_restart_refuses_and_resets_no_connection(workers: StartWorkers) -> None:
     server = workers(3)
     before = server.pids()
@@ -34,6 +35,7 @@ def test_restart_refuses_and_resets_no_connection(workers: StartWorkers) -> None
     assert status["closes"].keys() <= {codes.Close.SHUTTING_DOWN.name.lower()}
 
 
+@pytest.mark.long
 def test_connection_of_a_replaced_worker_gets_the_goodbye(workers: StartWorkers) -> None:
     server = workers(2)
     with server.connections(20) as connected:
@@ -44,6 +46,7 @@ def test_connection_of_a_replaced_worker_gets_the_goodbye(workers: StartWorkers)
     assert server.status()["closes"] == {"shutting_down": 20}
 
 
+@pytest.mark.long
 def test_restart_breaks_off_no_handshake(workers: StartWorkers, tmp_path: Path) -> None:
     issuer = Issuer(tmp_path)
     certificate, key = issuer.issue()

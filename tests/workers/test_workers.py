@@ -59,6 +59,7 @@ def test_connections_spread_over_the_workers_and_operators_see_the_sum(workers: 
     assert "(3 workers, data " in (server.data / LOG).read_text()
 
 
+@pytest.mark.long
 def test_worker_that_is_killed_while_the_server_starts_is_started_again(workers: StartWorkers, data: Path) -> None:
     """The server serves with the others meanwhile."""
     killed = list[int]()
@@ -114,6 +115,7 @@ async def test_users_of_all_workers_play_on_one_set_of_books(workers: StartWorke
             assert await asyncio.to_thread(server.ask, "disconnect", user_id) == {"closed": 1}
 
 
+@pytest.mark.long
 async def test_one_worker_reads_figures_and_they_outlive_it(workers: StartWorkers) -> None:
     server = workers(3)
 
@@ -137,6 +139,7 @@ async def test_one_worker_reads_figures_and_they_outlive_it(workers: StartWorker
             await asyncio.sleep(0.1)
 
 
+@pytest.mark.long
 async def test_dashboard_shows_open_campaigns(workers: StartWorkers) -> None:
     server = workers(2, HONGBAO_OPS__HTTP="127.0.0.1:0")
     async with Client(server.url, server.token(0)) as backend:
@@ -156,6 +159,7 @@ async def test_dashboard_shows_open_campaigns(workers: StartWorkers) -> None:
     ]
 
 
+@pytest.mark.long
 def test_killed_worker_comes_back_and_the_others_go_on(workers: StartWorkers) -> None:
     server = workers(3)
     with server.connections(CONNECTIONS) as connected:
@@ -170,6 +174,7 @@ def test_killed_worker_comes_back_and_the_others_go_on(workers: StartWorkers) ->
     assert server.status()["accepted"] >= CONNECTIONS  # what ended workers have counted is not forgotten
 
 
+@pytest.mark.long
 def test_silent_worker_is_degraded_and_goes_on_when_it_wakes(workers: StartWorkers) -> None:
     server = workers(2)
     pid = server.pids()[0]
@@ -238,6 +243,7 @@ def test_server_without_a_worker_that_serves_is_not_ready(workers: StartWorkers)
     wait_for(lambda: bool(server.status()["ready"]))
 
 
+@pytest.mark.long
 def test_drain_ends_all_workers_with_a_goodbye(workers: StartWorkers) -> None:
     server = workers(2)
     with server.connections(20) as connected:
@@ -261,6 +267,7 @@ def test_second_sigterm_ends_workers_that_drain(workers: StartWorkers) -> None:
     wait_for(lambda: not left_behind(server.data))
 
 
+@pytest.mark.long
 def test_killed_supervisor_leaves_no_process(workers: StartWorkers) -> None:
     server = workers(2)
     assert len(left_behind(server.data)) > 2
@@ -268,6 +275,7 @@ def test_killed_supervisor_leaves_no_process(workers: StartWorkers) -> None:
     wait_for(lambda: not left_behind(server.data))
 
 
+@pytest.mark.long
 def test_reload_reaches_every_worker_and_one_that_is_started_later(workers: StartWorkers, tmp_path: Path) -> None:
     file = tmp_path / "hongbao.toml"
     file.write_text("[limits]\nconnections_max = 100\n")
@@ -287,6 +295,7 @@ def test_reload_reaches_every_worker_and_one_that_is_started_later(workers: Star
     assert server.status()["connections_max"] == 100
 
 
+@pytest.mark.long
 def test_restart_takes_over_what_the_supervisor_does_not_hold(workers: StartWorkers, tmp_path: Path) -> None:
     file = tmp_path / "hongbao.toml"
     file.write_text("")

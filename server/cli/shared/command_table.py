@@ -69,6 +69,16 @@ COMMANDS: Final = (
         "Prove from the records alone that all money is accounted for; exit 1 and name each discrepancy.",
     ),
     CommandRow(
+        "report",
+        "server.cli.analysis.report:report",
+        "Write a report of some days: a page in one file, and its tables as CSV and Parquet.",
+    ),
+    CommandRow(
+        "year",
+        "server.cli.analysis.year:year",
+        "Write the year of a user as one page: sent, received, best luck, fastest open, generous to whom.",
+    ),
+    CommandRow(
         "backup",
         "server.cli.backup:backup",
         "Write the books to a file, and with --keys the keys to another folder; also while a server runs.",
@@ -82,6 +92,11 @@ COMMANDS: Final = (
         "verify",
         "server.cli.audit:verify",
         "Recompute every amount of a packet or a campaign from its revealed seed; exit 1 if one differs.",
+    ),
+    CommandRow(
+        "replay",
+        "server.cli.replay.command:replay",
+        "Write the race for a packet as one HTML file, which computes every share again for its reader.",
     ),
     CommandRow("status", "server.cli.operators:status", "Show the state of a running server."),
     CommandRow(
@@ -113,6 +128,14 @@ COMMANDS: Final = (
     ),
     CommandRow("breaks", "server.cli.reconciliation:breaks_cli", "List differences from a bank, own, close them."),
     CommandRow("correct", "server.cli.reconciliation:correct_cli", "Propose and approve corrections of a break."),
+    CommandRow(
+        "risk",
+        "server.cli.risk.commands:risk_cli",
+        "Show rules and cases of risk control, try other rules, release users.",
+    ),
+    CommandRow(
+        "why", "server.cli.risk.commands:why", "Explain a decision of risk control, or the newest about a user."
+    ),
     CommandRow("stores", "server.cli.operators:stores", "Check that both stores respond, and show how fast."),
     CommandRow(
         "settlement",

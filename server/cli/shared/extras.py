@@ -15,10 +15,13 @@ EXTRAS: Final = {
     "psutil": "server",
     "redis": "server",
     "rich": "server",
+    "rule_engine": "server",
     "structlog": "server",
     "uvloop": "server",
     "nats": "nats",
+    "duckdb": "analysis",
     "hdrh": "demo",
+    "segno": "demo",
     "textual": "demo",
 }
 

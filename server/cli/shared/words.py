@@ -6,6 +6,7 @@ instead would move money twice, or on another server.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import date, datetime
@@ -68,6 +69,12 @@ def a_moment(_: Any, tokens: Sequence[Token]) -> datetime:
     except ValueError:
         raise ValueError(f"{tokens[0].value!r} is not a time such as 2027-02-16T20:00") from None
     return moment if moment.tzinfo else moment.replace(tzinfo=BEIJING)
+
+
+def language_of_place() -> str:
+    """zh or en, as the locale of the environment says."""
+    locale = next((os.environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(name)), "")
+    return "zh" if locale.lower().startswith("zh") else "en"
 
 
 FILLED: Final = Parameter(converter=filled)

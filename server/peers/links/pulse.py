@@ -25,10 +25,15 @@ class LinkPulse:
     """Sends the pulse of this server and cuts links on which nothing comes."""
 
     def __init__(
-        self, peers: Mapping[int, PeerServer], now_s: Callable[[], float], on_woken: Callable[[], None]
+        self,
+        peers: Mapping[int, PeerServer],
+        pulse: Callable[[], PeerPulse],
+        now_s: Callable[[], float],
+        on_woken: Callable[[], None],
     ) -> None:
         """`now_s`: the clock of the loop. `on_woken` is called when this process has stood still."""
         self._peers = peers
+        self._pulse = pulse
         self._now_s = now_s
         self._on_woken = on_woken
         self._ran_s = now_s()  # when the loop was last seen to run
@@ -52,6 +57,7 @@ class LinkPulse:
 
     def beat(self, stood_s: float) -> None:
         """Once; the loop stood still for so long."""
+        pulse = self._pulse()
         for peer in list(self._peers.values()):
             peer.heard_s += stood_s
             silent_s = self._now_s() - peer.heard_s
@@ -59,4 +65,4 @@ class LinkPulse:
                 LOG.warning("peer_cut", server_id=peer.server_id, why=f"nothing came for {silent_s:.1f} s")
                 peer.close()
             else:
-                peer.send(PeerPulse())
+                peer.send(pulse)

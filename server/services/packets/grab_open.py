@@ -77,7 +77,8 @@ class GrabOpenService:
         self._random_number = random_number
         self._opens: defaultdict[int, int] = defaultdict(int)
         self._admissions: list[Admission] = []
-        self.owns: Callable[[int], bool] = lambda packet_id: True  # with several servers, one owns a packet
+        # With several servers, each may decide a packet for a while: what was read before may be old (see peers).
+        self.certain_since: Callable[[int], float] | None = None
         bus.subscribe(self._on_durable, ClaimsDurable)
         bus.subscribe(self._on_ready, PacketReady)
 
@@ -123,11 +124,12 @@ class GrabOpenService:
             self._bus.reply(request, NO_TICKET)
 
     def _may_be_old(self, packet_id: int) -> bool:
-        """Another server decides the packet, and it was read a while ago: it is read again now."""
+        """Another server may decide the packet, and it was read a while ago: it is read again now."""
         live = self._packets.get(packet_id)
-        if live is None or self.owns(packet_id):
+        if live is None or self.certain_since is None:
             return False
-        is_old = live.read_at_s < asyncio.get_running_loop().time() - OLD_S
+        old_s = asyncio.get_running_loop().time() - OLD_S
+        is_old = live.read_at_s < min(old_s, self.certain_since(packet_id))
         if is_old:
             self._recovery.doubt((packet_id,))
         return is_old
@@ -152,6 +154,9 @@ class GrabOpenService:
             self._bus.reply(request, NOT_ALLOWED)
             return
         if type(request) is GrabRequest:
+            if self._needs_reading(live, request) and user_id not in packet.claims and not packet.finished:
+                self._read_before(live, request)
+                return
             decision = self._grab(packet, request)
         else:
             ticket = request.ticket if type(request) is OpenRequest else LOOKING
@@ -191,6 +196,8 @@ class GrabOpenService:
             self._commit.submit(live, request)
         elif decision is EXPIRED and not live.log_known:
             self._find_out(live, request)
+        elif decision is EXPIRED and self._needs_reading(live, request):
+            self._read_before(live, request)
         elif decision is NOT_ALLOWED and request.user_id in live.admitted and request.failures < FAILURES_MAX:
             self._read_again(live, request)
         elif _rests_on(decision, live) > live.durable:
@@ -198,21 +205,29 @@ class GrabOpenService:
         else:
             self._bus.reply(request, decision)
 
+    def _needs_reading(self, live: LivePacket, request: PendingRequest) -> bool:
+        """Whether another server may have decided more of the packet than memory knows of it."""
+        if self.certain_since is None or live.read_at_s >= self.certain_since(live.packet_id):
+            return False
+        request.needs_read_s = request.needs_read_s or asyncio.get_running_loop().time()
+        return live.read_at_s < request.needs_read_s
+
+    def _read_before(self, live: LivePacket, request: PendingRequest) -> None:
+        live.distrust(PacketEvent.DOUBTED)
+        live.waiting.append(request)
+        self._recovery.reload_when_released(live)
+
     def _find_out(self, live: LivePacket, request: PendingRequest) -> None:
         """No process moves an expired packet on, so a claim that only the mirror holds is still to be recorded."""
         if self._health.takes(live.packet_id):
-            live.distrust(PacketEvent.DOUBTED)
-            live.waiting.append(request)
-            self._recovery.reload_when_released(live)
+            self._read_before(live, request)
         else:
             self._bus.reply(request, Reason.STORE_UNAVAILABLE)
 
     def _read_again(self, live: LivePacket, request: PendingRequest) -> None:
         """A friend was admitted by a link, so the share that must be opened first is: by way of another server."""
         request.failures += 1  # a record that does not say so is not read without end
-        live.distrust(PacketEvent.DOUBTED)
-        live.waiting.append(request)
-        self._recovery.reload_when_released(live)
+        self._read_before(live, request)
 
     # --- what becomes of claims -------------------------------------------------------------------------------
 

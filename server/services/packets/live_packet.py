@@ -140,6 +140,11 @@ class LivePacket:
         return Snapshot(self.packet, self.durable, self.refunded, self.audience)
 
     @property
+    def has_claims_under_way(self) -> bool:
+        """Claims of it were decided that no store has taken or refused yet, or that are retried."""
+        return bool(self.in_flight or self.rejected)
+
+    @property
     def quiet(self) -> bool:
         """Nothing of it is at the stores and no request waits."""
         return not (self.in_flight or self.waiting or self.rejected)

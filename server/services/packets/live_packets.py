@@ -45,6 +45,10 @@ class LivePackets:
         """A request waits for a packet to be read, or for a claim to be durable."""
         return any(live.waiting or live.rejected for live in self._by_id.values())
 
+    def under_way(self) -> list[LivePacket]:
+        """The packets of which claims are in flight."""
+        return [live for live in self._by_id.values() if live.has_claims_under_way]
+
     # --- coming and going -------------------------------------------------------------------------------------
 
     def begin_loading(self, packet_id: int) -> LivePacket:

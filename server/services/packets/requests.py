@@ -14,7 +14,7 @@ from server.core.decisions import Claim
 class PendingRequest:
     """One request in flight. `at_ms`: when it arrived."""
 
-    __slots__ = ("answered", "at_ms", "claim", "failures", "packet_id", "seq", "session", "user_id")
+    __slots__ = ("answered", "at_ms", "claim", "failures", "needs_read_s", "packet_id", "seq", "session", "user_id")
 
     def __init__(self, packet_id: int, user_id: int, at_ms: int, session: int, seq: int) -> None:
         self.packet_id = packet_id
@@ -25,6 +25,8 @@ class PendingRequest:
         self.answered = False
         self.claim: Claim | None = None  # an open that was decided as a win, while it is not durable
         self.failures = 0  # of a store, to record its claim
+        # of the loop: the answer needs memory that was read since then; 0: not known yet
+        self.needs_read_s = 0.0
 
 
 class GrabRequest(PendingRequest):

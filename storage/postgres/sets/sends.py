@@ -7,13 +7,13 @@ database. Announcements for streams of other sets leave by the outbox of sets.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from storage.postgres.chat import messages, users
 from storage.postgres.packets.resends import Keyed, KeyedResend, ResendStore
 from storage.postgres.packets.sends import SendStore, Sent, Unsent
-from storage.postgres.sets.outbox import SetTopic, tell_later
+from storage.postgres.sets.outbox import SetTopic, tell_later, tell_words_later
 from storage.postgres.sets.places import HOME, in_order
 
 if TYPE_CHECKING:
@@ -51,6 +51,20 @@ class ChatOfSets:
         )
         return [next(numbers) if post in here else 0 for post in posts]
 
+    async def not_members(self, connection: Connection, pairs: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
+        """From set 0."""
+        if self._number == HOME or not pairs:
+            return await users.not_members(connection, pairs)
+        async with self._sets.home.reading() as at_home:
+            return await users.not_members(at_home, pairs)
+
+    async def append_words(self, connection: Connection, said: Sequence[tuple[int, Post]]) -> list[int]:
+        """Words are said in groups, whose streams are in set 0."""
+        if self._number == HOME:
+            return await messages.append(connection, [post for _, post in said])
+        await tell_words_later(connection, said)
+        return [0] * len(said)
+
 
 class SetSendStore(SendStore):
     """The writers of new packets of all sets."""
@@ -65,10 +79,11 @@ class SetSendStore(SendStore):
         transfer_of: Callable[[PacketRow], TransferRow],
         streams_of: Callable[[PacketRow], tuple[int, ...]],
         seeds: Callable[[], PacketSeeds],
+        caps: Mapping[int, int] | None = None,
     ) -> list[Sent | Unsent]:
         """Packets of one set, by their ids."""
         (number,) = {self._sets.of_packet(row.packet_id) for row in rows}
-        return await self._stores[number].record(rows, transfer_of, streams_of, seeds)
+        return await self._stores[number].record(rows, transfer_of, streams_of, seeds, caps)
 
     async def find_outcome(
         self, rows: Sequence[PacketRow], streams_of: Callable[[PacketRow], tuple[int, ...]]

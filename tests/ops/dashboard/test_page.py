@@ -439,6 +439,7 @@ async def observed_beside_a_server() -> AsyncIterator[ObservedPage]:
         yield observe(await open_page(running, 1280, 900))
 
 
+@pytest.mark.long
 @pytest.mark.asyncio(loop_scope="function")
 async def test_page_shows_the_events_of_a_real_server(
     observed_beside_a_server: ObservedPage,

@@ -132,6 +132,7 @@ async def test_users_who_open_packets_during_a_promotion_lose_nothing_that_they_
         assert await connection.fetchval("SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)") > "00000001"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("dsn", ["one address that moved", "several hosts"])
 async def test_idle_server_leaves_an_old_primary_that_was_not_fenced(
     cluster: Path, start_server: StartServer, party: MakeParty, dsn: str

@@ -1,0 +1,125 @@
+/** Pages and what stands on many of them. */
+
+import type { ComponentChildren } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import { useView } from "../view.js";
+import { Back, Close } from "./icons.js";
+
+interface PageProps {
+  title: string;
+  children: ComponentChildren;
+  /** At the right of the bar. */
+  action?: ComponentChildren;
+  kind?: string;
+  foot?: ComponentChildren;
+  /** It scrolls, and has nothing to press: keys reach it all the same. */
+  isText?: boolean;
+}
+
+/** A page with a bar; the focus goes to its title, which a screen reader then says. */
+export function Page({ title, children, action, kind = "", foot, isText }: PageProps) {
+  const { session, nav } = useView();
+  const heading = useRef<HTMLHeadingElement>(null);
+  useEffect(() => heading.current?.focus({ preventScroll: true }), []);
+  return (
+    <section class={`page ${kind}`} aria-label={title}>
+      <header class="bar">
+        <button type="button" class="bar-button" aria-label={session.t("back")} onClick={() => nav.back()}>
+          <Back />
+        </button>
+        <h1 tabIndex={-1} ref={heading}>{title}</h1>
+        <div class="bar-action">{action}</div>
+      </header>
+      <div class="page-body" {...(isText && { tabIndex: 0 })}>{children}</div>
+      {foot}
+    </section>
+  );
+}
+
+interface SheetProps {
+  title: string;
+  children: ComponentChildren;
+  kind?: string;
+  hasTitle?: boolean;
+}
+
+/** A dialog over the page below. Escape and a tap beside it close it. */
+export function Sheet({ title, children, kind = "", hasTitle = true }: SheetProps) {
+  const { session, nav } = useView();
+  const box = useRef<HTMLDivElement>(null);
+  useEffect(() => box.current?.focus({ preventScroll: true }), []);
+  return (
+    <div class={`veil ${kind}`} onClick={(event) => event.target === event.currentTarget && nav.back()}>
+      <div class="sheet" role="dialog" aria-modal="true" aria-label={title} tabIndex={-1} ref={box}>
+        <button type="button" class="sheet-close" aria-label={session.t("close")} onClick={() => nav.back()}>
+          <Close />
+        </button>
+        {hasTitle && <h2>{title}</h2>}
+        {children}
+      </div>
+    </div>
+  );
+}
+
+const HUES = 12;
+
+/** A square with the first letter of a name, in a colour of the user's. */
+export function Avatar({ id, name, size = 40 }: { id: number | bigint; name: string; size?: number }) {
+  const first = [...(name.trim() || "?")][0]!.toUpperCase();
+  return (
+    <span class={`avatar hue-${Number(BigInt(id) % BigInt(HUES))}`} style={{ width: size, height: size, fontSize: size * 0.45 }}
+      aria-hidden="true">
+      {first}
+    </span>
+  );
+}
+
+interface RowProps {
+  label: ComponentChildren;
+  value?: ComponentChildren;
+  onClick?: () => void;
+}
+
+/** A line of a list; with `onClick` it leads somewhere. */
+export function Row({ label, value, onClick }: RowProps) {
+  const inside = (
+    <>
+      <span class="row-label">{label}</span>
+      <span class="row-value">{value}</span>
+    </>
+  );
+  return onClick === undefined ? (
+    <div class="row">{inside}</div>
+  ) : (
+    <button type="button" class="row leads" onClick={onClick}>{inside}</button>
+  );
+}
+
+interface FieldProps {
+  label: string;
+  value: string;
+  onInput: (value: string) => void;
+  hint?: string;
+  unit?: string;
+  mode?: "text" | "decimal" | "numeric" | "tel";
+  maxLength?: number;
+  isSecret?: boolean;
+  autoFocus?: boolean;
+}
+
+/** A line with something to type. */
+export function Field({ label, value, onInput, hint = "", unit = "", mode = "text", maxLength, isSecret, autoFocus }: FieldProps) {
+  const input = useRef<HTMLInputElement>(null);
+  useEffect(() => {
+    if (autoFocus) input.current?.focus({ preventScroll: true });
+  }, []);
+  return (
+    <label class="field">
+      <span class="field-label">{label}</span>
+      <input ref={input} type={isSecret ? "password" : "text"} inputMode={mode} value={value} placeholder={hint} aria-label={label}
+        autocomplete="off" enterkeyhint="next" {...(maxLength !== undefined && { maxLength })}
+        onInput={(event) => onInput(event.currentTarget.value)} />
+      {unit && <span class="field-unit">{unit}</span>}
+    </label>
+  );
+}

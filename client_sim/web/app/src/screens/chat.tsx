@@ -1,0 +1,211 @@
+/** A chat: its messages and red packets, the line to write in, and the panel behind "+". */
+
+import { useEffect, useRef, useState } from "preact/hooks";
+import { Envelope, More, Phone, Plus, Purse } from "../parts/icons.js";
+import { LongList } from "../parts/list.js";
+import { Avatar, Page } from "../parts/page.js";
+import { type Card, type Conversation, type Entry, keyOf, type Packet } from "../state/model.js";
+import type { Session } from "../state/session.js";
+import { kindText } from "../state/texts.js";
+import * as times from "../state/times.js";
+import { useBusy, useView } from "../view.js";
+import { noticeText } from "./chats.js";
+
+const PAUSE_MS = 5 * 60_000; // after it the time stands above a message
+
+/** What a screen reader says of a packet, and what stands on its card. */
+function stateText(session: Session, packet: Packet): string {
+  return session.t(`state_${packet.state}`);
+}
+
+function PacketCard({ card }: { card: Card }) {
+  const { session, nav } = useView();
+  const { packet } = card;
+  const isFresh = packet.state === "open";
+  const greeting = packet.greeting || session.t("default_greeting");
+  const tap = () => {
+    if (packet.state === "claimed") nav.push({ at: "result", packetId: packet.id, packet });
+    else nav.push({ at: "open", packet });
+  };
+  return (
+    <button type="button" class={isFresh ? "packet-card" : "packet-card used"} onClick={tap}
+      aria-label={`${kindText(session.language, packet.kind)}: ${greeting}. ${stateText(session, packet)}`}>
+      <span class="packet-front">
+        <Envelope size={44} isOpen={packet.state === "claimed"} />
+        <span class="packet-texts">
+          <span class="packet-greeting">{greeting}</span>
+          {!isFresh && <span class="packet-state">{stateText(session, packet)}</span>}
+        </span>
+      </span>
+      <span class="packet-kind">{kindText(session.language, packet.kind)}</span>
+    </button>
+  );
+}
+
+function TurnLine({ entry }: { entry: Extract<Entry, { type: "turn" }> }) {
+  const { session, nav } = useView();
+  if (entry.userId !== session.model.userId) {
+    return <p class="grey-line">{session.t("turn", { name: session.model.nameOf(entry.userId) })}</p>;
+  }
+  const send = () => {
+    const place = nav.top;
+    if (place?.at === "chat") nav.push({ ...place, at: "send", amountFen: entry.amountFen, shares: entry.shares });
+  };
+  return (
+    <p class="grey-line">
+      <button type="button" class="link" onClick={send}>{session.t("turn_mine", { amount: session.amount(entry.amountFen) })}</button>
+    </p>
+  );
+}
+
+function Line({ entry, before, isGroup }: { entry: Entry; before: Entry | undefined; isGroup: boolean }) {
+  const { session } = useView();
+  if (entry.type === "notice") {
+    return <p class="grey-line"><Envelope size={14} isOpen /> {noticeText(session, entry)}</p>;
+  }
+  if (entry.type === "turn") return <TurnLine entry={entry} />;
+  const isMine = entry.senderId === session.model.userId;
+  const name = session.model.nameOf(entry.senderId);
+  const lastAtMs = before !== undefined && before.type !== "notice" ? before.atMs : 0;
+  return (
+    <>
+      {entry.atMs - lastAtMs > PAUSE_MS && (
+        <p class="grey-line time">{times.heading(session.language, entry.atMs, Date.now())}</p>
+      )}
+      <div class={isMine ? "message mine" : "message"}>
+        <Avatar id={entry.senderId} name={name} />
+        <div class="message-body">
+          {isGroup && !isMine && <span class="message-name">{name}</span>}
+          {isMine && <span class="unseen">{name}</span>}
+          {entry.type === "said" ? <p class="bubble">{entry.text}</p> : <PacketCard card={entry} />}
+        </div>
+      </div>
+    </>
+  );
+}
+
+function Panel({ conversation }: { conversation: Conversation }) {
+  const { session, nav } = useView();
+  const { streamId, isOneToOne, ownerId } = conversation;
+  const isBright = session.campaigns.some((one) => one.highlighted);
+  return (
+    <div class="panel">
+      <button type="button" class={isBright ? "panel-button red bright" : "panel-button red"} onClick={() => nav.push({ at: "send", streamId })}>
+        <span class="panel-icon"><Envelope size={34} /></span>{session.t("packet")}
+      </button>
+      {isOneToOne && (
+        <button type="button" class="panel-button" onClick={() => nav.push({ at: "money", what: "transfer", userId: ownerId })}>
+          <span class="panel-icon"><Purse /></span>{session.t("transfer")}
+        </button>
+      )}
+      {session.campaigns.length > 0 && (
+        <button type="button" class="panel-button" onClick={() => nav.push({ at: "shake" })}>
+          <span class="panel-icon small-phone"><Phone /></span>{session.t("shake")}
+        </button>
+      )}
+      <button type="button" class="panel-button" onClick={() => nav.push({ at: "wallet" })}>
+        <span class="panel-icon"><Purse /></span>{session.t("wallet")}
+      </button>
+    </div>
+  );
+}
+
+function Writing({ conversation, onWrite }: { conversation: Conversation; onWrite: () => void }) {
+  const { session } = useView();
+  const [text, setText] = useState("");
+  const [hasPanel, setPanel] = useState(false);
+  const [isBusy, run] = useBusy();
+  const field = useRef<HTMLTextAreaElement>(null);
+  const send = () => {
+    const said = text.trim();
+    if (!said) return;
+    run(async () => {
+      await session.client.say(conversation.streamId, said);
+      setText("");
+      onWrite();
+      field.current?.focus();
+    });
+  };
+  const pressed = (event: KeyboardEvent) => {
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    send();
+  };
+  return (
+    <footer class="writing">
+      <div class="writing-line">
+        <textarea ref={field} rows={1} value={text} aria-label={session.t("say")} placeholder={session.t("say")} enterkeyhint="send"
+          onInput={(event) => setText(event.currentTarget.value)} onKeyDown={pressed} onFocus={() => setPanel(false)} />
+        {text.trim() ? (
+          <button type="button" class="send-button" disabled={isBusy} onClick={send}>{session.t("send_text")}</button>
+        ) : (
+          <button type="button" class="bar-button" aria-label={session.t("plus")} aria-expanded={hasPanel} onClick={() => setPanel(!hasPanel)}>
+            <Plus />
+          </button>
+        )}
+      </div>
+      {hasPanel && <Panel conversation={conversation} />}
+    </footer>
+  );
+}
+
+export function ChatPage({ streamId }: { streamId: bigint }) {
+  const { session, nav } = useView();
+  const conversation = session.model.conversations.get(streamId);
+  const [isAtEnd, setAtEnd] = useState(true);
+  const [listKey, setListKey] = useState(0); // another list begins at its end
+  const isLoading = useRef(false);
+  useEffect(() => {
+    session.enter(streamId);
+    return () => session.enter(undefined);
+  }, [streamId]);
+  useEffect(() => {
+    if (conversation === undefined && session.status === "online") nav.back();
+  }, [conversation === undefined, session.status]);
+  useEffect(() => {
+    if (conversation !== undefined) void session.load(conversation);
+  }, [conversation, session.status]);
+  if (conversation === undefined) return <Page title={session.t("loading")}>{null}</Page>;
+  const older = () => {
+    if (isLoading.current || !conversation.isLoaded) return;
+    isLoading.current = true;
+    void session.loadOlder(conversation).finally(() => (isLoading.current = false));
+  };
+  const scrolled = (isThere: boolean) => {
+    setAtEnd(isThere);
+    session.read(conversation, isThere);
+  };
+  const toEnd = () => {
+    scrolled(true);
+    setListKey(listKey + 1);
+  };
+  const isInbox = streamId === session.model.inboxId;
+  const isGroup = !conversation.isOneToOne && !isInbox;
+  const newest = conversation.entries.at(-1);
+  const members = (
+    <button type="button" class="bar-button" aria-label={session.t("more")} onClick={() => nav.push({ at: "members", streamId })}>
+      <More />
+    </button>
+  );
+  return (
+    <Page title={session.titleOf(conversation)} kind="chat" action={isGroup && members}
+      foot={!isInbox && <Writing conversation={conversation} onWrite={toEnd} />}>
+      <LongList key={listKey} items={conversation.entries} keyOf={keyOf} onTop={older} onEnd={scrolled}
+        label={session.titleOf(conversation)}
+        draw={(entry, before) => <Line entry={entry} before={before} isGroup={isGroup || isInbox} />} />
+      {!isAtEnd && conversation.unread > 0 && (
+        <button type="button" class="to-end" onClick={toEnd}>
+          {session.t("new_messages", { count: conversation.unread })}
+        </button>
+      )}
+      <p class="unseen" role="status">{isAtEnd && newest !== undefined && newest.type !== "notice" ? spoken(session, newest) : ""}</p>
+    </Page>
+  );
+}
+
+/** What a screen reader says of a new message. */
+function spoken(session: Session, entry: Exclude<Entry, { type: "notice" }>): string {
+  if (entry.type === "said") return `${session.model.nameOf(entry.senderId)}: ${entry.text}`;
+  if (entry.type === "turn") return session.t("turn", { name: session.model.nameOf(entry.userId) });
+  return session.t("from", { name: session.model.nameOf(entry.senderId) });
+}

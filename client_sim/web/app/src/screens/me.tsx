@@ -1,0 +1,68 @@
+/** Me: my name, the language, another group. */
+
+import { useState } from "preact/hooks";
+import { keepLanguage } from "../enter.js";
+import { Avatar, Field, Page, Row } from "../parts/page.js";
+import { useBusy, useView } from "../view.js";
+
+export function MePage() {
+  const { session, nav } = useView();
+  const { client, model } = session;
+  const [name, setName] = useState(() => model.names.get(model.userId) ?? "");
+  const [code, setCode] = useState("");
+  const [group, setGroup] = useState("");
+  const [isBusy, run] = useBusy();
+  const save = (event: Event) => {
+    event.preventDefault();
+    run(async () => {
+      await client.ask("SetName", { name: name.trim() });
+      session.change(() => model.learn(model.userId, name.trim()));
+    });
+  };
+  const join = (event: Event) => {
+    event.preventDefault();
+    run(async () => {
+      const joined = await client.joinGroup(code.trim());
+      model.place(joined.group_id, joined.name, joined.owner_id, joined.last_message);
+      nav.only({ at: "chat", streamId: joined.group_id });
+    });
+  };
+  const create = (event: Event) => {
+    event.preventDefault();
+    run(async () => {
+      const streamId = await client.createGroup(group.trim());
+      model.place(streamId, group.trim(), model.userId, 0);
+      nav.only({ at: "chat", streamId });
+    });
+  };
+  const other = session.language === "zh" ? "en" : "zh";
+  const speak = () => {
+    document.documentElement.lang = other;
+    keepLanguage(other);
+    session.speak(other);
+  };
+  return (
+    <Page title={session.t("me")}>
+      <div class="me">
+        <Avatar id={model.userId} name={model.nameOf(model.userId)} size={64} />
+        <p>{model.nameOf(model.userId)}<small>{model.userId}</small></p>
+      </div>
+      <div class="list">
+        <Row label={session.t("wallet")} value={session.amount(model.balanceFen)} onClick={() => nav.push({ at: "wallet" })} />
+        <button type="button" class="row leads" lang={other} onClick={speak}><span class="row-label">{session.t("language")}</span></button>
+      </div>
+      <form class="form" onSubmit={save}>
+        <Field label={session.t("name")} value={name} onInput={setName} maxLength={64} />
+        <button type="submit" class="plain-button" disabled={isBusy}>{session.t("save")}</button>
+      </form>
+      <form class="form" onSubmit={join}>
+        <Field label={session.t("invite_code")} value={code} onInput={setCode} maxLength={16} />
+        <button type="submit" class="plain-button" disabled={isBusy || !code.trim()}>{session.t("join")}</button>
+      </form>
+      <form class="form" onSubmit={create}>
+        <Field label={session.t("group_name")} value={group} onInput={setGroup} maxLength={64} />
+        <button type="submit" class="plain-button" disabled={isBusy || !group.trim()}>{session.t("new_group")}</button>
+      </form>
+    </Page>
+  );
+}

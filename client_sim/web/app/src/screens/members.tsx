@@ -1,0 +1,101 @@
+/** The members of a group; for its owner how fast each of them grabs, and the button that removes one. */
+
+import type { GrabStatLine } from "@hongbao/sdk";
+import { useEffect, useState } from "preact/hooks";
+import { Avatar, Page } from "../parts/page.js";
+import { useBusy, useView } from "../view.js";
+
+function MemberRow({ userId, name, ownerId, stats, streamId, onRemoved }: {
+  userId: number; name: string; ownerId: number; stats: GrabStatLine | undefined; streamId: bigint; onRemoved: () => void;
+}) {
+  const { session, nav } = useView();
+  const [isSure, setSure] = useState(false);
+  const [isBusy, run] = useBusy();
+  const { userId: me } = session.model;
+  const mayRemove = me === ownerId && userId !== ownerId;
+  const remove = () => run(async () => {
+    await session.client.ask("Kick", { group_id: streamId, user_id: userId });
+    session.say(session.t("removed", { name }));
+    onRemoved();
+  });
+  const figures = stats && {
+    ms: (stats.median_ms / 1000).toFixed(2), grabs: stats.grabs, first: stats.first_places, sent: stats.sent_packets,
+  };
+  return (
+    <li class="member">
+      <Avatar id={userId} name={name} />
+      <span class="member-name">{name}{userId === ownerId && <small class="tag">{session.t("owner")}</small>}</span>
+      {figures && <span class="member-stats">{session.t(stats.grabs ? "speed" : "never_grabbed", figures)}</span>}
+      <span class="member-buttons">
+        {userId !== me && (
+          <button type="button" class="link" disabled={isBusy} onClick={() => run(async () => {
+            const { stream_id, last_message } = await session.client.openChat(userId);
+            session.model.place(stream_id, "", userId, last_message);
+            nav.only({ at: "chat", streamId: stream_id });
+          })}>{session.t("chat_with")}</button>
+        )}
+        {mayRemove && (isSure ? (
+          <>
+            <span>{session.t("remove_sure", { name })}</span>
+            <button type="button" class="link danger" disabled={isBusy} onClick={remove}>{session.t("remove")}</button>
+            <button type="button" class="link" onClick={() => setSure(false)}>{session.t("cancel")}</button>
+          </>
+        ) : (
+          <button type="button" class="link danger" onClick={() => setSure(true)}>{session.t("remove")}</button>
+        ))}
+      </span>
+    </li>
+  );
+}
+
+export function MembersPage({ streamId }: { streamId: bigint }) {
+  const { session, nav } = useView();
+  const { client } = session;
+  const [members, setMembers] = useState<[number, string][]>([]);
+  const [ownerId, setOwner] = useState(0);
+  const [stats, setStats] = useState<GrabStatLine[]>();
+  const [invite, setInvite] = useState("");
+  const [isBusy, run] = useBusy();
+  const isOwner = ownerId === session.model.userId;
+  useEffect(() => run(async () => {
+    const found: [number, string][] = [];
+    for (let after = 0, more = true; more; after = found.at(-1)?.[0] ?? 0) {
+      const page = await client.patiently(() => client.members(streamId, after));
+      page.user_ids.forEach((id, at) => found.push([id, page.names[at] ?? ""]));
+      found.forEach(([id, name]) => session.model.learn(id, name));
+      more = page.more && page.user_ids.length > 0;
+      setOwner(page.owner_id);
+    }
+    setMembers(found);
+  }), []);
+  const bySpeed = new Map(stats?.map((line) => [line.user_id, line]));
+  const places = [...bySpeed.keys()];
+  const ordered = stats === undefined ? members : [...members].sort(([one], [other]) => places.indexOf(one) - places.indexOf(other));
+  return (
+    <Page title={session.t("members", { count: members.length || "…" })} kind="members">
+      <div class="list">
+        {isOwner && (
+          <button type="button" class="row leads" onClick={() => run(async () => setStats((await client.ask("GrabStats", { group_id: streamId })).lines))}>
+            <span class="row-label">{session.t("by_speed")}</span>
+          </button>
+        )}
+        <button type="button" class="row leads" disabled={isBusy} onClick={() => run(async () => setInvite(await client.invite(streamId)))}>
+          <span class="row-label">{session.t("invite")}</span><span class="row-value" role="status">{invite}</span>
+        </button>
+      </div>
+      <ul class="list">
+        {ordered.map(([id, name]) => (
+          <MemberRow key={id} userId={id} name={name || String(id)} ownerId={ownerId} stats={bySpeed.get(id)} streamId={streamId}
+            onRemoved={() => setMembers((known) => known.filter(([one]) => one !== id))} />
+        ))}
+      </ul>
+      {!isOwner && (
+        <button type="button" class="plain-button danger" disabled={isBusy} onClick={() => run(async () => {
+          await client.leaveGroup(streamId);
+          session.change(() => session.model.remove(streamId));
+          nav.back();
+        })}>{session.t("leave")}</button>
+      )}
+    </Page>
+  );
+}

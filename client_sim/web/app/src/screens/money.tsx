@@ -1,0 +1,52 @@
+/** Top up, withdraw, transfer: an amount, and for a transfer to whom; then the pay sheet. */
+
+import { money } from "@hongbao/sdk";
+import { useState } from "preact/hooks";
+import { Field, Page } from "../parts/page.js";
+import type { Order, Payment } from "../state/orders.js";
+import { paymentOf } from "../state/pay.js";
+import { useView } from "../view.js";
+
+export function MoneyPage({ what, userId }: { what: "topup" | "withdraw" | "transfer"; userId?: number }) {
+  const { session, nav } = useView();
+  const [typed, setTyped] = useState("");
+  const [to, setTo] = useState(userId === undefined ? "" : String(userId));
+  const [note, setNote] = useState("");
+  const [payment, setPayment] = useState<Payment>();
+  const amountFen = money.parse(session.unit, typed) ?? 0;
+  const isReady = amountFen > 0 && (what !== "transfer" || /^[1-9]\d{0,15}$/.test(to.trim()));
+  const done = () => {
+    const figures = { amount: session.amount(amountFen), name: session.model.nameOf(Number(to)) };
+    session.say(session.t(what === "topup" ? "topped_up" : what === "withdraw" ? "withdrawn" : "transferred", figures));
+  };
+  const go = (event: Event) => {
+    event.preventDefault();
+    if (!isReady) return;
+    const targetId = what === "transfer" ? BigInt(to.trim()) : 0n;
+    const order: Order = { what, amountFen, totalFen: amountFen, targetId, kind: "personal", shares: 1, text: note.trim() };
+    const isSame = payment?.order.totalFen === amountFen && payment.order.targetId === targetId && payment.order.text === order.text;
+    const made = isSame ? payment : paymentOf(order);
+    setPayment(made);
+    if (what === "transfer") session.learnNames([Number(targetId)]);
+    nav.push({ at: "pay", payment: made, onPaid: done });
+  };
+  return (
+    <Page title={session.t(what)} kind="send">
+      <form class="form" onSubmit={go}>
+        {what === "transfer" && (
+          userId === undefined ? (
+            <Field label={session.t("to_whom")} value={to} onInput={setTo} mode="numeric" hint={session.t("to_whom_hint")} autoFocus />
+          ) : (
+            <p class="about">{session.t("pay_transfer", { name: session.model.nameOf(userId) })}</p>
+          )
+        )}
+        <Field label={session.t("amount")} value={typed} mode="decimal" hint={money.typed(session.unit, 0)} autoFocus={what !== "transfer" || userId !== undefined}
+          unit={session.unit[session.language]}
+          onInput={(text) => (!text || money.parse(session.unit, text) !== undefined) && setTyped(text)} />
+        {what === "transfer" && <Field label={session.t("note")} value={note} onInput={setNote} maxLength={60} />}
+        <p class="big-amount"><small>{session.unit.symbol}</small>{money.number(session.unit, amountFen)}</p>
+        <button type="submit" class="green-button" disabled={!isReady}>{session.t(what === "transfer" ? "transfer" : "next")}</button>
+      </form>
+    </Page>
+  );
+}

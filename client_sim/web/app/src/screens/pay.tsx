@@ -1,0 +1,100 @@
+/** The pay sheet: what is paid, the ways to pay it, the pay password; from here a card is bound that pays. */
+
+import { isRefused } from "@hongbao/sdk";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { Digits } from "../parts/digits.js";
+import { Tick } from "../parts/icons.js";
+import { Sheet } from "../parts/page.js";
+import { firstWay, type Order, type Payment, waysOf, type Way } from "../state/orders.js";
+import { pay } from "../state/pay.js";
+import type { Session } from "../state/session.js";
+import { useView } from "../view.js";
+
+export function wayText(session: Session, way: Way): string {
+  const { card } = way;
+  if (card !== undefined) return session.t("by_card", { bank: card.bank || session.t("any_bank"), last4: card.last4 });
+  if (way.name === "new") return session.t("new_card");
+  const amount = session.amount(session.model.balanceFen);
+  return session.t(way.isShort ? "wallet_short" : "by_wallet", { amount });
+}
+
+function titleOf(session: Session, order: Order): string {
+  return session.t(`pay_${order.what}`, { name: session.model.nameOf(Number(order.targetId)) });
+}
+
+/** The ways to pay, as choices. */
+function Ways({ ways, chosen, onChoose }: { ways: Way[]; chosen: number; onChoose: (at: number) => void }) {
+  const { session } = useView();
+  return (
+    <fieldset class="ways">
+      <legend>{session.t("pay_way")}</legend>
+      {ways.map((way, at) => (
+        <label key={at} class={at === chosen ? "way chosen" : "way"}>
+          <input type="radio" name="way" checked={at === chosen} onChange={() => onChoose(at)} />
+          <span>{wayText(session, way)}</span>
+          {at === chosen && <Tick />}
+        </label>
+      ))}
+    </fieldset>
+  );
+}
+
+export function PaySheet({ payment, onPaid }: { payment: Payment; onPaid?: () => void }) {
+  const { session, nav } = useView();
+  const { order } = payment;
+  const [chosenAt, setChosen] = useState<number>();
+  const [password, setPassword] = useState("");
+  const [line, setLine] = useState("");
+  const [isPaying, setPaying] = useState(false);
+  const isRunning = useRef(false);
+  useEffect(() => {
+    session.learnPayer(true).catch((error: unknown) => setLine(session.why(error)));
+  }, []);
+  const ways = session.payer === undefined ? [] : waysOf(order, session.payer, session.model.balanceFen);
+  const chosen = Math.min(chosenAt ?? firstWay(ways), ways.length - 1);
+  const way = ways[chosen];
+
+  const run = async (cardId: bigint, given: string) => {
+    if (isRunning.current) return;
+    isRunning.current = true;
+    setPaying(true);
+    setLine(session.t("paying"));
+    try {
+      await pay(session, payment, cardId, given, () => setLine(session.t("pay_unknown")));
+      setLine(session.t("paid"));
+      nav.back(2); // with the form below
+      onPaid?.();
+    } catch (error) {
+      setLine(session.why(error));
+      setPassword("");
+      if (isRefused(error, "not_enough_money")) await session.quietly(() => session.refreshWallet());
+      if (isRefused(error, "password_needed", "bad_card")) await session.quietly(() => session.learnPayer(true));
+    } finally {
+      isRunning.current = false;
+      setPaying(false);
+    }
+  };
+  const bind = () => nav.push({ at: "bind", payment, onBound: (cardId, given) => void run(cardId, given) });
+
+  return (
+    <Sheet title={titleOf(session, order)} kind="bottom pay">
+      <p class="pay-amount">{session.amount(order.totalFen)}</p>
+      {session.payer !== undefined && !ways.length && <p class="pay-line" role="alert">{session.t("no_cards_here")}</p>}
+      {ways.length > 0 && <Ways ways={ways} chosen={chosen} onChoose={(at) => (setChosen(at), setLine(""))} />}
+      <p class="pay-line" role="status">{line}</p>
+      {way?.name === "new" && <button type="button" class="red-button" onClick={bind}>{session.t("new_card")}</button>}
+      {way !== undefined && way.name !== "new" && !way.needsPassword && (
+        <button type="button" class="green-button" disabled={isPaying || way.isShort} onClick={() => void run(0n, "")}>
+          {session.t("pay_with_wallet")}
+        </button>
+      )}
+      {way?.needsPassword && (
+        <form onSubmit={(event) => event.preventDefault()}>
+          <Digits label={session.t("pay_password")} value={password} onInput={setPassword} isDisabled={isPaying || way.isShort} autoFocus
+            onFull={(full) => void run(way.card?.card_id ?? 0n, full)} />
+          <button type="button" class="link centred" onClick={() => nav.push({ at: "password" })}>{session.t("forgot_password")}</button>
+        </form>
+      )}
+    </Sheet>
+  );
+}

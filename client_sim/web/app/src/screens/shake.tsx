@@ -1,0 +1,127 @@
+/** 摇一摇: shake the phone, tap, or press space. It shows the win, the rest, and how many are left. */
+
+import { sleep } from "@hongbao/sdk";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { Envelope, Phone } from "../parts/icons.js";
+import { Page } from "../parts/page.js";
+import { MotionSense, Shaking } from "../state/shaking.js";
+import * as times from "../state/times.js";
+import { useView } from "../view.js";
+
+const SWING_MS = 500; // the phone swings so long for a shake; also the shortest time between two
+
+type AskMotion = () => Promise<"granted" | "denied">;
+
+/** iOS tells motion only to pages that have asked for it by a tap; no browser tells it to pages without TLS. */
+function motionAsker(): AskMotion | undefined {
+  if (!isSecureContext) return undefined;
+  return (globalThis.DeviceMotionEvent as unknown as { requestPermission?: AskMotion } | undefined)?.requestPermission;
+}
+
+export function ShakePage({ campaignId }: { campaignId?: bigint }) {
+  const { session, nav } = useView();
+  const { packets } = session.client;
+  const [shaking, setShaking] = useState<Shaking>();
+  const [line, setLine] = useState("");
+  const [isSwinging, setSwinging] = useState(false);
+  const [isAllowed, setAllowed] = useState(motionAsker() === undefined);
+  const [now, setNow] = useState(Date.now());
+  const state = useRef({ isShaking: false, shaking }).current;
+  state.shaking = shaking;
+
+  useEffect(() => {
+    void (async () => {
+      try {
+        const found = await session.client.patiently(() => packets.campaigns());
+        session.change(() => (session.campaigns = found.campaigns));
+        const running = found.campaigns.find((one) => one.state === "running") ?? found.campaigns[0];
+        const id = campaignId ?? running?.campaign_id;
+        if (id === undefined) setLine(session.t("no_campaign"));
+        else setShaking(new Shaking(await packets.campaign(id, session.language)));
+      } catch (error) {
+        setLine(session.why(error));
+      }
+    })();
+    const timer = setInterval(() => setNow(Date.now()), 250);
+    return () => clearInterval(timer);
+  }, []);
+
+  const shake = async () => {
+    const { shaking } = state;
+    if (shaking === undefined || state.isShaking || shaking.isOver || shaking.restS(Date.now())) return;
+    state.isShaking = true;
+    setSwinging(true);
+    navigator.vibrate?.(60);
+    try {
+      const [shaken] = await Promise.all([packets.shake(shaking.campaign.campaign_id), sleep(SWING_MS)]);
+      const asks = shaking.take(shaken, Date.now());
+      setLine("");
+      if (shaken.result === "won" && shaken.win !== null) {
+        navigator.vibrate?.([80, 60, 120]);
+        session.change(() => (session.model.arrivingFen += shaken.win!.amount_fen));
+      }
+      if (asks) shaking.show(await packets.campaign(shaking.campaign.campaign_id, session.language));
+    } catch (error) {
+      setLine(session.why(error));
+    } finally {
+      state.isShaking = false;
+      setSwinging(false);
+    }
+  };
+
+  useEffect(() => {
+    const sense = new MotionSense();
+    const moved = ({ acceleration }: DeviceMotionEvent) => {
+      const { x, y, z } = acceleration ?? { x: 0, y: 0, z: 0 };
+      if (sense.feel(x ?? 0, y ?? 0, z ?? 0, Date.now())) void shake();
+    };
+    const pressed = (event: KeyboardEvent) => {
+      if (event.key !== " " || event.repeat || (event.target as Element).closest("button:not(.shaker), input")) return;
+      event.preventDefault();
+      void shake();
+    };
+    if (isAllowed) addEventListener("devicemotion", moved);
+    addEventListener("keydown", pressed);
+    return () => {
+      removeEventListener("devicemotion", moved);
+      removeEventListener("keydown", pressed);
+    };
+  }, [isAllowed]);
+
+  const allow = () => void motionAsker()!().then((answer) => setAllowed(answer === "granted"), () => {});
+  const campaign = shaking?.campaign;
+  const restS = shaking?.restS(now) ?? 0;
+  const win = shaking?.latest?.result === "won" ? shaking.win : undefined;
+  return (
+    <Page title={session.t("shake")} kind="shake">
+      <p class="shake-sponsor">{campaign && session.t("shake_sponsor", { name: campaign.sponsor_name })}</p>
+      <p class="shake-name">{campaign?.name}</p>
+      <button type="button" class={isSwinging ? "shaker swinging" : "shaker"} disabled={campaign === undefined || shaking?.isOver}
+        aria-label={session.t("shake")} onClick={() => void shake()}>
+        <Phone />
+      </button>
+      <p class="shake-line" role="status">
+        {line || (restS ? session.t("shake_rest") : win ? session.t("shake_won") : shaking?.latest ? shaking.texts[shaking.latest.result] : campaign && session.t("shake_start"))}
+      </p>
+      {win && !restS && (
+        <button type="button" class="shake-win" onClick={() => nav.push({ at: "result", packetId: win.packet_id })}>
+          <Envelope size={56} isOpen />
+          <span class="shake-amount">{session.amount(win.amount_fen)}</span>
+          <span>{win.greeting}</span>
+          <span class="link">{session.t("shake_open")}</span>
+        </button>
+      )}
+      <p class="shake-more">
+        {campaign !== undefined && campaign.starts_at_ms > now ? session.t("shake_begins", { time: times.dayAndClock(campaign.starts_at_ms) })
+          : restS ? session.t("shake_rest_s", { seconds: restS })
+          : shaking?.shakes ? session.t("shake_count", { count: shaking.shakes }) : session.t("shake_key")}
+      </p>
+      {campaign !== undefined && (
+        <p class="shake-left" role="status">
+          {campaign.at_most_left ? session.t("shake_left", { count: campaign.at_most_left.toLocaleString("en") }) : session.t("shake_none")}
+        </p>
+      )}
+      {!isAllowed && <button type="button" class="gold-button" onClick={allow}>{session.t("shake_motion")}</button>}
+    </Page>
+  );
+}

@@ -1,0 +1,48 @@
+/** Pays an order, by a card or from the wallet. While the outcome is unknown it asks again with the same key. */
+
+import { isRefused, sleep, toHex } from "@hongbao/sdk";
+import type { Order, Payment, What } from "./orders.js";
+import type { Session } from "./session.js";
+
+const UNKNOWN_PATIENCE_MS = 60_000; // so long a payment is asked about before the user is told to come back
+const ASK_AGAIN_MS = 500;
+
+const random = (size: number) => crypto.getRandomValues(new Uint8Array(size));
+
+/** A payment of an order; another try of the same order is the same payment. */
+export function paymentOf(order: Order): Payment {
+  return { order, key: toHex(random(16)), clientSeed: random(32), isPaid: false };
+}
+
+const ORDERS: Record<What, (session: Session, payment: Payment, cardId: bigint, password: string) => Promise<unknown>> = {
+  packet({ client }, { order, key, clientSeed }, cardId, password) {
+    const { kind, targetId, amountFen, shares, text } = order;
+    return client.packets.send(kind, targetId, amountFen, shares, text, { key, clientSeed, cardId, password });
+  },
+  topup: ({ client }, { order, key }, cardId, password) => client.cards.topUp(cardId, order.amountFen, password, key),
+  withdraw: ({ client }, { order, key }, cardId, password) =>
+    client.cards.withdraw(cardId, order.amountFen, password, key),
+  transfer: ({ client }, { order, key }, _cardId, password) =>
+    client.cards.transfer(Number(order.targetId), order.amountFen, order.text, password, key),
+};
+
+/** Pay. `onUnknown` is called once if the bank takes its time. Rejects with a ClientError. */
+export async function pay(
+  session: Session, payment: Payment, cardId: bigint, password: string, onUnknown: () => void,
+): Promise<void> {
+  const giveUpAt = performance.now() + UNKNOWN_PATIENCE_MS;
+  for (let given = password, isTold = false; ; given = "") {
+    try {
+      await ORDERS[payment.order.what](session, payment, cardId, given);
+      payment.isPaid = true;
+      void session.quietly(() => session.client.packets.seedTrees()); // for the next send
+      return;
+    } catch (error) {
+      if (isRefused(error, "bank_declined")) payment.key = toHex(random(16)); // another try is another payment
+      if (!isRefused(error, "bank_unknown") || performance.now() > giveUpAt) throw error;
+      if (!isTold) onUnknown();
+      isTold = true;
+      await sleep(Math.max(error.retryAfterMs, ASK_AGAIN_MS)); // it was allowed: the password is not needed again
+    }
+  }
+}

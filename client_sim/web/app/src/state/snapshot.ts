@@ -1,0 +1,57 @@
+/** What the app keeps for its next start, also without a network: the newest posts, names, states of packets. */
+
+import { fromHex, type Post, toHex } from "@hongbao/sdk";
+import type { PacketState } from "./model.js";
+
+export interface KeptConversation {
+  streamId: bigint;
+  name: string;
+  ownerId: number;
+  isOneToOne: boolean;
+  lastMessage: number;
+  posts: Post[];
+}
+
+export interface Snapshot {
+  userId: number;
+  balanceFen: number;
+  walletVersion: number;
+  names: [number, string][];
+  conversations: KeptConversation[];
+  positions: [bigint, number][];
+  packets: [bigint, PacketState, number][];
+}
+
+const STORED_AS = "hongbao.snapshot.1";
+
+/** JSON has neither BigInt nor bytes. */
+function packed(_: string, value: unknown): unknown {
+  if (typeof value === "bigint") return { n: String(value) };
+  return value instanceof Uint8Array ? { x: toHex(value) } : value;
+}
+
+function unpacked(_: string, value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  const { n, x } = value as { n?: string; x?: string };
+  if (n !== undefined) return BigInt(n);
+  return x === undefined ? value : fromHex(x);
+}
+
+/** Keep it. Without room or permission nothing is kept. */
+export function keep(snapshot: Snapshot): void {
+  try {
+    localStorage.setItem(STORED_AS, JSON.stringify(snapshot, packed));
+  } catch {
+    localStorage.removeItem(STORED_AS);
+  }
+}
+
+/** What an earlier start of this user has kept. */
+export function kept(userId: number): Snapshot | undefined {
+  try {
+    const found = JSON.parse(localStorage.getItem(STORED_AS) ?? "null", unpacked) as Snapshot | null;
+    return found?.userId === userId ? found : undefined;
+  } catch {
+    return undefined;
+  }
+}

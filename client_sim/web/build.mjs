@@ -1,0 +1,67 @@
+// Builds the SDK for Node and the app for browsers: `npm run build`, or `make web`. With a folder as its argument it
+// builds into that folder instead of into the source, for the test that compares.
+//
+// Beside the built files it writes the hashes of all that they were built from: users and tests need no npm to see
+// that a built file is stale.
+
+import { createHash } from "node:crypto";
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join, relative, resolve, sep } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "vite";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const target = process.argv[2] === undefined ? undefined : resolve(process.argv[2]);
+const sdkFolder = target ?? join(here, "sdk", "dist");
+const appFolder = target ?? join(here, "..", "..", "server", "http_api", "web", "built");
+const SOURCES = ["build.mjs", "package.json", "package-lock.json", "sdk/package.json", "app/package.json"];
+const FOLDERS = ["sdk/src", "app/src", "app/public"];
+const quiet = { configFile: false, logLevel: "warn", clearScreen: false };
+
+function filesBelow(folder) {
+  return readdirSync(folder).flatMap((name) => {
+    const path = join(folder, name);
+    return statSync(path).isDirectory() ? filesBelow(path) : [path];
+  });
+}
+
+function hashes() {
+  const paths = [...SOURCES.map((name) => join(here, name)), ...FOLDERS.flatMap((name) => filesBelow(join(here, name)))];
+  const named = paths.map((path) => [relative(here, path).split(sep).join("/"), path]).sort();
+  const digest = (path) => createHash("sha256").update(readFileSync(path)).digest("hex");
+  return Object.fromEntries(named.map(([name, path]) => [name, digest(path)]));
+}
+
+await build({
+  ...quiet,
+  build: {
+    target: "es2022",
+    outDir: sdkFolder,
+    emptyOutDir: false,
+    minify: false,
+    lib: { entry: join(here, "sdk/src/index.ts"), formats: ["es"], fileName: () => "hongbao.js" },
+  },
+});
+
+const output = await build({
+  ...quiet,
+  esbuild: { jsx: "automatic", jsxImportSource: "preact" },
+  resolve: { alias: { "@hongbao/sdk": join(here, "sdk/src/index.ts") } },
+  build: {
+    target: "es2022",
+    write: false,
+    minify: "esbuild",
+    cssMinify: true,
+    modulePreload: false,
+    lib: { entry: join(here, "app/src/main.tsx"), formats: ["iife"], name: "hongbao", fileName: () => "app.js" },
+  },
+  define: { "process.env.NODE_ENV": '"production"' },
+});
+
+mkdirSync(appFolder, { recursive: true });
+for (const file of output[0].output) {
+  const name = file.fileName.endsWith(".css") ? "app.css" : "app.js";
+  writeFileSync(join(appFolder, name), file.type === "asset" ? file.source : file.code);
+}
+for (const path of filesBelow(join(here, "app", "public"))) copyFileSync(path, join(appFolder, relative(join(here, "app", "public"), path)));
+writeFileSync(join(target ?? here, "built.json"), `${JSON.stringify(hashes(), null, 2)}\n`);

@@ -1,0 +1,1 @@
+"""Commands that show what people did: `hongbao report` and `hongbao year`."""

@@ -1,0 +1,1 @@
+"""Columns of a report in DuckDB: narrow copies come in, sums and counts go out."""

@@ -1,0 +1,1 @@
+"""Tests of views, reports and year pages, on real PostgreSQL."""

@@ -1,0 +1,1 @@
+"""Tests of the TypeScript SDK and of the app for browsers."""
