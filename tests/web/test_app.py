@@ -274,6 +274,27 @@ async def test_card_is_in_step_on_two_devices_of_a_user_also_on_one_that_starts_
 
 
 @pytest.mark.long
+async def test_packet_is_passed_on_by_a_link_that_a_friend_taps(
+    server: Server, family: int, hold: Hold, connect: Connect
+) -> None:
+    await (await connect(server, ALICE)).send_packet("fission", BEN, 300, 3, "传下去")
+    await (await connect(server, BEN)).open_chat(CLEO)
+    ben, cleo = await hold(server, BEN), await hold(server, CLEO)
+    await ben.tap("红包消息")
+    await ben.tap("裂变红包: 传下去. 领取红包")
+    await ben.tap("拆")
+    await expect(ben.page.locator(".result-amount")).to_have_text(AMOUNT)
+    await ben.tap("送给好友")
+    await ben.tap("小可")
+    await ben.sees("已送出")
+    await cleo.tap("Ben")
+    await cleo.tap("领取红包", exact=True)
+    await cleo.tap("拆")
+    await expect(cleo.page.locator(".result-amount")).to_have_text(AMOUNT)
+    assert ben.complaints == cleo.complaints == []
+
+
+@pytest.mark.long
 async def test_login_that_was_revoked_ends_the_app_with_a_reason(
     server: Server, family: int, hold: Hold, connect: Connect
 ) -> None:

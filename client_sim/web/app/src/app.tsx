@@ -12,6 +12,7 @@ import { MembersPage } from "./screens/members.js";
 import { MoneyPage } from "./screens/money.js";
 import { OpenSheet } from "./screens/open.js";
 import { PasswordPage } from "./screens/password.js";
+import { PassSheet } from "./screens/pass.js";
 import { PaySheet } from "./screens/pay.js";
 import { ProofPage } from "./screens/proof.js";
 import { RecordsPage } from "./screens/records.js";
@@ -32,6 +33,7 @@ const DRAWERS: Drawers = {
   password: () => <PasswordPage />,
   open: (place) => <OpenSheet {...place} />,
   result: (place) => <ResultPage {...place} />,
+  pass: (place) => <PassSheet {...place} />,
   again: (place) => <AgainSheet {...place} />,
   proof: (place) => <ProofPage {...place} />,
   wallet: () => <WalletPage />,

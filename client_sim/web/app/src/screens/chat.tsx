@@ -42,6 +42,28 @@ function PacketCard({ card }: { card: Card }) {
   );
 }
 
+const FRIENDS_LINK = /hbl_[\w-]{55}/;
+
+/** A text; with the link of a friend there is a button that opens the packet it leads to. */
+function Bubble({ text }: { text: string }) {
+  const { session, nav } = useView();
+  const [isBusy, run] = useBusy();
+  const link = FRIENDS_LINK.exec(text)?.[0];
+  if (link === undefined) return <p class="bubble">{text}</p>;
+  const tap = () =>
+    run(async () => {
+      const page = await session.client.packets.tapLink(link, session.language);
+      if (page.view) nav.push({ at: "open", packet: session.model.linked(page), page: { ...page, kind: "OpenPageShown" } });
+      else session.say(session.t(page.answer === "busy" ? "busy" : "not_for_you"));
+    });
+  return (
+    <div class="bubble">
+      {text.replace(link, "").trim()}
+      <button type="button" class="link" disabled={isBusy} onClick={tap}>{session.t("state_open")}</button>
+    </div>
+  );
+}
+
 function TurnLine({ entry }: { entry: Extract<Entry, { type: "turn" }> }) {
   const { session, nav } = useView();
   if (entry.userId !== session.model.userId) {
@@ -77,7 +99,7 @@ function Line({ entry, before, isGroup }: { entry: Entry; before: Entry | undefi
         <div class="message-body">
           {isGroup && !isMine && <span class="message-name">{name}</span>}
           {isMine && <span class="unseen">{name}</span>}
-          {entry.type === "said" ? <p class="bubble">{entry.text}</p> : <PacketCard card={entry} />}
+          {entry.type === "said" ? <Bubble text={entry.text} /> : <PacketCard card={entry} />}
         </div>
       </div>
     </>

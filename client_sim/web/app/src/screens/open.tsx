@@ -11,7 +11,7 @@ import { useView } from "../view.js";
 
 const STATES: Record<string, PacketState> = { gone: "gone", expired: "expired" };
 
-export function OpenSheet({ packet }: { packet: Packet }) {
+export function OpenSheet({ packet, page: first }: { packet: Packet; page?: OpenPageShown }) {
   const { session, nav } = useView();
   const { client, language } = session;
   const [page, setPage] = useState<OpenPageShown>();
@@ -50,7 +50,7 @@ export function OpenSheet({ packet }: { packet: Packet }) {
   };
 
   useEffect(() => {
-    asking.current = tap();
+    asking.current = first === undefined ? tap() : Promise.resolve(first); // of a friend's link it is there already
     void asking.current.then(take);
     return () => (isShown.current = false) as unknown as void;
   }, []);

@@ -141,6 +141,9 @@ export function ResultPage({ packetId, packet, page: first }: ResultProps) {
           {page?.button && (
             <button type="button" class="link" onClick={() => nav.push({ at: "again", packetId })}>{page.button}</button>
           )}
+          {page?.pass_on && (
+            <button type="button" class="link" onClick={() => nav.push({ at: "pass", packetId })}>{page.pass_on}</button>
+          )}
           {page?.link && <button type="button" class="link" onClick={() => nav.push({ at: "records" })}>{page.link}</button>}
           {isOver && <button type="button" class="link" onClick={() => nav.push({ at: "proof", packetId })}>{session.t("proof")}</button>}
         </div>

@@ -1,6 +1,6 @@
 /** The state of a chat: conversations, the texts and packets in them, and how each packet stands. No I/O. */
 
-import type { Post } from "@hongbao/sdk";
+import type { OpenPageShown, Post } from "@hongbao/sdk";
 
 const ENTRIES_MOST = 2_000; // of a conversation
 const NAMES_MOST = 5_000;
@@ -211,6 +211,16 @@ export class Model {
       this.packets.set(packet.id, packet);
     }
     return { type: "card", message, senderId: post.sender_id, atMs, packet };
+  }
+
+  /** The packet that the link of a friend leads to. */
+  linked(page: Pick<OpenPageShown, "packet_id" | "sender_id" | "sender_name" | "greeting">): Packet {
+    const { packet_id: id, sender_id: senderId, greeting } = page;
+    if (page.sender_name) this.learn(senderId, page.sender_name);
+    const known = this.packets.get(id);
+    const packet = known ?? { id, kind: "fission", senderId, shares: 0, greeting, expiresAtMs: Infinity, state: "open", amountFen: 0 };
+    this.packets.set(id, packet);
+    return packet;
   }
 
   /** Add a pushed post to its conversation; undefined if it is there already, as part of the history. */

@@ -1,6 +1,6 @@
 /** The pages on top of each other. The back button of the phone closes the top one. */
 
-import type { ResultPageBody } from "@hongbao/sdk";
+import type { OpenPageShown, ResultPageBody } from "@hongbao/sdk";
 import type { Packet } from "./model.js";
 import type { Payment } from "./orders.js";
 
@@ -11,9 +11,10 @@ export type Place =
   | { at: "pay"; payment: Payment; onPaid?: () => void }
   | { at: "bind"; payment?: Payment; onBound?: (cardId: bigint, password: string) => void }
   | { at: "password" }
-  | { at: "open"; packet: Packet }
+  | { at: "open"; packet: Packet; page?: OpenPageShown }
   | { at: "result"; packetId: bigint; packet?: Packet | undefined; page?: ResultPageBody | undefined }
   | { at: "again"; packetId: bigint }
+  | { at: "pass"; packetId: bigint }
   | { at: "proof"; packetId: bigint }
   | { at: "wallet" }
   | { at: "records" }
@@ -25,7 +26,7 @@ export type Place =
   | { at: "me" };
 
 /** These lie over a part of the page below. */
-export const SHEETS: ReadonlySet<Place["at"]> = new Set(["pay", "open", "again"]);
+export const SHEETS: ReadonlySet<Place["at"]> = new Set(["pay", "open", "again", "pass"]);
 
 export class Nav {
   stack: Place[] = [];

@@ -67,6 +67,8 @@ export const TEXTS = {
   turn_mine: ["接龙：轮到你发下一个红包，{amount}", "Best luck: you send the next one, {amount}"],
   send_again_here: ["再次发到原处", "Send again where it was"],
   send_again_to: ["发送到", "Send to"],
+  pass_on: ["送给好友", "Pass it on to a friend"],
+  passed_on: ["已送出", "Passed on"],
   sent_again: ["已再次发送", "Sent again"],
   of: ["{amount}", "{amount}"],
   // the send form
