@@ -7,7 +7,7 @@ AGAINST ?= 0d9629a
 # Tests and benchmarks start hundreds of processes: without compiled modules each would compile all of them again.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: web guard quick chaos chaos-workers chaos-payments soak sim mutants fuzz outages outages-redis screenshots help env demo bench test test-long check format clean
+.PHONY: compile test-pure web guard quick chaos chaos-workers chaos-payments soak sim seeds mutants fuzz outages outages-redis screenshots help env demo bench test test-long check format clean
 
 help:  ## list the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -22,15 +22,19 @@ env: .venv/.made  ## make .venv and install what is needed (done by the others w
 	  { rm -rf .venv; echo "this Python cannot make environments; on Debian or Ubuntu: apt install python3-venv"; exit 1; }
 	@$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@
+	@$(BIN)/hongbao compile
 	@echo "done; next: . .venv/bin/activate, then: hongbao demo, or: hongbao serve"
+
+compile: env  ## compile the hot modules again after an edit, where a C compiler is: half a minute
+	@$(BIN)/hongbao compile
 
 demo: env  ## a server and a crowd that chats, sends, grabs and opens, for 20 seconds
 	@$(BIN)/hongbao demo
 
-bench: env  ## measure it all, against rivals too: about five minutes, writes docs/benchmarks.md
+bench: compile  ## measure it all, against rivals too: about five minutes, writes docs/benchmarks.md
 	@$(BIN)/hongbao bench short
 
-guard: env  ## old and new in turns: fails if a request costs the server more; make guard AGAINST=HEAD~3
+guard: compile  ## old and new in turns: fails if a request costs the server more; make guard AGAINST=HEAD~3
 	@$(BIN)/hongbao bench guard --against $(AGAINST)
 
 # Much of the suite waits for stores and processes: four workers keep two cores busy.
@@ -49,12 +53,20 @@ quick: env  ## style, and the tests of the protocol and the rules: seconds
 # not shown here: the workers meet it again.
 COMPILE_TESTS := $(BIN)/python -m pytest --collect-only --numprocesses 0 -m "not long"
 
-test: env  ## style, types, imports, and the tests on real stores, in parallel workers; all but test-long
+test: compile  ## style, types, imports, and the tests on real stores, in parallel workers; all but test-long
 	@$(COMPILE_TESTS) >/dev/null 2>&1 & $(MAKE) --no-print-directory check || { kill $$!; exit 1; }; wait
 	@$(PYTEST) -m "not long"
+	@HONGBAO_COMPILED=off $(PYTEST) -m "pure and not long"
+
+# The tests of what is compiled: `make test` runs them on compiled modules, this on their sources.
+OF_COMPILED := $(PURE) tests/services tests/wire tests/contract tests/sim tests/peers
+
+test-pure: env  ## the tests of the modules that are compiled, as pure Python
+	@HONGBAO_COMPILED=off $(PYTEST) -m "not long" $(OF_COMPILED)
 
 test-long: env  ## the long tests of operation: whole guards, restarts, attacks, kills, a comparison
 	@$(PYTEST) -m long
+	@HONGBAO_COMPILED=off $(PYTEST) -m "pure and long"
 
 check: env  ## style, types, the direction of imports, and words to avoid
 	@$(BIN)/ruff format --quiet --check . || { echo "run: make format"; exit 1; }
@@ -66,24 +78,28 @@ check: env  ## style, types, the direction of imports, and words to avoid
 SOAK ?= 30m
 CHAOS := $(BIN)/hongbao chaos --seconds 250 --kills 80 --rate 4000
 
-chaos: env  ## kill everything under load, audit, four times: 320 kills, a million claims, about 18 minutes
+chaos: compile  ## kill everything under load, audit, four times: 320 kills, a million claims, about 18 minutes
 	@$(CHAOS) --seed 1 --durability postgres --json chaos-1.json
 	@$(CHAOS) --seed 2 --durability redis --json chaos-2.json
 	@$(CHAOS) --seed 3 --durability postgres --json chaos-3.json
 	@$(CHAOS) --seed 4 --durability redis --json chaos-4.json
 	@$(BIN)/hongbao chaos --sum chaos-1.json chaos-2.json chaos-3.json chaos-4.json --json chaos-total.json
 
-chaos-workers: env  ## the same for a server with three workers, killed and frozen one by one: 80 kills, about 6 minutes
+chaos-workers: compile  ## the same for a server with three workers, then with two sets of PostgreSQL, too: 160 kills, about 12 minutes
 	@$(CHAOS) --workers 3 --seed 1 --json chaos-workers.json
+	@$(CHAOS) --workers 3 --sets 2 --seed 1 --json chaos-sets.json
 
-chaos-payments: env  ## 100,000 payments by card, 30 % faulted by the bank, 200 kills on either side, about 50 minutes
+chaos-payments: compile  ## 100,000 payments by card, 30 % faulted by the bank, 200 kills on either side, about 50 minutes
 	@$(BIN)/hongbao chaos --payments 100000 --rate 40 --kills 200 --seed 1 --json chaos-payments.json
 
-soak: env  ## default limits, a crowd, and random strikes on the stores for half an hour; the server must outlive them
+soak: compile  ## default limits, a crowd, and random strikes on the stores for half an hour; the server must outlive them
 	@$(BIN)/hongbao chaos --soak $(SOAK) --json chaos-soak.json
 
 sim: env  ## thousands of simulated worlds, each replayable from its seed
 	@$(BIN)/python -m tests.sim --seeds 5000
+
+seeds: env  ## the statements of the customer's documents, each with the tests that show it (docs/customer.md)
+	@$(BIN)/python -m tests.customer
 
 mutants: env  ## plant faults in copies of our own code, one at a time; the tests must catch every one
 	@$(BIN)/python -m tests.mutants
@@ -98,9 +114,10 @@ outages: env  ## stores away, full, restarted in any order; PostgreSQL promoted,
 outages-redis: env  ## the part of it about Redis: refused writes, eviction, idle timeouts, users, TLS, cluster, Sentinels
 	@$(BIN)/python -m pytest tests/outages/test_redis_settings.py tests/outages/test_health.py tests/outages/test_unread_mirror.py tests/redis
 
-screenshots: env  ## draw the pictures of the docs again: the terminal client, and with chromium the dashboard
+screenshots: env  ## draw the pictures of the docs again: the terminal client, and with chromium the dashboard and the app
 	@$(BIN)/hongbao screenshots
 	@$(BIN)/python -m tests.ops.screenshots
+	@$(BIN)/python -m tests.web.screenshots
 
 # Users need no Node: what this builds is committed. A test fails when it is not built from the present sources.
 web:  ## build the SDK and the app for browsers again, after a change below client_sim/web; needs Node and npm

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import structlog
 
 from server.app import App, app_at
+from server.compiled import finder
 from server.embedded import StoreAddresses
 from server.loop import tame_garbage_collector
 from server.open_files import OpenFiles, raise_limit
@@ -60,7 +61,8 @@ async def serve_alone(work: ServerWork, made: Path | None) -> int:
         websocket = app.websocket.url if app.websocket is not None else ""
         http_api = app.http_api.url and f"HTTP API {app.http_api.url}"
         tell_start(url, (websocket, f"data {work.data}", f"durability {durability}", app.operations.web, http_api))
-        LOG.info("serving", url=url, durability=durability, **({"websocket": websocket} if websocket else {}))
+        more = {"websocket": websocket} if websocket else {}
+        LOG.info("serving", url=url, durability=durability, modules=finder.state(), **more)
         tell_made(made)
 
     await serve_until_stopped(work, Systemd(), serves)

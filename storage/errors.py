@@ -17,10 +17,6 @@ class StoreBusy(StoreUnavailable):
     """The store refused the statement because of another transaction's lock, and wrote nothing."""
 
 
-class NeedsOneSet(Exception):
-    """What was asked for is not offered by a server with several sets of PostgreSQL; the message is the subject."""
-
-
 class PartlyLocked(StoreUnavailable):
     """One part of a batch is judged: of it `accepted` is recorded. `locked` are the packets of the other part.
 

@@ -24,6 +24,7 @@ from protocol import tokens
 from server import config, embedded
 from server.app import App, app_at
 from server.clock import Clock
+from server.compiled import finder
 from server.core.ids import BACKEND
 from server.loop import tame_garbage_collector
 from storage.postgres import health_probe
@@ -50,6 +51,14 @@ def pytest_configure() -> None:
     use_memory()
     os.environ.update(ANY_PORTS)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what runs in its background
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """On compiled modules tests that replace a part of a compiled class are skipped."""
+    if finder.state() == finder.COMPILED:
+        for item in items:
+            if item.get_closest_marker("pure") is not None:
+                item.add_marker(pytest.mark.skip("replaces a part of a compiled class: it runs on the sources"))
 
 
 def pytest_collection_finish() -> None:

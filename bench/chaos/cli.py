@@ -64,9 +64,8 @@ def chaos(
         _help("instead: so many payments by card, 30 % of the bank's answers faulted, kills of the bank, too"),
     ] = None,
     users: Annotated[Count, _help(f"number of users, in groups of {GROUP_MEMBERS}")] = USERS,
-    workers: Annotated[
-        Count, _help("worker processes of the server; above 1 they are killed and frozen one by one, too")
-    ] = 1,
+    workers: Annotated[Count, _help("workers of the server; above 1 each is killed and frozen, too")] = 1,
+    sets: Annotated[Count, _help("sets of PostgreSQL; strikes hit each of them")] = 1,
     json_file: Annotated[Path | None, _help("write all figures to this file", "--json")] = None,
     soak: Annotated[
         Seconds | None,
@@ -80,9 +79,11 @@ def chaos(
     that trusts only those logs and the database then compares them, and checks that one order of events explains
     all answers about each packet. The same seed draws the same load and the same faults.
 
-    With --workers the server is a supervisor with so many workers. Strikes hit one worker, the one that owns the
-    packets that users open now, all workers, and the supervisor. A worker that was given up, because it ended too
-    often, is restarted as an operator would do it.
+    With --workers strikes hit one worker, the one that owns the packets that users open now, all workers, and the
+    supervisor. A worker that was given up, because it ended too often, is restarted as an operator would do it.
+
+    With --sets each strike at PostgreSQL hits one of the further sets, too, and the auditor joins their books and
+    checks what was handed over between them.
 
     With --payments users pay by card, --rate payments per second, and a simulated bank is killed, too. Exit 1 if a
     payment is lost or doubled, if both books, the statements and what users were told do not agree, or if the p99
@@ -92,11 +93,11 @@ def chaos(
     exit 1 if it ends, if the audit or the auditor finds anything, or if the p99 of logins and opens, outside of the
     strikes and the 10 s after each, exceeds 3 × that of the calm phase at the begin.
 
-    Example: hongbao chaos --workers 3 --seconds 120 --kills 40 --seed 7 --json chaos.json
+    Example: hongbao chaos --workers 3 --sets 2 --seconds 120 --kills 40 --seed 7 --json chaos.json
 
     Example: hongbao chaos --soak 30m --seed 7 --json soak.json
     """
-    asked = seconds, kills, seed, durability, rate, users, workers
+    asked = seconds, kills, seed, durability, rate, users, workers, sets
     return _run(Asked(*asked, payments, soak, sum_files), json_file)
 
 
@@ -110,6 +111,7 @@ class Asked(NamedTuple):
     rate: float
     users: int
     workers: int
+    sets: int
     payments: int | None
     soak: float | None
     sum_files: tuple[Path, ...]
@@ -120,8 +122,10 @@ class Asked(NamedTuple):
             raise ValueError(f"at least {GROUP_MEMBERS} users: one group")
         if self.payments is not None and (self.sum_files or self.soak is not None or self.seconds != SECONDS):
             raise ValueError("--payments and --rate say how long it takes: leave out --seconds, --soak and --sum")
-        if self.workers != 1 and (self.soak is not None or self.payments is not None):
-            raise ValueError("--soak and --payments are runs of a server that is one process: leave out --workers")
+        if (self.workers, self.sets) != (1, 1) and (self.soak is not None or self.payments is not None):
+            raise ValueError(
+                "--soak and --payments are for one process and one set: leave out --workers and --sets"
+            )
         has_own = self.sum_files or (self.seconds, self.kills, self.rate) != (SECONDS, KILLS, CLAIMS_PER_S)
         if self.soak is not None and has_own:
             raise ValueError("--soak has a duration, strikes and a rate of its own: leave out the other options")
@@ -144,9 +148,8 @@ def _run(asked: Asked, json_file: Path | None) -> int:
     if asked.sum_files:
         figures = report.total_of(asked.sum_files)
     else:
-        planned = ChaosSpec(
-            asked.seconds, asked.kills, asked.seed, asked.durability, asked.rate, users, asked.workers
-        )
+        drawn = asked.seconds, asked.kills, asked.seed, asked.durability, asked.rate
+        planned = ChaosSpec(*drawn, users, asked.workers, asked.sets)
         figures = run_loop(run(planned, say))
     report.show(console, figures)
     write_json(figures, json_file)

@@ -18,6 +18,7 @@ from redis import asyncio as aioredis
 from redis.exceptions import RedisError
 
 from bench.chaos.proxy import Proxy
+from bench.chaos.sets.processes import FurtherSet, SetsUnderChaos
 from bench.chaos.supervisor import SupervisedProcess
 from bench.chaos.workers.processes import WorkersUnderChaos
 from server.embedded.run import account
@@ -42,6 +43,27 @@ class Cluster(NamedTuple):
     valkey_folder: Path
     bank: SupervisedProcess | None = None
     workers: WorkersUnderChaos | None = None  # of a server that has several
+    sets: SetsUnderChaos | None = None  # beside the PostgreSQL above, which is set 0
+
+    @property
+    def dsns(self) -> list[str]:
+        """All sets, past the proxies."""
+        return [self.postgres_dsn, *(one.dsn for one in self.further)]
+
+    @property
+    def databases(self) -> list[SupervisedProcess]:
+        """The PostgreSQLs of all sets."""
+        return [self.postgres, *(one.process for one in self.further)]
+
+    @property
+    def further(self) -> tuple[FurtherSet, ...]:
+        """The sets beside set 0."""
+        return self.sets.further if self.sets is not None else ()
+
+    @property
+    def failed_starts(self) -> list[str]:
+        """Why starts of stores failed."""
+        return [why for one in (*self.databases, self.valkey) for why in one.failed_starts]
 
 
 Hit = Callable[[Cluster, float], Awaitable[bool]]  # (cluster, seconds); False: there was nothing to hit

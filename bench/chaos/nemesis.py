@@ -123,12 +123,12 @@ class Nemesis:
     async def end_all(self) -> None:
         cluster = self._cluster
         self.now = "no faults"
-        for process in (cluster.valkey, cluster.postgres, cluster.server, cluster.bank):
+        for process in (cluster.valkey, *cluster.databases, cluster.server, cluster.bank):
             if process is None:
                 continue
             process.signal(signal.SIGCONT)
             process.release()
-        for proxy in (cluster.to_valkey, cluster.to_postgres):
+        for proxy in (cluster.to_valkey, cluster.to_postgres, *(one.proxy for one in cluster.further)):
             proxy.lose_reply_to = None
             proxy.flow()
             await proxy.heal()

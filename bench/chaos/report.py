@@ -23,10 +23,12 @@ HARMLESS: Final = re.compile(
     # asyncpg does not fetch the answer when a request times out at the moment at which the connection breaks
     r"Future exception was never retrieved.*ConnectionDoesNotExistError"
     r"|worker_(ended|given_up).*signal 9"  # the nemesis killed it
+    r"|worker_(ended|given_up).*\"why\": \"(PostgreSQL|Redis): "  # it began while a store was away
 )
 
 # How the keys of several runs are added up. "tier" is the durability.
 IDENTITY: Final = ("tier", "seed", "seconds")
+MADE_OF: Final = ("workers", "sets")  # how many; older files have one of each
 COUNTED: Final = ("kills", "faults", "missed_faults", "shakes")  # name -> count
 ADDED: Final = (
     *("kills_asked", "acked_sends", "acked_claims", "acked_wins", "unknown", "asked_again", "sends_left_out"),
@@ -74,7 +76,9 @@ def total_of(files: Sequence[Path]) -> dict[str, Any]:
     """Several runs as one, from the files they wrote. Raises ValueError."""
     try:
         runs = [json.loads(file.read_text("utf-8")) for file in files]
-        identities = [{name: run[name] for name in IDENTITY} | {"workers": run.get("workers", 1)} for run in runs]
+        identities = [
+            {name: run[name] for name in IDENTITY} | {name: run.get(name, 1) for name in MADE_OF} for run in runs
+        ]
         total: dict[str, Any] = {"runs": identities}
         total |= {name: dict(sum((Counter(run[name]) for run in runs), Counter())) for name in COUNTED}
         total |= {name: sum(run[name] for run in runs) for name in ADDED}
@@ -129,25 +133,26 @@ def _lines(figures: dict[str, Any]) -> list[str]:
         bound = f"at 95 % confidence fewer than {figures['bound_95']:.1e} (3/N)"
         lines.append(f"0 of {acked:,} acked claims lost: {bound}")
     runs = (
-        f"durability {run['tier']}, seed {run['seed']}, {run['seconds']:g} s{_workers(run)}"
+        f"durability {run['tier']}, seed {run['seed']}, {run['seconds']:g} s{_parts(run)}"
         for run in figures.get("runs", [figures])
     )
     holds = "holds" if not figures["discrepancies"] else "DOES NOT HOLD"
     return [*lines, f"chaos: {holds} ({'; '.join(runs)})"]
 
 
-def _workers(run: dict[str, Any]) -> str:
-    workers = run.get("workers", 1)
-    return f", {workers} workers" if workers > 1 else ""
+def _parts(run: dict[str, Any]) -> str:
+    """How many workers and sets the server had, if it had several."""
+    return "".join(f", {run[name]} {name}" for name in MADE_OF if run.get(name, 1) > 1)
 
 
 def _strikes(figures: dict[str, Any]) -> list[str]:
     """The strikes by kind: how often each hit and found nothing to hit, and how long until money moved again."""
     hits, missed, recovered_s = figures["faults"], figures["missed_faults"], figures["recovered_s"]
     names = sorted({*hits, *missed})
-    lines = [f"{'strikes':<36}{'hit':>5}{'missed':>8}{'recovery p50':>14}{'max':>8}"] if names else []
+    width = max([34, *map(len, names)])
+    lines = [f"{'strikes':<{width + 2}}{'hit':>5}{'missed':>8}{'recovery p50':>14}{'max':>8}"] if names else []
     for name in names:
         each = sorted(recovered_s.get(name, ()))
         middle, most = (f"{each[(len(each) - 1) // 2]:.2f} s", f"{each[-1]:.2f} s") if each else ("–", "–")
-        lines.append(f"  {name:<34}{hits.get(name, 0):>5}{missed.get(name, 0):>8}{middle:>14}{most:>8}")
+        lines.append(f"  {name:<{width}}{hits.get(name, 0):>5}{missed.get(name, 0):>8}{middle:>14}{most:>8}")
     return lines

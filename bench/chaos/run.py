@@ -14,11 +14,14 @@ from typing import Any, Final, NamedTuple
 
 import asyncpg
 
-from bench.chaos import audited_books, auditor, report
+from bench.chaos import auditor, report
 from bench.chaos.faults import FAULTS, Cluster, Fault
 from bench.chaos.history import History
 from bench.chaos.nemesis import Nemesis
 from bench.chaos.proxy import Proxy
+from bench.chaos.sets import books as books_of_sets
+from bench.chaos.sets.faults import with_sets
+from bench.chaos.sets.processes import further_sets
 from bench.chaos.shaking import ShakingCrowd, plan_of
 from bench.chaos.supervisor import SupervisedProcess, free_port, supervised_server, supervised_stores
 from bench.chaos.workers.faults import WITH_WORKERS
@@ -31,11 +34,10 @@ from protocol import tokens
 from server import config as config_module
 from server.embedded.sockets import addresses
 from server.embedded.stores import POSTGRES, POSTGRES_SOCKET, VALKEY, VALKEY_SOCKET
-from server.services.money.audit import audit
+from server.services.money.audit_sets import audit_sets_at
 from server.tasks import end_all
 from server.workers.sizing import postgres_connections
 from storage.errors import StoreUnavailable
-from storage.postgres.database import Database
 
 TOKEN_END_S: Final = 4_000_000_000
 ANSWER_TIMEOUT_S: Final = 60.0  # after the last fault, for every request
@@ -66,6 +68,7 @@ class Beside(NamedTuple):
     words: tuple[str, ...] = ()
     bank: SupervisedProcess | None = None
     workers: int = 1
+    sets: int = 1
 
 
 ALONE: Final = Beside()
@@ -79,11 +82,12 @@ class ChaosSpec(NamedTuple):
     claims_per_s: float
     users: int
     workers: int = 1
+    sets: int = 1
 
     @property
     def beside(self) -> Beside:
         """What the server of the run is started with."""
-        return Beside(workers=self.workers)
+        return Beside(workers=self.workers, sets=self.sets)
 
 
 async def run(spec: ChaosSpec, say: Callable[[str], None]) -> dict[str, Any]:
@@ -103,16 +107,18 @@ async def run(spec: ChaosSpec, say: Callable[[str], None]) -> dict[str, Any]:
                 history.tries_again = True
                 under_chaos = WorkersUnderChaos(lambda: server.pid, history.hot_packets)
                 faults, cluster = WITH_WORKERS, cluster._replace(workers=under_chaos)
+            if spec.sets > 1:
+                faults = with_sets(faults)
             workload = Workload(url, mint, spec.users, spec.seed, history)
             plan = plan_of(spec.seconds, spec.users, spec.durability)
             crowd = ShakingCrowd(workload.backend, workload.users, spec.seed, plan, history)
             nemesis = Nemesis(cluster, history, spec.seed, spec.seconds, spec.durability, faults)
             await _inject(spec, workload, crowd, nemesis, operator, history, say)
-            await wait_until_settled(cluster.postgres_dsn)
-            nemesis.stuck += [*cluster.postgres.failed_starts, *cluster.valkey.failed_starts]
+            await wait_until_settled(*cluster.dsns)
+            nemesis.stuck += cluster.failed_starts
             say("the auditor reads the logs and the books")
             seed_keys = config_module.load_seed_keys(config_module.Config(), data / "server", may_make=False)
-            findings, audited = await audit_books(cluster.postgres_dsn, seed_keys, history, nemesis.stuck)
+            findings, audited = await audit_books(cluster.dsns, seed_keys, history, nemesis.stuck)
         about = {
             "tier": spec.durability,
             "seed": spec.seed,
@@ -122,6 +128,7 @@ async def run(spec: ChaosSpec, say: Callable[[str], None]) -> dict[str, Any]:
             "sends_left_out": workload.not_sent,
             "users": spec.users,
             "workers": spec.workers,
+            "sets": spec.sets,
             "operator_restarts": operator.restarts,
             "server_starts": cluster.server.starts,
             "timeouts": workload.timeouts,
@@ -174,31 +181,27 @@ async def last_answers(workload: Workload) -> list[str]:
     return [text] if unanswered else []
 
 
-async def wait_until_settled(dsn: str) -> None:
-    """Wait until all money has arrived; the auditor names the rest."""
+async def wait_until_settled(*dsns: str) -> None:
+    """Wait until all money has arrived, in all sets; the auditor names the rest."""
     deadline_s = perf_counter() + SETTLE_TIMEOUT_S
     while perf_counter() < deadline_s:
         with suppress(OSError, TimeoutError, asyncpg.PostgresError):
-            if await audited_books.unsettled(dsn) == 0:
+            if await books_of_sets.unsettled(dsns) == 0:
                 return
         await asyncio.sleep(POLL_S)
 
 
 async def audit_books(
-    dsn: str, seed_keys: Mapping[str, bytes], history: History, stuck: Sequence[str]
+    dsns: Sequence[str], seed_keys: Mapping[str, bytes], history: History, stuck: Sequence[str]
 ) -> tuple[auditor.Findings, list[str]]:
-    """The findings of the auditor, and those of the project's own audit. Raises BenchFailed."""
+    """The findings of the auditor in all sets, and those of the project's own audit. Raises BenchFailed."""
     try:
-        books = await audited_books.read(dsn, seed_keys)
-        database = Database(dsn, pool_max=2, timeout_s=AUDIT_TIMEOUT_S)
-        await database.open()
-        try:
-            audited = await audit(database, seed_keys)
-        finally:
-            await database.close()
+        books = await books_of_sets.read(dsns, seed_keys)
+        audited = await audit_sets_at(dsns, AUDIT_TIMEOUT_S, seed_keys)
     except (OSError, asyncpg.PostgresError, StoreUnavailable) as error:
         raise BenchFailed(f"PostgreSQL did not start again: {'; '.join(stuck) or error}") from error
-    findings = await asyncio.to_thread(auditor.judge, history, books)
+    findings = await asyncio.to_thread(auditor.judge, history, books.joined)
+    findings.others.extend(books_of_sets.misplaced(books))
     return findings, [line for one in audited.findings for line in one.discrepancies]
 
 
@@ -217,10 +220,14 @@ async def cluster_of(
         to_valkey, to_postgres = [await Proxy(proxies / name, sockets / name).heal() for name in names]
         for proxy in (to_valkey, to_postgres):
             undo.push_async_callback(proxy.cut)
+        sets = None
+        if beside.sets > 1:
+            sets = await undo.enter_async_context(further_sets(data, beside.sets - 1, connections))
         folder, key, port = data / "server", secrets.token_bytes(16), free_port()
         folder.mkdir(mode=0o700)
         config = folder / "chaos.toml"
-        config.write_text(CONFIG.format(key=key.hex()) + beside.sections)
+        further = sets.section() if sets is not None else ""
+        config.write_text(CONFIG.format(key=key.hex()) + beside.sections + further)
         config.chmod(0o600)
         postgres_url, redis_url = addresses(proxies)
         words = ("--config", str(config), "--port", str(port), "--durability", durability, *beside.words)
@@ -231,4 +238,5 @@ async def cluster_of(
                 await undo.enter_async_context(process.supervised())
         processes = (server, stores[VALKEY.name], stores[POSTGRES.name])
         places = *addresses(sockets), data / "stores" / VALKEY.name
-        yield Cluster(*processes, to_valkey, to_postgres, *places, beside.bank), f"tcp://127.0.0.1:{port}", key
+        targets = Cluster(*processes, to_valkey, to_postgres, *places, beside.bank, sets=sets)
+        yield targets, f"tcp://127.0.0.1:{port}", key

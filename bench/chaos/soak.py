@@ -227,7 +227,7 @@ async def run(spec: SoakSpec, say: Say) -> dict[str, Any]:
         else:
             await wait_until_settled(target.dsn)
             say("the auditor reads the logs and the books")
-            findings, audited = await audit_books(target.dsn, target.seed_keys, soak.history, soak.stuck)
+            findings, audited = await audit_books([target.dsn], target.seed_keys, soak.history, soak.stuck)
             lost = findings.all
         return figures(spec, soak, soak.outcome(lost, audited))
 

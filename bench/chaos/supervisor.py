@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -96,12 +96,15 @@ class SupervisedProcess:
 
 @asynccontextmanager
 async def supervised_stores(
-    data: Path, folders: Mapping[str, Path] | None = None, connections: int = POSTGRES_CONNECTIONS
+    data: Path,
+    folders: Mapping[str, Path] | None = None,
+    connections: int = POSTGRES_CONNECTIONS,
+    names: Collection[str] = tuple(one.name for one in STORES),
 ) -> AsyncIterator[tuple[dict[str, SupervisedProcess], Path]]:
     """PostgreSQL and Valkey, ready, by their names; and the folder of their sockets. Raises EmbeddedError.
 
     `folders`: the parent folder of a store's data, by its name, if it is not `data`. `connections`: so many may
-    be made to PostgreSQL.
+    be made to PostgreSQL. `names`: only these stores.
     """
     user = account()
     os.makedirs(data, 0o711 if user else 0o700, exist_ok=True)
@@ -111,10 +114,11 @@ async def supervised_stores(
         undo.callback(remove_sockets, data)
         sockets = make_sockets(data, user)
         parents = folders or {}
-        stores = {one.name: _store(one, parents.get(one.name, data), sockets) for one in stores_with(connections)}
+        wanted = [one for one in stores_with(connections) if one.name in names]
+        stores = {one.name: _store(one, parents.get(one.name, data), sockets) for one in wanted}
         for store in stores.values():
             await undo.enter_async_context(store.supervised())
-        for one in STORES:
+        for one in wanted:
             await wait_until_ready(one, sockets)
         yield stores, sockets
 

@@ -113,8 +113,10 @@ def start_stands(say: Callable[[str], None]) -> Iterator[Stands]:
         target.own_server("redis", LIMITS, say) as fast,
         target.own_server("postgres", LIMITS, lambda _: None) as safe,  # the config is the same
         target.bare_server() as bare,
+        target.redis_service(fast, "usual") as usual,
+        target.redis_service(fast, "lean") as lean,
     ):
-        yield Stands(fast, safe, bare)
+        yield Stands(fast, safe, bare, usual, lean)
 
 
 async def compare(stands: Stands, rounds: int, matchups: Sequence[Matchup], screen: ComparisonScreen) -> Results:

@@ -8,6 +8,7 @@ from statistics import median
 from typing import Any, Final
 
 from bench.compare.rivals_chart import picture
+from bench.compare.rivals_table import RIVALS
 from bench.compare.targets import RATIOS, TARGETS, Found, Measured, Requirement, rate_of
 from bench.report.words import GENERATOR_BUSY_MAX, NONE, SUMMARY_KEYS, Figures, number
 from bench.scenarios import SCENARIOS
@@ -100,32 +101,6 @@ the ratio new by old is ±3 %. The guard fails if this whole interval is above 1
 verdict does not hold. The generator of this checkout drives both servers; if it does not understand the other
 server, each checkout's own `hongbao bench` drives its server."""
 
-RIVALS: Final = (
-    (
-        "redis-lua",
-        "One `EVALSHA` for each claim, as most teams write it: a hash of the remaining money and shares, a set of "
-        "users, a list of claims, a random share drawn in Lua. Driven by prebuilt commands over TCP, so that Redis "
-        "is measured and not its client. The lean script does the same with the fewest calls.",
-        "a server in front of it; books (wallets, transfers, an audit); a retry that returns the first answer; "
-        "amounts that users can verify; refunds",
-        "the append-only file is fsynced; our server with durability `redis` the same, then records in PostgreSQL",
-    ),
-    (
-        "sql-lock",
-        "One transaction for each claim: lock the envelope's row, insert the claim, take the share, pay the "
-        "wallet, write an order, commit. Prepared statements, a pool of the best size, the usual defects fixed.",
-        "a server in front of it; a retry that returns the first answer; amounts that users can verify; refunds; "
-        "and one hot packet is one queue",
-        "the commit is fsynced; our server with durability `postgres` the same",
-    ),
-    (
-        "echo",
-        "Not a rival but the upper bound: our frames on a bare uvloop `Protocol` that decodes, counts and encodes.",
-        "users, packets, money, stores, limits",
-        "never: it stores nothing",
-    ),
-)
-
 
 def markdown(measured: Measured, by_hand: str, chart: str) -> str:
     """The whole page; `by_hand` is the text between the marks, `chart` the name of the file beside it."""
@@ -185,6 +160,7 @@ def _header(measured: Measured) -> str:
         "when": about["at"],
         "machine": f"{about['cpu']}, {about['cores']} cores, {memory}, kernel {about['kernel']}",
         "versions": versions,
+        "modules": about["modules"],
         "command": f"`{about['command']}`",
         "size": f"{measured['rounds']} rounds of the comparison, seed {measured['seed']}, {measured['seconds']} s",
     }

@@ -7,7 +7,8 @@ from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
-from bench.compare.rivals import redis_lua, sql_lock
+from bench.compare.rivals import redis_lua, redis_service, sql_lock
+from bench.compare.rivals.result import InvalidRun
 from bench.load.generator_pool import BenchFailed, last_line, start_module
 from bench.load.run import run
 from bench.load.run_spec import RunSpec
@@ -17,6 +18,8 @@ from bench.report.screen import Screen
 # Keys of the ratios in JSON; "tier" is the durability.
 VS_REDIS_LUA: Final = "opens_redis_tier_vs_redis_lua"
 VS_LEAN: Final = "opens_redis_tier_vs_redis_lua_lean"  # stricter than the script that teams write: no target
+VS_SERVICE: Final = "opens_redis_tier_vs_redis_service"
+VS_LEAN_SERVICE: Final = "opens_redis_tier_vs_redis_service_lean"
 VS_SQL_LOCK: Final = "opens_postgres_tier_vs_sql_lock"
 HOT_VS_SQL_LOCK: Final = "hot_vs_sql_lock_hot"
 VS_ECHO: Final = "grab_vs_echo"
@@ -45,6 +48,8 @@ class Stands(NamedTuple):
     fast: Target  # durability redis
     safe: Target  # durability postgres
     bare: Target  # the upper bound
+    usual_service: Target  # a rival in front of the Redis of `fast`
+    lean_service: Target
     redis_url: str = ""  # of the stores of `fast`, over TCP
 
 
@@ -72,6 +77,21 @@ def ours(stand: Literal["fast", "safe", "bare"], scenario: str, setting: Setting
     return lambda stands, screen: valid_run(getattr(stands, stand), run_spec, screen)
 
 
+def service(client: redis_service.Client, setting: Setting, requests: int) -> Play:
+    """The same closed loop on a service in front of Redis, whose claims are proved afterwards."""
+    run_spec = RunSpec("opens", setting.connections, setting.depth, requests, warmup_s=0.0)
+
+    async def play(stands: Stands, screen: Screen) -> Figures:
+        figures = await valid_run(getattr(stands, f"{client}_service"), run_spec, screen)
+        try:
+            await redis_service.prove(stands.redis_url, client, figures["answers"].get("won", 0))
+        except InvalidRun as error:
+            raise BenchFailed(f"the service in front of Redis, {client}: {error}") from None
+        return figures
+
+    return play
+
+
 def opens_with_redis(setting: Setting, opens: int, claims: int) -> Matchup:
 
     def redis_lua_with(script: str) -> Play:
@@ -79,6 +99,8 @@ def opens_with_redis(setting: Setting, opens: int, claims: int) -> Matchup:
         return lambda stands, _: run_rival(redis_lua, "--url", stands.redis_url, *words, "--claims", claims)
 
     rivals = (
+        Rival("redis-service", VS_SERVICE, service("usual", setting, opens)),
+        Rival("redis-service-lean", VS_LEAN_SERVICE, service("lean", setting, opens)),
         Rival("redis-lua", VS_REDIS_LUA, redis_lua_with("usual")),
         Rival("redis-lua, lean script", VS_LEAN, redis_lua_with("lean")),
     )

@@ -7,7 +7,17 @@ from collections.abc import Callable, Mapping
 from statistics import median
 from typing import Any, Final, NamedTuple
 
-from bench.compare.matchups import DEEP, HOT_VS_SQL_LOCK, NARROW, VS_ECHO, VS_REDIS_LUA, VS_SQL_LOCK, WIDE
+from bench.compare.matchups import (
+    DEEP,
+    HOT_VS_SQL_LOCK,
+    NARROW,
+    VS_ECHO,
+    VS_LEAN_SERVICE,
+    VS_REDIS_LUA,
+    VS_SERVICE,
+    VS_SQL_LOCK,
+    WIDE,
+)
 from bench.report.words import NONE, Figures
 
 Measured = Mapping[str, Any]  # the JSON of bench.compare.suite
@@ -87,6 +97,8 @@ def _webhook_lag_ms(figures: Figures) -> float:
 RATIOS: Final[dict[str, Requirement]] = {
     name: Requirement(text, _ratio(name), required, goal, unit="")
     for name, text, required, goal in (
+        (VS_SERVICE, "`opens`, durability `redis`, against redis-service, the lower of both settings", 2.0, 4.0),
+        (VS_LEAN_SERVICE, "`opens`, durability `redis`, against redis-service-lean, the lower of both", None, None),
         (VS_REDIS_LUA, "`opens`, durability `redis`, against redis-lua, the lower of both settings", 1.3, 2.5),
         (VS_SQL_LOCK, "`opens`, durability `postgres`, against sql-lock, many packets", 8.0, 15.0),
         (HOT_VS_SQL_LOCK, "`hot` against sql-lock, one hot packet", 30.0, 60.0),

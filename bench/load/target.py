@@ -11,12 +11,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Container, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from bench.compare.rivals import echo
+from bench.compare.rivals import redis_service as redis_service_program
 from bench.load.generator_pool import BenchFailed
 from bench.load.run_spec import GeneratorSpec, RunSpec, part_of
 from bench.load.setup import Say
@@ -26,6 +27,7 @@ from protocol import tokens
 from protocol.money_unit import YUAN, MoneyUnit
 from server import config as config_module
 from server import embedded
+from server.compiled import finder
 from server.embedded.run import die_with
 from server.instance import STATUS_SOCKET, running
 from server.process import OURS, Program, ServerFailed, ServerProcess
@@ -189,12 +191,27 @@ def _http_api(url: str, data: Path) -> dict[str, Any]:
     return {"http_url": url, "http_key_id": key_id, "http_key": key}
 
 
-@contextmanager
-def bare_server() -> Iterator[Target]:
+def bare_server() -> AbstractContextManager[Target]:
     """A process of bench.compare.rivals.echo: no stores, so nothing durable and no money. Raises ServerFailed."""
+    return rival_server(echo.__name__)
+
+
+def redis_service(behind: Target, client: redis_service_program.Client) -> AbstractContextManager[Target]:
+    """A service in front of the Redis of our server. Raises ServerFailed."""
+    words = ("--url", behind.redis_url, "--client", client)
+    return rival_server(redis_service_program.__name__, *words, durability="redis", redis=behind.pids.redis)
+
+
+@contextmanager
+def rival_server(module: str, *words: str, durability: str = "none", redis: int = 0) -> Iterator[Target]:
+    """A process of a rival that speaks our protocol, as its sources are: nothing of it is compiled.
+
+    `redis`: the process id of the Redis behind it. Raises ServerFailed.
+    """
     raise_file_limit()
     child = subprocess.Popen(
-        [sys.executable, "-m", echo.__name__, "--port", "0"],
+        [sys.executable, "-m", module, "--port", "0", *words],
+        env={**os.environ, finder.VARIABLE: finder.OFF},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         start_new_session=True,  # Ctrl-C in the terminal must not reach it; this process ends it
@@ -203,14 +220,14 @@ def bare_server() -> Iterator[Target]:
 
     def check() -> None:
         if child.poll() is not None:
-            raise ServerFailed(f"the bare server ended by itself (exit code {child.returncode})")
+            raise ServerFailed(f"the rival's server ended by itself (exit code {child.returncode})")
 
     try:
         assert child.stdout is not None
         url = child.stdout.readline().decode().strip()
         if not url:
-            raise ServerFailed(f"the bare server did not start (exit code {child.wait()})")
-        yield Target(url, "none", pids=Pids(child.pid), check=check)
+            raise ServerFailed(f"the rival's server did not start (exit code {child.wait()})")
+        yield Target(url, durability, pids=Pids(child.pid, redis=redis), check=check)
     finally:
         child.terminate()
         try:

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import psutil
 
-WORKER: Final = "worker_process"  # in the command line of a worker
+WORKER: Final = "worker_program"  # in the command line of a worker
 PROCESS_CLOCK: Final = 2  # CPUCLOCK_SCHED: with the process id above it, a clock as of clock_getcpuclockid(3)
 
 

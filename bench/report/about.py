@@ -20,6 +20,7 @@ from redis import asyncio as aioredis
 from redis.exceptions import RedisError
 
 from bench.load.target import Target
+from server.compiled import finder
 
 TIMEOUT_S = 5.0
 
@@ -31,6 +32,7 @@ async def about(target: Target) -> dict[str, Any]:
         "commit": _commit(),
         "at": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "python": platform.python_version(),
+        "modules": finder.state(),
         "uvloop": version("uvloop"),
         "postgres": await _postgres(target.dsn) if target.dsn else "",
         "redis": await _redis(target.redis_url) if target.redis_url else "",

@@ -172,7 +172,7 @@ def _environment(figures: Figures) -> Markup:
         ("processor", f"{about['cpu']}, {about['cores']} cores"),
         ("memory", quantity("_mb", about["memory_mb"])),
         ("kernel", about["kernel"]),
-        *((name, about[name] or NONE) for name in ("python", "uvloop", "postgres", "redis")),
+        *((name, about[name] or NONE) for name in ("python", "modules", "uvloop", "postgres", "redis")),
     ]
     facts = (element("div", element("dt", text), element("dd", str(fact))) for text, fact in rows)
     config = element("pre", element("code", about["config"] or "all defaults"))

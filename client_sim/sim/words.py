@@ -226,6 +226,13 @@ WORDS: Final[Mapping[str, Text]] = {
         "模拟银行，不是真钱：{url}/admin（演示期间）",
         "a simulated bank, no real money: {url}/admin (during the demo)",
     ),
+    "web_guest": Text("客人{number}", "Guest {number}"),
+    "web_link": Text("在浏览器里一起玩（演示期间）：{link}", "join in a browser (during the demo): {link}"),
+    "web_phones": Text(
+        "用手机扫码进群抢红包，前{seats}部手机有座位：{link}\n按回车结束",
+        "scan it with a phone to open packets in the group; seats for the first {seats} phones: {link}\n"
+        "press Enter to end",
+    ),
     "connecting": Text("{users} 个用户正在上线…", "{users} users are connecting …"),
     "leaving": Text("所有用户正在下线…", "all users are leaving …"),
 }

@@ -40,7 +40,7 @@ from server.instance import running, unit_of
 from server.loop import run
 from server.services.money.audit_sets import audit_sets
 from server.services.seeds.upkeep import renew_now
-from storage.postgres.sets.restoring import queue_again
+from storage.postgres.sets.restoring import bring_again, queue_again
 from storage.redis.engine import Tags
 from storage.redis.mirror import Mirror
 
@@ -174,6 +174,7 @@ async def _finish(dsn: str, settings: Config, data: Path) -> int:
             print(f"fresh seeds from {begun.first_index} on, sealed with key {begun.key_id}")
         if len(sets) > 1:
             print(f"{await queue_again(sets):,} claims wait again whose credits in another set are lost")
+            print(f"{await bring_again(sets):,} transfers are brought again that are lost in another set")
         money = unit_of(data, settings)
         report = await audit_sets(sets, found_seed_keys(settings, data), money.smallest)
     print_audit(console(), report, money)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -31,6 +31,7 @@ from server.cli.shared.audit_report import print_audit, print_proof
 from server.cli.shared.crowd_options import CROWD, CrowdOptions
 from server.cli.shared.demo_bank import DemoBank, may_have_bank, print_books, settled
 from server.cli.shared.demo_http import ended, http_words, offer
+from server.cli.shared.demo_web import NO_PHONES, People, PhoneOptions, let_phones_in, show_link, web_environment
 from server.cli.shared.options import DATA, DataOption, LanguageOption
 from server.cli.shared.pool_report import print_pool, recorded_proof
 from server.cli.shared.resources import WrongOptions, mint, opened
@@ -76,6 +77,7 @@ def demo(
     join: bool = False,
     http: bool = False,
     festival: bool = False,
+    phones: PhoneOptions = NO_PHONES,
     name: Annotated[UserName, Parameter(name="--as")] = "me",
     lang: LanguageOption = None,
     any_books: AnyBooks = False,
@@ -89,6 +91,8 @@ def demo(
     With --join you are a member of one of the groups, with money in the wallet, until you quit: in a terminal
     as with `hongbao chat`, in a pipe as with `hongbao chat --plain`.
 
+    It prints a link to the app for browsers; with --phone a QR code lets phones in, until you press Enter.
+
     With --festival a sponsor gives money to users who shake (摇一摇); then all wins are proved from the seed.
 
     The users and their money stay in the books, so it refuses a data folder with other users or money.
@@ -100,29 +104,30 @@ def demo(
     join
         take part yourself
     http
-        start the HTTP API on this machine, and print a curl line that sends a packet which the crowd opens
+        print a curl line that sends a packet which the crowd opens
     festival
         let all users shake for a sponsor's money, some of them bots
     name
         your name or user id with --join
     """
-    if festival and (join or http):
-        raise WrongOptions("give --festival without --join and --http")
-    guest = name if join else ""
+    people = People(name if join else "", http, phones.phone, phones.address)
     language = lang or language_of_environment()
     size = CrowdSize(crowd.users, crowd.groups, crowd.seconds, crowd.seed, language=language)
-    if festival:
-        ok = _celebrate(data, size._replace(groups=-(-size.users // GROUP_MOST)), any_books=any_books)
-    else:
-        ok = _demonstrate(data, _with_guest(size, guest), guest, http=http, any_books=any_books)
-    return 0 if ok else 1
+    if not festival:
+        return 0 if _demonstrate(data, _with_people(size, people), people, any_books=any_books) else 1
+    if people.sets_pace or http:
+        raise WrongOptions("give --festival without --join, --phone and --http")
+    return 0 if _celebrate(data, size._replace(groups=-(-size.users // GROUP_MOST)), any_books=any_books) else 1
 
 
-def _with_guest(size: CrowdSize, guest: str) -> CrowdSize:
-    """The crowd that a guest joins; the same if there is none."""
-    if not guest:
+def _with_people(size: CrowdSize, people: People) -> CrowdSize:
+    """The crowd that people join; the same if there are none."""
+    if not people.sets_pace:
         return size
-    user_id_of(guest)  # an invalid name is an error before anything starts
+    if people.guest and people.phone:
+        raise WrongOptions("give --join or --phone, not both")
+    if people.guest:
+        user_id_of(people.guest)  # an invalid name is an error before anything starts
     return joined_size(size.users, size.groups, size.seed)._replace(language=size.language)
 
 
@@ -148,18 +153,18 @@ async def _festival(server: ServerProcess, data: Path, size: CrowdSize, console:
         return await _audit(console, database, keys, money) and is_fair and summary.ok
 
 
-def _demonstrate(data: Path, size: CrowdSize, guest: str, *, http: bool, any_books: bool) -> bool:
+def _demonstrate(data: Path, size: CrowdSize, people: People, *, any_books: bool) -> bool:
     """Run bank, server and crowd; true if every check holds."""
     console = output()
     console.print(words(size.language, "demo", data=data), highlight=False)
     with ExitStack() as undo:
         bank = undo.enter_context(DemoBank(data, size.seed)) if may_have_bank(load(None, {}), data) else None
-        words_of_server = http_words(data) if http or bank is not None else ()
-        environment = None if bank is None else bank.environment
+        environment = {**web_environment(people.address), **({} if bank is None else bank.environment)}
+        words_of_server = http_words(data, people.address)
         server = undo.enter_context(ServerProcess(data, *words_of_server, environment=environment))
         if not any_books:
             run(check_books(dsn_of_server(load(None, {}), data, None), data))
-        return run(_play(server, bank, data, size, guest, console, http=http))
+        return run(_play(server, bank, data, size, people, console))
 
 
 def joined_size(users: int, groups: int, seed: int) -> CrowdSize:
@@ -168,14 +173,7 @@ def joined_size(users: int, groups: int, seed: int) -> CrowdSize:
 
 
 async def _play(
-    server: ServerProcess,
-    bank: DemoBank | None,
-    data: Path,
-    size: CrowdSize,
-    guest: str,
-    console: Console,
-    *,
-    http: bool = False,
+    server: ServerProcess, bank: DemoBank | None, data: Path, size: CrowdSize, people: People, console: Console
 ) -> bool:
     """Run the crowd, then prove the records; true if every check holds."""
     settings = load(None, {})
@@ -185,13 +183,20 @@ async def _play(
     crowd = scenarios.prepare(
         SCENARIO, server.url, lambda user_id: mint(settings, data, user_id), bank=url, **size._asdict()
     )
-    playing = _joined(crowd, guest, console) if guest else screen.present(SCENARIO, crowd, console)
-    offering = asyncio.create_task(offer(crowd, data, console)) if http else None
+    offers = [offer(crowd, data, console)] if people.http else []
+    if people.guest:
+        playing = _joined(crowd, partial(_chat_in, crowd, people.guest), console)
+    elif people.phone:
+        playing = _joined(crowd, partial(let_phones_in, crowd, data, console, size.language), console)
+    else:
+        playing = screen.present(SCENARIO, crowd, console)
+        offers.append(show_link(crowd, data, console, size.language))
+    offering = [asyncio.create_task(one) for one in offers]
     try:
         summary = await _checked(playing, server)
     finally:
-        if offering is not None:
-            await ended(offering)
+        for one in offering:
+            await ended(one)
     is_proved = await _prove(console, data, crowd, bank)
     return summary.ok and is_proved
 
@@ -218,15 +223,15 @@ async def _checked(playing: Coroutine[Any, Any, Summary], server: ServerProcess)
     return task.result()
 
 
-async def _joined(crowd: Crowd, guest: str, console: Console) -> Summary:
-    """Run the crowd while a person is in its largest group, until that person leaves."""
+async def _joined(crowd: Crowd, visit: Callable[[], Awaitable[None]], console: Console) -> Summary:
+    """Run the crowd while people are in its largest group, until they leave: then `visit` returns."""
     console.print(crowd.context.words("connecting", users=len(crowd.users)), highlight=False)
     playing = asyncio.create_task(scenarios.perform(SCENARIO, crowd))
     begun = asyncio.create_task(crowd.begun.wait())
     try:
         await asyncio.wait([playing, begun], return_when=asyncio.FIRST_COMPLETED)
         if not playing.done():
-            await _chat_in(crowd, guest)
+            await visit()
             console.print(crowd.context.words("leaving"), highlight=False)
         crowd.end()
         summary = await playing

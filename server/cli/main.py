@@ -17,6 +17,7 @@ import cyclopts
 from server.cli.shared.command_table import COMMANDS, CommandRow
 from server.cli.shared.extras import missing_extra
 from server.cli.shared.streams import adapt_streams, in_utf8
+from server.compiled import finder
 from server.version import version
 
 GENERAL_OPTIONS: Final = ("--help", "-h", "--version")
@@ -27,6 +28,7 @@ EXPECTED: Final = (
     "builtins:ValueError",
     "builtins:OSError",
     "server.cli.shared.resources:CommandFailed",
+    "server.compiled.finder:CompiledMissing",
     "server.config:ConfigError",
     "server.embedded:EmbeddedError",
     "server.instance:DataFolderInUse",
@@ -57,7 +59,7 @@ def commands(called: Collection[str], absent: Collection[str] = ()) -> cyclopts.
     """
     app = cyclopts.App(
         name="hongbao",
-        version=version,
+        version=lambda: f"{version()} ({finder.state()})",
         help=ABOUT,
         help_flags=GENERAL_OPTIONS[:2],
         version_flags=GENERAL_OPTIONS[2:],

@@ -252,6 +252,9 @@ KEYS: Final = {
             'empty or a ws or wss url without query, such as "wss://chat.example.com/ws"',
         ),
     ),
+    "web.replay_names": ConfigKey(
+        "`hongbao replay --names` may write names of users; they must have agreed", BOOLEAN
+    ),
     "webhooks.allow_private": ConfigKey(
         "private networks that webhooks may go to, also without TLS; all others are refused", NETWORKS
     ),

@@ -164,6 +164,7 @@ class WebSection(Section, frozen=True):
 
     enabled: bool = False
     websocket_url: str = ""
+    replay_names: bool = False
 
 
 class WebhooksSection(Section, frozen=True):

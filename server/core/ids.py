@@ -81,9 +81,8 @@ class IdMaker:
 
     def leave_out(self, spans: Iterable[tuple[int, int]]) -> None:
         """Make none of these again: first and last of spans of ids that exist already and lie ahead of the time."""
-        self._ahead = _merged(
-            [(_when(first) << COUNT_BITS, (_when(last) + 1 << COUNT_BITS) - 1) for first, last in spans]
-        )
+        more = [(_when(first) << COUNT_BITS, (_when(last) + 1 << COUNT_BITS) - 1) for first, last in spans]
+        self._ahead = _merged([*self._ahead, *more])
 
     def next(self, now_ms: int, set_number: int | None = None) -> int:
         """The next id at the time `now_ms` (milliseconds since 1970); of this set instead of the maker's own."""

@@ -11,73 +11,67 @@ the record compare the version again: there another server may have come first. 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from enum import StrEnum
 from typing import Final
 
-import msgspec
-
 from server.core import amounts
-from server.core.counter import Counter
+from server.core.decisions import (
+    CLAIMED,
+    EXPIRED,
+    GONE,
+    NO_TICKET,
+    NOT_ALLOWED,
+    WON,
+    WORDS_NEEDED,
+    Answer,
+    Claim,
+    Decision,
+    Ticket,
+)
 from server.core.kinds import Allocation
 from server.core.limits import Limits
 from server.core.packet_request import Terms
 from server.core.seeds import SeedUnknown
 
-
-class Answer(StrEnum):
-    """Everything that a grab or an open can answer."""
-
-    TICKET = "ticket"
-    WON = "won"
-    CLAIMED = "claimed"
-    GONE = "gone"
-    EXPIRED = "expired"
-    BUSY = "busy"
-    NOT_ALLOWED = "not_allowed"
-    NO_TICKET = "no_ticket"
-    WORDS_NEEDED = "words_needed"
-
-
-# Asked for at every open; reading a member off its class costs a call (Python 3.11).
-WON: Final = Answer.WON
-CLAIMED: Final = Answer.CLAIMED
-
-
-class Claim(msgspec.Struct, frozen=True, gc=False):
-    """One user's share: its index from 0, its amount, when it was opened."""
-
-    index: int
-    user_id: int
-    amount_fen: int
-    at_ms: int
-
-
-class Ticket(msgspec.Struct, frozen=True, gc=False):
-    """An admission: the number to show at the opening, when it was given, and when it lapses."""
-
-    number: int
-    given_at_ms: int
-    lapses_at_ms: int
-
-
-class Decision(msgspec.Struct, frozen=True, gc=False):
-    """An answer with what belongs to it: a claim (won, claimed), a ticket, or a time to wait (busy)."""
-
-    answer: Answer
-    claim: Claim | None = None
-    ticket: Ticket | None = None
-    retry_after_ms: int = 0
-    left_shares: int = 0  # won, claimed: what was left after this claim
-
-
-GONE: Final = Decision(Answer.GONE)
-EXPIRED: Final = Decision(Answer.EXPIRED)
-NOT_ALLOWED: Final = Decision(Answer.NOT_ALLOWED)
-NO_TICKET: Final = Decision(Answer.NO_TICKET)
-WORDS_NEEDED: Final = Decision(Answer.WORDS_NEEDED)
 BUSY_RETRY_MS_MAX: Final = 500  # a packet is often gone long before a ticket can be taken
 SET_BACK_MS: Final = 60_000  # a ticket that was given so far ahead is of a clock that was set back since
 WASTERS_MAX: Final = 10_000  # users of whom a packet remembers wasted tickets; the oldest are forgotten first
+
+
+class Counter:
+    """All that a grab or an open changes together, in one word with compare-and-swap.
+
+    Version (= claims made) in bits 0-15, tickets out in bits 16-39, closed in bit 40.
+    """
+
+    __slots__ = ("word",)
+
+    TICKET: Final = 1 << 16
+    CLOSED: Final = 1 << 40
+
+    def __init__(self, version: int = 0, closed: bool = False) -> None:
+        self.word = version | (self.CLOSED if closed else 0)
+
+    @property
+    def version(self) -> int:
+        """How many claims were made."""
+        return self.word & 0xFFFF
+
+    @property
+    def tickets(self) -> int:
+        """How many tickets are out."""
+        return (self.word >> 16) & 0xFFFFFF
+
+    @property
+    def closed(self) -> bool:
+        """No claim is made any more."""
+        return self.word >= self.CLOSED
+
+    def compare_and_swap(self, seen: int, wanted: int) -> bool:
+        """Become `wanted` if the word is still `seen`; otherwise change nothing and say so."""
+        if self.word != seen:
+            return False
+        self.word = wanted
+        return True
 
 
 class Packet:

@@ -18,8 +18,9 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from server.core.decisions import Claim
 from server.core.kinds import PacketKind, SeenBy
-from server.core.packet import Claim, best_luck
+from server.core.packet import best_luck
 from server.core.packet_request import Terms
 from server.core.texts import Language, MoneyWords, Text, say
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from server.core.packet import Claim
+from server.core.decisions import Claim
 
 
 class Reconciliation(NamedTuple):

@@ -25,7 +25,7 @@ from server.http_api.page import link
 from server.http_api.page import shell as shells
 from server.http_api.problems import CONTENT_TYPE, Problem, refused
 from server.http_api.routes import ROUTES, BadPath, Route, find, tree
-from server.services.runtime.store_errors import ONE_SET, NeedsOneSet, StoreUnavailable
+from server.services.runtime.store_errors import StoreUnavailable
 from server.services.runtime.used_nonces import UsedNonces
 
 if TYPE_CHECKING:
@@ -160,8 +160,6 @@ class Serving:
         except StoreUnavailable as error:
             LOG.debug("http_request_found_no_store", route=name, why=str(error))
             raise Problem(Refusal.STORE_UNAVAILABLE) from None
-        except NeedsOneSet as error:
-            raise Problem(Refusal.BAD_REQUEST, f"{error}: {ONE_SET}") from None
         except Problem:
             raise
         except Exception:

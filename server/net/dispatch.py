@@ -29,7 +29,7 @@ from server.net.subscriptions import Subscriptions
 from server.refusal_codes import CODES, NOT_CURRENT, PUBLIC_DETAILS
 from server.services.assembly import Services
 from server.services.runtime.bus import Bus
-from server.services.runtime.store_errors import ONE_SET, NeedsOneSet, StoreUnavailable
+from server.services.runtime.store_errors import StoreUnavailable
 
 LOG = structlog.get_logger()
 EXACT_WAITS: Final = (Reason.CODE_TOO_SOON, Reason.PASSWORD_LOCKED)  # the end of the wait is a fact, no estimate
@@ -199,8 +199,6 @@ class Dispatch:
             self._refuse_because(session, request.seq, refused)
         except StoreUnavailable as error:
             self._refuse(session, request.seq, codes.Refusal.STORE_UNAVAILABLE, str(error))
-        except NeedsOneSet as error:
-            self._refuse(session, request.seq, codes.Refusal.BAD_REQUEST, f"{error}: {ONE_SET}")
         except Exception:
             asker = {"connection": session.number, "user_id": session.user_id, "seq": request.seq}
             LOG.exception("request_failed", **asker, request=type(request).__name__)

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from protocol import codes, messages, tokens
 from protocol.connection import ServerConnection, Sizes, Timing
@@ -113,7 +113,7 @@ class Listener:
             raise cannot_listen(host, port, error, where) from error
         self._servers.append(server)
         self._queued.watch(server, lambda: make(self))  # with TLS the listener takes many by itself
-        return int(server.sockets[0].getsockname()[1])
+        return int(cast("Any", server).sockets[0].getsockname()[1])  # a tuple in asyncio, a list in uvloop
 
     def reload(self, tls: ssl.SSLContext | None) -> None:
         """Take over this certificate, and the limits as they are now; connections keep what they were told."""

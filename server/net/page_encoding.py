@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import TypeVar
 
 from protocol import messages
-from server.core.packet import Answer, Decision
+from server.core.decisions import Answer, Decision
 from server.core.pages import View
 from server.core.refusals import Reason, RequestRefused
 from server.services.money import records

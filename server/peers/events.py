@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from server.net.hub import Hub
+from server.peers.decided_values import as_array, from_array
 from server.peers.frames import BalancesChanged, SharedEvent, UsersCame, UsersLeft, UsersNoted
 from server.peers.mesh import Mesh
 from server.peers.noting import Noting
@@ -35,9 +36,9 @@ SHARED: Final[tuple[type[events.Event], ...]] = (
     events.Refunded,
 )
 _DECODERS: Final[dict[str, msgspec.msgpack.Decoder[Any]]] = {
-    kind.__name__: msgspec.msgpack.Decoder(kind) for kind in SHARED
+    kind.__name__: msgspec.msgpack.Decoder(kind, dec_hook=from_array) for kind in SHARED
 }
-_ENCODER: Final = msgspec.msgpack.Encoder()
+_ENCODER: Final = msgspec.msgpack.Encoder(enc_hook=as_array)
 
 Places: TypeAlias = Mapping[int, list[int]]  # the users of an audience, by server
 # Takes an event for some of the servers; the places that are left for the links.

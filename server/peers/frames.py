@@ -17,7 +17,8 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from protocol import messages
-from server.core.packet import Decision
+from server.core.decisions import Decision
+from server.peers.decided_values import as_array, from_array
 from server.services.runtime.events import BalanceChange
 
 PEER_VERSION: Final = 4
@@ -242,8 +243,10 @@ PeerMessage: TypeAlias = (
     | PushesPublished
 )
 
-_ENCODER: Final = msgspec.msgpack.Encoder()
-_DECODER: Final[msgspec.msgpack.Decoder[list[Any]]] = msgspec.msgpack.Decoder(list[PeerMessage])
+_ENCODER: Final = msgspec.msgpack.Encoder(enc_hook=as_array)
+_DECODER: Final[msgspec.msgpack.Decoder[list[Any]]] = msgspec.msgpack.Decoder(
+    list[PeerMessage], dec_hook=from_array
+)
 
 
 class BadFrame(Exception):

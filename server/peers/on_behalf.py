@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from itertools import count
 
-from server.core.packet import Decision
+from server.core.decisions import Decision
 from server.core.refusals import Reason, RequestRefused
 from server.peers.frames import OpenedOnBehalf, OpenOnBehalf
 from server.peers.mesh import Mesh

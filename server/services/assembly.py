@@ -35,6 +35,7 @@ from server.services.chat.standing import StandingService
 from server.services.enterprise.assembly import EnterpriseServices
 from server.services.everyday.assembly import EverydayServices
 from server.services.fission.pass_on import PassOnService
+from server.services.late_sets import LateSets
 from server.services.money.audit_results import AuditResults
 from server.services.money.credited import CreditedClaims
 from server.services.money.records import RecordService
@@ -113,6 +114,7 @@ class Services:
         self.server_id, self._lease_book = server_id, LeaseBook()
         self.changes.on_node(config.server.node, self._ids.use_node)
         self.seeds = SeedService(stores.seed_trees, seed_keys, clock.random_bytes, clock.now_ms)
+        self.late_sets = LateSets(stores.sets, self._ids, self.seeds, clock.now_ms)
         self.nonces = UsedNonces(stores.used_nonces, limits, clock.now_ms)
         self.reads = ReadLane(max(1, config.stores.postgres_pool_max // 2), limits)
         self.read_replies = ReadLane(REPLIES_AT_ONCE, limits)
@@ -182,9 +184,9 @@ class Services:
         claims = CreditedClaims(stores.settlement), WonShares(stores.packets, stores.leases)
         seen = self.opens, replies, self.names, self.groups, *claims, self.everyday.turns
         self.pages = PageService(*seen, now_ms, words, limits)
-        self.pass_on = PassOnService(
-            stores.admissions, lives, self.on_behalf, self.login, self.changes, limits, now_ms
-        )
+        doubt = self.recovery.doubt if stores.sets.several else None
+        looks = lives, self.on_behalf, self.login, self.changes
+        self.pass_on = PassOnService(stores.admissions, *looks, limits, now_ms, doubt)
 
     def _make_money(self) -> None:
         stores, now_ms, bus = self._stores, self._clock.now_ms, self._bus
@@ -275,6 +277,7 @@ class Services:
             "time": self.time.run,
             "change_feed": self.changes.run,
             **{name.replace("postgres", "records_health"): one.run for name, one in self.sets_health.items()},
+            **({"late_sets": self.late_sets.run} if self._stores.sets.several else {}),
             "mirror_health": self.mirror_health.run,
             "mirror": self.commit.run_mirror,
             "record": self.commit.run_record,

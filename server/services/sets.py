@@ -14,6 +14,7 @@ from server.config import Config
 from server.core.ids import IdMaker, id_at, set_of
 from server.services.chat.groups import GroupService
 from server.services.chat.posts import PostReader
+from server.services.money.set_orders import SetOrders
 from server.services.money.settlement import SettlementService
 from server.services.packets.commit import CommitPath
 from server.services.runtime.bus import Bus
@@ -23,10 +24,12 @@ from server.services.runtime.outbox import Outbox
 from server.services.runtime.set_posts import SetPosts
 from server.services.runtime.store_health import StoreHealth
 from server.services.runtime.supervised import Loop
+from storage.errors import StoreUnavailable
 from storage.postgres import facts
 from storage.postgres.database import Database
 from storage.postgres.migrate import migrate
 from storage.postgres.sets import opening
+from storage.postgres.sets.orders import SetOrderCarrier
 from storage.postgres.sets.outbox import SetPostStore
 from storage.postgres.sets.places import HOME, Sets
 from storage.postgres.write_probe import WRITE_S
@@ -38,7 +41,7 @@ Part = TypeVar("Part")
 
 
 class SetServices:
-    """Settlement, outbox and what is told to others, for each set; those of set 0 come first."""
+    """Settlement, outbox, what is told and brought to others, for each set; those of set 0 come first."""
 
     def __init__(
         self,
@@ -59,6 +62,7 @@ class SetServices:
         self.posts = [
             SetPosts(SetPostStore(stores.sets, number), reader, groups, idle_s, bus) for number in numbers
         ]
+        self.orders = [SetOrders(SetOrderCarrier(stores.sets, number), idle_s, bus) for number in numbers]
 
     @property
     def settled_claims(self) -> int:
@@ -77,7 +81,8 @@ class SetServices:
     def posting(self) -> dict[str, Loop]:
         """The loops of the outboxes."""
         own: dict[str, Loop] = {name: one.run for name, one in by_set("outbox", self.outboxes).items()}
-        return own | {name: one.run for name, one in by_set("set_posts", self.posts).items()}
+        own |= {name: one.run for name, one in by_set("set_posts", self.posts).items()}
+        return own | {name: one.run for name, one in by_set("set_orders", self.orders).items()}
 
     def credits_in_doubt(self) -> dict[str, InDoubt[Any, Any]]:
         """Credits with an unknown outcome."""
@@ -111,18 +116,30 @@ def health_of(sets: Sets) -> dict[str, StoreHealth]:
 async def open_sets(
     sets: Sets, health: Mapping[str, StoreHealth], time: DatabaseTime, ids: IdMaker, now_ms: Callable[[], int]
 ) -> None:
-    """Connect, bring the tables up to date, check which set is which. Raises StoreUnavailable, StoreRefused."""
+    """Connect, bring the tables up to date, check which set is which. Raises StoreUnavailable, StoreRefused.
+
+    A further set of the record that is away is opened later (see LateSets). Set 0 and one that is added are needed.
+    """
     for number, database in enumerate(sets.databases):
-        await database.open()
-        if number == HOME:
-            await time.probe()
-        for name in await migrate(database):
-            LOG.info("migration_applied", name=name, **({"set": number} if number else {}))
+        try:
+            await database.open()
+            if number == HOME:
+                await time.probe()
+            for name in await migrate(database):
+                LOG.info("migration_applied", name=name, **({"set": number} if number else {}))
+        except StoreUnavailable as error:
+            if number == HOME or not await opening.is_known(sets.home, number):
+                raise
+            database.hold(str(error))
+            sets.late.add(number)
+            LOG.warning("set_is_late", set=number, why=str(error))
     for number in await opening.begin(sets):
         LOG.info("set_added", set=number)
     if sets.several:
         for one, database in zip(health.values(), sets.databases, strict=True):
-            one.warn("" if await opening.has_standby(database) else NO_STANDBY)
+            if not database.away:
+                one.warn("" if await opening.has_standby(database) else NO_STANDBY)
     ids.begin_at(sets.first_id)
-    ahead = [await facts.ids_after(one, id_at(now_ms())) for one in sets.databases]
+    opened = [one for number, one in enumerate(sets.databases) if number not in sets.late]
+    ahead = [await facts.ids_after(one, id_at(now_ms())) for one in opened]
     ids.leave_out([span for spans in ahead for span in spans])

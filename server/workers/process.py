@@ -21,7 +21,7 @@ from server.workers.messages import WorkerCounted, WorkerFailed, WorkerServes, m
 from server.workers.orders import WorkerOrders
 
 LOG = structlog.get_logger()
-MODULE: Final = f"{__package__}.worker_process"  # not imported: a supervisor needs nothing that serves clients
+MODULE: Final = f"{__package__}.worker_program"  # not imported: a supervisor needs nothing that serves clients
 PACKAGES: Final = Path(__file__).resolve().parents[__name__.count(".")]  # the folder that imports start in
 OF_SYSTEMD: Final = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")  # only the supervisor speaks to it
 REAP_S: Final = 0.01

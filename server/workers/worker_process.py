@@ -1,6 +1,6 @@
 """The process of a worker: a server whose sockets and operators' side are those of its supervisor.
 
-python -m server.workers.worker_process NUMBER of WORKERS in DATA      (the words are for people who list processes)
+`worker_program` is its program.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import structlog
 
 from server import logs
 from server.app import App
+from server.compiled import finder
 from server.config import ConfigError, load
 from server.credentials import load_credentials
 from server.embedded import StoreAddresses
@@ -79,7 +80,7 @@ def _serve(orders: WorkerOrders, tell: Tell) -> None:
 async def _work(work: ServerWork, tell: Tell) -> None:
     def serves(app: App, url: str) -> None:
         websocket = app.websocket.url if app.websocket is not None else ""
-        LOG.info("serving", url=url, pid=os.getpid())
+        LOG.info("serving", url=url, pid=os.getpid(), modules=finder.state())
         tell(WorkerServes(url, websocket, app.http_api.url))
 
     app = await serve_until_stopped(work, Systemd({}), serves)
@@ -92,7 +93,3 @@ def _tell(output: int, message: WorkerMessage) -> None:
     line = msgspec.json.encode(message) + b"\n"
     while line:
         line = line[os.write(output, line) :]
-
-
-if __name__ == "__main__":
-    sys.exit(main())

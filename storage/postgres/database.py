@@ -88,6 +88,7 @@ class Database:
         self._pool = asyncpg.create_pool(
             dsn, min_size=0, max_size=pool_max, reset=_keep, connect=self._sessions.connect_for_pool
         )
+        self._has_pool = False  # before `open` there is nothing to close
         self._writers: list[WriterConnection] = []
         self._health = HealthProbe(self._probe)
         self._write_probe = WriteProbe(self._sessions, self._health, self.writer().alone)
@@ -96,6 +97,7 @@ class Database:
         """Connect and judge the server. Raises StoreUnavailable, StoreRefused."""
         with unavailable_when_away(self._dsn):
             await self._pool
+            self._has_pool = True
             await check_pooler(self._dsn, self._timeout_s)
         async with self.reading() as connection:
             await check_server(connection)
@@ -106,6 +108,14 @@ class Database:
     def away(self) -> str:
         """Why it is known to be away; empty: it is not."""
         return self._health.away
+
+    def hold(self, why: str) -> None:
+        """Nothing is asked of it until this is called with an empty reason: it was not there to be opened."""
+        self._health.hold(why)
+
+    def twin(self) -> Database:
+        """The same database once more, with one connection: to look at it before it is used."""
+        return Database(self._dsn, 1, self._timeout_s)
 
     def connections(self) -> tuple[int, int]:
         """How many the pool has open, and how many of them are idle."""
@@ -122,6 +132,8 @@ class Database:
         self._write_probe.close()
         for writer in self._writers:
             writer.drop()
+        if not self._has_pool:
+            return
         try:
             await asyncio.wait_for(self._pool.close(), self._timeout_s)
         except (TimeoutError, *_AWAY):

@@ -33,14 +33,14 @@ class HealthProbe:
         self._suspected = False
         self._answered_s = float("-inf")
         self._break_offs: dict[object, Callable[[], None]] = {}
-        self._away = ""
+        self._away = self._held = ""
         self._refused, self._refused_s = "", float("-inf")
 
     @contextmanager
     def asking(self) -> Iterator[None]:
         """Around whatever is asked of the store. Raises StoreUnavailable."""
-        if self._away:
-            raise StoreUnavailable(self._away)
+        if self._held or self._away:
+            raise StoreUnavailable(self._held or self._away)
         loop = asyncio.get_running_loop()
         slow = loop.call_later(SLOW_S, self._suspect)
         try:
@@ -73,7 +73,11 @@ class HealthProbe:
     @property
     def away(self) -> str:
         """Why the store is known to be away; empty: it is not."""
-        return self._away
+        return self._held or self._away
+
+    def hold(self, why: str) -> None:
+        """Ask nothing of the store, as if it were away, until this is called with an empty reason."""
+        self._held = why
 
     @property
     def refused(self) -> str:

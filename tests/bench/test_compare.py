@@ -67,6 +67,8 @@ def pair(name: str, setting: str, ratio: float) -> Pair:
 
 def test_ratio_of_several_settings_is_the_lowest() -> None:
     pairs = [
+        pair("opens_redis_tier_vs_redis_service", "1,000 × 1", 3.5),
+        pair("opens_redis_tier_vs_redis_service_lean", "1,000 × 1", 0.75),
         pair("opens_redis_tier_vs_redis_lua", "1,000 × 1", 2.0),
         pair("opens_redis_tier_vs_redis_lua_lean", "1,000 × 1", 0.5),
         pair("opens_redis_tier_vs_redis_lua", "200 × 8", 1.5),
@@ -77,13 +79,15 @@ def test_ratio_of_several_settings_is_the_lowest() -> None:
     told = compare.document(pairs, 3, {"commit": "abc1234"})
     assert list(told) == ["ratios", "spread", "pairs", "rounds", "about"]
     assert told["ratios"] == {
+        "opens_redis_tier_vs_redis_service": 3.5,
+        "opens_redis_tier_vs_redis_service_lean": 0.75,
         "opens_redis_tier_vs_redis_lua": 1.5,
         "opens_postgres_tier_vs_sql_lock": 9.0,
         "hot_vs_sql_lock_hot": 40.0,
         "grab_vs_echo": 0.875,
     }
     assert told["spread"]["opens_redis_tier_vs_redis_lua"] == {"low": 1.25, "high": 1.75}
-    assert told["pairs"][1] == {
+    assert told["pairs"][3] == {
         "name": "opens_redis_tier_vs_redis_lua_lean",
         "setting": "1,000 × 1",
         "run": "run 1,000 × 1",

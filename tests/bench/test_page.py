@@ -73,6 +73,7 @@ ONE: dict[str, Any] = {
         "commit": "abc1234",
         "at": "2026-11-23T07:00:00Z",
         "python": "3.11.7",
+        "modules": "compiled",
         "uvloop": "0.23.0",
         "postgres": "18.6",
         "redis": "Valkey 9.1.2",

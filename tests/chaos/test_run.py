@@ -55,6 +55,9 @@ async def test_run_of_payments_with_kills_of_both_sides_holds(monkeypatch: pytes
         (["--payments", "10", "--seconds", "5"], 1),
         (["--payments", "10", "--workers", "3"], 1),
         (["--soak", "10s", "--workers", "3"], 1),
+        (["--soak", "10s", "--sets", "2"], 1),
+        (["--payments", "10", "--sets", "2"], 1),
+        (["--sets", "0"], 2),
         (["--workers", "0"], 2),
     ],
 )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from server.core.decisions import Claim
 from server.core.ids import is_user
 from server.core.ledger import TransferKind
-from server.core.packet import Claim
 from storage.postgres.money.wallets import BalanceRow, TransferRow
 from storage.postgres.packets.packets import Advance, PacketRow
 from storage.postgres.packets.sends import Sent

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from server.core.campaigns.deck import Band, BandDeck
+from server.core.decisions import Claim
 from server.core.ledger import TransferKind
-from server.core.packet import Claim
 from storage.postgres.campaigns.campaigns import CampaignRow, Created
 from storage.postgres.campaigns.leases import ClosedLease, LeaseRow
 from storage.postgres.money.wallets import TransferRow

@@ -43,6 +43,8 @@ def test_number_of_each_kind_never_changes() -> None:
         "LEASE_RETURNED": 20,
         "CAMPAIGN_RETURNED": 21,
         "HANDED_OVER": 22,
+        "SENT_TO_SET": 23,
+        "CAME_FROM_SET": 24,
     }
     assert OPENING not in set(TransferKind)
 

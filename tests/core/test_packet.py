@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.core.amounts import Caps, all_lucky_shares
+from server.core.decisions import EXPIRED, GONE, NO_TICKET, Answer, Claim, Decision, Ticket
 from server.core.kinds import PacketKind
 from server.core.limits import Limits
-from server.core.packet import EXPIRED, GONE, NO_TICKET, Answer, Claim, Counter, Decision, Packet, Ticket, best_luck
+from server.core.packet import Counter, Packet, best_luck
 from server.core.packet_request import Terms, may_open
 
 T0 = 1_800_000_000_000

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from protocol.money_unit import YUAN
 from server.core.amounts import Caps
+from server.core.decisions import Answer, Claim
 from server.core.kinds import PacketKind, SentBy
 from server.core.limits import Limits
-from server.core.packet import Answer, Claim, Packet
+from server.core.packet import Packet
 from server.core.packet_request import Terms, may_open
 from server.core.pages import (
     NO_CLAIM,

@@ -10,8 +10,8 @@ import pytest
 
 from protocol.money_unit import YUAN, MoneyUnit
 from server.core import packet_request
+from server.core.decisions import Claim
 from server.core.kinds import PacketKind
-from server.core.packet import Claim
 from server.core.pages import USES, Known, Viewer, open_page, result_page
 from server.core.refusals import RequestRefused
 from server.core.texts import TEXTS, Language, Text, say

@@ -13,9 +13,10 @@ from typing import NamedTuple
 import pytest
 
 from server.core.amounts import Caps, all_lucky_shares
+from server.core.decisions import Answer, Decision
 from server.core.kinds import Allocation, PacketKind
 from server.core.limits import Limits
-from server.core.packet import BUSY_RETRY_MS_MAX, Answer, Decision, Packet
+from server.core.packet import BUSY_RETRY_MS_MAX, Packet
 from server.core.packet_request import Terms
 
 GRACE = 1  # of a ticket, in ticks of one millisecond

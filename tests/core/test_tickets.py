@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from server.core.decisions import NO_TICKET, Answer, Decision, Ticket
 from server.core.limits import Limits
-from server.core.packet import BUSY_RETRY_MS_MAX, NO_TICKET, WASTERS_MAX, Answer, Decision, Packet, Ticket
+from server.core.packet import BUSY_RETRY_MS_MAX, WASTERS_MAX, Packet
 from tests.core.test_packet import ANN, BEN, CAI, GRACE_MS, LIFETIME_MS, T0, grab, opened_by, terms, ticket_number
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bench.chaos.proxy import Proxy
+from server.services.packets.commit import BATCH_MAX, UNRECORDED_MAX
 from tests.conftest import PATIENCE_S, StartServer
 from tests.http_api.client import Answer, Api
 from tests.http_api.conftest import ADDRESS, Dial
@@ -114,18 +115,18 @@ async def test_server_that_is_going_down_refuses_new_requests_and_answers_those_
     assert under_way.result().status == 200
 
 
-async def test_overloaded_service_is_told_as_503_with_a_time_to_wait(start_server: StartServer, dial: Dial) -> None:
+async def test_overloaded_service_is_told_as_503_with_a_time_to_wait(
+    start_server: StartServer, dial: Dial, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server = await start_server(http_api__address=ADDRESS)
     api = await dial(server)
     await family(api, 1, 2)
     packet = f"{SEND}/{(await api.ok('POST', SEND, lucky(1), key='p'))['packet_id']}"
-    server.app.services.opens._commit = _Overloaded()  # type: ignore[assignment]
+    commit = server.app.services.commit
+    monkeypatch.setattr(commit, "unrecorded", UNRECORDED_MAX)
+    batches = 1 + UNRECORDED_MAX // BATCH_MAX
+    monkeypatch.setattr(commit._load_shedding, "_batch_s", 1.0 / batches)  # a second in all
     answer = await api("POST", f"{packet}/open", {"user_id": "2"})
     assert (answer.status, answer.code) == (503, "overloaded")
     assert 500 <= answer.json["retry_after_ms"] <= 1_500
     assert int(answer.headers["Retry-After"]) >= 1
-
-
-class _Overloaded:
-    almost_overloaded = overloaded = True
-    retry_after_ms = 1_000

@@ -110,6 +110,9 @@ T_CLIENT, T_CLIENT_GROUPS = (
     "tests/client_sim/test_client.py::test_",
     "tests/client_sim/test_client_groups.py::test_",
 )
+ORDERS_OF_SETS = "storage/postgres/sets/orders.py"
+T_SET_CAMPAIGNS = "tests/sets/test_campaigns.py::test_"
+T_SET_ORDERS, T_SET_EVERYDAY = "tests/sets/test_orders.py::test_", "tests/sets/test_everyday.py::test_"
 T_SETS, T_SETS_CRASHES = "tests/sets/test_full_path.py::test_", "tests/sets/test_crashes.py::test_"
 T_BACKUP = "tests/server/test_backup.py::test_"
 T_CLI_MONEY, T_CLI_GROUP = "tests/server/test_cli_money.py::test_", "tests/server/test_group.py::test_"
@@ -126,6 +129,8 @@ T_READS = "tests/services/test_reads.py::test_"
 CARRIED = "server/core/carried_time.py"
 T_TIME = "tests/services/test_database_time.py::test_"
 AHEAD = "ids_come_back_after_a_database_that_was_25_hours_ahead_and_are_not_made_again_after_a_restart"
+INVITE, T_SERVED = "server/http_api/web/invite.py", "tests/web/test_served.py::test_"
+SDK_JS, T_SDK = "client_sim/web/sdk/dist/hongbao.js", "tests/web/test_sdk.py::test_"
 PAGE_LINK, PAGE_JS = "server/http_api/page/link.py", "server/http_api/page/page.js"
 T_PAGE_LINK = "tests/http_api/test_page_link.py::test_"
 T_PAGE_IN_BROWSER = "tests/http_api/test_page_in_browser.py::test_page_"
@@ -891,7 +896,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a sender who left the group posts a scheduled packet",
         "I7",
-        SCHEDULED_SQL,
+        "storage/postgres/chat/users.sql",
         "AND (m.user_id IS NULL OR g.deleted_at_ms IS NOT NULL)",
         "AND g.deleted_at_ms IS NOT NULL",
         (T_SCHEDULED + "packet_of_a_sender_who_left_the_group_comes_back",),
@@ -1212,7 +1217,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "the counter swaps without a comparison",
         "I1",
-        "server/core/counter.py",
+        PACKET,
         "if self.word != seen:",
         "if seen < 0:",
         (T_PACKET + "counter_swaps_only_the_expected_value",),
@@ -4255,6 +4260,62 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_PAGE_LINK + "tokens_and_passes_are_no_links",),
     ),
     Mutation(
+        "web: an invite needs no signature",
+        "I7",
+        INVITE,
+        "    if key is None or not hmac.compare_digest(_mac(text, key), mac):\n",
+        "    if key is None:\n",
+        (T_SERVED + "invite_with_one_part_changed_is_refused",),
+    ),
+    Mutation(
+        "web: an invite does not expire",
+        "I7",
+        INVITE,
+        "    if now_s >= claim.expires_at_s or claim",
+        "    if claim",
+        (T_SERVED + "invite_says_whose_seats_it_has_until_it_expires",),
+    ),
+    Mutation(
+        "web: the link of a page is an invite",
+        "I7",
+        INVITE,
+        '_PREFIX: Final = "hongbao-invite:"',
+        '_PREFIX: Final = "hongbao-page:"',
+        (T_SERVED + "tokens_and_links_of_pages_are_no_invites",),
+    ),
+    Mutation(
+        "web: a seat of an invite is taken twice",
+        "I7",
+        "server/http_api/web/app.py",
+        "            except Unauthorized:\n                continue\n",
+        "            except Unauthorized:\n                pass\n",
+        (T_SERVED + "seat_stays_taken_after_a_restart",),
+    ),
+    Mutation(
+        "web: two equal sends at once have one key",
+        "I3",
+        SDK_JS,
+        " && !this.inFlight.has(one.key)",
+        "",
+        (T_SDK + "keys_outlive_a_tab_that_was_ended_and_two_sends_at_once_are_two",),
+    ),
+    Mutation(
+        "web: a post after a gap is handed on",
+        "order",
+        SDK_JS,
+        "const isNext = stream.last === stream.newest && post.message === stream.last + 1;",
+        "const isNext = post.message > stream.last;",
+        (T_SDK + "gaps_are_found_and_filled_once",),
+    ),
+    Mutation(
+        "web: a proof with another commitment is fair",
+        "fairness",
+        SDK_JS,
+        "fits: same(commitment(revealed), revealed.commitment)",
+        "fits: true",
+        (T_SDK + "proofs_of_the_vectors_hold_and_each_forged_one_fails_at_its_step",),
+    ),
+    Mutation(
         "page: a revoked link opens",
         "I7",
         "server/http_api/handlers/pages.py",
@@ -6183,10 +6244,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "orders: the receiver of a transfer gets nothing",
         "I9",
         ORDERS_STORE,
-        "    if order.other_id:\n"
-        "        after[order.other_id] = await wallets.enter_credit(connection, order.transfer, "
-        "order.other_id)\n",
-        "",
+        "        return after | (await self._arrive(connection, order) if order.other_id else {})\n",
+        "        return after\n",
         (T_TRANSFERS + "transfer_moves_money_and_tells_both_users",),
     ),
     Mutation(
@@ -7801,7 +7860,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "sets: a post that was made before a crash is made again",
         "posts",
         "storage/postgres/sets/outbox.py",
-        "        told = [row for row in rows if (row.packet_id, row.topic, row.stream_id, row.at_ms) in fresh]\n",
+        "        told = [row for row in rows if row.key in fresh]\n",
         "        told = list(rows)\n",
         (T_SETS_CRASHES + "post_killed_between_the_two_commits_is_made_once",),
     ),
@@ -7828,6 +7887,110 @@ MUTATIONS: tuple[Mutation, ...] = (
         "                if credits.get((row.packet_id, row.user_id)) != row.amount_fen\n",
         "                if credits.get((row.packet_id, row.user_id), row.amount_fen) != row.amount_fen\n",
         ("tests/sets/test_audit.py::test_discrepancy_that_was_planted_in_one_set_is_named",),
+    ),
+    Mutation(
+        "sets: what leaves for another set stays in the books of the first",
+        "I9",
+        ORDERS_OF_SETS,
+        "        await wallets.insert_transfer(connection, TransferRow(*leaves))\n",
+        "",
+        (T_SET_ORDERS + "transfer_to_a_user_of_the_other_set_arrives_once",),
+    ),
+    Mutation(
+        "sets: a transfer to another set is forgotten in flight",
+        "I1",
+        ORDERS_OF_SETS,
+        '        await connection.execute(SQL["bring_later"], order.user_id, order.key)\n',
+        "",
+        (T_SET_ORDERS + "transfer_to_a_user_of_the_other_set_arrives_once",),
+    ),
+    Mutation(
+        "sets: a transfer that arrived before a crash arrives again",
+        "I1",
+        "storage/postgres/sets/orders.sql",
+        "ON CONFLICT DO NOTHING RETURNING 1\n",
+        "ON CONFLICT (user_id, kind, key) DO UPDATE SET at_ms = excluded.at_ms RETURNING 1\n",
+        (T_SET_ORDERS + "transfer_killed_between_the_two_sets_arrives_once",),
+    ),
+    Mutation(
+        "sets: of two senders with one key the transfer of the second is lost",
+        "I6",
+        ORDERS_OF_SETS,
+        '    return f"{order.user_id}:{order.key}"\n',
+        '    return f"{order.key}"\n',
+        (T_SET_ORDERS + "same_key_of_two_senders_brings_both_transfers",),
+    ),
+    Mutation(
+        "sets: the audit does not look for the transfer in the other set",
+        "I9",
+        "server/services/money/audit_sets.py",
+        "                    if found.get(row.key) != (row.receiver_id, row.amount_fen)\n",
+        "                    if found.get(row.key, row[1:3]) != (row.receiver_id, row.amount_fen)\n",
+        (T_SET_ORDERS + "transfer_that_left_its_set_and_never_arrived_is_named",),
+    ),
+    Mutation(
+        "sets: a server does not follow admissions to packets of further sets",
+        "I7",
+        "storage/postgres/sets/everyday.py",
+        "        return self._sets.of_packet(row.packet_id) << USER_BITS | row.user_id\n",
+        "        return row.user_id\n",
+        (T_SET_EVERYDAY + "admission_to_a_packet_of_a_further_set_holds_at_every_server_with_the_reply",),
+    ),
+    Mutation(
+        "sets: words that two users say at one moment are posted for one of them",
+        "posts",
+        "storage/postgres/sets/outbox.py",
+        "        told_of = self.sender_id if self.topic == SetTopic.WORDS else self.stream_id\n",
+        "        told_of = self.stream_id\n",
+        (T_SET_EVERYDAY + "words_of_a_packet_are_said_in_the_group_once_by_users_of_both_sets",),
+    ),
+    Mutation(
+        "sets: a set that was away at the start is used without a look at which set it is",
+        "sets",
+        "server/services/late_sets.py",
+        "            await opening.check_late(self._sets.home, looked_at, number)\n",
+        "",
+        (T_SETS_CRASHES + "set_that_comes_back_as_another_one_is_not_used",),
+    ),
+    Mutation(
+        "sets: whose turn it is in a relay is not told of packets of further sets",
+        "posts",
+        "storage/postgres/sets/settlement.sql",
+        "lucky.user_id, is_first FROM lucky JOIN in_groups USING (packet_id)\n",
+        "lucky.user_id, is_first FROM lucky JOIN in_groups USING (packet_id) WHERE $7::boolean\n",
+        (T_SET_EVERYDAY + "relay_of_a_group_says_whose_turn_it_is_whichever_set_has_the_packet",),
+    ),
+    Mutation(
+        "sets: an event that was moved before a crash is delivered again",
+        "webhooks",
+        "storage/postgres/sets/webhooks.sql",
+        "    SELECT webhook_id, type, subject, number, previous, at_ms, body FROM asked\n",
+        "    SELECT gen_random_uuid(), type, subject, number, previous, at_ms, body FROM asked\n",
+        ("tests/sets/test_webhooks.py::test_event_killed_between_the_two_commits_is_delivered_once",),
+    ),
+    Mutation(
+        "sets: events of a further set are not moved",
+        "webhooks",
+        "server/services/webhooks/set_events.py",
+        "        while moved := await self._store.move(BATCH_MAX, render):\n",
+        "        while moved := 0:\n",
+        ("tests/sets/test_webhooks.py::test_packet_of_either_set_is_told_from_its_send_to_its_finish",),
+    ),
+    Mutation(
+        "sets: leases of a living server are taken over in a further set",
+        "pool",
+        "storage/postgres/sets/campaigns.py",
+        "        words = server_id, list(known), living, most\n",
+        "        words = server_id, list(known), [], most\n",
+        (T_SET_CAMPAIGNS + "leases_of_a_further_set_stay_with_the_servers_that_live",),
+    ),
+    Mutation(
+        "sets: the campaigns of all sponsors are in set 0",
+        "sets",
+        "storage/postgres/sets/campaigns.py",
+        "        return (await self._sets.place([sponsor_id]))[sponsor_id]\n",
+        "        return HOME\n",
+        (T_SET_CAMPAIGNS + "users_of_both_sets_win_shares_of_a_campaign_and_the_rest_goes_back",),
     ),
     Mutation(
         "report: a group of 19 people is shown",

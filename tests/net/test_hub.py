@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import cast
 
 import pytest
 
@@ -20,15 +19,20 @@ from server.services.runtime.events import BalanceChange, Removed, TextPost
 USER = 7
 
 
-class Recorder:
+class Recorder(Session):
     """A session that only records its pushes."""
 
     frame = staticmethod(frame)
 
     def __init__(self, hub: Hub, holds_pushes: bool = False, user_id: int = USER) -> None:
-        self.holds_pushes = holds_pushes
+        self._holds_pushes = holds_pushes
         self._received = b""
-        assert hub.join(user_id, cast("Session", self), 0.0)
+        self.features = ()
+        assert hub.join(user_id, self, 0.0)
+
+    @property
+    def holds_pushes(self) -> bool:
+        return self._holds_pushes
 
     def push(self, framed: bytes, can_wait: bool) -> None:
         self._received += framed

@@ -80,6 +80,19 @@ async def frozen(proxy: Proxy, stores: embedded.StoreAddresses) -> AsyncIterator
         yield
 
 
+async def test_packet_that_is_finished_is_answered_from_memory_alone(
+    party: MakeParty, server: Server, stores: embedded.StoreAddresses
+) -> None:
+    """Most of a crowd comes too late: they cost no store anything, not even one that stands still."""
+    room = await party(server, 12)
+    packet_id = await room.lucky(1_000, 2)
+    for guest in room.guests[:2]:
+        assert (await guest.open(packet_id)).answer == "won"
+    with freezing.frozen(stores.pids["postgres"]), freezing.frozen(stores.pids["valkey"]):
+        answers = await asyncio.gather(*(guest.grab(packet_id) for guest in room.guests))
+    assert [one.answer for one in answers] == ["claimed"] * 2 + ["gone"] * (len(room.guests) - 2)
+
+
 @pytest.mark.parametrize("outage", [cut, stalled, frozen])
 async def test_postgres_away_gives_temporary_errors_at_once(
     start_server: StartServer,

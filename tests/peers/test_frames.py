@@ -11,9 +11,9 @@ import pytest
 
 from protocol import messages
 from server.core.amounts import Caps
+from server.core.decisions import Answer, Claim, Decision, Ticket
 from server.core.kinds import PacketKind
 from server.core.ledger import WalletBalance
-from server.core.packet import Answer, Claim, Decision, Ticket
 from server.core.packet_request import Terms
 from server.peers import frames
 from server.peers.events import _DECODERS, _ENCODER, SHARED, _without_seed

@@ -37,7 +37,7 @@ def test_festival_ends_with_proof_odds_and_audit(data: Path) -> None:
     assert again.stdout.splitlines()[-1] in shown.stdout.splitlines()
 
 
-@pytest.mark.parametrize("other", ["--join", "--http"])
+@pytest.mark.parametrize("other", ["--join", "--http", "--phone"])
 def test_festival_is_not_played_with_a_person_or_over_http(tmp_path: Path, other: str) -> None:
     refused = here("demo", "--festival", other, "--data", tmp_path)
-    assert (refused.code, refused.stderr) == (2, "hongbao: give --festival without --join and --http\n")
+    assert (refused.code, refused.stderr) == (2, "hongbao: give --festival without --join, --phone and --http\n")

@@ -9,9 +9,10 @@ from typing import NamedTuple, TypeAlias
 import asyncpg
 
 from server.core.amounts import Caps
+from server.core.decisions import Claim
 from server.core.kinds import WITH_BEST_LUCK, PacketKind
 from server.core.ledger import TransferKind
-from server.core.packet import Claim, Packet
+from server.core.packet import Packet
 from server.core.packet_request import Terms
 from storage.postgres.database import Database
 from storage.postgres.money.settlement import SettlementQueue

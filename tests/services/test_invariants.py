@@ -17,6 +17,7 @@ from server.core.ledger import WalletBalance
 from server.core.limits import Limits
 from server.core.packet import Packet
 from server.net.hub import Hub
+from server.net.session import Session
 from server.services.runtime import events
 from server.services.runtime.bus import Bus
 from storage.postgres.database import Database
@@ -132,13 +133,14 @@ async def _first_push(client: Client) -> object:
     return None
 
 
-class PushRecorder:
+class PushRecorder(Session):
     """A session that only records its pushes."""
 
     frame = staticmethod(frame)
-    holds_pushes = False
+    holds_pushes = False  # type: ignore[assignment]
 
     def __init__(self) -> None:
+        self.features = ()
         self.received: list[bytes] = []
 
     def push(self, framed: bytes, can_wait: bool) -> None:
@@ -149,8 +151,8 @@ class PushRecorder:
 def test_pushes_reach_only_the_audience(audience: set[int]) -> None:
     """Whether the audience is larger than the set of online users, or smaller."""
     hub, member, stranger = Hub(Limits(connections_of_user_max=1), Bus()), PushRecorder(), PushRecorder()
-    assert hub.join(1, member, 0.0)  # type: ignore[arg-type]
-    assert hub.join(9, stranger, 0.0)  # type: ignore[arg-type]
+    assert hub.join(1, member, 0.0)
+    assert hub.join(9, stranger, 0.0)
     hub.announce(events.BalanceChange(1, WalletBalance(5, 1), 5, "claim"), audience)
     assert (len(member.received), stranger.received) == (1, [])
 

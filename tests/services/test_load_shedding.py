@@ -11,7 +11,6 @@ from server.core.limits import Limits
 from server.core.refusals import Reason, RequestRefused
 from server.services.chat.login import LoginService
 from server.services.packets.live_packet import LivePacket
-from server.services.runtime import load_shedding
 from server.services.runtime.batching import Batcher
 from server.services.runtime.load_shedding import FEW, NEW_WORK, LoadShedding
 from tests.conftest import Server
@@ -20,9 +19,11 @@ from tests.conftest import Server
 class Clock:
     """A clock that the test moves."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self) -> None:
         self.now_s = 100.0
-        monkeypatch.setattr(load_shedding, "_now_s", lambda: self.now_s)
+
+    def now(self) -> float:
+        return self.now_s
 
     def batch(self, shedding: LoadShedding, took_s: float, more_waits: bool = False) -> None:
         shedding.begin()
@@ -31,14 +32,14 @@ class Clock:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Replaces the clock of the event loop."""
-    return Clock(monkeypatch)
+def clock() -> Clock:
+    """In place of the clock of the event loop."""
+    return Clock()
 
 
 def test_requests_are_accepted_while_few_wait(clock: Clock) -> None:
     """However slow the store is: refused clients would retry at the same store."""
-    shedding = LoadShedding(10, Limits(), 100)
+    shedding = LoadShedding(10, Limits(), 100, clock.now)
     clock.batch(shedding, 30.0)
     assert not shedding.is_too_high(0)
     assert not shedding.is_too_high(15, NEW_WORK)
@@ -46,7 +47,7 @@ def test_requests_are_accepted_while_few_wait(clock: Clock) -> None:
 
 
 def test_estimated_wait_is_batches_ahead_times_batch_time(clock: Clock) -> None:
-    shedding = LoadShedding(10, Limits(), 1_000)
+    shedding = LoadShedding(10, Limits(), 1_000, clock.now)
     for _ in range(50):
         clock.batch(shedding, 0.1)
     assert shedding.wait_s(55) == pytest.approx(0.6)
@@ -58,14 +59,14 @@ def test_estimated_wait_is_batches_ahead_times_batch_time(clock: Clock) -> None:
 
 def test_burst_after_quiet_times_is_accepted(clock: Clock) -> None:
     """The time of small batches does not predict the time of a large one."""
-    shedding = LoadShedding(1_000, Limits(), 50_000)
+    shedding = LoadShedding(1_000, Limits(), 50_000, clock.now)
     for _ in range(50):
         clock.batch(shedding, 0.002)
     assert not shedding.is_too_high(10_000, NEW_WORK)
 
 
 def test_time_between_batches_counts_while_more_items_wait(clock: Clock) -> None:
-    shedding = LoadShedding(10, Limits(), 1_000)
+    shedding = LoadShedding(10, Limits(), 1_000, clock.now)
     for _ in range(50):
         clock.batch(shedding, 0.1, more_waits=True)
         clock.now_s += 0.3
@@ -73,7 +74,7 @@ def test_time_between_batches_counts_while_more_items_wait(clock: Clock) -> None
 
 
 def test_stalled_batch_counts_while_it_stalls(clock: Clock) -> None:
-    shedding = LoadShedding(10, Limits(), 1_000)
+    shedding = LoadShedding(10, Limits(), 1_000, clock.now)
     clock.batch(shedding, 0.01)
     shedding.begin()
     clock.now_s += 0.4
@@ -86,7 +87,7 @@ def test_stalled_batch_counts_while_it_stalls(clock: Clock) -> None:
 
 
 def test_queue_length_is_bounded_before_any_batch_was_timed(clock: Clock) -> None:
-    shedding = LoadShedding(10, Limits(), 100)
+    shedding = LoadShedding(10, Limits(), 100, clock.now)
     assert not shedding.is_too_high(99)
     assert shedding.is_too_high(100)
     assert shedding.is_too_high(50, NEW_WORK)

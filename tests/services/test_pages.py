@@ -12,6 +12,7 @@ from client_sim.sdk.errors import NotAllowed, Overloaded, StoreUnavailable
 from protocol.messages import OpenPageShown
 from server.clock import Clock
 from server.core import packet as rules
+from server.services.packets.commit import UNRECORDED_MAX
 from server.services.packets.grab_open import LOOKING
 from server.services.packets.pages import LINES_MAX
 from server.services.packets.requests import GrabRequest, OpenRequest
@@ -374,7 +375,7 @@ async def test_pages_are_refused_like_grabs(
     for ask in (room.guests[0].open_page, room.sender.result_page):
         with pytest.raises(StoreUnavailable):
             await ask(packet_id)
-    monkeypatch.setattr(type(app.services.commit), "almost_overloaded", property(lambda _: True))
+    monkeypatch.setattr(app.services.commit, "unrecorded", UNRECORDED_MAX)
     for ask in (room.guests[0].open_page, room.sender.result_page):
         with pytest.raises(Overloaded):
             await ask(packet_id)

@@ -11,7 +11,7 @@ import pytest
 from client_sim.sdk import transport
 from client_sim.sdk.errors import BackendDecides, NoSuchGroup, NotAMember, NotOwner, Refusal
 from protocol import messages
-from server.core.packet import Claim
+from server.core.decisions import Claim
 from storage.postgres.chat.outbox import OutboxStore, ReminderKind
 from storage.postgres.chat.relays import RelayStore, TurnAfter, TurnRow
 from storage.postgres.database import Database

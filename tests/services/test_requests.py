@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from server.core.packet import Answer, Decision
+from server.core.decisions import Answer, Decision
 from server.services.packets.requests import GrabRequest, LookRequest, OpenRequest, PacketCall
 from server.services.runtime.bus import LOCAL, Bus, Outcome
 from tests.conftest import Server

@@ -12,13 +12,16 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from bench.chaos.proxy import Proxy
+from client_sim.sdk.errors import ConnectionLost
 from client_sim.sdk.errors import StoreUnavailable as Unavailable
 from storage.errors import StoreUnavailable
 from storage.postgres import health_probe
 from storage.postgres.sets.outbox import SQL, SetPostStore, ToldRow, _record
 from storage.postgres.sets.settlement import QueueOfSet
+from tests.conftest import Connect
 from tests.services.conftest import until
 from tests.sets.conftest import EACH_FEN, NEW, OLD, FindDiscrepancies, MakeCrowd, Sql, StartPair, is_settled
+from tests.sets.playing import Players
 
 
 async def balance_of(sql: Sql, user_id: int) -> int:
@@ -137,6 +140,109 @@ async def test_set_that_is_away_holds_up_its_own_packets_only(
     assert (await one.old[2].open(of_new)).answer in ("won", "claimed")  # its mirror had the claim already
     await until(lambda: is_settled(sql, other_sql))
     assert await discrepancies() == []
+
+
+@pytest.mark.parametrize("lasts_s", [2, pytest.param(50, marks=pytest.mark.long)])
+async def test_audits_while_a_set_is_away_and_comes_back_find_nothing(
+    crowd: MakeCrowd,
+    proxied_dsn: tuple[Proxy, str],
+    sql: Sql,
+    other_sql: Sql,
+    discrepancies: FindDiscrepancies,
+    monkeypatch: pytest.MonkeyPatch,
+    lasts_s: int,
+) -> None:
+    """Users go on all the while, and so do the audits. What waits for longer than a minute would be named."""
+    monkeypatch.setattr(health_probe, "PROBE_S", 0.5)
+    proxy, dsn = proxied_dsn
+    one = await crowd(3, 3, stores__postgres_sets=(dsn,))
+    players, stop, found, audits = Players(one), asyncio.Event(), list[str](), 0
+    playing = asyncio.create_task(players.play(stop))
+
+    async def audit_for(seconds: float) -> None:
+        nonlocal audits
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + seconds
+        while loop.time() < until_s or not audits:
+            found.extend(await discrepancies())
+            audits += 1
+
+    await players.more_claims(20)
+    await audit_for(0.5)
+    await proxy.cut()
+    await audit_for(lasts_s)
+    await proxy.heal()
+    more = asyncio.create_task(players.more_claims(40))
+    while not more.done():
+        await audit_for(0.5)
+    await more
+    stop.set()
+    await playing
+    await until(lambda: is_settled(sql, other_sql))
+    found += await discrepancies()
+    assert found == []
+    assert audits >= 3
+    assert players.contradictions == []
+
+
+async def test_server_starts_while_a_further_set_is_away_and_opens_it_later(
+    crowd: MakeCrowd,
+    start_pair: StartPair,
+    connect: Connect,
+    proxied_dsn: tuple[Proxy, str],
+    sql: Sql,
+    other_sql: Sql,
+    discrepancies: FindDiscrepancies,
+) -> None:
+    proxy, dsn = proxied_dsn
+    one = await crowd(2, 2, stores__postgres_sets=(dsn,))
+    of_new = (await one.new[0].send_packet("lucky", one.group, 1_000, 4)).packet_id
+    await until(lambda: is_settled(sql, other_sql))
+    await one.server.stop()
+    await proxy.cut()
+    server = await start_pair(stores__postgres_sets=(dsn,))
+    old, other = await connect(server, OLD), await connect(server, OLD + 1)
+    packet_id = (await old.send_packet("lucky", one.group, 500, 2)).packet_id
+    assert [(await user.open(packet_id)).answer for user in (old, other)] == ["won", "won"]
+    with pytest.raises(Unavailable):
+        await old.open(of_new, patience_s=0.0)
+    with pytest.raises(ConnectionLost, match="stores_away"):
+        await connect(server, NEW)
+    assert server.app.services.sets_health["postgres_set_1"].why != ""
+    await proxy.heal()
+    assert (await old.open(of_new, patience_s=60.0)).answer == "won"
+    await until(lambda: is_settled(sql, other_sql))
+    assert (await (await connect(server, NEW)).send_packet("lucky", one.group, 100, 1)).packet_id
+    await until(lambda: is_settled(sql, other_sql))
+    assert await discrepancies() == []
+
+
+async def test_set_that_comes_back_as_another_one_is_not_used(
+    crowd: MakeCrowd, start_pair: StartPair, connect: Connect, proxied_dsn: tuple[Proxy, str], other_sql: Sql
+) -> None:
+    """An operator has turned the address to the wrong database while the server started without it."""
+    proxy, dsn = proxied_dsn
+    one = await crowd(1, 1, stores__postgres_sets=(dsn,))
+    await one.server.stop()
+    await proxy.cut()
+    server = await start_pair(stores__postgres_sets=(dsn,))
+    await other_sql.execute("UPDATE facts SET value = 2 WHERE name = 'set_number'")
+    await proxy.heal()
+    (late,) = server.app.stores.sets.databases[1:]
+
+    async def is_refused() -> bool:
+        return "is not set 1 of this record" in late.away
+
+    await until(is_refused)
+    with pytest.raises(ConnectionLost, match="stores_away"):
+        await connect(server, NEW)
+    await other_sql.execute("UPDATE facts SET value = 1 WHERE name = 'set_number'")
+
+    async def is_used() -> bool:
+        return not late.away
+
+    await until(is_used)
+    assert await (await connect(server, NEW)).balance() == EACH_FEN
 
 
 async def test_wallet_that_is_locked_in_another_set_holds_up_its_own_claims_only(

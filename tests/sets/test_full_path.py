@@ -7,7 +7,6 @@ import asyncio
 import pytest
 
 from client_sim.sdk.client import Client
-from client_sim.sdk.errors import Refusal
 from client_sim.sdk.pushes import Reloaded
 from server.core import ids
 from server.core.kinds import PacketKind
@@ -160,18 +159,3 @@ async def test_banned_user_of_a_further_set_sends_nothing(crowd: MakeCrowd, conn
     with pytest.raises(RequestRefused) as refused:
         await sends.send(PacketRequest(NEW, "k", PacketKind("lucky"), one.group, 700, 2, ""))
     assert refused.value.reason is Reason.BANNED
-
-
-async def test_what_needs_one_set_is_refused(crowd: MakeCrowd, connect: Connect) -> None:
-    one = await crowd(1, 1)
-    backend, sender = await connect(one.server, BACKEND), one.old[0]
-    for ask in (
-        lambda: sender.send_packet("fission", NEW, 700, 3),
-        lambda: sender.send_packet("password", one.group, 700, 2, words="open"),
-        lambda: sender.send_packet("lucky", one.group, 700, 2, send_at_ms=4_000_000_000_000),
-        lambda: sender.transfer(NEW, 100),
-        lambda: backend.pay(NEW, 100),
-        lambda: backend.put_sponsor(NEW, "shop"),
-    ):
-        with pytest.raises(Refusal, match="several sets"):
-            await ask()

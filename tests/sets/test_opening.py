@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from storage.errors import StoreRefused
+from storage.errors import StoreRefused, StoreUnavailable
 from tests.conftest import BACKEND, Connect, StartServer
 from tests.sets.conftest import MakeCrowd, Sql, StartPair
 
@@ -13,6 +13,13 @@ async def test_record_of_two_sets_is_not_opened_as_one(start_pair: StartPair, st
     await (await start_pair()).stop()
     with pytest.raises(StoreRefused, match="has 2 sets, and the config names 1"):
         await start_server()
+
+
+async def test_start_without_set_0_ends_with_its_reason(other_dsn: str, start_server: StartServer) -> None:
+    """The further sets were not connected to yet, and are closed all the same."""
+    nowhere = "postgresql://me@/hongbao?host=/nowhere"
+    with pytest.raises(StoreUnavailable, match="nowhere"):
+        await start_server(stores__postgres=nowhere, stores__postgres_sets=(other_dsn,))
 
 
 async def test_further_set_is_not_opened_as_set_0(
@@ -46,12 +53,14 @@ async def test_set_is_not_added_while_another_server_runs(start_pair: StartPair,
 
 
 async def test_set_is_not_added_to_a_record_with_what_needs_one_set(
-    start_pair: StartPair, start_server: StartServer, connect: Connect
+    start_pair: StartPair, start_server: StartServer, sql: Sql
 ) -> None:
-    alone = await start_server()
-    await (await connect(alone, BACKEND)).put_sponsor(5, "shop")
-    await alone.stop()
-    with pytest.raises(StoreRefused, match="has sponsors, which need a record of one set"):
+    await (await start_server()).stop()
+    await sql.execute(
+        "INSERT INTO cards (card_id, user_id, gateway, card_ref, bank, last4, key_id, bound_at_ms)"
+        " VALUES (1::bigint << 60, 5, 'bank', 'ref', 'bank', '1234', 'key', 1)"
+    )
+    with pytest.raises(StoreRefused, match="has cards or payments, which need a record of one set"):
         await start_pair()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from storage.postgres.database import Database
-from storage.postgres.sets.restoring import queue_again
+from storage.postgres.sets.restoring import bring_again, queue_again
 from tests.services.conftest import until
 from tests.sets.conftest import EACH_FEN, OLD, FindDiscrepancies, MakeCrowd, Sql, StartPair, is_settled
 
@@ -48,4 +48,43 @@ async def test_claim_whose_credit_is_lost_is_credited_again_once(
     await start_pair()
     await until(lambda: is_settled(sql, other_sql))
     assert await sql.fetchval("SELECT balance_fen FROM wallets WHERE user_id = $1", OLD) == EACH_FEN + 700
+    assert await discrepancies() == []
+
+
+async def test_transfer_that_is_lost_in_the_other_set_is_brought_again_once(
+    crowd: MakeCrowd,
+    start_pair: StartPair,
+    postgres_dsn: str,
+    other_dsn: str,
+    sql: Sql,
+    discrepancies: FindDiscrepancies,
+) -> None:
+    one = await crowd(1, 1)
+    await one.new[0].transfer(OLD, 700, key="once")
+
+    async def has_arrived() -> bool:
+        return await sql.fetchval("SELECT balance_fen FROM wallets WHERE user_id = $1", OLD) == EACH_FEN + 700
+
+    await until(has_arrived)
+    await one.server.stop()
+    async with sql.transaction():
+        await sql.execute("SET LOCAL session_replication_role = replica")
+        for statement in (
+            "DELETE FROM transfers WHERE kind IN (13, 24)",
+            "DELETE FROM wallet_orders",
+            "DELETE FROM entries WHERE kind = 13",
+            "UPDATE wallets SET balance_fen = 100000, version = 1 WHERE user_id = 1",
+        ):
+            await sql.execute(statement)
+    assert any("there it is not recorded" in line for line in await discrepancies())
+    databases = [Database(dsn, pool_max=1, timeout_s=10) for dsn in (postgres_dsn, other_dsn)]
+    for database in databases:
+        await database.open()
+    assert await bring_again(databases) == 1
+    assert await bring_again(databases) == 0
+    for database in databases:
+        await database.close()
+    assert await discrepancies() == []
+    await start_pair()
+    await until(has_arrived)
     assert await discrepancies() == []

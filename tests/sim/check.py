@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
+from server.core.decisions import Claim
 from server.core.ids import EPOCH_MS, is_user
-from server.core.packet import Claim
 from storage.redis.mirror import parse
 from tests.sim.bank.check import NOTHING
 from tests.sim.kinds import check as of_kinds

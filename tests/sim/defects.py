@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from server.core.carried_time import CarriedTime, TimeProbe
-from server.core.counter import Counter
-from server.core.packet import WON, Packet
+from server.core.decisions import WON
+from server.core.packet import Counter, Packet
 from server.core.packet_states import PacketEvent
 from server.services.packets.grab_open import GrabOpenService
 from server.services.packets.recovery import PacketReady

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from protocol.money_unit import YUAN
-from server.core.packet import Decision
+from server.core.decisions import Decision
 from server.core.refusals import Reason, RequestRefused
 from server.net.pushes.table import PUSHES
 from server.services.assembly import Services

@@ -118,6 +118,7 @@ def test_seed_gives_the_same_world_in_every_process(seed: int) -> None:
 
 @pytest.mark.parametrize("name", DEFECTS)
 @pytest.mark.long
+@pytest.mark.pure
 def test_simulator_finds_each_defect(name: str) -> None:
     seeds = (SEED_OF_DEFECT.get(name, SEED_FOR_MOST), *range(300))
     runs = ((seed, World(seed, DEFECTS[name]()).run()) for seed in seeds)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from server.core.packet import Answer, Decision, Ticket
+from server.core.decisions import Answer, Decision, Ticket
 
 if TYPE_CHECKING:
     from tests.sim.world import World

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from server.core.packet import Answer, Decision
+from server.core.decisions import Answer, Decision
 from server.core.packet_request import WALLET, Payer, request_of
 from server.core.refusals import Reason, RequestRefused
 from storage.errors import StoreUnavailable

@@ -23,6 +23,25 @@ VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "wire.json").read_
 SERVES_APP = {**LISTEN, "http_api__address": ADDRESS, "web__enabled": "true"}
 ALICE, BEN, CLEO = 1, 2, 3
 
+# Keeps every socket of the page, and loses the next reply when it is asked to.
+WATCH_SOCKETS = """
+window.sockets = [];
+let isLosing = false;
+window.loseNextReply = () => { isLosing = true; };
+window.WebSocket = class extends WebSocket {
+  constructor(...given) {
+    super(...given);
+    sockets.push(this);
+    this.addEventListener("message", (event) => {
+      if (!isLosing || new Uint8Array(event.data)[1] === 0x03) return;
+      isLosing = false;
+      event.stopImmediatePropagation();
+      this.close();
+    });
+  }
+};
+"""
+
 expect.set_options(timeout=PATIENCE_MS)
 
 
@@ -78,11 +97,15 @@ async def chromium() -> AsyncIterator[Browser]:
 async def hold(chromium: Browser) -> Hold:
     """Makes phones."""
 
-    async def one(server: Server, user_id: int, language: str = "zh", **options: Any) -> Phone:
+    async def one(
+        server: Server, user_id: int, language: str = "zh", *, start: bool = True, **options: Any
+    ) -> Phone:
         context = await chromium.new_context(**{"viewport": {"width": 390, "height": 844}, **options})
         page = await context.new_page()
         page.set_default_timeout(PATIENCE_MS)
-        return await Phone(page, server.app.http_api.url, user_id, language).start()
+        await page.add_init_script(WATCH_SOCKETS)
+        phone = Phone(page, server.app.http_api.url, user_id, language)
+        return await phone.start() if start else phone
 
     return one
 

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import re
 
-from playwright.async_api import expect
+import pytest
+from playwright.async_api import Browser, expect
 
-from tests.conftest import Server
-from tests.web.conftest import ALICE, BEN, CLEO, Hold
+from server.http_api.web.invite import InviteClaim, mint
+from tests.campaigns.conftest import MakeFestival, make_festival
+from tests.cards.conftest import HOLDER, NUMBER, PASSWORD, PHONE, Bank, bank
+from tests.conftest import DAY_MS, KEYS, Connect, Server, StartServer, Turn
+from tests.web.conftest import ALICE, BEN, CLEO, SERVES_APP, Hold
+
+__all__ = ["bank", "make_festival"]  # fixtures
 
 AMOUNT = re.compile(r"^\d+\.\d\d元$")
 
@@ -50,3 +56,234 @@ async def test_packet_is_sent_opened_and_its_result_grows_on_both_phones(
     for phone in (alice, ben, cleo):
         await expect(phone.page.locator(".claim-mark")).to_have_count(1)
         assert phone.complaints == []
+
+
+async def test_form_converts_between_the_kinds_and_keeps_what_was_typed(
+    server: Server, family: int, hold: Hold
+) -> None:
+    alice = await hold(server, ALICE)
+    await alice.tap("一家人")
+    await alice.tap("更多功能")
+    await alice.tap("红包", exact=True)
+    await expect(alice.button("塞钱进红包")).to_be_disabled()
+    await alice.type("总金额", "10")
+    await alice.type("红包个数", "3")
+    await alice.type("祝福语", "多多益善")
+    await alice.tap("改为普通红包")
+    await expect(alice.page.get_by_label("单个金额", exact=True)).to_have_value("3.33")
+    await alice.sees("¥9.99")  # never more than was typed
+    await alice.tap("改为拼手气红包")
+    await expect(alice.page.get_by_label("总金额", exact=True)).to_have_value("10.00")
+    await alice.tap("改为普通红包")
+    await alice.type("单个金额", "2.50")
+    await alice.tap("改为拼手气红包")
+    await expect(alice.page.get_by_label("总金额", exact=True)).to_have_value("7.50")
+    await expect(alice.page.get_by_label("红包个数", exact=True)).to_have_value("3")
+    await expect(alice.page.get_by_label("祝福语", exact=True)).to_have_value("多多益善")
+    await alice.type("总金额", "700")
+    await alice.sees("单个红包金额不可超过200.00元")
+    await expect(alice.button("塞钱进红包")).to_be_disabled()
+    assert alice.complaints == []
+
+
+@pytest.mark.long
+async def test_tap_on_a_packet_that_is_over_says_so_and_its_sender_sends_an_open_one_again(
+    server: Server, family: int, hold: Hold, connect: Connect, turn_clock: Turn
+) -> None:
+    ben, cleo = await connect(server, BEN), await connect(server, CLEO)
+    gone = await ben.send_packet("lucky", family, 200, 2, "一")
+    alice = await hold(server, ALICE)
+    await alice.tap("一家人")
+    await expect(alice.button("拼手气红包: 一. 领取红包")).to_be_visible()
+    for client in (ben, cleo):
+        await client.open(gone.packet_id)
+    await alice.tap("拼手气红包: 一. 已被领完")
+    await alice.sees("手慢了,红包派完了")
+    await alice.tap("看看大家的手气")
+    await alice.sees("2个红包", exact=False)
+    await alice.tap("验证公平")
+    await alice.sees("全部吻合")
+    await alice.page.go_back()
+    await alice.page.go_back()
+
+    mine = await (await connect(server, ALICE)).send_packet("equal", family, 100, 3, "二")
+    await alice.tap("普通红包: 二. 领取红包")
+    await alice.tap("查看领取详情")
+    await alice.tap("继续发送此红包")
+    await alice.tap("再次发到原处")
+    await alice.sees("已再次发送")
+    await alice.page.go_back()
+    await expect(alice.button("普通红包: 二. 领取红包")).to_have_count(2)
+
+    turn_clock(DAY_MS)
+    await alice.tap("普通红包: 二. 领取红包")
+    await alice.sees("该红包已超过24小时")
+    await alice.sees("红包已过期，3.00元已退回零钱")
+    assert mine.total_fen == 300
+    assert alice.complaints == []
+
+
+@pytest.mark.long
+async def test_owner_sees_how_fast_members_grab_and_removes_one(
+    server: Server, family: int, hold: Hold, connect: Connect
+) -> None:
+    alice, ben = await hold(server, ALICE), await hold(server, BEN)
+    sent = await (await connect(server, ALICE)).send_packet("lucky", family, 100, 3)
+    await (await connect(server, BEN)).open(sent.packet_id)
+    await ben.sees("一家人")
+    await alice.tap("一家人")
+    await alice.tap("更多", exact=True)
+    await alice.sees("群成员（3）")
+    await alice.tap("谁总是抢第一？")
+    await alice.sees("抢 1 · 第一 1", exact=False)
+    row = alice.page.locator(".member", has_text="Ben")
+    await row.get_by_role("button", name="移出群").click()
+    await alice.sees("将Ben移出群？移出后不能再加入。")
+    await row.get_by_role("button", name="移出群").click()
+    await expect(row).to_have_count(0)
+    await expect(ben.page.get_by_text("一家人")).to_have_count(0)
+    assert alice.complaints == ben.complaints == []
+
+
+async def test_card_is_bound_from_the_pay_sheet_and_pays_then_tops_up(
+    start_server: StartServer, bank: Bank, connect: Connect, hold: Hold
+) -> None:
+    server = await start_server(**SERVES_APP)
+    backend = await connect(server, 0)
+    await backend.put_users({ALICE: "小安", BEN: "Ben"})
+    await (await connect(server, ALICE)).open_chat(BEN)
+    alice = await hold(server, ALICE)
+    await alice.tap("Ben")
+    await alice.tap("更多功能")
+    await alice.tap("红包", exact=True)
+    await expect(alice.page.get_by_label("红包个数")).to_have_count(0)  # to one user: amount and greeting
+    await alice.type("金额", "6.66")
+    await alice.tap("塞钱进红包")
+    await alice.sees("零钱不足（剩余0.00元）")
+    await alice.page.get_by_role("button", name="添加银行卡").click()
+    await alice.type("卡号", NUMBER[:-1] + "9")
+    await alice.tap("下一步")
+    await alice.sees("卡号不对，请检查")
+    await alice.type("卡号", NUMBER)
+    await alice.tap("下一步")
+    await alice.type("持卡人姓名", HOLDER)
+    await alice.type("银行预留手机号", PHONE)
+    await alice.tap("下一步")
+    await alice.sees("验证码已发送到", exact=False)
+    await alice.type("短信验证码", "000000" if bank.code != "000000" else "111111")
+    await alice.type("设置6位支付密码", PASSWORD)
+    await alice.type("再次输入", PASSWORD)
+    await alice.tap("绑定并支付")
+    await alice.sees("验证码不对，还可以试4次")
+    await alice.type("短信验证码", bank.code)
+    await alice.tap("绑定并支付")
+    await expect(alice.button("红包: 恭喜发财,大吉大利. 领取红包")).to_be_visible()
+    assert bank.done("charge") == [(666, "succeeded")]
+
+    await alice.page.go_back()
+    await alice.tap("零钱")
+    await alice.tap("充值")
+    await alice.type("金额", "20")
+    await alice.tap("下一步")
+    await alice.type("请输入支付密码", "135790")
+    await alice.sees("支付密码不对，还可以试4次")
+    await alice.type("请输入支付密码", PASSWORD)
+    await alice.sees("¥20.00")
+    await alice.tap("提现")
+    await alice.type("金额", "5")
+    await alice.tap("下一步")
+    await alice.type("请输入支付密码", PASSWORD)
+    await alice.sees("¥15.00")
+    await alice.tap("零钱明细")
+    await alice.sees("余额 15.00元")
+    assert [amount for amount, _ in bank.done("payout")] == [500]
+    assert alice.complaints == []
+
+
+@pytest.mark.long
+async def test_shake_by_tap_and_space_until_a_win_is_opened(
+    server: Server, hold: Hold, make_festival: MakeFestival
+) -> None:
+    festival = await make_festival(server)
+    await festival.campaign(shares=100, per_user_limit=1)
+    alice = await hold(server, ALICE)
+    await alice.tap("摇一摇 · spring")
+    await alice.sees("某超市赞助")
+    await alice.sees("至多还剩100个")
+    shaker, win = alice.button("摇一摇", exact=True), alice.page.locator(".shake-win")
+    await expect(shaker).to_be_enabled()
+    for turn in range(60):
+        if await win.count():
+            break
+        if turn % 2:
+            await shaker.click()
+        else:
+            await alice.page.keyboard.press("Space")
+        await expect(alice.page.get_by_text(re.compile(f"摇了{turn + 1}次|摇到一个红包")).first).to_be_visible()
+        festival.next_second()
+    await alice.tap("查看红包", exact=False)
+    await expect(alice.page.locator(".result-amount")).to_have_text(AMOUNT)
+    await alice.sees("已存入零钱", exact=False)
+    assert alice.complaints == []
+
+
+@pytest.mark.long
+async def test_invite_lets_each_phone_in_once_and_the_same_phone_again(
+    server: Server, family: int, chromium: Browser, connect: Connect
+) -> None:
+    client = await connect(server, CLEO)
+    assert client.hello is not None
+    now_s = client.hello.now_ms // 1000
+    invite = mint(InviteClaim(ALICE, 2, now_s, now_s + 600), "test", KEYS["test"])
+    link = f"{server.app.http_api.url}/app/#invite={invite}&group={family}&lang=en"
+    names = []
+    for _ in range(2):
+        page = await (await chromium.new_context()).new_page()
+        for _ in range(2):  # it is scanned twice
+            await page.goto("about:blank")
+            await page.goto(link)
+            await expect(page.get_by_role("heading", name="一家人")).to_be_visible()
+        assert "invite" not in page.url
+        await page.go_back()
+        await page.get_by_role("button", name="Me", exact=True).click()
+        names.append(await page.locator(".me p").inner_text())
+    assert [name.split()[0] for name in names] == ["小安", "Ben"]
+    late = await (await chromium.new_context()).new_page()
+    await late.goto(link)
+    await expect(late.get_by_text("The invite is used up, or no longer valid")).to_be_visible()
+
+
+@pytest.mark.long
+async def test_login_that_was_revoked_ends_the_app_with_a_reason(
+    server: Server, family: int, hold: Hold, connect: Connect
+) -> None:
+    alice = await hold(server, ALICE)
+    await alice.sees("一家人")
+    await (await connect(server, 0)).revoke_tokens(ALICE)
+    await alice.sees("登录已失效，请重新打开链接")
+
+
+@pytest.mark.long
+async def test_keyboard_alone_opens_a_packet_and_leads_back(
+    server: Server, family: int, hold: Hold, connect: Connect
+) -> None:
+    await (await connect(server, BEN)).send_packet("lucky", family, 100, 2, "一")
+    alice = await hold(server, ALICE)
+    await alice.button("一家人").focus()
+    await alice.page.keyboard.press("Enter")
+    await expect(alice.page.get_by_role("heading", name="一家人")).to_be_focused()
+    card = alice.button("拼手气红包: 一. 领取红包")
+    await card.focus()
+    await alice.page.keyboard.press("Enter")
+    await expect(alice.page.get_by_role("dialog")).to_be_focused()
+    for _ in range(5):  # what is below the dialog is out of reach
+        await alice.page.keyboard.press("Tab")
+        inside = await alice.page.evaluate("document.activeElement.closest('[role=dialog], body').role")
+        assert inside in ("dialog", None)
+    await alice.page.keyboard.press("Escape")
+    await expect(alice.page.get_by_role("dialog")).to_have_count(0)
+    await expect(card).to_be_focused()
+    await alice.page.keyboard.press("Enter")
+    await alice.button("拆").focus()
+    await alice.page.keyboard.press("Space")
+    await expect(alice.page.locator(".result-amount")).to_have_text(AMOUNT)

@@ -261,3 +261,165 @@ async def test_login_that_is_refused_ends_the_client(server: Server) -> None:
     wrong = token(ALICE)[:-2] + "00"
     told = await script(body, "", websocket_url(server), wrong)
     assert told == [["ConnectionRefusedForGood", 3503, "login_refused"], "login_refused"]
+
+
+# A server in the script: sockets that open at once, greet, and answer as told; the clock is the test's.
+FAKE = """
+import { mock } from "node:test";
+mock.timers.enable({ apis: ["setTimeout", "Date"], now: 1_000_000 });
+const codec = new sdk.Codec(sdk.USER_MESSAGES);
+const settled = async () => { for (let turn = 0; turn < 50; turn++) await Promise.resolve(); };
+const ahead = async (ms) => { mock.timers.tick(ms); await settled(); };
+const sockets = [];
+let places = [];
+class Socket {
+  readyState = 1; sent = []; isClosed = false;
+  constructor() { sockets.push(this); queueMicrotask(() => this.greet()); }
+  tell(kind, seq, fields) { this.onmessage?.({ data: codec.encode(kind, seq, fields).slice().buffer }); }
+  greet() {
+    const limits = {}, nonce = new Uint8Array(16), durability = "postgres", now_ms = 0;
+    const hello = { version: 2, ping_interval_ms: 25000, pong_timeout_ms: 8000, limits, nonce, durability, now_ms };
+    this.tell("Hello", 0, hello);
+    this.tell("Welcome", 0, { user_id: 7, balance_fen: 0, places, balance_version: 0 });
+  }
+  send(bytes) { this.sent.push(codec.decode(new Uint8Array(bytes))); }
+  asked(kind) { return this.sent.filter((one) => one.kind === kind); }
+  close() { this.isClosed = true; this.readyState = 3; }
+}
+const token = `7.1.9999999999.k.${"ab".repeat(32)}`;
+const openSocket = () => new Socket();
+const make = (options = {}) => new sdk.Client("ws://x", token, { openSocket, ...options });
+"""
+
+
+async def fake(body: str) -> Any:
+    """What a script with the clock and the server in its hands prints."""
+    return await script(FAKE + body)
+
+
+async def test_silent_connection_is_given_up_and_tells_nothing_more() -> None:
+    told = await fake("""
+    const client = make(), heard = [], states = [];
+    for (const one of ["online", "offline"]) client.on(one, () => states.push(one));
+    client.on("BalanceChanged", (push) => heard.push(push.balance_fen));
+    client.connect(); await settled();
+    const changed = (fen) => ({ balance_fen: fen, change_fen: 1, reason: "claim", version: 0 });
+    sockets[0].tell("BalanceChanged", 0, changed(1));
+    await ahead(34_000); sockets[0].tell("Ping", 9, {}); await settled();
+    await ahead(34_000);  // it said something 34 s ago
+    const early = sockets.length;
+    await ahead(1_001); await ahead(200);
+    sockets[0].tell("BalanceChanged", 0, changed(2));  // the old socket wakes up
+    sockets[1].tell("BalanceChanged", 0, changed(3));
+    print([early, sockets.length, sockets[0].isClosed, sockets[0].asked("Pong").length, heard, states]);
+    process.exit();
+    """)
+    assert told == [1, 2, True, 1, [1, 3], ["online", "offline", "online"]]
+
+
+async def test_page_that_becomes_visible_probes_and_does_not_wait_for_a_timer() -> None:
+    told = await fake("""
+    const client = make();
+    client.connect(); await settled();
+    await ahead(10_000); client.wake(); await settled();
+    const probes = sockets[0].asked("Ping").length;
+    sockets[0].tell("Pong", 0, {}); await ahead(3_100);
+    const alive = sockets.length;
+    client.wake(); await ahead(3_100); await ahead(200);  // no pong: another connection
+    print([probes, alive, sockets.length]);
+    process.exit();
+    """)
+    assert told == [1, 1, 2]
+
+
+async def test_pause_doubles_is_shortened_at_random_and_a_goodbye_may_lengthen_it() -> None:
+    told = await fake("""
+    const dead = [], waits = [];
+    const client = make({ openSocket: () => { const one = { close() {} }; dead.push(one); return one; } });
+    client.connect().catch(() => {});
+    for (let turn = 0; turn < 8; turn++) {
+      const count = dead.length;
+      dead.at(-1).onclose({ code: 1006, reason: "" });
+      let waited = 0;
+      while (dead.length === count) { await ahead(10); waited += 10; }
+      waits.push(waited);
+    }
+    print(waits);
+    process.exit();
+    """)
+    for at, waited in enumerate(told):
+        longest = min(100 * 2**at, 5_000)
+        assert longest / 2 <= waited <= longest + 10
+
+
+async def test_requests_are_sent_again_except_those_that_would_take_effect_twice() -> None:
+    told = await fake("""
+    const client = make(); client.connect(); await settled();
+    const ends = {};
+    const end = (name, how) => { ends[name] = how; };
+    const watch = (name, asked) => asked.then(() => end(name, "reply"), (error) => end(name, error.message));
+    watch("say", client.say(5n, "hi"));
+    watch("wallet", client.cards.wallet());
+    watch("send", client.packets.send("lucky", 5n, 100, 2));
+    client.drop(); await settled();
+    await ahead(200);
+    const again = sockets[1].sent.map((one) => one.kind).filter((kind) => kind !== "Login");
+    const [first, second] = sockets.map((one) => one.asked("SendPacket")[0]);
+    const same = first.key === second.key && sdk.toHex(first.client_seed) === sdk.toHex(second.client_seed);
+    sockets[1].tell("Balance", sockets[1].asked("GetBalance")[0].seq, { balance_fen: 5 });
+    await settled(); await ahead(10_000);
+    print([again, same, ends.say.length > 0, ends.wallet, ends.send]);
+    process.exit();
+    """)
+    assert told == [["GetBalance", "SendPacket"], True, True, "reply", "no reply to SendPacket"]
+
+
+async def test_send_that_timed_out_keeps_its_key_and_a_refusal_ends_it() -> None:
+    told = await fake("""
+    const client = make(); client.connect(); await settled();
+    const send = () => client.packets.send("lucky", 5n, 100, 2).catch((error) => error.reason ?? "timed out");
+    const keys = () => sockets.flatMap((one) => one.asked("SendPacket")).map((one) => one.key);
+    const ends = [];
+    for (let turn = 0; turn < 3; turn++) {
+      const sent = send(); await settled();
+      if (turn === 1) {
+        const { seq } = sockets.at(-1).asked("SendPacket").at(-1);
+        const why = { code: 306, name: "not_enough_money", temporary: false, retry_after_ms: 0, detail: "" };
+        sockets.at(-1).tell("Refused", seq, why);
+      } else {
+        for (let turn = 0; turn < 11; turn++) {
+          sockets.at(-1).tell("Ping", 1, {});
+          await ahead(1_000);
+        }
+      }
+      ends.push(await sent);
+    }
+    const [first, second, third] = keys();
+    print([ends, first === second, second !== third]);
+    process.exit();
+    """)
+    assert told == [["timed out", "not_enough_money", "timed out"], True, True]
+
+
+async def test_what_was_missed_is_fetched_page_by_page_and_told_once() -> None:
+    told = await fake("""
+    places = [{ stream_id: 5n, name: "g", owner_id: 1, last_message: 4 }];
+    const client = make({ positions: [[5n, 1]] });
+    const heard = [];
+    client.on("push", (push) => heard.push(push.message ?? push.kind));
+    client.connect(); await settled();
+    const post = (message) =>
+      ({ kind: "TextPosted", seq: 0, stream_id: 5n, message, sender_id: 1, at_ms: 0, text: "" });
+    const answer = async (last_message, ...numbers) => {
+      const { seq } = sockets[0].asked("CatchUp").at(-1);
+      sockets[0].tell("CaughtUp", seq, { stream_id: 5n, last_message, reload: false, messages: numbers.map(post) });
+      await settled();
+    };
+    sockets[0].tell("TextPosted", 0, post(5)); await settled();  // newer than what is being fetched
+    await answer(5, 2, 3);
+    await answer(5, 4, 5);
+    sockets[0].tell("TextPosted", 0, post(5)); sockets[0].tell("TextPosted", 0, post(6)); await settled();
+    print([heard, sockets[0].asked("CatchUp").map((one) => one.after), client.positions.get(5n)]);
+    process.exit();
+    """)
+    assert told == [[2, 3, 4, 5, 6], [1, 3], 6]

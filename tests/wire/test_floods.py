@@ -11,8 +11,8 @@ import psutil
 import pytest
 
 from protocol import messages
+from server.core.decisions import Answer
 from server.core.limits import Limits
-from server.core.packet import Answer
 from server.net.address_limits import AddressLimits, address_of
 from tests.conftest import Server, StartServer
 from tests.wire import raw as wire

@@ -147,10 +147,9 @@ async def run(url: str, connections: int, depth: int, claims: int, script: str =
                 sha = await redis.script_load(Path(__file__).with_name(row.file).read_text())
                 callers = _callers(row, sha, [packets[number::groups] for number in range(groups)], depth)
                 measurement = await _measure(url, callers)
-                result.prove(measurement.told, await _booked(redis, row, packets), len(packets), GROUP)
+                result.prove(measurement.told, await booked(redis, row, packets), len(packets), GROUP)
             finally:
-                for some in _in_parts(packets):
-                    await redis.unlink(*(key.format(packet) for key in row.keys for packet in some))
+                await remove(redis, row, packets)
     except RedisError as error:
         raise InvalidRun(f"Redis: {error}") from error
     return measurement.result("redis-lua", len(callers), depth, script=script, appendfsync="always")
@@ -223,19 +222,26 @@ async def _measure(url: str, callers: list[Caller]) -> Measurement:
     return measurement
 
 
-async def _booked(redis: aioredis.Redis, script: Script, packets: range) -> dict[tuple[int, int], int]:
-    booked: dict[tuple[int, int], int] = {}
+async def booked(redis: aioredis.Redis, script: Script, packets: Sequence[int]) -> dict[tuple[int, int], int]:
+    """The claims of these packets as Redis has them: (packet, user) -> fen."""
+    claimed: dict[tuple[int, int], int] = {}
     for some in _in_parts(packets):
         async with redis.pipeline(transaction=False) as pipeline:
             for packet in some:
                 script.read(pipeline, script.keys[-1].format(packet))
             found = await pipeline.execute()
         for packet, claims in zip(some, found, strict=True):
-            booked |= {(packet, int(user)): int(fen) for user, fen in script.claims(claims)}
-    return booked
+            claimed |= {(packet, int(user)): int(fen) for user, fen in script.claims(claims)}
+    return claimed
 
 
-def _in_parts(packets: range) -> Iterator[range]:
+async def remove(redis: aioredis.Redis, script: Script, packets: Sequence[int]) -> None:
+    """Remove these packets."""
+    for some in _in_parts(packets):
+        await redis.unlink(*(key.format(packet) for key in script.keys for packet in some))
+
+
+def _in_parts(packets: Sequence[int]) -> Iterator[Sequence[int]]:
     return (packets[first : first + PIPELINE] for first in range(0, len(packets), PIPELINE))
 
 

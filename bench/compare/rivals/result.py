@@ -101,6 +101,11 @@ def prove(told: Claims, booked: Claims, packets: int, shares: int) -> None:
     """
     if told != booked:
         raise InvalidRun(f"the users were told {len(told)} claims, the store holds {len(booked)}, not the same")
+    prove_spent(booked, packets, shares)
+
+
+def prove_spent(booked: Claims, packets: int, shares: int) -> None:
+    """Raise InvalidRun unless each packet of `shares` × SHARE_FEN was won to the last fen, by as many users."""
     users, sums_fen = Counter[int](), Counter[int]()
     for (packet, _), amount_fen in booked.items():
         users[packet] += 1

@@ -22,6 +22,11 @@ COMMANDS: Final = (
     ),
     CommandRow("config", "server.cli.config:config_cli", "Show and check the config."),
     CommandRow(
+        "compile",
+        "server.compiled.build:compile_modules",
+        "Compile the modules that every open passes through, where a C compiler is.",
+    ),
+    CommandRow(
         "token", "server.cli.backend:token", "Print a login token for a user, as your chat backend would make it."
     ),
     CommandRow("key", "server.cli.key:key_cli", "Show the keys of login tokens or of the HTTP API, or make one."),
@@ -87,6 +92,11 @@ COMMANDS: Final = (
         "verify",
         "server.cli.audit:verify",
         "Recompute every amount of a packet or a campaign from its revealed seed; exit 1 if one differs.",
+    ),
+    CommandRow(
+        "replay",
+        "server.cli.replay.command:replay",
+        "Write the race for a packet as one HTML file, which computes every share again for its reader.",
     ),
     CommandRow("status", "server.cli.operators:status", "Show the state of a running server."),
     CommandRow(

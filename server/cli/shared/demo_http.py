@@ -22,11 +22,11 @@ PURSE_FEN: Final = 20_000
 TOTAL_FEN, SHARES = 888, 6
 
 
-def http_words(data: Path) -> tuple[str, ...]:
-    """The options of a server with the HTTP API on this machine; makes a key for it if there is none."""
+def http_words(data: Path, host: str = "127.0.0.1") -> tuple[str, ...]:
+    """The options of a server with the HTTP API at this address of the machine; makes a key if there is none."""
     if not load_api_keys(load(None, {}), data):
         append_api_key(data, token_keys.new_line("demo", ()))
-    return "--http-api", "127.0.0.1:0"
+    return "--http-api", f"{host}:0"
 
 
 async def offer(crowd: Crowd, data: Path, console: Console) -> None:

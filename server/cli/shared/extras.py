@@ -20,6 +20,7 @@ EXTRAS: Final = {
     "nats": "nats",
     "duckdb": "analysis",
     "hdrh": "demo",
+    "segno": "demo",
     "textual": "demo",
 }
 

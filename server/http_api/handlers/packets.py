@@ -9,7 +9,7 @@ from typing import Final
 from msgspec import UNSET
 
 from protocol.codes import Refusal
-from server.core.packet import Answer, Decision
+from server.core.decisions import Answer, Decision
 from server.core.packet_request import Terms, request_of
 from server.core.pages import state_of
 from server.core.refusals import RequestRefused

@@ -9,7 +9,7 @@ import msgspec
 
 from protocol.codes import Refusal
 from protocol.money_unit import MoneyUnit
-from server.core.packet import Answer, Decision
+from server.core.decisions import Answer, Decision
 from server.core.pages import OpenPageView, View
 from server.core.refusals import Reason, RequestRefused
 from server.core.texts import Language, Text, say

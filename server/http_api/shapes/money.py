@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from server.core.ledger import DIRECTIONS, MOVE_FEN_MAX, Account, TransferKind
+from server.core.ledger import BETWEEN_SETS, DIRECTIONS, MOVE_FEN_MAX, Account, TransferKind
 from server.core.pages import State
 from server.http_api.numbers import UserId
 from server.http_api.shapes.base import (
@@ -24,7 +24,9 @@ from server.http_api.shapes.base import (
 
 Moved = Annotated[int, asked(1, MOVE_FEN_MAX, FEN)]
 REASONS: Final = [
-    kind.name.lower() for kind in TransferKind if any(Account.WALLET in accounts for accounts in DIRECTIONS[kind])
+    kind.name.lower()
+    for kind in TransferKind
+    if kind not in BETWEEN_SETS and any(Account.WALLET in accounts for accounts in DIRECTIONS[kind])
 ]
 EntryReason = Annotated[str, Meta(description="what changed the wallet", extra_json_schema={"enum": REASONS})]
 

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from protocol import messages
 from protocol.messages import Message
+from server.core.decisions import Answer
 from server.core.ids import BACKEND
-from server.core.packet import Answer
 from server.core.packet_request import Terms
 from server.net.session import Session
 from server.services.assembly import Services

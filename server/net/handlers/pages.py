@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from protocol import messages
 from protocol.messages import Message
-from server.core.packet import Answer
+from server.core.decisions import Answer
 from server.core.texts import Text, plain
 from server.net.page_encoding import records_of, result_of, tapped_of
 from server.net.session import Session

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from protocol import codes, messages
 from server.core.campaigns.shakes import Shook
-from server.core.packet import NO_TICKET, WORDS_NEEDED, Answer, Decision
+from server.core.decisions import NO_TICKET, WORDS_NEEDED, Answer, Decision
 from server.core.refusals import Reason
 from server.net.handlers.campaigns import CampaignHandlers
 from server.net.page_encoding import grabbed_of, opened_of

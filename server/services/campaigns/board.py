@@ -87,6 +87,8 @@ class CampaignBoard:
 
     async def look(self) -> None:
         """Read what was won, and publish what is left at a new border. Raises StoreUnavailable."""
+        if not self._store.tells_changes:  # of further sets, one of which may have been away
+            await self.catch_up()
         if not self._by_id:
             return
         unrecorded = self._unrecorded()

@@ -66,17 +66,23 @@ class CampaignLoop:
 
     async def round(self, number: int = 0) -> None:
         """One round. Raises StoreUnavailable."""
-        await self._keeper.take_ahead()
-        await self._keeper.tidy()
+        steps = [self._keeper.take_ahead, self._keeper.tidy]
         if number % LOOK_EVERY == 0:
-            await self._board.look()
-            await self._keeper.reclaim()
-            await self.tell_wins()
+            steps += [self._board.look, self._keeper.reclaim, self.tell_wins]
         if self._is_confirmed():
-            await self.start()
-            await self.end()
+            steps += [self.start, self.end]
         if number % COUNT_EVERY == 0:
-            await self.count()
+            steps.append(self.count)
+        failed: StoreUnavailable | None = None
+        for step in steps:
+            try:
+                await step()
+            except StoreUnavailable as error:
+                if self._store.tells_changes:
+                    raise
+                failed = failed or error  # one set of several is away: campaigns of others go on
+        if failed is not None:
+            raise failed
 
     async def start(self) -> None:
         """Webhooks tell once of each campaign that runs."""

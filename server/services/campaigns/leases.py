@@ -172,7 +172,8 @@ class LeaseKeeper:
         return True
 
     def _packet(self, live: LiveCampaign, dealt: tuple[int, ...], now_ms: int) -> PacketRow:
-        packet_id, row = self._ids.next(now_ms), live.row
+        row = live.row
+        packet_id = self._ids.next(now_ms, self._store.set_of_campaign(row.campaign_id))
         return PacketRow(
             packet_id=packet_id,
             sender_id=row.sponsor_id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from server.core.packet import Claim
+from server.core.decisions import Claim
 from server.core.refusals import Reason, RequestRefused
 from server.services.campaigns.pools import kind_of
 from server.services.campaigns.service import CampaignService

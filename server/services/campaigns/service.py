@@ -103,7 +103,8 @@ class CampaignService:
         deck = checked(asked, self._limits, now_ms)
         if asked.group_id and await self._groups.find(asked.group_id) is None:
             raise RequestRefused(Reason.NO_SUCH_GROUP)
-        row = _row(self._ids.next(now_ms), asked, deck, now_ms)
+        campaign_id = self._ids.next(now_ms, await self._store.set_of_sponsor(asked.sponsor_id))
+        row = _row(campaign_id, asked, deck, now_ms)
         money = TransferRow(asked.sponsor_id, row.campaign_id, TransferKind.CAMPAIGN, "", row.budget_fen, now_ms)
         tries = self._seeds.for_packets()
         try:

@@ -17,8 +17,8 @@ import msgspec
 from server.core.campaigns.pacing import SECOND_MS
 from server.core.campaigns.shakes import ENDED, NOTHING, OnOverload, Result, Shook, Win
 from server.core.campaigns.terms import Stage
+from server.core.decisions import WON, Decision
 from server.core.limits import Limits
-from server.core.packet import WON, Decision
 from server.core.refusals import Reason, RequestRefused
 from server.services.campaigns.board import CampaignBoard
 from server.services.campaigns.leases import LeaseBook, LeaseKeeper

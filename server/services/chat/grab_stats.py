@@ -10,14 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection
 from statistics import median_low
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-import msgspec
 import structlog
 
 from server.core.ids import is_user
 from server.services.chat.groups import GroupService
-from server.services.packets.grab_open import GrabOpenService
+from server.services.packets.grab_open import Admission
 from server.services.runtime.bus import Bus
 from server.services.runtime.events import PacketPost
 from storage.errors import StoreUnavailable
@@ -47,22 +46,36 @@ class MemberGrabStats(NamedTuple):
     sent_packets: int
 
 
-class Race(msgspec.Struct):
-    """One packet in one group: who has grabbed it there, in their order."""
+class TakesAdmissions(Protocol):
+    """Where the grabs are found that were given a ticket."""
 
-    group_id: int
-    posted_at_ms: int
-    sender_id: int
-    users: set[int]
+    def take_admissions(self, most: int, /) -> list[Admission]: ...
 
 
-class Tally(msgspec.Struct):
+class Race:
+    """One packet in one group: who has grabbed it there."""
+
+    __slots__ = ("group_id", "posted_at_ms", "sender_id", "users")
+
+    def __init__(self, group_id: int, posted_at_ms: int, sender_id: int) -> None:
+        self.group_id = group_id
+        self.posted_at_ms = posted_at_ms
+        self.sender_id = sender_id
+        self.users: set[int] = set()
+
+
+class Tally:
     """What is not recorded yet of one member of a group."""
 
-    grabs: int = 0
-    first_places: int = 0
-    sent_packets: int = 0
-    recent_ms: list[int] = []
+    __slots__ = ("first_places", "grabs", "recent_ms", "sent_packets")
+
+    def __init__(
+        self, grabs: int = 0, first_places: int = 0, sent_packets: int = 0, recent_ms: list[int] | None = None
+    ) -> None:
+        self.grabs = grabs
+        self.first_places = first_places
+        self.sent_packets = sent_packets
+        self.recent_ms = recent_ms or []
 
     def plus(self, later: Tally) -> Tally:
         """Both together."""
@@ -78,7 +91,7 @@ class GrabStatService:
     """Gathers and tells reactions. Raises RequestRefused, StoreUnavailable."""
 
     def __init__(
-        self, store: grab_stats.GrabStatStore, opens: GrabOpenService, groups: GroupService, bus: Bus
+        self, store: grab_stats.GrabStatStore, opens: TakesAdmissions, groups: GroupService, bus: Bus
     ) -> None:
         self._store = store
         self._opens = opens
@@ -104,7 +117,7 @@ class GrabStatService:
         terms, races = event.terms, self._races.setdefault(event.terms.packet_id, [])
         if any(race.group_id == event.stream_id for race in races):
             return  # posted there before
-        races.append(Race(event.stream_id, event.at_ms, terms.sender_id, set()))
+        races.append(Race(event.stream_id, event.at_ms, terms.sender_id))
         self._told_apart += 1
         self._count(event.stream_id, terms.sender_id, Tally(sent_packets=1))
         self._forget_oldest()

@@ -50,7 +50,7 @@ class ScheduledService:
         """Post. Never ends; to be supervised. What is due stands in the record, so a restart forgets nothing."""
         while True:
             try:
-                while self._is_confirmed() and await self.post_once() == BATCH_MAX:
+                while self._is_confirmed() and await self.post_once() >= BATCH_MAX:
                     pass
                 self._outage_log.is_over()
             except StoreUnavailable as error:
@@ -58,7 +58,7 @@ class ScheduledService:
             await asyncio.sleep(INTERVAL_S)
 
     async def post_once(self) -> int:
-        """Post what is due, at most BATCH_MAX packets; how many were. Raises StoreUnavailable."""
+        """Post what is due, at most BATCH_MAX packets of a set; how many were. Raises StoreUnavailable."""
         now_ms = self._now_ms()
         due = await self._store.post(now_ms, BATCH_MAX, streams)
         for one in due.posted:
@@ -90,6 +90,8 @@ class ScheduledService:
         await self._groups.keep([terms.chat_id] if terms.chat_id else [])
         self._packets.announced(terms)
         for stream_id, message in one.messages.items():
+            if not message:  # another set numbers it and has it pushed (see set_posts)
+                continue
             post = PacketPost(stream_id, message, terms, now_ms)
             self._bus.publish(post, self._groups.viewers(stream_id))
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hmac
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import structlog
 
+from server.core.decisions import Answer
 from server.core.limits import Limits, check_text
-from server.core.packet import Answer
 from server.core.packet_request import Terms
 from server.core.refusals import Reason, RequestRefused
 from server.services.chat.groups import GroupService
@@ -22,6 +22,7 @@ from server.services.packets.requests import GrabRequest
 from server.services.runtime.batching import Batcher
 from server.services.runtime.bus import LOCAL, Bus
 from server.services.runtime.events import TextPost
+from storage.errors import StoreUnavailable
 from storage.postgres.chat.messages import Post
 from storage.postgres.packets.words import Saying, Spoken, WordsOutcome, WordsStore
 
@@ -136,7 +137,7 @@ class WordsService:
             left = max(0, self._limits.words_attempts_max - spoken.attempts)
             raise WordsWrong(left)
         self._packets.said(packet_id, user_id)
-        if spoken.message:
+        if spoken.message:  # otherwise it was said before, or another set numbers it (see set_posts)
             event = TextPost(group_id, spoken.message, user_id, post.at_ms, post.text or "")
             self._bus.publish(event, self._groups.members(group_id))
         return Answer.TICKET
@@ -148,6 +149,10 @@ class WordsService:
         await self._groups.keep(group_ids)
         return next((one for one in group_ids if user_id in self._groups.members(one)), terms.target_id)
 
-    async def _record(self, sayings: list[Saying]) -> list[Spoken]:
+    async def _record(self, sayings: list[Saying]) -> Sequence[Spoken | Exception]:
         most = self._limits.words_attempts_max
-        return await self._store.say(sayings, self._hidden.fit, most, self._now_ms())
+        spoken = await self._store.say(sayings, self._hidden.fit, most, self._now_ms())
+        return [
+            RequestRefused(Reason.STORE_UNAVAILABLE, str(one)) if isinstance(one, StoreUnavailable) else one
+            for one in spoken
+        ]

@@ -6,7 +6,7 @@ claim. Other servers follow admissions over the change feed; a packet that is re
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from server.core.fission import links
@@ -23,6 +23,7 @@ from server.services.packets.live_packets import LivePackets
 from server.services.packets.on_behalf import OnBehalfService
 from server.services.runtime.batching import Batcher
 from server.services.runtime.change_feed import ChangeFeed
+from storage.errors import StoreUnavailable
 from storage.postgres.packets.admissions import AdmissionRow, AdmissionStore, AskedAdmission
 
 BATCH_MAX = 500
@@ -55,8 +56,9 @@ class PassOnService:
         changes: ChangeFeed,
         limits: Limits,
         now_ms: Callable[[], int],
+        doubt: Callable[[Iterable[int]], None] | None = None,
     ) -> None:
-        """`login` holds the keys."""
+        """`login` holds the keys. `doubt`: has packets read again, if one of several sets gives no answer."""
         self._store = store
         self._packets = packets
         self._looks = looks
@@ -64,6 +66,7 @@ class PassOnService:
         self._changes = changes
         self._limits = limits
         self._now_ms = now_ms
+        self._doubt = doubt
         self.batcher: Batcher[AskedAdmission, AdmissionRow] = Batcher(self._admit, BATCH_MAX, limits)
         self.admitted = 0  # users, since this server started
         changes.on_change("admission", self.follow)
@@ -106,7 +109,7 @@ class PassOnService:
         asked = AskedAdmission(link.packet_id, user_id, link.from_user, link.depth_of_friend, now_ms)
         row = await self.batcher.submit(asked)
         self._packets.admit(row.packet_id, row.user_id, row.depth)
-        await self._changes.wait_until_told("admission", user_id, row.number)
+        await self._changes.wait_until_told("admission", self._store.change_of(row), row.number)
         return Arrival(link.packet_id)
 
     async def _admit(self, asked: list[AskedAdmission]) -> list[AdmissionRow | Exception]:
@@ -118,17 +121,32 @@ class PassOnService:
 
     # --- what other servers record ----------------------------------------------------------------------------
 
-    async def follow(self, user_id: int, version: int) -> None:
+    async def follow(self, change: int, version: int) -> None:
         """A user was admitted somewhere."""
-        for row in await self._store.of_user(user_id):
-            self._packets.admit(row.packet_id, row.user_id, row.depth)
+        try:
+            rows = await self._store.of_change(change)
+        except StoreUnavailable:
+            if self._doubt is None:
+                raise
+            self._doubt(self._packets.passed_on())  # a set that is away does not stop what is in others
+        else:
+            for row in rows:
+                self._packets.admit(row.packet_id, row.user_id, row.depth)
 
     async def catch_up(self) -> None:
         """Any user may have been admitted; a packet that is being read may lack that."""
         packet_ids = self._packets.passed_on()
         for first in range(0, len(packet_ids), READ_MAX):
-            for row in await self._store.of_packets(packet_ids[first : first + READ_MAX]):
-                self._packets.admit(row.packet_id, row.user_id, row.depth)
+            some = packet_ids[first : first + READ_MAX]
+            try:
+                rows = await self._store.of_packets(some)
+            except StoreUnavailable:
+                if self._doubt is None:
+                    raise
+                self._doubt(some)
+            else:
+                for row in rows:
+                    self._packets.admit(row.packet_id, row.user_id, row.depth)
 
 
 def _state(seen: Snapshot, now_ms: int) -> State:

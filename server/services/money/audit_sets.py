@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final, NamedTuple
 
-from server.core.ids import set_of
-from server.core.kinds import TO_USER
+from server.core.ids import is_user, set_of
+from server.core.kinds import TO_INVITED, TO_USER, PacketKind
 from server.services.money.audit import FEN, Report, audit, joined, with_findings
 from server.services.money.seed_audit import Finding
 from storage.postgres import facts
@@ -21,7 +21,9 @@ from storage.postgres.sets.audit import (
     ClaimInGroups,
     CreditedShare,
     HandedOver,
+    LateOrder,
     LateRow,
+    OrderBetween,
     SetSnapshot,
     ToldElsewhere,
 )
@@ -32,8 +34,18 @@ CHECKS: Final = {
     "handed over": "every claim that left its queue for another set is credited there, with its amount",
     "credits": "every credit for a packet of another set has its claim there, and is the only one",
     "told": "what a set has to tell another one is told there once, or waits for less than a minute",
+    "orders": "every transfer to a user of another set left one set and came to the other, once, with its amount",
     "members": "only members, or users of a group without a list, opened packets of other sets",
     "places": "every wallet is in the set of its user",
+}
+
+
+NAMES: Final = {
+    SetTopic.SENT: "announcement",
+    SetTopic.FINISH: "finish",
+    SetTopic.BEST_LUCK: "best luck",
+    SetTopic.WORDS: "text with its words",
+    SetTopic.TURN: "turn",
 }
 
 
@@ -45,6 +57,9 @@ class FirstRound(NamedTuple):
     claims: Mapping[int, list[ClaimInGroups]]
     due: Mapping[int, set[ToldElsewhere]]
     late: Mapping[int, list[LateRow]]
+    sent: Mapping[int, list[OrderBetween]]
+    come: Mapping[int, list[OrderBetween]]
+    late_orders: Mapping[int, list[LateOrder]]
 
 
 async def audit_sets(databases: Sequence[Database], seed_keys: Mapping[str, bytes], smallest: str = FEN) -> Report:
@@ -59,6 +74,7 @@ async def audit_sets(databases: Sequence[Database], seed_keys: Mapping[str, byte
             "handed over": await _check_handed_over(first, second),
             "credits": await _check_credits(first, second, first_id),
             "told": await _check_told(first, second),
+            "orders": await _check_orders(first, second),
             "members": await _check_members(first, second[HOME]),
             "places": await _check_places(second),
         }
@@ -93,9 +109,16 @@ async def _first_round(databases: Sequence[Database], first_id: int) -> FirstRou
         return FirstRound(
             {one.number: await one.handed_over() for one in sets},
             {one.number: await one.credited_for_others(first_id) for one in sets},
-            {one.number: await one.claims_in_groups(TO_USER) for one in sets if one.number != HOME},
+            {
+                one.number: await one.claims_in_groups((*TO_USER, *TO_INVITED, PacketKind.SHAKE))
+                for one in sets
+                if one.number != HOME
+            },
             {one.number: await one.due_elsewhere() - await one.waiting() for one in sets},
             {one.number: await one.late() for one in sets},
+            {one.number: await one.orders_sent() for one in sets},
+            {one.number: await one.orders_come() for one in sets},
+            {one.number: await one.late_orders() for one in sets},
         )
 
 
@@ -150,11 +173,13 @@ async def _without_claim(number: int, rows: Sequence[CreditedShare], packets: Se
 
 async def _check_told(first: FirstRound, second: Sequence[SetSnapshot]) -> list[str]:
     home = second[HOME]
-    users = {one.stream_id for due in first.due.values() for one in due if one.topic == SetTopic.BEST_LUCK}
+    users = {one.stream_id for due in first.due.values() for one in due if _is_to_user(one)}
     places = await home.sets_of_users(users)
     lines = []
-    for number, due in first.due.items():
-        to_users = {one for one in due if one.topic == SetTopic.BEST_LUCK}
+    for number, everything in first.due.items():
+        here = {one for one in everything if _is_post_of_user(one) and places.get(one.stream_id, HOME) == number}
+        due = everything - here  # a post in a stream of the same set is no message between sets
+        to_users = {one for one in due if _is_to_user(one)}
         told = await home.told(due - to_users)
         for place in second:
             told |= await place.told({one for one in to_users if places.get(one.stream_id, HOME) == place.number})
@@ -168,6 +193,43 @@ async def _check_told(first: FirstRound, second: Sequence[SetSnapshot]) -> list[
         for number, rows in first.late.items()
         for row in rows
     ]
+
+
+def _is_post_of_user(one: ToldElsewhere) -> bool:
+    return one.topic == SetTopic.SENT and is_user(one.stream_id)
+
+
+def _is_to_user(one: ToldElsewhere) -> bool:
+    """It is told in the set of the user that it names; all else in set 0."""
+    return one.topic == SetTopic.BEST_LUCK or _is_post_of_user(one)
+
+
+async def _check_orders(first: FirstRound, second: Sequence[SetSnapshot]) -> list[str]:
+    lines = [
+        f"transfer {row.key} of user {row.user_id} in set {number} waits for {row.age_s} s to be brought on"
+        for number, rows in first.late_orders.items()
+        for row in rows
+    ]
+    for rows_of, question, there in (
+        (first.sent, "come_of", "was sent to set {}, there it"),
+        (first.come, "sent_of", "came from set {}, there it"),
+    ):
+        for number, rows in rows_of.items():
+            for other in {row.other_set for row in rows}:
+                asked = [row for row in rows if row.other_set == other]
+                keys = [row.key for row in asked]
+                found = await second[other].orders_of(question, number, keys) if other < len(second) else {}
+                lines += [
+                    f"transfer {row.key} in set {number}: {row.amount_fen} ¤ for user {row.receiver_id} "
+                    f"{there.format(other)} is {_amount_and_user(found.get(row.key))}"
+                    for row in asked
+                    if found.get(row.key) != (row.receiver_id, row.amount_fen)
+                ]
+    return lines
+
+
+def _amount_and_user(found: tuple[int, int] | None) -> str:
+    return "not recorded" if found is None else f"{found[1]} ¤ for user {found[0]}"
 
 
 async def _check_members(first: FirstRound, home: SetSnapshot) -> list[str]:
@@ -198,9 +260,7 @@ async def _check_places(second: Sequence[SetSnapshot]) -> list[str]:
 
 
 def _name(topic: int) -> str:
-    return {SetTopic.SENT: "announcement", SetTopic.FINISH: "finish", SetTopic.BEST_LUCK: "best luck"}[
-        SetTopic(topic)
-    ]
+    return NAMES[SetTopic(topic)]
 
 
 def _in_words(number: int | None) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import NamedTuple
 
-from server.core.packet import Decision
+from server.core.decisions import Decision
 from server.core.refusals import Reason, RequestRefused
 from server.services.packets.grab_open import GrabOpenService
 from server.services.packets.live_packet import Snapshot

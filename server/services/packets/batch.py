@@ -6,9 +6,8 @@ from collections.abc import Collection
 from itertools import chain
 from typing import NamedTuple
 
-import msgspec
-
-from server.core.packet import Claim, Packet
+from server.core.decisions import Claim
+from server.core.packet import Packet
 from server.services.packets.live_packet import LivePacket
 from server.services.packets.requests import PendingRequest
 from storage.postgres.packets.packets import Advance, Wins
@@ -16,15 +15,18 @@ from storage.redis import mirror as log
 from storage.redis.mirror import Extension
 
 
-class PacketBatch(msgspec.Struct, eq=False):
+class PacketBatch:
     """The part of a batch that belongs to one packet, decided on `packet` when it had `version` claims."""
 
-    live: LivePacket
-    packet: Packet
-    version: int
-    requests: list[PendingRequest]
-    claims: list[Claim]  # of the requests, in the order of the indexes
-    released: bool = False  # it has left the stores: recorded or rejected
+    __slots__ = ("claims", "live", "packet", "released", "requests", "version")
+
+    def __init__(self, live: LivePacket, packet: Packet, version: int) -> None:
+        self.live = live
+        self.packet = packet
+        self.version = version
+        self.requests: list[PendingRequest] = []
+        self.claims: list[Claim] = []  # of the requests, in the order of the indexes
+        self.released = False  # it has left the stores: recorded or rejected
 
 
 class ClaimsDurable(NamedTuple):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from server.core.packet import Claim, Packet
+from server.core.decisions import Claim
+from server.core.packet import Packet
 from server.services.chat.groups import GroupService
 from server.services.packets.live_packet import LivePacket
 from server.services.runtime.bus import Bus

@@ -13,9 +13,9 @@ import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+from server.core.decisions import WON
 from server.core.latency import Histogram
 from server.core.limits import Limits
-from server.core.packet import WON
 from server.services.packets.batch import (
     ClaimsDurable,
     ClaimsRecorded,
@@ -113,7 +113,7 @@ class CommitPath:
         assert live.packet is not None
         part = self._gathering.get(live)
         if part is None:
-            part = self._gathering[live] = PacketBatch(live, live.packet, request.claim.index, [], [])
+            part = self._gathering[live] = PacketBatch(live, live.packet, request.claim.index)
             live.in_flight += 1
         part.requests.append(request)
         part.claims.append(request.claim)

@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 import structlog
 
+from server.core.decisions import CLAIMED, EXPIRED, GONE, NO_TICKET, NOT_ALLOWED, WON, Decision
 from server.core.limits import Limits
-from server.core.packet import CLAIMED, EXPIRED, GONE, NO_TICKET, NOT_ALLOWED, WON, Decision, Packet
+from server.core.packet import Packet
 from server.core.packet_request import may_open
 from server.core.packet_states import PacketEvent
 from server.core.refusals import Reason

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from server.core import pages
+from server.core.decisions import EXPIRED, GONE, Answer, Claim, Decision
 from server.core.ids import is_user
 from server.core.limits import Limits
-from server.core.packet import EXPIRED, GONE, Answer, Claim, Decision
 from server.core.pages import State, View, Viewer
 from server.core.refusals import Reason, RequestRefused
 from server.core.texts import Language, MoneyWords, ago

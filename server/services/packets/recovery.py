@@ -14,8 +14,9 @@ from typing import NamedTuple
 
 import structlog
 
+from server.core.decisions import NOT_ALLOWED, Claim
 from server.core.limits import Limits
-from server.core.packet import NOT_ALLOWED, Claim, Packet
+from server.core.packet import Packet
 from server.core.packet_states import PacketEvent, PacketState
 from server.core.refusals import Reason
 from server.services.packets.batch import ClaimsRecorded, ClaimsRejected, PacketsOver

@@ -9,8 +9,9 @@ from typing import NamedTuple
 import structlog
 
 from server.core import reconcile
+from server.core.decisions import Claim
 from server.core.kinds import Audience
-from server.core.packet import Claim, Packet
+from server.core.packet import Packet
 from server.core.packet_states import PacketEvent
 from server.services.chat.groups import GroupService
 from server.services.packets.audience import audience_of, groups_of

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from server.core.packet import Claim
+from server.core.decisions import Claim
 
 
 class PendingRequest(msgspec.Struct, eq=False, omit_defaults=True):

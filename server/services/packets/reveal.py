@@ -7,8 +7,8 @@ from typing import Final, NamedTuple
 
 from server.core import packet as rules
 from server.core import pages
+from server.core.decisions import Claim
 from server.core.ids import is_user
-from server.core.packet import Claim
 from server.core.packet_request import Terms, may_open
 from server.core.pages import State
 from server.core.refusals import Reason, RequestRefused

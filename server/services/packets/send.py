@@ -22,7 +22,7 @@ from server.services.runtime.bus import Bus
 from server.services.runtime.events import BalanceChange, PacketPost
 from server.services.runtime.in_doubt import InDoubt
 from server.services.seeds.service import SeedService
-from storage.errors import NeedsOneSet, StoreUnavailable
+from storage.errors import StoreUnavailable
 from storage.postgres.chat.groups import GroupKind
 from storage.postgres.money.wallets import TransferRow
 from storage.postgres.packets.packets import PacketRow
@@ -106,8 +106,6 @@ class SendService:
         return resolved
 
     async def _check(self, one: PacketRequest) -> None:
-        if self._sets.several and (one.words or one.send_at_ms or one.kind.row.audience is Audience.INVITED):
-            raise NeedsOneSet("a packet with words, for a later time, or to be passed on")
         packet_request.check(one, self._limits, await self._members(one), self._smallest)
         packet_request.check_time(one, self._limits, self._now_ms())
 

@@ -9,8 +9,9 @@ import structlog
 
 from server.core import pages, reconcile
 from server.core.amounts import Caps
+from server.core.decisions import Claim
 from server.core.kinds import Allocation, PacketKind
-from server.core.packet import Claim, Packet
+from server.core.packet import Packet
 from server.core.packet_request import Terms
 from server.core.pages import State
 from server.core.seeds import SeedUnknown, SeedUse

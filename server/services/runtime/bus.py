@@ -12,7 +12,7 @@ from itertools import count
 from typing import Any, Final, Protocol, TypeAlias
 
 from server.core.campaigns.shakes import Shook
-from server.core.packet import Decision
+from server.core.decisions import Decision
 from server.core.refusals import Reason
 
 LOCAL: Final = 0  # in place of a session: the reply is for a handler of this process

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
+from server.core.decisions import Claim
 from server.core.ledger import WalletBalance
-from server.core.packet import Claim
 from server.core.packet_request import Terms
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from server.core.limits import Limits
@@ -16,22 +17,26 @@ _RETRY_MS: Final = (100, 5_000)
 class LoadShedding:
     """One queue before a store. Nothing is refused while few wait; a batch that stalls counts meanwhile."""
 
-    def __init__(self, batch_max: int, limits: Limits, count_max: int) -> None:
+    def __init__(
+        self, batch_max: int, limits: Limits, count_max: int, now_s: Callable[[], float] | None = None
+    ) -> None:
+        """`now_s`: a clock that never jumps; None: that of the loop."""
         self._batch_max = batch_max
         self._limits = limits
         self._count_max = count_max
+        self._now_s = now_s or _now_s
         self._batch_s = 0.0
         self._began_s: float | None = None
         self._ended_s: float | None = None  # the batch before, if more was waiting then
 
     def begin(self) -> None:
         """A batch goes to the store."""
-        self._began_s = _now_s()
+        self._began_s = self._now_s()
 
     def end(self, more_waits: bool) -> None:
         """It is back, with whatever result. While more waits, what lies between two batches counts, too."""
         if self._began_s is not None:
-            now_s = _now_s()
+            now_s = self._now_s()
             took_s = now_s - (self._ended_s or self._began_s)
             self._batch_s += (took_s - self._batch_s) * _WEIGHT
             self._began_s, self._ended_s = None, now_s if more_waits else None
@@ -40,7 +45,7 @@ class LoadShedding:
         """How long so many items, of which some may be at the store already, will take."""
         if not waiting:
             return 0.0
-        under_way_s = 0.0 if self._began_s is None else _now_s() - self._began_s
+        under_way_s = 0.0 if self._began_s is None else self._now_s() - self._began_s
         return (1 + waiting // self._batch_max) * max(self._batch_s, under_way_s)
 
     def is_too_high(self, waiting: int, part: float = 1.0) -> bool:

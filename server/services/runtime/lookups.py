@@ -11,8 +11,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from server.core.packet import Claim
-from server.services.packets.stored_state import claim_of, state_of
+from server.services.packets.stored_state import state_of
 from storage.errors import StoreUnavailable
 from storage.stores import Stores
 
@@ -31,6 +30,15 @@ class MirrorFacts(msgspec.Struct, frozen=True, kw_only=True):
     readable: bool  # false: the log has a format that this version does not know
 
 
+class ClaimFacts(msgspec.Struct, frozen=True):
+    """A claim."""
+
+    index: int
+    user_id: int
+    amount_fen: int
+    at_ms: int
+
+
 class PacketFacts(msgspec.Struct, frozen=True, kw_only=True):
     """A packet as PostgreSQL and Redis have it, without its seed. Times in ms since 1970."""
 
@@ -47,7 +55,7 @@ class PacketFacts(msgspec.Struct, frozen=True, kw_only=True):
     claimed_fen: int
     refunded_fen: int
     closed_at_ms: int | None
-    newest_claims: list[Claim]  # newest first
+    newest_claims: list[ClaimFacts]  # newest first
     mirror: MirrorFacts | str  # a text says why Redis gave no answer
 
 
@@ -163,7 +171,10 @@ class LookupService:
             claimed_fen=row.claimed_fen,
             refunded_fen=row.refunded_fen,
             closed_at_ms=row.closed_at_ms,
-            newest_claims=[claim_of(one) for one in reversed(claims[packet_id][-NEWEST_CLAIMS:])],
+            newest_claims=[
+                ClaimFacts(one.index, one.user_id, one.amount_fen, one.at_ms)
+                for one in reversed(claims[packet_id][-NEWEST_CLAIMS:])
+            ],
             mirror=await self._mirror_facts(packet_id),
         )
 

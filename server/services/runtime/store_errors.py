@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
+from storage.errors import StoreRefused, StoreUnavailable
 
-from storage.errors import NeedsOneSet, StoreRefused, StoreUnavailable
-
-__all__ = ["ONE_SET", "NeedsOneSet", "StoreRefused", "StoreUnavailable"]
-
-ONE_SET: Final = "not offered by a server with several sets of PostgreSQL"
+__all__ = ["StoreRefused", "StoreUnavailable"]

@@ -69,6 +69,11 @@ class SeedService:
         if begun is not None:
             LOG.info("seed_epoch_began", first_index=begun.first_index, restored=last is not None)
 
+    @property
+    def key_id(self) -> str:
+        """Of the key that seals now."""
+        return self._seals.key_id
+
     async def told(self, user_id: int) -> ToldTrees:
         """The roots of a user's current and next tree; both are recorded before they are told."""
         index = await self._store.next_index(user_id)

@@ -14,6 +14,8 @@ from server.services.webhooks.delivery import DAY_MS, WebhookDelivery
 from server.services.webhooks.nats_sender import NatsSender
 from server.services.webhooks.secrets import WebhookSecrets
 from server.services.webhooks.service import WebhookService
+from server.services.webhooks.set_events import SetEvents
+from storage.postgres.sets.webhooks import SetEventStore
 from storage.stores import Stores
 
 
@@ -31,8 +33,11 @@ class WebhookServices:
         self.endpoints = WebhookService(*service, has_nats=self.nats is not None)
         sent = allowed, keep_days, NatsSender(self.nats, keep_days * DAY_MS / 1000), duty
         self.delivery = WebhookDelivery(endpoints, deliveries, stores.webhook_facts, self.secrets, clock, *sent)
+        further = range(1, len(stores.sets.databases))
+        self.set_events = {number: SetEvents(SetEventStore(stores.sets, number)) for number in further}
 
     def loops(self) -> dict[str, Loop]:
         """The loops that must run while the server serves."""
         nats = {} if self.nats is None else {"nats": self.nats.run}
-        return {"webhooks": self.delivery.run, **nats}
+        moves = {f"set_events_{number}": one.run for number, one in self.set_events.items()}
+        return {"webhooks": self.delivery.run, **nats, **moves}

@@ -126,7 +126,9 @@ class WebhookDelivery:
         rooms = self._rooms(due) if self._takes_more else {}
         if rooms:
             taken = await self._store.take(rooms, now_ms, now_ms + LEASE_MS)
-            bodies = await render(self._facts, [one.event for one in taken])
+            bodies = {one.event.event_id: one.event.body for one in taken if one.event.body is not None}
+            here = [one.event for one in taken if one.event.body is None]
+            bodies |= await render(self._facts, here) if here else {}
             endpoints = {one.endpoint.endpoint_id: one.endpoint for one in due}
             for one in taken:
                 self._begin(one, endpoints[one.endpoint_id], bodies[one.event.event_id])

@@ -131,8 +131,14 @@ class NoSponsor(Exception):
 class CampaignStore:
     """Statements on campaigns. All methods raise StoreUnavailable."""
 
+    tells_changes = True  # every server is told of each change by a trigger
+
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    async def set_of_sponsor(self, sponsor_id: int) -> int:
+        """The set of PostgreSQL in which the campaigns of a sponsor are."""
+        return 0
 
     async def put_sponsor(self, user_id: int, name: str, now_ms: int) -> None:
         """This user, who is known, is a sponsor, called so."""

@@ -63,6 +63,10 @@ class LeaseStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    def set_of_campaign(self, campaign_id: int) -> int:
+        """The set of PostgreSQL in which a campaign and its leases are."""
+        return 0
+
     async def plan(self, campaign_id: int) -> Plan:
         """What may be leased next."""
         async with self._database.reading() as connection:

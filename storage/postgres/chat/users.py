@@ -167,6 +167,15 @@ async def barred(connection: Connection, pairs: Sequence[tuple[int, int]]) -> li
     return [_why(sender_id, receiver_id, out_of_reach) for sender_id, receiver_id in pairs]
 
 
+async def not_members(connection: Connection, pairs: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Those of these (user, group) in which the user is not in the group, or the group is deleted.
+
+    What is no group, and groups without a list of members, are left out.
+    """
+    columns = [user_id for user_id, _ in pairs], [group_id for _, group_id in pairs]
+    return {(row["user_id"], row["group_id"]) for row in await connection.fetch(_SQL["not_members"], *columns)}
+
+
 def _why(sender_id: int, receiver_id: int, out_of_reach: Mapping[int, bool]) -> Barred | None:
     if out_of_reach.get(sender_id):
         return Barred.BANNED

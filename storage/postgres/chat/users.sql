@@ -33,6 +33,13 @@ SELECT user_id, u.user_id IS NOT NULL AS is_known
 FROM unnest($1::bigint[]) AS asked (user_id) LEFT JOIN users u USING (user_id)
 WHERE is_user(asked.user_id) AND (u.user_id IS NULL OR u.banned_at_ms IS NOT NULL)
 
+-- name: not_members
+-- Groups without a member list are not checked.
+SELECT asked.user_id, asked.group_id FROM unnest($1::bigint[], $2::bigint[]) AS asked (user_id, group_id)
+JOIN groups g ON g.group_id = asked.group_id
+LEFT JOIN memberships m ON m.group_id = g.group_id AND m.user_id = asked.user_id AND m.left_at_ms IS NULL
+WHERE g.kind <> 'signed' AND (m.user_id IS NULL OR g.deleted_at_ms IS NOT NULL)
+
 -- name: lock_given_names
 -- No name is chosen from now to the end of the transaction: neither of a choice and a gift at once would see the other.
 SELECT pg_advisory_xact_lock(x'6e616d65'::bigint)  -- "name"

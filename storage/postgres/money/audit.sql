@@ -101,8 +101,12 @@ WHERE at_ms >= expires_at_ms OR at_ms < coalesce(send_at_ms, created_at_ms)
 
 -- name: scheduled
 -- A packet for a later time has one row, which says what became of it: it waits and is not told anywhere, or it was
--- posted at its time and not before, or it was never posted and its whole money went back.
-WITH told AS (
+-- posted at its time and not before, or it was never posted and its whole money went back. With several sets the post may
+-- be in another one: see `told`.
+WITH here AS (
+    SELECT coalesce((SELECT value FROM facts WHERE name = 'sets'), 1) > 1 AS several,
+           coalesce((SELECT value FROM facts WHERE name = 'set_number'), 0) = 0 AS has_groups
+), told AS (
     SELECT packet_id, count(*) AS times, min(at_ms) AS first_ms FROM messages JOIN scheduled_packets USING (packet_id)
     WHERE reminder IS NULL GROUP BY packet_id
 )
@@ -115,7 +119,9 @@ UNION ALL
 SELECT format('packet %s is %s: told %s times, first at %s, %s claims, %s ¤ of %s refunded', s.packet_id, s.state,
               coalesce(t.times, 0), coalesce(t.first_ms::text, 'no time'), p.version, p.refunded_fen, p.total_fen)
 FROM scheduled_packets s JOIN packets p USING (packet_id) LEFT JOIN told t USING (packet_id)
-WHERE CASE s.state WHEN 'posted' THEN t.times IS NULL OR t.first_ms < s.send_at_ms
+WHERE CASE s.state WHEN 'posted' THEN t.first_ms < s.send_at_ms OR (t.times IS NULL AND NOT (
+                       (SELECT several FROM here)
+                       AND (is_user(coalesce(p.chat_id, p.target_id)) OR NOT (SELECT has_groups FROM here))))
                    WHEN 'waiting' THEN t.times IS NOT NULL OR p.version > 0 OR p.closed_at_ms IS NOT NULL
                    ELSE t.times IS NOT NULL OR p.version > 0
                         OR (p.refunded_fen <> p.total_fen AND (s.state = 'cancelled' OR p.closed_at_ms IS NOT NULL)) END
@@ -380,7 +386,7 @@ WITH waiting AS (
     SELECT p.sender_id, coalesce(p.chat_id, p.target_id), p.packet_id, c.user_id, c.index, c.index = p.shares - 1
     FROM transfers t JOIN packets p ON p.packet_id = t.debit_account
     JOIN claims c ON c.packet_id = p.packet_id AND c.user_id = t.key::bigint
-    WHERE t.kind = 22
+    WHERE t.kind = 22 AND p.kind <> 'shake'
 ), here AS (
     SELECT coalesce((SELECT value FROM facts WHERE name = 'sets'), 1) AS sets,
            coalesce((SELECT value FROM facts WHERE name = 'set_number'), 0) AS number,

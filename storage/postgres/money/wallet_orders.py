@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from storage import statements
 from storage.postgres.cards import payers
-from storage.postgres.chat import users
 from storage.postgres.chat.users import SendBarred
 from storage.postgres.money import wallets
 from storage.postgres.money.wallets import BalanceRow, KeyReused, NotEnoughMoney, TransferRow
+from storage.postgres.packets.beside import HERE, ChatBeside
 
 if TYPE_CHECKING:
     from storage.postgres.cards.payers import DayLimit
@@ -46,8 +46,10 @@ class Ordered(NamedTuple):
 class WalletOrderStore:
     """Statements on orders."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, chat: ChatBeside = HERE) -> None:
+        """`chat`: the users whom orders concern."""
         self._database = database
+        self._chat = chat
 
     async def move(self, order: WalletOrderRow, day: DayLimit | None) -> Ordered:
         """Record an order and move its money, once per user, kind and key. `day`: the limit that counts it.
@@ -65,7 +67,7 @@ class WalletOrderStore:
             if day is not None:
                 await payers.check_day(connection, order.user_id, order.amount_fen, day)
             await connection.execute(_SQL["insert"], *order)
-            return Ordered(order, await _move(connection, order))
+            return Ordered(order, await self._move(connection, order))
 
     async def stands(self, order: WalletOrderRow) -> bool:
         """Whether there is an order of this user, kind and key, whatever is in it."""
@@ -84,19 +86,20 @@ class WalletOrderStore:
             Ordered(order, balances[place]) if place in balances else None for place, order in enumerate(orders, 1)
         ]
 
+    async def _move(self, connection: Connection, order: WalletOrderRow) -> dict[int, BalanceRow]:
+        """The wallets in the order of their ids, as all writers lock them; a ban waits for them, or is seen."""
+        user_ids = [one for one in (order.user_id, order.other_id) if one]
+        await wallets.lock(connection, user_ids)
+        if order.other_id:
+            (barred,) = await self._chat.barred(connection, [(order.user_id, order.other_id)])
+            if barred is not None:
+                raise SendBarred(barred)
+        after = await wallets.debit(connection, {order.user_id: order.amount_fen}, {order.user_id: 1})
+        if not after:
+            raise NotEnoughMoney
+        await wallets.insert_debits(connection, [order.transfer], after)
+        return after | (await self._arrive(connection, order) if order.other_id else {})
 
-async def _move(connection: Connection, order: WalletOrderRow) -> dict[int, BalanceRow]:
-    """The wallets in the order of their ids, as all writers lock them; a ban waits for them, or is seen."""
-    user_ids = [one for one in (order.user_id, order.other_id) if one]
-    await wallets.lock(connection, user_ids)
-    if order.other_id:
-        (barred,) = await users.barred(connection, [(order.user_id, order.other_id)])
-        if barred is not None:
-            raise SendBarred(barred)
-    after = await wallets.debit(connection, {order.user_id: order.amount_fen}, {order.user_id: 1})
-    if not after:
-        raise NotEnoughMoney
-    await wallets.insert_debits(connection, [order.transfer], after)
-    if order.other_id:
-        after[order.other_id] = await wallets.enter_credit(connection, order.transfer, order.other_id)
-    return after
+    async def _arrive(self, connection: Connection, order: WalletOrderRow) -> dict[int, BalanceRow]:
+        """What has left the sender comes to the receiver; what is in the wallet then."""
+        return {order.other_id: await wallets.enter_credit(connection, order.transfer, order.other_id)}

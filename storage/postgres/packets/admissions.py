@@ -63,6 +63,14 @@ class AdmissionStore:
         found = {(row.packet_id, row.user_id): row for row in rows}
         return [found.get((one.packet_id, one.user_id)) for one in asked]
 
+    def change_of(self, row: AdmissionRow) -> int:
+        """The number under which servers tell each other of this admission: see the change feed."""
+        return row.user_id
+
+    async def of_change(self, change: int) -> list[AdmittedRow]:
+        """The newest admissions of which one was told under this number."""
+        return await self.of_user(change)
+
     async def of_packets(self, packet_ids: Sequence[int]) -> list[AdmittedRow]:
         """Everybody who was admitted to these packets."""
         async with self._database.reading() as connection:

@@ -23,8 +23,19 @@ class ChatBeside(Protocol):
         """Of each pair of a sender and a receiver why nothing may be sent, or None; asked with the wallets held."""
         ...
 
+    async def not_members(self, connection: Connection, pairs: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
+        """Of each pair of a user and a group those in which the user is not in the group, or the group is gone.
+
+        Groups without a list of members are not checked.
+        """
+        ...
+
     async def append(self, connection: Connection, posts: Sequence[Post]) -> list[int]:
         """Number and record announcements; 0 for those that are numbered later, in another set."""
+        ...
+
+    async def append_words(self, connection: Connection, said: Sequence[tuple[int, Post]]) -> list[int]:
+        """Number and record texts, each with the packet whose words it is; 0 for those that are numbered later."""
         ...
 
 
@@ -34,8 +45,14 @@ class _Here:
     async def barred(self, connection: Connection, pairs: Sequence[tuple[int, int]]) -> list[Barred | None]:
         return await users.barred(connection, pairs)
 
+    async def not_members(self, connection: Connection, pairs: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
+        return await users.not_members(connection, pairs)
+
     async def append(self, connection: Connection, posts: Sequence[Post]) -> list[int]:
         return await messages.append(connection, posts)
+
+    async def append_words(self, connection: Connection, said: Sequence[tuple[int, Post]]) -> list[int]:
+        return await messages.append(connection, [post for _, post in said])
 
 
 HERE: Final[ChatBeside] = _Here()

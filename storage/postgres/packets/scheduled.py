@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from storage import statements
-from storage.postgres.chat import messages, users
 from storage.postgres.chat.messages import Post
 from storage.postgres.packets import packets
+from storage.postgres.packets.beside import HERE, ChatBeside
 from storage.postgres.packets.packets import PacketRow, RefundRow
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ CANCELLED: Final = "cancelled"
 
 
 class PostedPacket(NamedTuple):
-    """A packet whose time has come, and the numbers of the messages that announce it, by stream."""
+    """A packet whose time has come, and the numbers of the messages that announce it, by stream; 0: not yet."""
 
     row: PacketRow
     messages: dict[int, int]
@@ -46,9 +46,11 @@ class Cancelled(NamedTuple):
 class ScheduledStore:
     """Statements on scheduled packets."""
 
-    def __init__(self, database: Database, store: packets.PacketStore) -> None:
+    def __init__(self, database: Database, store: packets.PacketStore, chat: ChatBeside = HERE) -> None:
+        """`chat`: the users, groups and streams that the packets concern."""
         self._database = database
         self._packets = store
+        self._chat = chat
         self._writer = database.writer()
 
     async def waiting(self, sender_id: int) -> list[PacketRow]:
@@ -63,13 +65,13 @@ class ScheduledStore:
         async with self._writer.transaction() as connection:
             taken = {row[0]: row[1] for row in await connection.fetch(_SQL["take"], now_ms, most)}
             due = await packets.rows_of(connection, [one for one, state in taken.items() if state == POSTED])
-            barred = await _barred(connection, due)
+            barred = await _barred(connection, due, self._chat)
             if barred:
                 await connection.execute(_SQL["return"], barred)
             refunds = await packets.pay_back(connection, barred, now_ms) if barred else []
             places = [(row, one) for row in due if row.packet_id not in barred for one in streams_of(row)]
             posts = [Post(stream_id, row.sender_id, now_ms, None, row.packet_id) for row, stream_id in places]
-            numbers = await messages.append(connection, posts) if posts else []
+            numbers = await self._chat.append(connection, posts) if posts else []
         posted = {row.packet_id: PostedPacket(row, {}) for row, _ in places}
         for (row, stream_id), number in zip(places, numbers, strict=True):
             posted[row.packet_id].messages[stream_id] = number
@@ -93,14 +95,14 @@ class ScheduledStore:
             return await connection.fetchrow(_SQL["ended"], packet_id, sender_id) is not None
 
 
-async def _barred(connection: Connection, due: Sequence[PacketRow]) -> list[int]:
+async def _barred(connection: Connection, due: Sequence[PacketRow], chat: ChatBeside) -> list[int]:
     """The packets that their senders may not send any more: banned, gone from the group, or without a receiver."""
     if not due:
         return []
-    reasons = await users.barred(connection, [(row.sender_id, row.target_id) for row in due])
-    left = {row[0] for row in await connection.fetch(_SQL["left_group"], [row.packet_id for row in due])}
+    pairs = [(row.sender_id, row.target_id) for row in due]
+    reasons, gone = await chat.barred(connection, pairs), await chat.not_members(connection, pairs)
     return [
-        row.packet_id for row, why in zip(due, reasons, strict=True) if why is not None or row.packet_id in left
+        row.packet_id for row, pair, why in zip(due, pairs, reasons, strict=True) if why is not None or pair in gone
     ]
 
 

@@ -20,12 +20,6 @@ FROM due JOIN packets p USING (packet_id)
 WHERE s.packet_id = due.packet_id
 RETURNING s.packet_id, s.state
 
--- name: left_group
--- Senders who are not in the group any more that their packet is for. Groups without a member list are not checked.
-SELECT p.packet_id FROM packets p JOIN groups g ON g.group_id = p.target_id
-LEFT JOIN memberships m ON m.group_id = g.group_id AND m.user_id = p.sender_id AND m.left_at_ms IS NULL
-WHERE p.packet_id = ANY($1) AND g.kind <> 'signed' AND (m.user_id IS NULL OR g.deleted_at_ms IS NOT NULL)
-
 -- name: return
 UPDATE scheduled_packets SET state = 'returned' WHERE packet_id = ANY($1)
 

@@ -7,8 +7,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from storage import statements
-from storage.postgres.chat import messages
+from storage.errors import StoreUnavailable
 from storage.postgres.chat.messages import Post
+from storage.postgres.packets.beside import HERE, ChatBeside
 
 if TYPE_CHECKING:
     from storage.postgres.database import Connection, Database
@@ -38,7 +39,7 @@ class WordsOutcome(StrEnum):
 
 
 class Spoken(NamedTuple):
-    """What came of it. `message`: the number of the text, 0 if the user had said the words before."""
+    """What came of it. `message`: the number of the text; 0: the user had said the words before, or not yet."""
 
     outcome: WordsOutcome
     attempts: int = 0  # so far, with wrong words
@@ -51,16 +52,18 @@ Matches = Callable[[str, str], bool]  # hidden words of a packet, words that a u
 class WordsStore:
     """Statements on the words of packets."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, chat: ChatBeside = HERE) -> None:
+        """`chat`: the streams in which right words are posted."""
         self._database = database
         self._writer = database.writer()
+        self._chat = chat
 
     async def say(
         self, sayings: Sequence[Saying], matches: Matches, attempts_max: int, now_ms: int
-    ) -> list[Spoken]:
+    ) -> Sequence[Spoken | StoreUnavailable]:
         """Count, compare and note what users say, in one transaction: right words become a text, once a user.
 
-        Raises StoreUnavailable: then nothing may be told, and the same words may be said again.
+        Raises StoreUnavailable, or answers it for some: then nothing may be told, and they may be said again.
         """
         spoken: dict[int, Spoken] = {}
         async with self._writer.transaction() as connection:
@@ -70,7 +73,7 @@ class WordsStore:
             while waiting:  # of one user at one packet one at a time
                 firsts = {(one.packet_id, one.user_id): place for place, one in reversed(waiting)}
                 now = {place: sayings[place] for place in firsts.values()}
-                spoken |= await _say(connection, now, hidden, matches, attempts_max, now_ms)
+                spoken |= await _say(connection, now, hidden, matches, attempts_max, now_ms, self._chat)
                 waiting = [(place, one) for place, one in waiting if place not in now]
         return [spoken[place] for place in range(len(sayings))]
 
@@ -91,6 +94,7 @@ async def _say(
     matches: Matches,
     attempts_max: int,
     now_ms: int,
+    chat: ChatBeside,
 ) -> dict[int, Spoken]:
     """The outcome of each, by its place; no user stands twice at one packet here."""
     pairs = _columns(sayings.values())
@@ -113,7 +117,8 @@ async def _say(
             outcomes[place] = Spoken(WordsOutcome.WRONG, counted[pair])
     if right:
         await connection.execute(_SQL["note_said"], *_columns(sayings[place] for place in right), now_ms)
-        numbers = await messages.append(connection, [sayings[place].text for place in right])
+        texts = [(sayings[place].packet_id, sayings[place].text) for place in right]
+        numbers = await chat.append_words(connection, texts)
         outcomes |= {
             place: Spoken(WordsOutcome.RIGHT, message=number) for place, number in zip(right, numbers, strict=True)
         }

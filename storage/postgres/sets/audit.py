@@ -7,6 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from storage import statements
+from storage.postgres.sets.opening import TRANSIT
 from storage.postgres.sets.places import HOME
 
 if TYPE_CHECKING:
@@ -59,6 +60,23 @@ class LateRow(NamedTuple):
     age_s: int
 
 
+class OrderBetween(NamedTuple):
+    """A transfer between users of two sets, as one of them has it. `key`: its sender and the key of the order."""
+
+    key: str
+    receiver_id: int
+    amount_fen: int
+    other_set: int
+
+
+class LateOrder(NamedTuple):
+    """A transfer that should have arrived in another set."""
+
+    user_id: int
+    key: str
+    age_s: int
+
+
 class SetSnapshot:
     """One set as of one moment."""
 
@@ -91,9 +109,9 @@ class SetSnapshot:
             found |= {(packet_id, user_id): amount_fen for packet_id, user_id, amount_fen in rows}
         return found
 
-    async def claims_in_groups(self, to_user: Sequence[str]) -> list[ClaimInGroups]:
-        """Claims of packets that go to groups."""
-        return [ClaimInGroups(*row) for row in await self._connection.fetch(SQL["claims_in_groups"], to_user)]
+    async def claims_in_groups(self, others: Sequence[str]) -> list[ClaimInGroups]:
+        """Claims of packets that go to groups, so not of these kinds."""
+        return [ClaimInGroups(*row) for row in await self._connection.fetch(SQL["claims_in_groups"], others)]
 
     async def were_members(self, pairs: Iterable[tuple[int, int]]) -> set[tuple[int, int]]:
         """Those of these (user, group) that let the user open what is sent to the group."""
@@ -123,6 +141,28 @@ class SetSnapshot:
     async def late(self) -> list[LateRow]:
         """What waits for more than a minute."""
         return [LateRow(*row) for row in await self._connection.fetch(SQL["late"])]
+
+    async def orders_sent(self) -> list[OrderBetween]:
+        """Transfers that have left this set for others, without those that are in flight."""
+        return [OrderBetween(*row) for row in await self._connection.fetch(SQL["orders_sent"])]
+
+    async def orders_come(self) -> list[OrderBetween]:
+        """Transfers that came to this set from others."""
+        return [OrderBetween(*row) for row in await self._connection.fetch(SQL["orders_come"])]
+
+    async def orders_of(self, question: str, other_set: int, keys: Iterable[str]) -> dict[str, tuple[int, int]]:
+        """Receiver and amount of transfers with these keys that this set has sent to another one (`sent_of`), or
+        got from it (`come_of`).
+        """
+        found: dict[str, tuple[int, int]] = {}
+        for some in chunks(keys):
+            rows = await self._connection.fetch(SQL[question], TRANSIT - other_set, some)
+            found |= {key: (receiver_id, amount_fen) for key, receiver_id, amount_fen in rows}
+        return found
+
+    async def late_orders(self) -> list[LateOrder]:
+        """Transfers that are in flight for more than a minute."""
+        return [LateOrder(*row) for row in await self._connection.fetch(SQL["late_orders"])]
 
     async def wallets(self) -> list[int]:
         """The users whose wallets are in this set."""

@@ -24,7 +24,7 @@ FROM unnest($1::bigint[], $2::bigint[]) AS a (packet_id, user_id)
 JOIN claims c ON c.packet_id = a.packet_id AND c.user_id = a.user_id
 
 -- name: claims_in_groups
--- $1: the kinds that go to one user. Claims with the groups whose members might make them.
+-- $1: the kinds that go to one user, and those that friends pass on (see chains). Claims with the groups whose members might make them.
 SELECT c.packet_id, c.user_id,
        ARRAY[p.target_id] || ARRAY(SELECT group_id FROM packet_groups g WHERE g.packet_id = p.packet_id) AS group_ids
 FROM claims c JOIN packets p USING (packet_id) WHERE p.kind <> ALL($1::text[])
@@ -50,9 +50,14 @@ UNION ALL
 SELECT group_id, 2, packet_id FROM over JOIN packet_groups USING (packet_id) WHERE NOT $1::boolean
 UNION ALL
 SELECT user_id, 5, packet_id FROM best_lucks
+UNION ALL
+SELECT user_id, 6, packet_id FROM words_said WHERE said_at_ms IS NOT NULL AND NOT $1::boolean
+UNION ALL
+SELECT coalesce(p.chat_id, p.target_id), 0, packet_id FROM scheduled_packets s JOIN packets p USING (packet_id)
+WHERE s.state = 'posted' AND (is_user(coalesce(p.chat_id, p.target_id)) OR NOT $1::boolean)
 
 -- name: waiting
-SELECT stream_id, topic, packet_id FROM set_outbox
+SELECT coalesce(user_id, stream_id) AS stream_id, topic, packet_id FROM set_outbox
 
 -- name: told
 SELECT DISTINCT a.stream_id, a.topic, a.packet_id
@@ -62,6 +67,33 @@ JOIN told_by_sets USING (packet_id, topic, stream_id)
 -- name: late
 SELECT packet_id, topic, stream_id, extract(epoch FROM now() - made_at)::bigint AS age_s
 FROM set_outbox WHERE made_at < now() - interval '1 minute' ORDER BY outbox_id
+
+-- name: orders_sent
+-- Transfers to users of other sets that have left the queue, so they have arrived there.
+SELECT key, debit_account AS receiver_id, amount_fen, -100 - credit_account AS other_set FROM transfers t
+WHERE kind = 23 AND NOT EXISTS (SELECT FROM orders_between_sets q WHERE q.user_id || ':' || q.key = t.key)
+
+-- name: orders_come
+-- Transfers from users of other sets that have arrived here.
+SELECT t.key, o.other_id AS receiver_id, t.amount_fen, -100 - debit_account AS other_set
+FROM transfers t LEFT JOIN wallet_orders o
+    ON o.kind = 13 AND o.user_id = t.credit_account AND t.key = o.user_id || ':' || o.key
+WHERE t.kind = 24
+
+-- name: sent_of
+-- $1: the account in transit of the set that asks.
+SELECT key, debit_account AS receiver_id, amount_fen FROM transfers
+WHERE kind = 23 AND credit_account = $1 AND key = ANY($2::text[])
+
+-- name: come_of
+SELECT t.key, o.other_id AS receiver_id, t.amount_fen
+FROM transfers t LEFT JOIN wallet_orders o
+    ON o.kind = 13 AND o.user_id = t.credit_account AND t.key = o.user_id || ':' || o.key
+WHERE t.kind = 24 AND t.debit_account = $1 AND t.key = ANY($2::text[])
+
+-- name: late_orders
+SELECT user_id, key, extract(epoch FROM now() - made_at)::bigint AS age_s
+FROM orders_between_sets WHERE made_at < now() - interval '1 minute' ORDER BY place
 
 -- name: wallets
 SELECT user_id FROM wallets

@@ -6,15 +6,16 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from storage import statements
-from storage.errors import NeedsOneSet
 from storage.postgres.chat.groups import GroupStore, ProfileRow, StreamPositionRow
 from storage.postgres.chat.messages import MessageRow, MessageStore, Post, StreamBounds, StreamReader, Stretch
-from storage.postgres.chat.relays import RelayStore, TurnAfter
+from storage.postgres.chat.relays import RelayStore, TurnAfter, TurnRow
 from storage.postgres.chat.users import AccessRow, Barred, UserStore
 from storage.postgres.money import wallets
 from storage.postgres.sets.places import HOME, all_of, grouped, in_order, settled
 
 if TYPE_CHECKING:
+    from asyncpg import Record
+
     from storage.postgres.database import Database
     from storage.postgres.money.wallets import HoldingRow, WalletStore
     from storage.postgres.sets.places import Sets
@@ -138,17 +139,36 @@ class SetMessageStore(MessageStore):
 
 
 class SetRelayStore(RelayStore):
-    """The relay is recorded with the best luck in one transaction, so it needs one set."""
+    """Rules and turns are in set 0; the best share is in the set of its packet, which tells of it."""
 
     def __init__(self, sets: Sets) -> None:
         super().__init__(sets.home)
+        self._sets = sets
 
-    async def put(self, group_id: int, times: int) -> bool:
-        """Raises NeedsOneSet, unless the rule ends."""
-        if times:
-            raise NeedsOneSet("the relay of a group")
-        return await super().put(group_id, times)
+    async def turns(self, packet_ids: Sequence[int]) -> dict[int, TurnRow]:
+        """Raises StoreUnavailable if a set of one of the packets gives no answer."""
+        return {
+            packet_id: TurnRow(turn.user_id, turn.times, turn.best_fen)
+            for packet_id, turn in (await self.turns_after(packet_ids)).items()
+            if turn is not None
+        }
 
     async def turns_after(self, packet_ids: Sequence[int]) -> dict[int, TurnAfter | None]:
-        """Those of before the second set; no other packet is followed by a turn."""
-        return {**dict.fromkeys(packet_ids), **await super().turns_after(packet_ids)}
+        """Of these packets those of which set 0 was told; others may have a turn soon."""
+        async with self._sets.home.reading() as connection:
+            rows = await connection.fetch(SQL["turns_told"], packet_ids)
+        found: dict[int, TurnAfter | None] = {row["packet_id"]: None for row in rows}
+        turns = {row["packet_id"]: row for row in rows if row["group_id"] is not None}
+        by_set = self._sets.packets_by_set(turns)
+        parts = {number: [turns[one] for one in ids] for number, ids in by_set.items()}
+        shares = await all_of({number: self._shares(number, part) for number, part in parts.items()})
+        for packet_id, fen in (pair for some in shares.values() for pair in some.items()):
+            row = turns[packet_id]
+            found[packet_id] = TurnAfter(row["group_id"], row["user_id"], row["times"], fen)
+        return found
+
+    async def _shares(self, number: int, turns: Sequence[Record]) -> dict[int, int]:
+        """What the users of these turns have got of the packets."""
+        columns = [row["packet_id"] for row in turns], [row["user_id"] for row in turns]
+        async with self._sets.databases[number].reading() as connection:
+            return {row["packet_id"]: row["amount_fen"] for row in await connection.fetch(SQL["shares"], *columns)}

@@ -20,7 +20,8 @@ TRANSIT: Final = -100  # the account in transit of set n is -100 - n
 async def begin(sets: Sets) -> list[int]:
     """Check that each database is the set that the config takes it for; the sets that were added now.
 
-    The first start with several sets puts all known users into set 0. Raises StoreUnavailable, StoreRefused.
+    Those that are late are checked when they are opened. The first start with several sets puts all known users
+    into set 0. Raises StoreUnavailable, StoreRefused.
     """
     known = await _facts(sets.home)
     _check_home(known, len(sets.databases))
@@ -36,13 +37,27 @@ async def begin(sets: Sets) -> list[int]:
     added = [
         number
         for number, database in enumerate(sets.databases)
-        if number != HOME and await _begin_other(database, number, record, sets.first_id)
+        if number != HOME
+        and number not in sets.late
+        and await _begin_other(database, number, record, sets.first_id)
     ]
-    for database in sets.databases:
+    for database in [one for number, one in enumerate(sets.databases) if number not in sets.late]:
         async with database.transaction() as connection:
             await connection.execute(SQL["accounts"], len(sets.databases), TRANSIT)
             await _put(connection, "sets", len(sets.databases))
     return added
+
+
+async def is_known(home: Database, number: int) -> bool:
+    """Whether the record has this set already, so that a server may start without it. Raises StoreUnavailable."""
+    return number < (await _facts(home)).get("sets", 1)
+
+
+async def check_late(home: Database, database: Database, number: int) -> None:
+    """Check that a set which was away at the start is this one. Raises StoreUnavailable, StoreRefused."""
+    known, record = await _facts(database), (await _facts(home))["record"]
+    if (known.get("record"), known.get("set_number")) != (record, number):
+        raise StoreRefused(f"the database in place of set {number} is not set {number} of this record")
 
 
 async def has_standby(database: Database) -> bool:
@@ -80,6 +95,7 @@ async def _begin_home(home: Database, record: int) -> None:
     async with home.long_transaction() as connection:
         await connection.execute(SQL["place_all"])
         await connection.execute(SQL["tell_best_lucks"])
+        await connection.execute(SQL["tell_turns"])
         await _put(connection, "record", record)
         await _put(connection, "set_number", HOME)
 

@@ -14,6 +14,11 @@ SELECT user_id, 0 FROM users UNION SELECT user_id, 0 FROM wallets ON CONFLICT DO
 INSERT INTO told_by_sets (packet_id, topic, stream_id, at_ms)
 SELECT packet_id, 5, user_id, at_ms FROM best_lucks JOIN claims USING (packet_id, user_id) ON CONFLICT DO NOTHING
 
+-- name: tell_turns
+-- The same of packets after which it is known whose turn it is, or that it is the turn of no user.
+INSERT INTO told_by_sets (packet_id, topic, stream_id, at_ms)
+SELECT packet_id, 7, target_id, created_at_ms FROM best_lucks JOIN packets USING (packet_id) ON CONFLICT DO NOTHING
+
 -- name: accounts
 INSERT INTO accounts (account_id, type, name)
 SELECT $2::bigint - number, 'in_transit', 'set ' || number FROM generate_series(0, $1::bigint - 1) AS number
@@ -29,14 +34,4 @@ SELECT EXISTS (SELECT FROM users) OR EXISTS (SELECT FROM wallets) OR EXISTS (SEL
 
 -- name: needs_one_set
 -- What has no second half for another set yet.
-SELECT what FROM (
-    SELECT 'endpoints of webhooks' AS what WHERE EXISTS (SELECT FROM webhook_endpoints)
-    UNION ALL SELECT 'sponsors' WHERE EXISTS (SELECT FROM sponsors)
-    UNION ALL SELECT 'cards' WHERE EXISTS (SELECT FROM cards)
-    UNION ALL SELECT 'groups with a relay' WHERE EXISTS (SELECT FROM groups WHERE relay_times > 0)
-    UNION ALL SELECT 'scheduled packets' WHERE EXISTS (SELECT FROM scheduled_packets WHERE state = 'waiting')
-    UNION ALL SELECT 'open password packets' WHERE EXISTS (
-        SELECT FROM packets WHERE words IS NOT NULL AND closed_at_ms IS NULL)
-    UNION ALL SELECT 'open packets that friends pass on' WHERE EXISTS (
-        SELECT FROM packets WHERE kind = ANY(ARRAY['fission']) AND closed_at_ms IS NULL)
-) AS found LIMIT 1
+SELECT 'cards or payments' WHERE EXISTS (SELECT FROM cards) OR EXISTS (SELECT FROM payments)

@@ -32,10 +32,15 @@ class SetTopic(IntEnum):
     SENT = 0  # a packet, in a stream
     FINISH = 2  # of a packet, in the stream of a group
     BEST_LUCK = 5  # of a user, for the records by year
+    WORDS = 6  # of a packet, said by a user in the stream of a group
+    TURN = 7  # of a user who had the best luck, if the group has a relay
+
+
+WITHOUT_POST: Final = (SetTopic.BEST_LUCK, SetTopic.TURN)
 
 
 class ToldRow(NamedTuple):
-    """A row of the outbox of sets, and the sender of its packet."""
+    """A row of the outbox. `sender_id`: of its packet, the user who has said `text`, or whose turn it is."""
 
     outbox_id: int
     stream_id: int
@@ -43,13 +48,23 @@ class ToldRow(NamedTuple):
     packet_id: int
     at_ms: int
     sender_id: int
+    text: str | None
+
+    @property
+    def key(self) -> tuple[int, int, int, int]:
+        """Packet, topic, stream and time: each is told once. Words are told once of each user."""
+        told_of = self.sender_id if self.topic == SetTopic.WORDS else self.stream_id
+        return self.packet_id, self.topic, told_of, self.at_ms
 
     @property
     def post(self) -> Post:
         """The message that it becomes in its stream."""
+        if self.topic == SetTopic.WORDS:
+            return Post(self.stream_id, self.sender_id, self.at_ms, self.text, None)
         if self.topic == SetTopic.SENT:
             return Post(self.stream_id, self.sender_id, self.at_ms, None, self.packet_id)
-        return Post(self.stream_id, SYSTEM, self.at_ms, None, self.packet_id, ReminderKind.FINISH)
+        reminder = ReminderKind.RELAY if self.topic == SetTopic.TURN else ReminderKind.FINISH
+        return Post(self.stream_id, SYSTEM, self.at_ms, None, self.packet_id, reminder)
 
 
 class SetPostStore:
@@ -98,20 +113,37 @@ async def tell_later(connection: Connection, rows: Sequence[tuple[int, int, int,
         await connection.execute(SQL["tell_later"], *(list(column) for column in zip(*rows, strict=True)))
 
 
+async def tell_words_later(connection: Connection, said: Sequence[tuple[int, Post]]) -> None:
+    """Have another set told of what users have said of packets, in the caller's transaction."""
+    if said:
+        rows = [(post.stream_id, packet_id, post.at_ms, post.sender_id, post.text) for packet_id, post in said]
+        await connection.execute(SQL["tell_words_later"], *(list(column) for column in zip(*rows, strict=True)))
+
+
 async def _record(database: Database, rows: Sequence[ToldRow]) -> list[MessageRow]:
     """Record in a set what it is told, each once; the messages that were made now."""
-    columns = [[row[column] for row in rows] for column in (3, 2, 1, 4)]
+    columns = [list(column) for column in zip(*(row.key for row in rows), strict=True)]
     async with database.transaction() as connection:
         fresh = {tuple(row) for row in await connection.fetch(SQL["note_told"], *columns)}
-        told = [row for row in rows if (row.packet_id, row.topic, row.stream_id, row.at_ms) in fresh]
+        told = [row for row in rows if row.key in fresh]
         best = [row for row in told if row.topic == SetTopic.BEST_LUCK]
         if best:
             await connection.execute(
                 SQL["count_best_lucks"], [row.stream_id for row in best], [row.at_ms for row in best]
             )
-        posts = [row.post for row in told if row.topic != SetTopic.BEST_LUCK]
+        turns = await _turns(connection, [row for row in told if row.topic == SetTopic.TURN])
+        posts = [row.post for row in told if row.topic not in WITHOUT_POST or row.key in turns]
         numbers = await messages.append(connection, posts) if posts else []
     return [numbered(post, number) for post, number in zip(posts, numbers, strict=True)]
+
+
+async def _turns(connection: Connection, rows: Sequence[ToldRow]) -> set[tuple[int, int, int, int]]:
+    """Record whose turn it is in groups that have a relay: the keys of the rows that a post follows."""
+    if not rows:
+        return set()
+    columns = [[row[column] for row in rows] for column in (3, 1, 5)]
+    found = {tuple(row) for row in await connection.fetch(SQL["put_turns"], *columns)}
+    return {row.key for row in rows if (row.packet_id, row.stream_id) in found}
 
 
 class SetOutboxStore(OutboxStore):

@@ -43,6 +43,7 @@ class Sets:
         self._new_users_in = tuple(new_users_in) or tuple(range(len(databases)))[1:] or (HOME,)
         self._known: dict[int, int] = {}
         self.first_id = 0
+        self.late: set[int] = set()  # sets that were away when the server started, and were not opened since
 
     @property
     def several(self) -> bool:

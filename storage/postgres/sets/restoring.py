@@ -1,4 +1,4 @@
-"""After a restore of sets whose backups are of different moments: claims whose credits are lost wait again."""
+"""After a restore of sets whose backups are of different moments: what is lost in another set goes there again."""
 
 from __future__ import annotations
 
@@ -32,6 +32,24 @@ async def queue_again(databases: Sequence[Database]) -> int:
         if lost:
             await _queue(database, lost)
         queued += len(lost)
+    return queued
+
+
+async def bring_again(databases: Sequence[Database]) -> int:
+    """Queue the transfers to users of other sets that have not arrived there; how many. Raises StoreUnavailable."""
+    queued = 0
+    for number, database in enumerate(databases):
+        async with database.snapshot() as connection:
+            rows = await SetSnapshot(number, connection).orders_sent()
+        for to_set in {row.other_set for row in rows}:
+            keys = [row.key for row in rows if row.other_set == to_set]
+            async with databases[to_set].snapshot() as connection:
+                come = await SetSnapshot(to_set, connection).orders_of("come_of", number, keys)
+            lost = [key for key in keys if key not in come]
+            async with database.long_transaction() as writing:
+                for some in chunks(lost):
+                    await writing.execute(SQL["bring_again"], some)
+            queued += len(lost)
     return queued
 
 

@@ -11,5 +11,11 @@ WITH lost AS (
 INSERT INTO settlement_queue (packet_id, user_id, amount_fen, queued_at_ms, index)
 SELECT c.packet_id, c.user_id, c.amount_fen, c.at_ms, c.index FROM claims c JOIN lost USING (packet_id, user_id)
 
+-- name: bring_again
+-- $1: sender and key of the orders, as the key of their transfers has them.
+INSERT INTO orders_between_sets (user_id, key)
+SELECT o.user_id, o.key FROM wallet_orders o JOIN unnest($1::text[]) AS a (between_key) ON a.between_key = o.user_id || ':' || o.key
+WHERE o.kind = 13 ON CONFLICT DO NOTHING
+
 -- name: guard_again
 ALTER TABLE transfers ENABLE TRIGGER transfers_stay

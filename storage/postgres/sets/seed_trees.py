@@ -42,8 +42,10 @@ class SetSeedTreeStore(SeedTreeStore):
         return await self._stores[HOME].epoch()
 
     async def begin_epoch(self, key_id: str, now_ms: int, *, only_if_restored: bool = False) -> SeedEpochRow | None:
-        """In every set that needs one; what was begun in the last of them."""
+        """In every set that needs one, but those that are late; what was begun in the last of them."""
         begun = None
-        for store in self._stores:
+        for number, store in enumerate(self._stores):
+            if number in self._sets.late:
+                continue
             begun = await store.begin_epoch(key_id, now_ms, only_if_restored=only_if_restored) or begun
         return begun

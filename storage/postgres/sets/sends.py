@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from storage.postgres.chat import messages, users
 from storage.postgres.packets.resends import Keyed, KeyedResend, ResendStore
 from storage.postgres.packets.sends import SendStore, Sent, Unsent
-from storage.postgres.sets.outbox import SetTopic, tell_later
+from storage.postgres.sets.outbox import SetTopic, tell_later, tell_words_later
 from storage.postgres.sets.places import HOME, in_order
 
 if TYPE_CHECKING:
@@ -50,6 +50,20 @@ class ChatOfSets:
             [(one.stream_id, SetTopic.SENT, one.packet_id or 0, one.at_ms) for one in posts if one not in here],
         )
         return [next(numbers) if post in here else 0 for post in posts]
+
+    async def not_members(self, connection: Connection, pairs: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
+        """From set 0."""
+        if self._number == HOME or not pairs:
+            return await users.not_members(connection, pairs)
+        async with self._sets.home.reading() as at_home:
+            return await users.not_members(at_home, pairs)
+
+    async def append_words(self, connection: Connection, said: Sequence[tuple[int, Post]]) -> list[int]:
+        """Words are said in groups, whose streams are in set 0."""
+        if self._number == HOME:
+            return await messages.append(connection, [post for _, post in said])
+        await tell_words_later(connection, said)
+        return [0] * len(said)
 
 
 class SetSendStore(SendStore):

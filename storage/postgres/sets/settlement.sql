@@ -53,7 +53,7 @@ SELECT user_id, packet_id, claims, change_fen, balance_fen, version FROM sums JO
 -- In the set of the packets, once their claims are credited: the rows leave the queue, and what follows from the credits
 -- is told. $5: the account in transit of the winners' set, null if it is this one. $6: the kinds that have a best luck.
 -- $7: groups are in this set. Transfer 22 is a claim that is credited in another set; reminder 1 is for claims, 2 for a
--- finish; topic 2 is a finish, 5 a best luck.
+-- finish; topic 2 is a finish, 5 a best luck, 7 a turn of the relay.
 WITH taken AS (
     DELETE FROM settlement_queue q
     USING unnest($1::text[], $2::bigint[], $3::bigint[]) AS a (place, packet_id, user_id)
@@ -82,8 +82,8 @@ WITH taken AS (
     ON CONFLICT DO NOTHING
     RETURNING packet_id, user_id
 ), in_groups AS (
-    SELECT told_in AS stream_id, packet_id FROM touched WHERE is_over AND NOT is_user(told_in)
-    UNION ALL SELECT group_id, packet_id FROM touched JOIN packet_groups USING (packet_id) WHERE is_over
+    SELECT told_in AS stream_id, packet_id, true AS is_first FROM touched WHERE is_over AND NOT is_user(told_in)
+    UNION ALL SELECT group_id, packet_id, false FROM touched JOIN packet_groups USING (packet_id) WHERE is_over
 ), posted AS (
     INSERT INTO outbox (stream_id, reminder, packet_ids, at_ms)
     SELECT stream_id, reminder, array_agg(packet_id ORDER BY packet_id), $4
@@ -94,12 +94,20 @@ WITH taken AS (
     ) AS posts
     GROUP BY stream_id, reminder ORDER BY stream_id, reminder
 ), told_elsewhere AS (
-    INSERT INTO set_outbox (stream_id, topic, packet_id, at_ms)
-    SELECT stream_id, 2, packet_id, $4 FROM in_groups WHERE NOT $7::boolean
-    UNION ALL
-    SELECT user_id, 5, packet_id,
-           (SELECT at_ms FROM claims c WHERE c.packet_id = lucky.packet_id AND c.user_id = lucky.user_id)
-    FROM lucky
+    -- Whose turn it is (7) is told of all groups of a packet, that it was sent to first: the first one with a relay counts.
+    INSERT INTO set_outbox (stream_id, topic, packet_id, at_ms, user_id)
+    SELECT stream_id, topic, packet_id, at_ms, user_id
+    FROM (
+        SELECT stream_id, 2 AS topic, packet_id, $4::bigint AS at_ms, NULL::bigint AS user_id, is_first FROM in_groups
+        WHERE NOT $7::boolean
+        UNION ALL
+        SELECT user_id, 5, packet_id,
+               (SELECT at_ms FROM claims c WHERE c.packet_id = lucky.packet_id AND c.user_id = lucky.user_id), NULL, true
+        FROM lucky
+        UNION ALL
+        SELECT stream_id, 7, packet_id, $4, lucky.user_id, is_first FROM lucky JOIN in_groups USING (packet_id)
+    ) AS told
+    ORDER BY packet_id, topic, is_first DESC, stream_id
 )
 SELECT count(*) FROM taken
 

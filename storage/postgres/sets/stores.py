@@ -12,8 +12,10 @@ from storage.postgres.money.statement import StatementStore
 from storage.postgres.money.wallets import WalletStore
 from storage.postgres.packets.packets import PacketStore
 from storage.postgres.packets.seed_trees import SeedTreeStore
+from storage.postgres.sets.campaigns import SetBillStore, SetCampaignStore, SetLeaseStore
 from storage.postgres.sets.chat import SetGroupStore, SetMessageStore, SetRelayStore, SetUserStore
-from storage.postgres.sets.one_set_only import OneSetCampaignStore, OneSetEndpointStore, OneSetOrderStore
+from storage.postgres.sets.everyday import SetAdmissionStore, SetScheduledStore, SetWordsStore
+from storage.postgres.sets.orders import SetOrderStore
 from storage.postgres.sets.outbox import SetOutboxStore
 from storage.postgres.sets.packets import SetPacketStore
 from storage.postgres.sets.records import SetRecordStore
@@ -21,6 +23,7 @@ from storage.postgres.sets.seed_trees import SetSeedTreeStore
 from storage.postgres.sets.sends import SetResendStore, SetSendStore
 from storage.postgres.sets.settlement import QueueOfSet, SetSettlementQueue
 from storage.postgres.sets.wallets import SetStatementStore, SetWalletStore
+from storage.postgres.sets.webhooks import SetEndpointStore
 
 if TYPE_CHECKING:
     from storage.postgres.sets.places import Sets
@@ -36,6 +39,9 @@ def stores_of(sets: Sets, with_best_luck: Sequence[str]) -> dict[str, Any]:
         "packets": packets,
         "sends": SetSendStore(sets),
         "resends": SetResendStore(sets),
+        "admissions": SetAdmissionStore(sets),
+        "words": SetWordsStore(sets),
+        "scheduled": SetScheduledStore(sets),
         "seed_trees": SetSeedTreeStore(sets, [SeedTreeStore(one) for one in databases]),
         "wallets": wallets,
         "settlement": SetSettlementQueue(sets, queues),
@@ -46,7 +52,9 @@ def stores_of(sets: Sets, with_best_luck: Sequence[str]) -> dict[str, Any]:
         "users": SetUserStore(sets),
         "outbox": SetOutboxStore(sets, [OutboxStore(one) for one in databases]),
         "relays": SetRelayStore(sets),
-        "wallet_orders": OneSetOrderStore(sets.home),
-        "webhook_endpoints": OneSetEndpointStore(sets.home),
-        "campaigns": OneSetCampaignStore(sets.home),
+        "wallet_orders": SetOrderStore(sets),
+        "webhook_endpoints": SetEndpointStore(sets),
+        "campaigns": SetCampaignStore(sets),
+        "leases": SetLeaseStore(sets),
+        "bills": SetBillStore(sets),
     }

@@ -26,7 +26,10 @@ class DeliveryState(IntEnum):
 
 
 class EventRow(NamedTuple):
-    """An event: `number` grows with those of its subject, `previous` is the one before."""
+    """An event: `number` grows with those of its subject, `previous` is the one before.
+
+    `body`: of an event that came from another set of PostgreSQL, which has the records that it tells of.
+    """
 
     event_id: int
     webhook_id: UUID
@@ -35,6 +38,7 @@ class EventRow(NamedTuple):
     number: int
     previous: int
     at_ms: int
+    body: bytes | None = None
 
 
 class DueEndpoint(NamedTuple):

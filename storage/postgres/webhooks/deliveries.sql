@@ -25,7 +25,7 @@ WITH due AS (
     WHERE d.endpoint_id = due.endpoint_id AND d.event_id = due.event_id
     RETURNING d.endpoint_id, d.event_id, d.attempts, d.next_at_ms
 )
-SELECT endpoint_id, attempts, leased.next_at_ms, event_id, webhook_id, type, subject, number, previous, at_ms
+SELECT endpoint_id, attempts, leased.next_at_ms, event_id, webhook_id, type, subject, number, previous, at_ms, body
 FROM leased JOIN webhook_events USING (event_id)
 ORDER BY event_id
 

@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from server.core.decisions import Answer
 from server.core.enterprise.bills import BillRequest, BillStatus
 from server.core.kinds import PacketKind
-from server.core.packet import Answer
 from server.core.packet_request import WALLET
 from tests.sim.bank.plan import AGAIN
 from tests.sim.kinds import check

@@ -10,7 +10,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from protocol import codes, messages, tokens
-from server.core.packet import NO_TICKET, Answer, Claim, Decision, Ticket
+from server.core.decisions import NO_TICKET, Answer, Claim, Decision, Ticket
 from server.core.refusals import Reason
 from tests.sim.faults import Line
 from tests.sim.peers import check

@@ -3,6 +3,7 @@
 import type { Language } from "@hongbao/sdk";
 
 const STORED_AS = "hongbao.login";
+const LANGUAGE = "hongbao.language";
 
 interface Stored {
   token: string;
@@ -22,7 +23,8 @@ export interface Entered {
 export async function enter(): Promise<Entered> {
   const asked = new URLSearchParams(location.hash.slice(1));
   history.replaceState(null, "", location.pathname); // a token does not stay in the history
-  const language: Language = (asked.get("lang") ?? navigator.language).startsWith("zh") ? "zh" : "en";
+  const language: Language = (asked.get("lang") ?? spoken() ?? navigator.language).startsWith("zh") ? "zh" : "en";
+  keepLanguage(language);
   const group = asked.get("group");
   const about = { language, streamId: group && /^\d+$/.test(group) ? BigInt(group) : undefined };
   const token = asked.get("token");
@@ -34,6 +36,23 @@ export async function enter(): Promise<Entered> {
   return made === "bad_invite" || made === "connection_lost"
     ? { ...about, why: made }
     : { ...about, token: kept({ token: made, invite }), why: "no_login" };
+}
+
+/** The language of the next start. */
+export function keepLanguage(language: Language): void {
+  try {
+    localStorage.setItem(LANGUAGE, language);
+  } catch {
+    // a private window: the next start asks the browser
+  }
+}
+
+function spoken(): string | null {
+  try {
+    return localStorage.getItem(LANGUAGE);
+  } catch {
+    return null;
+  }
 }
 
 /** The token for an invite, or why there is none. */

@@ -1,7 +1,7 @@
 // Keeps the page for times without a network. Nothing else is kept: money and messages come over the socket.
 "use strict";
 const KEPT = "hongbao-1";
-const PATIENCE_MS = 3000; // for the network, when there is a page in the cache
+const PATIENCE_MS = 300; // for the network, when there is a page in the cache: it is fresh the next time
 
 self.addEventListener("install", (event) => {
   event.waitUntil(caches.open(KEPT).then((kept) => kept.addAll(["./", "icon.svg", "app.webmanifest"])));

@@ -50,7 +50,7 @@ export function Envelope({ isOpen = false, size = 40 }: { isOpen?: boolean; size
       ) : (
         <path d="M1 12V5.5A4.5 4.5 0 0 1 5.5 1h25A4.5 4.5 0 0 1 35 5.5V12C27 20 9 20 1 12z" class="flap" />
       )}
-      <circle cx="18" cy={isOpen ? 22 : 17.5} r="5.6" class="coin" />
+      <circle cx="18" cy={isOpen ? 22 : 17.5} r="5.6" class="seal" />
     </svg>
   );
 }

@@ -12,10 +12,12 @@ interface PageProps {
   action?: ComponentChildren;
   kind?: string;
   foot?: ComponentChildren;
+  /** It scrolls, and has nothing to press: keys reach it all the same. */
+  isText?: boolean;
 }
 
 /** A page with a bar; the focus goes to its title, which a screen reader then says. */
-export function Page({ title, children, action, kind = "", foot }: PageProps) {
+export function Page({ title, children, action, kind = "", foot, isText }: PageProps) {
   const { session, nav } = useView();
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => heading.current?.focus({ preventScroll: true }), []);
@@ -28,7 +30,7 @@ export function Page({ title, children, action, kind = "", foot }: PageProps) {
         <h1 tabIndex={-1} ref={heading}>{title}</h1>
         <div class="bar-action">{action}</div>
       </header>
-      <div class="page-body">{children}</div>
+      <div class="page-body" {...(isText && { tabIndex: 0 })}>{children}</div>
       {foot}
     </section>
   );

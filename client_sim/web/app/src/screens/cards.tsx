@@ -27,7 +27,9 @@ function BankCard({ card }: { card: CardLine }) {
       <span class="bank-holder">{card.holder}</span>
       <span class="bank-number">•••• •••• •••• {card.last4}</span>
       {asks ? (
-        <Digits label={session.t("present_password")} value={password} onInput={setPassword} onFull={unbind} isDisabled={isBusy} autoFocus />
+        <form onSubmit={(event) => event.preventDefault()}>
+          <Digits label={session.t("present_password")} value={password} onInput={setPassword} onFull={unbind} isDisabled={isBusy} autoFocus />
+        </form>
       ) : (
         <button type="button" class="bank-remove" onClick={() => setAsks(true)}>{session.t("unbind")}</button>
       )}

@@ -1,6 +1,7 @@
 /** Me: my name, the language, another group. */
 
 import { useState } from "preact/hooks";
+import { keepLanguage } from "../enter.js";
 import { Avatar, Field, Page, Row } from "../parts/page.js";
 import { useBusy, useView } from "../view.js";
 
@@ -37,6 +38,7 @@ export function MePage() {
   const other = session.language === "zh" ? "en" : "zh";
   const speak = () => {
     document.documentElement.lang = other;
+    keepLanguage(other);
     session.speak(other);
   };
   return (

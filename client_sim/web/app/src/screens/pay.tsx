@@ -89,11 +89,11 @@ export function PaySheet({ payment, onPaid }: { payment: Payment; onPaid: () => 
         </button>
       )}
       {way?.needsPassword && (
-        <>
+        <form onSubmit={(event) => event.preventDefault()}>
           <Digits label={session.t("pay_password")} value={password} onInput={setPassword} isDisabled={isPaying || way.isShort} autoFocus
             onFull={(full) => void run(way.card?.card_id ?? 0n, full)} />
           <button type="button" class="link centred" onClick={() => nav.push({ at: "password" })}>{session.t("forgot_password")}</button>
-        </>
+        </form>
       )}
     </Sheet>
   );

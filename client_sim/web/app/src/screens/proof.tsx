@@ -26,7 +26,7 @@ export function ProofPage({ packetId }: { packetId: bigint }) {
     );
   }, []);
   return (
-    <Page title={session.t("proof_title")} kind="proof">
+    <Page title={session.t("proof_title")} kind="proof" isText>
       <p class="about">{session.t("proof_about")}</p>
       {line && <p class="empty" role="status">{line}</p>}
       {checked && <Steps {...checked} />}

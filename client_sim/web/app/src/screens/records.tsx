@@ -69,7 +69,7 @@ export function RecordsPage() {
       </div>
       {shown !== undefined && (
         <div class="records-sum">
-          <select aria-label={session.t("year", { year: "" })} value={shown.year} onChange={(event) => setYear(Number(event.currentTarget.value))}>
+          <select aria-label={session.t("choose_year")} value={shown.year} onChange={(event) => setYear(Number(event.currentTarget.value))}>
             {years.map((one) => <option key={one} value={one}>{session.t("year", { year: one })}</option>)}
           </select>
           <p class="records-name">{session.model.nameOf(session.model.userId)}</p>

@@ -12,8 +12,9 @@ const SWING_MS = 500; // the phone swings so long for a shake; also the shortest
 
 type AskMotion = () => Promise<"granted" | "denied">;
 
-/** iOS tells motion only to pages that have asked for it by a tap. */
+/** iOS tells motion only to pages that have asked for it by a tap; no browser tells it to pages without TLS. */
 function motionAsker(): AskMotion | undefined {
+  if (!isSecureContext) return undefined;
   return (globalThis.DeviceMotionEvent as unknown as { requestPermission?: AskMotion } | undefined)?.requestPermission;
 }
 

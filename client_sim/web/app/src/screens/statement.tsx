@@ -28,13 +28,13 @@ export function StatementPage() {
   };
   useEffect(() => run(() => fetch(0)), []);
   return (
-    <Page title={session.t("statement")} kind="statement">
+    <Page title={session.t("statement")} kind="statement" isText>
       <ul class="list">
         {lines?.map((line) => (
           <li key={line.version} class="record">
             <span class="record-title">{reasonText(session, line)}{line.text && <small> {line.text}</small>}</span>
             <span class={line.change_fen > 0 ? "record-amount income" : "record-amount"}>
-              {line.change_fen > 0 ? "+" : ""}{session.amount(line.change_fen)}
+              {line.change_fen > 0 ? "+" : "-"}{session.amount(Math.abs(line.change_fen))}
             </span>
             <span class="record-when">{times.dayAndClock(line.at_ms)}</span>
             <span class="record-more">{session.t("balance_after", { amount: session.amount(line.balance_fen) })}</span>

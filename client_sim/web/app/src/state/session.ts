@@ -195,8 +195,8 @@ export class Session {
 
   /** Fetch the last posts, once. After an error they are fetched when the conversation is shown again. */
   async load(conversation: Conversation): Promise<void> {
-    if (conversation.isLoaded || !conversation.lastMessage) return;
     if (conversation.isOneToOne) this.learnNames([conversation.ownerId]);
+    if (conversation.isLoaded || !conversation.lastMessage) return;
     conversation.isLoaded = true;
     const after = Math.max(0, conversation.lastMessage - HISTORY);
     await this.quietly(async () => {

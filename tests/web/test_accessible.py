@@ -1,0 +1,53 @@
+"""Every screen of the app is checked with axe-core, which `make web` installs: no finding is serious."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from tests.ops.dashboard.browser import browser, installed_or_skip
+from tests.web.conftest import WEB
+from tests.web.screenshots import Scene, opened_scene, take
+
+AXE = WEB / "node_modules" / "axe-core" / "axe.min.js"
+SERIOUS = ("serious", "critical")
+SCREENS_MIN = 20
+# axe sees through the layers: what is below the top one is inert, which its contrast rule does not know
+RUN = """
+async () => (await axe.run(document, { resultTypes: ["violations"] })).violations.flatMap((found) =>
+  found.nodes.map((node) => [found.impact, found.id, node.html.slice(0, 120), node.any[0]?.message ?? ""]))
+"""
+
+
+async def findings(scene: Scene, url: str, language: str, scheme: str) -> dict[str, Any]:
+    """What is serious, by screen."""
+    found: dict[str, Any] = {}
+    source = AXE.read_text("utf-8")
+    async with browser(installed_or_skip()) as chromium:
+        async for page, shot in take(chromium, scene.link(url, language), scheme):
+            if not await page.evaluate("typeof axe === 'object'"):
+                await page.evaluate(source)
+            found[shot.name] = [one for one in await page.evaluate(RUN) if one[0] in SERIOUS]
+    return found
+
+
+@pytest.mark.long
+def test_no_screen_has_a_serious_fault() -> None:
+    if not AXE.is_file():
+        pytest.skip("axe-core is not installed: make web")
+    installed_or_skip()
+    with opened_scene() as (scene, url):
+
+        async def check() -> list[dict[str, Any]]:
+            await scene.prepare()
+            found = [await findings(scene, url, *version) for version in (("zh", "light"), ("en", "dark"))]
+            await scene.close()
+            return found
+
+        for screens in asyncio.run(check()):
+            assert len(screens) >= SCREENS_MIN
+            faulty = {name: found for name, found in screens.items() if found}
+            assert not faulty, json.dumps(faulty, ensure_ascii=False, indent=1)
