@@ -42,6 +42,7 @@ from storage.postgres.reconciliation.breaks import BreakStore
 from storage.postgres.reconciliation.corrections import CorrectionStore
 from storage.postgres.reconciliation.matching import MatchingStore
 from storage.postgres.reconciliation.statements import BankStatementStore
+from storage.postgres.risk.risk import RiskStore
 from storage.postgres.sets.places import Sets
 from storage.postgres.sets.stores import stores_of
 from storage.postgres.used_nonces import UsedNonceStore
@@ -97,6 +98,7 @@ class Stores(NamedTuple):
     webhook_facts: FactStore
     campaigns: CampaignStore
     leases: LeaseStore
+    risk: RiskStore
 
     @classmethod
     def at(
@@ -161,6 +163,7 @@ class Stores(NamedTuple):
             webhook_facts=FactStore(webhooks),
             campaigns=CampaignStore(database),
             leases=LeaseStore(database),
+            risk=RiskStore(database),
         )
 
     async def close(self) -> None:

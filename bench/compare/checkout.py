@@ -78,6 +78,15 @@ class Checkout:
             if not Path(file).resolve().is_relative_to(self.tree):
                 raise BenchFailed(f"the checkout {self.tree} does not run its own code: it imports {file}")
 
+    def compile_modules(self) -> str:
+        """Compile its hot modules, so that both sides run as they would be installed; the line that says so.
+
+        "": it is older than compiled modules. Raises BenchFailed.
+        """
+        if not (self.tree / "server" / "compiled").is_dir():
+            return ""
+        return self._run("-m", "server.cli", "compile")
+
     @cached_property
     def limits(self) -> frozenset[str]:
         """The names of the limits in its config. Raises BenchFailed."""

@@ -74,8 +74,9 @@ def measure(revision: str, names: Sequence[CaseName], extent: Extent, console: C
     began_s, screen = time.perf_counter(), Lines(console)
     new = this()
     with checked_out(revision, new) as old:
-        for checkout in (old, new):
+        for side, checkout in (("old", old), ("new", new)):
             checkout.check_imports()
+            screen.tell(f"{side}: {checkout.compile_modules() or 'pure Python: it has no compiled modules'}")
         cases = [_case(name, {"old": old, "new": new}, extent, screen) for name in names]
     seconds = round(time.perf_counter() - began_s)
     return {"against": revision, "commit_old": old.commit, **asdict(extent), "cases": cases, "took_s": seconds}

@@ -11,6 +11,7 @@ from server.config.enterprise_keys import ENTERPRISE_KEYS
 from server.config.gateway_keys import GATEWAY_KEYS
 from server.config.masking import hide_keys, hide_password, hide_passwords
 from server.config.nats_keys import NATS_KEYS
+from server.config.risk_keys import RISK_KEYS
 from server.config.rules import (
     ADDRESS,
     AMOUNT,
@@ -252,9 +253,7 @@ KEYS: Final = {
             'empty or a ws or wss url without query, such as "wss://chat.example.com/ws"',
         ),
     ),
-    "web.replay_names": ConfigKey(
-        "`hongbao replay --names` may write names of users; they must have agreed", BOOLEAN
-    ),
+    "web.replay_names": ConfigKey("`hongbao replay --names` may name users; they must have agreed", BOOLEAN),
     "webhooks.allow_private": ConfigKey(
         "private networks that webhooks may go to, also without TLS; all others are refused", NETWORKS
     ),
@@ -263,6 +262,7 @@ KEYS: Final = {
     **NATS_KEYS,
     **GATEWAY_KEYS,
     **ENTERPRISE_KEYS,
+    **RISK_KEYS,
 }
 
 # The first of each pair must not exceed the second.

@@ -229,6 +229,14 @@ class EnterpriseSection(Section, frozen=True):
     group_fen_a_day: int = 0
 
 
+class RiskSection(Section, frozen=True):
+    """Rules about users who may be programs, rings or thieves, and whether they change anything."""
+
+    mode: Literal["off", "shadow", "on"] = "off"
+    rules: str = ""
+    interval_s: float = 2.0
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings. `load` returns a checked one."""
 
@@ -255,6 +263,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     manual: ManualSection = ManualSection()
     payments: PaymentsSection = PaymentsSection()
     enterprise: EnterpriseSection = EnterpriseSection()
+    risk: RiskSection = RiskSection()
 
 
 SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {

@@ -18,7 +18,8 @@ from server.core.ids import BACKEND
 from server.core.refusals import Reason, RequestRefused
 from server.net.handlers.campaigns import CampaignHandlers
 from server.net.handlers.replying import ReplyingHandlers
-from server.net.handlers.table import Row, request_table
+from server.net.handlers.row import Row
+from server.net.handlers.table import request_table
 from server.net.hub import Hub
 from server.net.login import LoginHandler
 from server.net.read_budget import rows_in

@@ -43,6 +43,10 @@ COUNTERS: Final[dict[str, tuple[str, Callable[[Sample], float]]]] = {
     "peer_frames": ("frames sent to peers, at most one each turn of the loop", lambda now: now.peers.frames),
     "peer_messages": ("messages in these frames", lambda now: now.peers.messages),
     "peer_bytes": ("bytes of these frames", lambda now: now.peers.bytes),
+    "risk_rule_errors": (
+        "rules of risk control that failed",
+        lambda now: 0 if now.risk is None else now.risk.rule_errors,
+    ),
     "campaign_leases_reclaimed": (
         "leases of campaigns that were taken from servers that had died",
         lambda now: 0 if now.campaigns is None else now.campaigns.reclaimed,
@@ -56,6 +60,16 @@ COUNTERS_BY: Final[dict[str, tuple[str, str, Callable[[Sample], Counts]]]] = {
     "closes": ("connections closed by the server", "reason", lambda now: now.closes),
     "loop_failures": ("failures of a loop, which was then started again", "loop", lambda now: now.loop_failures),
     "webhook_deliveries": ("attempts to deliver webhooks", "result", lambda now: now.webhooks.results),
+    "risk_decisions": (
+        "decisions of risk control",
+        "action",
+        lambda now: {} if now.risk is None else now.risk.decided,
+    ),
+    "risk_held": (
+        "requests that risk control held back; away: it gave no answer",
+        "kind",
+        lambda now: {} if now.risk is None else now.risk.held,
+    ),
     "shakes": ("shakes", "result", lambda now: {} if now.campaigns is None else now.campaigns.shakes),
     **LINK_COUNTERS_BY,
     "money_fen": ("money moved, in {smallest}", "flow", lambda now: now.money_fen),
@@ -107,6 +121,10 @@ GAUGES: Final[dict[str, tuple[str, Callable[[Sample], float | None]]]] = {
     "payment_breaks": (
         "evidence that contradicts the end of a payment, or its amount, and was not closed",
         lambda now: None if now.payments is None else now.payments.breaks,
+    ),
+    "risk_round_age_seconds": (
+        "for how long no server has completed a round of risk control",
+        lambda now: None if now.risk is None else now.risk.round_age_s,
     ),
     "campaigns": (
         "campaigns whose books are open",

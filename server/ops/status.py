@@ -77,6 +77,8 @@ def _where_there_are(sample: Sample) -> dict[str, Any]:
         found["payments"] = _payments_of(sample.payments)
     if sample.campaigns is not None:
         found["campaigns"] = msgspec.structs.asdict(sample.campaigns)
+    if sample.risk is not None:
+        found["risk"] = msgspec.structs.asdict(sample.risk)
     if sample.links is not None:
         found["links"] = msgspec.structs.asdict(sample.links)
         found["peers"] = msgspec.structs.asdict(sample.peers)

@@ -59,6 +59,7 @@ from server.services.packets.send import SendService
 from server.services.packets.sweep import Sweep
 from server.services.payments.assembly import PaymentServices
 from server.services.reconciliation.assembly import ReconciliationServices
+from server.services.risk.assembly import RiskServices
 from server.services.runtime.batching import Batcher
 from server.services.runtime.bus import Bus
 from server.services.runtime.change_feed import ChangeFeed
@@ -118,6 +119,7 @@ class Services:
         self.nonces = UsedNonces(stores.used_nonces, limits, clock.now_ms)
         self.reads = ReadLane(max(1, config.stores.postgres_pool_max // 2), limits)
         self.read_replies = ReadLane(REPLIES_AT_ONCE, limits)
+        self.risk = RiskServices(config, stores, self.changes, limits, clock, money.smallest)
         self._make_chat(keys)
         self._make_claims()
         self._make_packets()
@@ -171,7 +173,7 @@ class Services:
         now_ms, lives, refunds = clock.now_ms, self.live_packets, self._config.refunds
         words = self._money_words
         sends = stores.sends, lives, self.groups, self.chats, limits, self._ids, now_ms, self.seeds, bus
-        self.sends = SendService(*sends, words.smallest, stores.sets)
+        self.sends = SendService(*sends, words.smallest, stores.sets, self.risk.gate)
         self.resends = ResendService(stores.resends, stores.packets, lives, self.groups, limits, now_ms, bus)
         stored, pace = (stores.packets, stores.mirror, self.mirror_health), (refunds.batch_max, refunds.interval_s)
         self.refunds = RefundService(*stored, lives, self.seeds, *pace, now_ms, self._is_time_known, bus)
@@ -189,8 +191,8 @@ class Services:
         self.pass_on = PassOnService(stores.admissions, *looks, limits, now_ms, doubt)
 
     def _make_money(self) -> None:
-        stores, now_ms, bus = self._stores, self._clock.now_ms, self._bus
-        self.wallets = WalletService(stores.wallets, self._limits, now_ms, bus, self._money_words.smallest)
+        stores, now_ms, bus, money = self._stores, self._clock.now_ms, self._bus, self._money_words
+        self.wallets = WalletService(stores.wallets, self._limits, now_ms, bus, money.smallest, self.risk.gate)
         self.records = RecordService(stores.records, self.names, now_ms)
         self.statements = StatementService(stores.statements, self.names)
         self.of_sets = SetServices(stores, self._posts, self.groups, self._config, now_ms, bus, self.commit)
@@ -243,6 +245,7 @@ class Services:
         if sealed := await self.webhook_secrets.seal_all():
             LOG.info("webhook_secrets_sealed", count=sealed)
         await self.cards.service.seal_all()
+        await self.risk.open()
         await self.mirror_health.find_at_start()
         await self.changes.connect()
 
@@ -290,6 +293,7 @@ class Services:
             "grab_stats": self.grab_stats.run,
             "campaigns": self.campaigns.loop.run,
             "passes": self.passes.run,
+            **self.risk.loops(),
             **self._webhook_loops(),
             **{f"in_doubt_{name}": one.run for name, one in in_doubt.items()},
             **{f"batches_{name}": batcher.run for name, batcher in self.batchers.items()},

@@ -8,7 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
-from server.ops.samples.sample import CampaignFigures, LinkFigures, PeerFigures, Sample, WebhookFigures
+from server.ops.samples.sample import (
+    CampaignFigures,
+    LinkFigures,
+    PeerFigures,
+    RiskFigures,
+    Sample,
+    WebhookFigures,
+)
 from server.workers.merged_values import (
     PEER_COUNTERS,
     Values,
@@ -26,6 +33,7 @@ from server.workers.merged_values import (
     others,
     payments,
     peers,
+    risk,
     state,
     stores,
     webhooks,
@@ -97,6 +105,14 @@ RULES: Final[dict[str, MergeRule]] = {
             None
             if value is None
             else CampaignFigures(value.shakes, 0, 0, value.reclaimed, value.leased_fen, value.returned_fen)
+        ),
+    ),
+    "risk": MergeRule(
+        risk,
+        lambda value: (
+            None
+            if value is None
+            else RiskFigures(value.mode, value.rules, value.decided, value.held, value.rule_errors)
         ),
     ),
     "links": MergeRule(

@@ -16,6 +16,7 @@ from server.ops.samples.sample import (
     LinkFigures,
     OpenPayments,
     PeerFigures,
+    RiskFigures,
     State,
     StoreState,
     WebhookFigures,
@@ -152,6 +153,21 @@ def campaigns(values: Sequence[CampaignFigures | None]) -> CampaignFigures | Non
         reclaimed=sum(one.reclaimed for one in known),
         leased_fen=sum(one.leased_fen for one in known),
         returned_fen=sum(one.returned_fen for one in known),
+    )
+
+
+def risk(values: Sequence[RiskFigures | None]) -> RiskFigures | None:
+    """Decisions and held requests are counted by each worker; the rounds are those of the database."""
+    known = [one for one in values if one is not None]
+    if not known:
+        return None
+    return RiskFigures(
+        mode=known[0].mode,
+        rules=known[0].rules,
+        decided=added(one.decided for one in known),
+        held=added(one.held for one in known),
+        rule_errors=sum(one.rule_errors for one in known),
+        round_age_s=max(one.round_age_s for one in known),
     )
 
 

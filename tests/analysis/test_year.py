@@ -75,7 +75,7 @@ async def test_year_fastest_open_and_firsts_do_not_count_own_packets(books: Book
     assert (two.fastest_ms, two.firsts) == (400, 2)
 
 
-async def test_year_lists_openers_by_what_they_got_and_never_the_sender(books: Books, sql: Sql) -> None:
+async def test_year_is_generous_to_the_user_who_opened_most_and_never_to_oneself(books: Books, sql: Sql) -> None:
     year = await year_of_user([books.database], 1, 2026)
     two = await share_of(sql, 2, 2) + await share_of(sql, 3, 2)
     three = await share_of(sql, 2, 3)

@@ -19,6 +19,7 @@ from bench.compare.guard_report import Interval, Pair, Run, case_result, interva
 from bench.compare.match import sides_in_turn
 from bench.load import usage
 from bench.load.generator_pool import BenchFailed
+from server.compiled import finder
 from server.process import Program
 
 ROOT = Path(__file__).parents[2]
@@ -158,6 +159,15 @@ def test_checkout_of_these_files_runs_its_own_code() -> None:
     this().check_imports()
 
 
+def test_checkout_says_whether_its_modules_are_compiled(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(finder.VARIABLE, finder.OFF)
+    limits = copy / "server" / "core" / "limits.py"
+    limits.write_text(limits.read_text() + "#\n")  # there is no build of this text
+    assert checkout_of(copy).compile_modules() == "pure Python: HONGBAO_COMPILED is off"
+    shutil.rmtree(copy / "server" / "compiled")
+    assert checkout_of(copy).compile_modules() == ""
+
+
 def test_checkout_that_imports_a_package_from_elsewhere_is_refused(copy: Path) -> None:
     checkout_of(copy).check_imports()
     shutil.rmtree(copy / "bench")  # the installed one is found instead
@@ -208,7 +218,7 @@ def test_revision_with_other_dependencies_has_an_environment_of_its_own(copy: Pa
 def guard(tree: Path, words: str) -> subprocess.CompletedProcess[str]:
     """`hongbao bench guard` of this tree against its commit, as short as it can be."""
     command = [sys.executable, "-m", "server.cli", "bench", "guard", "--against", "HEAD", "--seconds", "0.2"]
-    environment = {**os.environ, "PYTHONPATH": str(tree)}
+    environment = {**os.environ, "PYTHONPATH": str(tree), finder.VARIABLE: finder.OFF}  # to compile takes minutes
     return subprocess.run(
         [*command, *words.split()], cwd=tree, env=environment, capture_output=True, text=True, timeout=600
     )

@@ -33,10 +33,12 @@ NOT_SIMULATED_STORES = {
     "chats": "users of the worlds open no chats",
     "webhook_endpoints": "a world has no receivers of webhooks",
     "webhook_deliveries": "a world has no receivers of webhooks",
+    "risk": "no world has risk control: its mode is off",
     "webhook_facts": "a world has no receivers of webhooks",
 }
 NOT_SIMULATED_METHODS = {
     "packets.record": "inherited: the real one, above the simulated statement",
+    "wallets.stands": "risk control asks it, the worlds have none",
     "packets.unopened_fen": "operators read it, the worlds have none",
     "seed_trees.sealed_otherwise": "an operator seals again, the worlds have none",
     "seed_trees.seal_again": "an operator seals again, the worlds have none",

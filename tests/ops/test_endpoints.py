@@ -125,6 +125,9 @@ async def test_every_counter_counts_its_events(
         "hongbao_nats_up",  # there is no NATS
         "hongbao_campaigns",  # there is none
         "hongbao_campaign_leases",
+        "hongbao_risk_decisions_total",  # risk control is off
+        "hongbao_risk_held_total",
+        "hongbao_risk_round_age_seconds",
         "hongbao_shakes_total",
         "hongbao_http_requests_total",  # the HTTP API is off
         "hongbao_open_payments",  # there is no host wallet

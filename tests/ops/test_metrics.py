@@ -21,6 +21,7 @@ from server.ops.samples.sample import (
     LinkFigures,
     OpenPayments,
     PeerFigures,
+    RiskFigures,
     Sample,
     StoreState,
     WebhookFigures,
@@ -52,6 +53,7 @@ FULL = sample(
     payments=OpenPayments({"unknown": 29}, {"unknown": 30.5}, 31),
     bank=BankFigures({"bank": 32.5}, {"amount": 33}, {"amount": 34.5}),
     campaigns=CampaignFigures({"won": 35, "nothing": 36}, 37, 38, 39),
+    risk=RiskFigures("on", "v", {"allow": 55, "deny": 56}, {"send": 57}, 58, 59.5),
     links=LinkFigures({"unix": 42, "tcp": 43}, {"a": "away"}, 52, {"proof": 53}, {"missed": 54}),
     nats_up=False,
     webhooks=WebhookFigures({"delivered": 25}, 26, {"shop": WebhookQueue("enabled", 27, 28.5)}),
@@ -131,6 +133,10 @@ def test_every_number_of_a_sample_is_exported_in_base_units() -> None:
         "hongbao_slow_readers": {"": 19},
         "hongbao_requests": {"grab": 5, "open": 4},
         "hongbao_shakes": {"won": 35, "nothing": 36},
+        "hongbao_risk_decisions": {"allow": 55, "deny": 56},
+        "hongbao_risk_held": {"send": 57},
+        "hongbao_risk_rule_errors": {"": 58},
+        "hongbao_risk_round_age_seconds": {"": 59.5},
         "hongbao_campaigns": {"": 37},
         "hongbao_campaign_leases": {"": 38},
         "hongbao_campaign_leases_reclaimed": {"": 39},
@@ -196,7 +202,7 @@ def test_exported_names_are_those_in_the_table() -> None:
         f"{name}_total" if metric.type == "counter" else name: metric.type for name, metric in scraped(FULL).items()
     }
     assert set(types) == set(NAMES)
-    assert len(NAMES) == len(set(NAMES)) == 70
+    assert len(NAMES) == len(set(NAMES)) == 74
     assert {name for name, kind in types.items() if kind == "histogram"} == {
         "hongbao_open_seconds",
         "hongbao_batch_seconds",
@@ -227,6 +233,7 @@ def test_unknown_values_are_left_out() -> None:
         "hongbao_payment_breaks",
         "hongbao_campaigns",
         "hongbao_campaign_leases",
+        "hongbao_risk_round_age_seconds",
         "hongbao_links_missing",
         "hongbao_nats_up",
     }
@@ -247,6 +254,7 @@ def test_labels_contain_no_user_and_no_packet() -> None:
         "kind",
         "loop",
         "reason",
+        "action",
         "answer",
         "flow",
         "store",

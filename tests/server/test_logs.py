@@ -24,7 +24,7 @@ from client_sim.sdk.errors import ClientError, Refusal
 from protocol import messages, tokens
 from server import logs
 from server.config import Config, load_keys
-from server.net.handlers.table import Row
+from server.net.handlers.row import Row
 from server.process import LOG, ServerProcess
 from tests.conftest import Connect, Server
 from tests.joining import join

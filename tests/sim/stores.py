@@ -77,7 +77,7 @@ class SimSends(sends.SendStore):
         self._tables, self._line, self._turn = place.tables, place.postgres, asyncio.Lock()
 
     async def record(
-        self, rows: Sequence[PacketRow], transfer_of: Any, streams_of: Any, seeds: Any
+        self, rows: Sequence[PacketRow], transfer_of: Any, streams_of: Any, seeds: Any, caps: Any = None
     ) -> list[Sent | Unsent]:
         async with self._turn:
             return await self._line.call("send", lambda: self._tables.send(rows, transfer_of, streams_of, seeds()))
@@ -450,5 +450,6 @@ def stores(world: Any) -> Stores:
         "webhook_facts": None,
         "campaigns": SimCampaigns(world),
         "leases": SimLeases(world),
+        "risk": None,
     }
     return Stores(**simulated)

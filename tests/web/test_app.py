@@ -254,6 +254,26 @@ async def test_invite_lets_each_phone_in_once_and_the_same_phone_again(
 
 
 @pytest.mark.long
+async def test_card_is_in_step_on_two_devices_of_a_user_also_on_one_that_starts_later(
+    server: Server, family: int, hold: Hold, connect: Connect
+) -> None:
+    await (await connect(server, BEN)).send_packet("lucky", family, 100, 2, "一")
+    phone, tablet = (
+        await hold(server, ALICE),
+        await hold(server, ALICE, "en", viewport={"width": 1000, "height": 800}),
+    )
+    for device in (phone, tablet):
+        await device.tap("一家人")
+    await phone.tap("拼手气红包: 一. 领取红包")
+    await phone.tap("拆")
+    await expect(tablet.button("Lucky red packet: 一. Opened")).to_be_visible()
+    later = await hold(server, ALICE)
+    await later.tap("一家人")
+    await later.tap("拼手气红包: 一. 已领取")
+    await expect(later.page.locator(".result-amount")).to_have_text(AMOUNT)
+
+
+@pytest.mark.long
 async def test_login_that_was_revoked_ends_the_app_with_a_reason(
     server: Server, family: int, hold: Hold, connect: Connect
 ) -> None:

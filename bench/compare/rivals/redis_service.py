@@ -51,7 +51,7 @@ POOL: Final = 64  # connections of redis-py
 IDS: Final = 1_000_000  # of packets that one service may make
 SENT: Final = "rival:service:sent"  # the packets that services have made since the last proof
 TICKET: Final = 1
-FOR_EVER_MS: Final = 1 << 50
+NEVER_MS: Final = 1 << 50
 
 
 class Service(ABC):
@@ -93,7 +93,7 @@ class Service(ABC):
                 connection.user_id = request.user_id
                 return messages.Welcome(request.seq, request.user_id, 0, [])
             case messages.Grab():
-                return messages.Grabbed(request.seq, request.packet_id, "ticket", TICKET, FOR_EVER_MS)
+                return messages.Grabbed(request.seq, request.packet_id, "ticket", TICKET, NEVER_MS)
             case messages.TopUp():
                 return messages.ToppedUp(request.seq, request.user_id, request.amount_fen)
             case messages.PutGroup():
@@ -110,7 +110,7 @@ class Service(ABC):
         terms = ["left_fen", str(request.amount_fen), "left_shares", str(request.shares)]
         await self.redis.hset(SCRIPTS[self.script].keys[0].format(packet_id), items=terms)
         await self.redis.sadd(SENT, packet_id)
-        connection.send(messages.PacketSent(request.seq, packet_id, request.amount_fen, b"", FOR_EVER_MS))
+        connection.send(messages.PacketSent(request.seq, packet_id, request.amount_fen, b"", NEVER_MS))
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Do it beside everything else."""

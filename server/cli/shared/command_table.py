@@ -128,6 +128,14 @@ COMMANDS: Final = (
     ),
     CommandRow("breaks", "server.cli.reconciliation:breaks_cli", "List differences from a bank, own, close them."),
     CommandRow("correct", "server.cli.reconciliation:correct_cli", "Propose and approve corrections of a break."),
+    CommandRow(
+        "risk",
+        "server.cli.risk.commands:risk_cli",
+        "Show rules and cases of risk control, try other rules, release users.",
+    ),
+    CommandRow(
+        "why", "server.cli.risk.commands:why", "Explain a decision of risk control, or the newest about a user."
+    ),
     CommandRow("stores", "server.cli.operators:stores", "Check that both stores respond, and show how fast."),
     CommandRow(
         "settlement",

@@ -15,6 +15,7 @@ EXTRAS: Final = {
     "psutil": "server",
     "redis": "server",
     "rich": "server",
+    "rule_engine": "server",
     "structlog": "server",
     "uvloop": "server",
     "nats": "nats",

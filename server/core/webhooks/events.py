@@ -29,6 +29,8 @@ class EventType(StrEnum):
     BILL_FAILED = "bill.failed"
     BILL_RECEIVED = "bill.received"
     BILL_REFUNDED = "bill.refunded"
+    RISK_CHALLENGE = "risk.challenge"
+    RISK_REVIEW = "risk.review"
     USER_BANNED = "user.banned"
     USER_UNBANNED = "user.unbanned"
 
@@ -48,6 +50,7 @@ OF_CAMPAIGNS: Final = (  # their subject is a campaign; that of CAMPAIGN_WON is 
     EventType.CAMPAIGN_RESUMED,
     EventType.CAMPAIGN_ENDED,
 )
+OF_RISK: Final = (EventType.RISK_CHALLENGE, EventType.RISK_REVIEW)  # their subject is a decision of risk control
 TEST: Final = "webhook.test"  # sent on request, to one endpoint
 
 

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, Literal
-
-import msgspec
-
 from protocol import messages
 from protocol.messages import Message
 from protocol.money_unit import MoneyUnit
@@ -22,29 +17,10 @@ from server.net.handlers.packets import PacketHandlers
 from server.net.handlers.pages import PageHandlers
 from server.net.handlers.people import PeopleHandlers
 from server.net.handlers.replying import ReplyingHandlers
+from server.net.handlers.row import Row
 from server.net.hub import Hub
-from server.net.routing import Owned
-from server.net.session import Session
 from server.net.subscriptions import Subscriptions
 from server.services.assembly import Services
-
-
-class Row(msgspec.Struct):
-    """Who may ask, and what serves it: `now` or `later`.
-
-    `now` never awaits. It gets the time at which the request arrived, and returns the reply, or None if that comes
-    over the bus. The reply gets its seq and is encoded at once, so `now` may return the same message each time.
-    `later` is a coroutine that returns the reply; a task is made for it. A `read` is charged by what it moves: in
-    the lane it waits for a connection that reads may use; a batch has its own queue. `owned`: the owner of the
-    packet or the user serves it, if there are several servers.
-    """
-
-    caller: Literal["user", "backend", "anyone"]
-    now: Callable[[Session, Any, int], Message | None] | None = None
-    later: Callable[[Session, Any], Awaitable[Message]] | None = None
-    read: Literal["", "lane", "batch"] = ""
-    owned: Owned | None = None
-    asked: int = 0  # how many have come
 
 
 def request_table(

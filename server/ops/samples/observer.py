@@ -16,6 +16,7 @@ from server.ops.audit_runs import AuditRuns
 from server.ops.samples.hot_packets import HotPackets
 from server.ops.samples.observed_parts import ObservedParts
 from server.ops.samples.periodic_query import PeriodicQuery
+from server.ops.samples.risk_figures import risk_figures
 from server.ops.samples.sample import (
     BankFigures,
     CampaignFigures,
@@ -171,7 +172,8 @@ class Observer:
     def _money(self) -> dict[str, Any]:
         """What was moved here, and what is known of the books of others: host wallet and bank."""
         others = {"payments": self._payments(), "bank": self._bank()}
-        return {**others, "campaigns": self._campaigns(), "money_fen": self._money_fen()}
+        kept = {"campaigns": self._campaigns(), "risk": risk_figures(self._parts.services.risk)}
+        return {**others, **kept, "money_fen": self._money_fen()}
 
     def _campaigns(self) -> CampaignFigures | None:
         campaigns = self._parts.services.campaigns

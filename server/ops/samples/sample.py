@@ -130,6 +130,20 @@ class CampaignFigures(msgspec.Struct, frozen=True):
     returned_fen: int = 0
 
 
+class RiskFigures(msgspec.Struct, frozen=True):
+    """Risk control of this server: decisions by action, requests held back by kind, and rules that failed.
+
+    `round_age_s`, now: for how long no round has been completed, by whichever server.
+    """
+
+    mode: str
+    rules: str
+    decided: Counts = {}
+    held: Counts = {}
+    rule_errors: int = 0
+    round_age_s: float = 0.0
+
+
 class PeerFigures(msgspec.Struct, frozen=True, kw_only=True):
     """What goes to and comes from peers: other servers on the database that have a link; workers are servers, too.
 
@@ -252,6 +266,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     payments: OpenPayments | None = None  # None: there is no gateway
     bank: BankFigures | None = None  # None: no gateway has statements
     campaigns: CampaignFigures | None = None  # None: no campaign is open, and no user has shaken
+    risk: RiskFigures | None = None  # None: its mode is off
     links: LinkFigures | None = None  # None: the server makes none
     nats_up: bool | None = None  # now; None: there is no NATS
     money_fen: Counts  # topped_up, withdrawn, sent, claimed, refunded

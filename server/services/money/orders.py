@@ -17,11 +17,12 @@ from storage.postgres.money.wallet_orders import Ordered, WalletOrderRow, Wallet
 from storage.postgres.money.wallets import KeyReused, NotEnoughMoney
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from server.core.limits import Limits
     from server.services.cards.authorisation import Authorisation
     from server.services.payments.day_limits import DayLimits
+    from server.services.risk.gate import MoneyGate
     from server.services.runtime.bus import Bus
 
 
@@ -45,8 +46,10 @@ class OrderService:
         now_ms: Callable[[], int],
         bus: Bus,
         smallest: str,
+        gate: MoneyGate,
     ) -> None:
-        """`smallest`: what an amount counts, as people say it (fen)."""
+        """`smallest`: what an amount counts, as people say it (fen). `gate`: what risk control lets pass."""
+        self._gate = gate
         self._store, self._authorisation, self._day_limits = store, authorisation, day_limits
         self._limits, self._now_ms, self._bus, self._smallest = limits, now_ms, bus, smallest
         self.in_doubt: InDoubt[WalletOrderRow, Ordered] = InDoubt(store.find_outcome, self._publish)
@@ -60,6 +63,7 @@ class OrderService:
         now_ms = self._now_ms()
         order = WalletOrderRow(user_id, TransferKind.TRANSFER, key, other_id, amount_fen, text, now_ms)
         self._check(order)
+        await self._unless_stands(order, self._gate.check_send(user_id, amount_fen))
         # of a repeated order the password has been checked then
         if await self._authorisation.is_needed(user_id, password) and not await self._store.stands(order):
             await self._authorisation.prove(user_id, password)
@@ -69,7 +73,16 @@ class OrderService:
         """Money from a user to the outside, for what the text says."""
         order = WalletOrderRow(user_id, TransferKind.PAY, key, ledger.OUTSIDE, amount_fen, text, self._now_ms())
         self._check(order)
+        await self._unless_stands(order, self._gate.check_withdrawal(user_id))
         return await self._move(order, None)
+
+    async def _unless_stands(self, order: WalletOrderRow, check: Awaitable[None]) -> None:
+        """Raises the RequestRefused of a check, unless the order has been carried out before."""
+        try:
+            await check
+        except RequestRefused:
+            if not await self._store.stands(order):
+                raise
 
     def _check(self, order: WalletOrderRow) -> None:
         check_bytes("key", order.key, 1, self._limits.key_bytes_max, Reason.BAD_KEY)

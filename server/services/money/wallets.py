@@ -10,6 +10,7 @@ from server.core.ids import USER_ID_MAX
 from server.core.ledger import Holding, WalletBalance
 from server.core.limits import Limits, check_bytes, check_number
 from server.core.refusals import SET_AWAY, Reason, RequestRefused
+from server.services.risk.gate import MoneyGate
 from server.services.runtime.batching import Batcher
 from server.services.runtime.bus import Bus
 from server.services.runtime.events import BalanceChange
@@ -44,9 +45,16 @@ class WalletService:
     """Use cases on wallets. Raises RequestRefused, StoreUnavailable."""
 
     def __init__(
-        self, wallets: store.WalletStore, limits: Limits, now_ms: Callable[[], int], bus: Bus, smallest: str
+        self,
+        wallets: store.WalletStore,
+        limits: Limits,
+        now_ms: Callable[[], int],
+        bus: Bus,
+        smallest: str,
+        gate: MoneyGate,
     ) -> None:
-        """`smallest`: what an amount counts, as people say it (fen)."""
+        """`smallest`: what an amount counts, as people say it (fen). `gate`: what risk control lets pass."""
+        self._gate = gate
         self._store = wallets
         self._limits = limits
         self._now_ms = now_ms
@@ -91,6 +99,8 @@ class WalletService:
         comes_in = ledger.DIRECTIONS[kind][0].credit is ledger.Account.WALLET
         debit, credit = (ledger.OUTSIDE, user_id) if comes_in else (user_id, ledger.OUTSIDE)
         transfer = TransferRow(debit, credit, kind, key, amount_fen, self._now_ms())
+        if not comes_in:
+            await self._check_withdrawal(transfer)
         try:
             moved = await self._store.move(transfer, *_change(transfer), known_only=known_only)
         except store.NotEnoughMoney:
@@ -105,6 +115,14 @@ class WalletService:
         if moved.moved_now:
             self._publish(Booked(transfer, moved.balance))
         return moved.balance.fen
+
+    async def _check_withdrawal(self, transfer: TransferRow) -> None:
+        """Raises RequestRefused if risk control holds it back, unless the same key has moved the money already."""
+        try:
+            await self._gate.check_withdrawal(transfer.debit_account)
+        except RequestRefused:
+            if not await self._store.stands(transfer):
+                raise
 
     def _publish(self, booked: Booked) -> None:
         """The new balance to its user, once."""

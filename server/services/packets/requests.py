@@ -1,4 +1,4 @@
-"""Requests on packets as plain values: they can be queued, forwarded, encoded and replayed.
+"""Requests on packets as plain values: they can be queued, and served again.
 
 A request names where its reply goes: a session and the seq of the request there (see runtime.bus). `answered` and
 `claim` belong to the process that serves the request.
@@ -8,41 +8,53 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-import msgspec
-
 from server.core.decisions import Claim
 
 
-class PendingRequest(msgspec.Struct, eq=False, omit_defaults=True):
+class PendingRequest:
     """One request in flight. `at_ms`: when it arrived."""
 
-    packet_id: int
-    user_id: int
-    at_ms: int
-    session: int
-    seq: int
-    answered: bool = False
-    claim: Claim | None = None  # an open that was decided as a win, while it is not durable
-    failures: int = 0  # of a store, to record its claim
-    needs_read_s: float = 0.0  # of the loop: its answer needs memory that was read since then; 0: not known yet
+    __slots__ = ("answered", "at_ms", "claim", "failures", "needs_read_s", "packet_id", "seq", "session", "user_id")
+
+    def __init__(self, packet_id: int, user_id: int, at_ms: int, session: int, seq: int) -> None:
+        self.packet_id = packet_id
+        self.user_id = user_id
+        self.at_ms = at_ms
+        self.session = session
+        self.seq = seq
+        self.answered = False
+        self.claim: Claim | None = None  # an open that was decided as a win, while it is not durable
+        self.failures = 0  # of a store, to record its claim
+        # of the loop: the answer needs memory that was read since then; 0: not known yet
+        self.needs_read_s = 0.0
 
 
-class GrabRequest(PendingRequest, tag="grab"):
+class GrabRequest(PendingRequest):
     """Tap a packet: is there anything to open, and a ticket if so."""
 
+    __slots__ = ()
 
-class OpenRequest(PendingRequest, tag="open", kw_only=True):
+
+class OpenRequest(PendingRequest):
     """Turn a ticket into a claim."""
 
-    ticket: int
+    __slots__ = ("ticket",)
+
+    def __init__(self, packet_id: int, user_id: int, at_ms: int, session: int, seq: int, ticket: int) -> None:
+        super().__init__(packet_id, user_id, at_ms, session, seq)
+        self.ticket = ticket
 
 
-class WinRequest(PendingRequest, tag="win"):
+class WinRequest(PendingRequest):
     """Make the next claim of a lease, for a user whose shake has won."""
 
+    __slots__ = ()
 
-class LookRequest(PendingRequest, tag="look"):
+
+class LookRequest(PendingRequest):
     """Have the packet in memory, to take a snapshot. The reply says no more than that it is there."""
+
+    __slots__ = ()
 
 
 PacketCall: TypeAlias = GrabRequest | OpenRequest | LookRequest

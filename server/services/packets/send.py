@@ -17,6 +17,7 @@ from server.services.chat.groups import Group, GroupService
 from server.services.packets.audience import any_group, target_group
 from server.services.packets.live_packets import LivePackets
 from server.services.packets.stored_state import terms_of
+from server.services.risk.gate import MoneyGate
 from server.services.runtime.batching import Batcher
 from server.services.runtime.bus import Bus
 from server.services.runtime.events import BalanceChange, PacketPost
@@ -48,8 +49,12 @@ class SendService:
         bus: Bus,
         smallest: str,
         sets: Sets,
+        gate: MoneyGate,
     ) -> None:
-        """`smallest`: what an amount counts, as people say it (fen). `sets`: a packet is in that of its sender."""
+        """`smallest`: what an amount counts, as people say it (fen). `sets`: a packet is in that of its sender.
+
+        `gate`: what risk control lets pass.
+        """
         self._store = store
         self._packets = packets
         self._groups = groups
@@ -61,6 +66,7 @@ class SendService:
         self._bus = bus
         self._smallest = smallest
         self._sets = sets
+        self.gate = gate
         self.batcher: Batcher[PacketRequest, Terms] = Batcher(self._record, BATCH_MAX, limits)
         self.sent_packets = 0
         self.sent_fen = 0
@@ -108,6 +114,7 @@ class SendService:
     async def _check(self, one: PacketRequest) -> None:
         packet_request.check(one, self._limits, await self._members(one), self._smallest)
         packet_request.check_time(one, self._limits, self._now_ms())
+        await self.gate.check_send(one.sender_id, one.total_fen)
 
     async def _earlier(self, one: PacketRequest) -> Terms | None:
         """What this key has sent when it was still allowed: the group or the limits may have changed since (I6)."""
@@ -166,8 +173,9 @@ class SendService:
     async def _record_rows(self, rows: list[PacketRow]) -> list[Terms | Exception]:
         """Record packets of one set."""
         tries = self._seeds.for_packets()
+        caps = await self.gate.send_caps({row.sender_id for row in rows})
         try:
-            results = await self._store.record(rows, send_transfer, streams, tries.begin)
+            results = await self._store.record(rows, send_transfer, streams, tries.begin, caps)
         except StoreUnavailable:
             self.in_doubt.add(rows)
             raise

@@ -73,7 +73,7 @@ class PaymentServices:
         self.day_limits = DayLimits(config.payments.day_limit_fen, smallest)
         self.cards = cards = CardServices(config, stores, gateways, seed_keys, ids, clock)
         orders = stores.wallet_orders, cards.authorisation, self.day_limits, limits, clock.now_ms
-        self.orders = OrderService(*orders, bus, smallest)
+        self.orders = OrderService(*orders, bus, smallest, sends.gate)
         self.attempts: PaymentService | None = None
         self.payouts: PayoutService | None = None
         self.by_card: CardPaymentService | None = None
@@ -90,10 +90,10 @@ class PaymentServices:
         self.conclusions = ConclusionService(attempts)
         new_payments = NewPayments(ids, clock, lease_ms)
         by_card = stores.card_payments, attempts, new_payments, cards.service, cards.authorisation, self.day_limits
-        self.by_card = CardPaymentService(*by_card, limits, clock, bus, smallest)
+        self.by_card = CardPaymentService(*by_card, limits, clock, bus, smallest, sends.gate)
         self.card_refunds = CardRefundService(stores.card_payments, attempts, new_payments, limits, bus, smallest)
         if (host := gateways.get("host")) is not None:
-            self.payouts = PayoutService(attempts, host, ids, clock, bus)
+            self.payouts = PayoutService(attempts, host, ids, clock, bus, sends.gate)
         sender = sends, attempts, new_payments, host, self.by_card, cards.authorisation
         self.sender = PaidSendService(*sender, limits)
 

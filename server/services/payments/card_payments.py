@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from server.services.payments.day_limits import DayLimits
     from server.services.payments.new_payments import NewPayments
     from server.services.payments.service import PaymentService
+    from server.services.risk.gate import MoneyGate
     from server.services.runtime.bus import Bus
     from storage.postgres.cards.card_payments import CardPaymentStore
 
@@ -59,8 +60,10 @@ class CardPaymentService:
         clock: Clock,
         bus: Bus,
         smallest: str,
+        gate: MoneyGate,
     ) -> None:
-        """`smallest`: what an amount counts, as people say it (fen)."""
+        """`smallest`: what an amount counts, as people say it (fen). `gate`: what risk control lets pass."""
+        self._gate = gate
         self._store, self._payments, self._new = store, payments, new_payments
         self._cards, self._authorisation, self._day_limits = cards, authorisation, day_limits
         self._limits, self._clock, self._bus, self._smallest = limits, clock, bus, smallest
@@ -116,6 +119,7 @@ class CardPaymentService:
     async def _withdraw(
         self, user_id: int, key: str, card_id: int, amount_fen: int, password: str | None
     ) -> PaymentRow:
+        await self._gate.check_withdrawal(user_id)
         gateway = await self._gateway_of(user_id, card_id)
         if not gateway.capabilities.takes_payouts:
             raise RequestRefused(Reason.BAD_CARD, "card_id: no money can be withdrawn there")

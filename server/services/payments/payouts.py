@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from server.core import ledger
 from server.core.ids import IdMaker
 from server.core.ledger import TransferKind, WalletBalance
+from server.core.refusals import RequestRefused
 from server.gateways.port import Gateway
 from server.services.payments.evidence import PayoutEnded
 from server.services.payments.service import PaymentService
@@ -21,6 +22,7 @@ from storage.postgres.money.wallets import TransferRow
 
 if TYPE_CHECKING:
     from server.clock import Clock
+    from server.services.risk.gate import MoneyGate
 
 FOLD_S: Final = 0.5  # credits of so long go out together
 BATCH_MAX: Final = 500  # payouts ordered in one transaction
@@ -32,8 +34,11 @@ FAILED_PAUSE_MS: Final = 3_600_000  # after a payout that failed the user gets n
 class PayoutService:
     """Orders payouts. Credits of this server say where to look; a slow scan finds the rest."""
 
-    def __init__(self, payments: PaymentService, gateway: Gateway, ids: IdMaker, clock: Clock, bus: Bus) -> None:
-        """`gateway`: what wallets hold goes there."""
+    def __init__(
+        self, payments: PaymentService, gateway: Gateway, ids: IdMaker, clock: Clock, bus: Bus, gate: MoneyGate
+    ) -> None:
+        """`gateway`: what wallets hold goes there. `gate`: what risk control lets pass."""
+        self._gate = gate
         self._payments, self._gateway = payments, gateway
         self._ids, self._clock, self._bus = ids, clock, bus
         self._credited: dict[int, None] = {}  # users in the order of their credits
@@ -75,10 +80,15 @@ class PayoutService:
             self._scan_at_s = self._clock.elapsed_s() + SCAN_S
 
     async def order(self, users: Sequence[int]) -> None:
-        """Order payouts of all that these users have, for those who get one now. Raises StoreUnavailable."""
+        """Order payouts of all that these users have, for those who get one now. Raises StoreUnavailable.
+
+        What risk control holds back is looked at again by the next scan.
+        """
         now_ms = self._clock.now_ms()
+        passes = await asyncio.gather(*map(self._passes, users))
+        passing = [user_id for user_id, may in zip(users, passes, strict=True) if may]
         made = await self._payments.store.create_payouts(
-            {user_id: self._ids.next(now_ms) for user_id in users},
+            {user_id: self._ids.next(now_ms) for user_id in passing},
             self._gateway.name,
             _transfer,
             now_ms,
@@ -92,6 +102,13 @@ class PayoutService:
             self._bus.publish(event, (payment.user_id,))
         if made:
             self._payments.look()
+
+    async def _passes(self, user_id: int) -> bool:
+        try:
+            await self._gate.check_withdrawal(user_id)
+        except RequestRefused:
+            return False
+        return True
 
 
 def _transfer(payment: PaymentRow) -> TransferRow:

@@ -28,7 +28,7 @@ MARK_S: Final = 2.0  # a notification takes milliseconds
 PAUSE_S_MIN: Final = 0.05  # after a failure; doubled at each further one
 PAUSE_S_MAX: Final = 1.0
 
-Kind: TypeAlias = Literal["group", "user", "admission", "campaign", "event"]
+Kind: TypeAlias = Literal["group", "user", "admission", "campaign", "event", "risk"]
 Follow: TypeAlias = Callable[[int, int], Awaitable[None]]
 CatchUp: TypeAlias = Callable[[], Awaitable[None]]
 

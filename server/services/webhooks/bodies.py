@@ -101,6 +101,12 @@ def _link_shown(event: EventRow, facts: Facts) -> dict[str, Any]:
     }
 
 
+def _judged(event: EventRow, facts: Facts) -> dict[str, Any]:
+    one = facts.risk[event.subject]
+    decision = {"decision_id": str(one.decision_id), "action": one.action, "rules": one.hits, "at_ms": one.at_ms}
+    return {"user_id": str(one.user_id), **decision}
+
+
 def _banned(event: EventRow, facts: Facts) -> dict[str, Any]:
     return {"user_id": str(event.subject)}
 
@@ -131,6 +137,8 @@ RENDERERS: Final[dict[str, Callable[[EventRow, Facts], dict[str, Any]]]] = {
     EventType.WALLET_CHANGED: _changed,
     EventType.PAYMENT_ENDED: _payment_ended,
     **SPONSOR_RENDERERS,
+    EventType.RISK_CHALLENGE: _judged,
+    EventType.RISK_REVIEW: _judged,
     EventType.USER_BANNED: _banned,
     EventType.USER_UNBANNED: _banned,
     TEST: _test,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from server.core.webhooks.events import OF_CAMPAIGNS, OF_PACKETS, EventType
+from server.core.webhooks.events import OF_CAMPAIGNS, OF_PACKETS, OF_RISK, EventType
 from storage.postgres.packets.packets import ClaimRow
 from storage.postgres.webhooks.deliveries import EventRow
 from storage.postgres.webhooks.facts import (
@@ -17,6 +17,7 @@ from storage.postgres.webhooks.facts import (
     LeaseRecord,
     PacketRecord,
     PaymentRecord,
+    RiskRecord,
 )
 
 # The number of an event of the first claim alone: a packet's send is number 1 (migration 0014), a lease has none.
@@ -34,6 +35,7 @@ class Facts(NamedTuple):
     leases: dict[int, LeaseRecord]
     campaigns: dict[int, CampaignRecord]
     bill_failures: dict[int, BillFailureRecord]
+    risk: dict[int, RiskRecord]
 
 
 async def gathered(store: FactStore, events: Sequence[EventRow]) -> Facts:
@@ -47,6 +49,7 @@ async def gathered(store: FactStore, events: Sequence[EventRow]) -> Facts:
     leases = await store.leases(won) if won else {}
     campaigns = {one.subject for one in events if one.type in OF_CAMPAIGNS}
     campaigns |= {lease.campaign_id for lease in leases.values()}
+    judged = {one.subject for one in events if one.type in OF_RISK}
     failed = {one.subject for one in events if one.type == EventType.BILL_FAILED}
     return Facts(
         await store.packets(packets) if packets else {},
@@ -57,6 +60,7 @@ async def gathered(store: FactStore, events: Sequence[EventRow]) -> Facts:
         leases,
         await store.campaigns(campaigns) if campaigns else {},
         await store.bill_failures(failed) if failed else {},
+        await store.risk_decisions(judged) if judged else {},
     )
 
 

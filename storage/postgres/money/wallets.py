@@ -120,6 +120,11 @@ class WalletStore:
         async with self._database.reading() as connection:
             return [EntryRow(*row) for row in await connection.fetch(_SQL["entries"], user_id, after_version)]
 
+    async def stands(self, transfer: TransferRow) -> bool:
+        """Whether the key of this transfer has moved money, perhaps another amount."""
+        async with self._database.reading() as connection:
+            return await connection.fetchval(_SQL["transfer_before"], *transfer[:4]) is not None
+
     async def find_outcome(self, transfers: Sequence[TransferRow]) -> list[Booked | None]:
         """Which of these transfers `move` has recorded, had its reply been lost; None: not this one."""
         columns = [

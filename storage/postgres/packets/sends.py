@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,12 +17,14 @@ from storage.postgres.packets import packets, scheduled, seed_trees
 from storage.postgres.packets.beside import HERE, ChatBeside
 from storage.postgres.packets.packets import PacketRow
 from storage.postgres.packets.seed_trees import PacketSeeds
+from storage.postgres.risk.risk import sent_since
 
 if TYPE_CHECKING:
     from storage.postgres.database import Connection, Database
 
 _SQL = statements.load(__file__)
 NO_PURSE = Purse(0, 0)
+DAY_MS = 86_400_000
 
 
 class Sent(NamedTuple):
@@ -39,7 +41,7 @@ class Unsent(StrEnum):
     BANNED = "banned"  # the sender
     NO_SUCH_USER = "no_such_user"  # the receiver is unknown or banned
     NOT_ENOUGH_MONEY = "not_enough_money"
-    LIMIT = "limit"  # so many packets of the sender wait for their time
+    LIMIT = "limit"  # so many packets of the sender wait for their time, or so much was sent in a day
 
 
 class SendStore:
@@ -57,8 +59,11 @@ class SendStore:
         transfer_of: Callable[[PacketRow], TransferRow],
         streams_of: Callable[[PacketRow], tuple[int, ...]],
         seeds: Callable[[], PacketSeeds],
+        caps: Mapping[int, int] | None = None,
     ) -> list[Sent | Unsent]:
         """Record packets, each with its debit, its transfer and its announcements, or say why not.
+
+        `caps`: what some senders may send in 24 hours, in fen.
 
         `seeds` is called for each try: a paid packet gets the next server seed of its sender. Packets of one sender
         are judged in their order, each by what the one before it left. Raises StoreUnavailable: then ask again with
@@ -66,11 +71,11 @@ class SendStore:
         """
         try:
             async with self._writer.transaction() as connection:
-                return await record(connection, rows, transfer_of, streams_of, seeds(), self._chat)
+                return await record(connection, rows, transfer_of, streams_of, seeds(), self._chat, caps)
         except asyncpg.UniqueViolationError:
             # another process has used one of the keys since we looked: nothing was recorded, look again
             async with self._writer.transaction() as connection:
-                return await record(connection, rows, transfer_of, streams_of, seeds(), self._chat)
+                return await record(connection, rows, transfer_of, streams_of, seeds(), self._chat, caps)
 
     async def find_outcome(
         self, rows: Sequence[PacketRow], streams_of: Callable[[PacketRow], tuple[int, ...]]
@@ -103,6 +108,7 @@ async def record(
     streams_of: Callable[[PacketRow], tuple[int, ...]],
     seeds: PacketSeeds,
     chat: ChatBeside = HERE,
+    caps: Mapping[int, int] | None = None,
 ) -> list[Sent | Unsent]:
     # the wallets first: who holds them may be about to commit one of these keys, and then it is seen below
     purses = await wallets.lock(connection, {row.sender_id for row in rows})
@@ -115,6 +121,7 @@ async def record(
     over = await scheduled.too_many(connection, later)
     results.update({(row.sender_id, row.key): Unsent.LIMIT for row in over})
     fresh = [row for row in fresh if row not in over]
+    fresh = await _within_caps(connection, fresh, results, caps or {})
     paid, after = await _debit(connection, fresh, purses, results, seeds)
     await packets.insert(connection, paid)
     await scheduled.add(connection, [row for row in paid if row.send_at_ms is not None])
@@ -142,6 +149,31 @@ async def _admit(
     barred = await chat.barred(connection, [(row.sender_id, row.target_id) for row in fresh.values()])
     results.update({key: Unsent(why) for key, why in zip(fresh, barred, strict=True) if why is not None})
     return [row for key, row in fresh.items() if key not in results]
+
+
+async def _within_caps(
+    connection: Connection,
+    rows: list[PacketRow],
+    results: dict[tuple[int, str], Sent | Unsent],
+    caps: Mapping[int, int],
+) -> list[PacketRow]:
+    """The packets with which their senders stay within what they may send in 24 hours; the others are refused.
+
+    The wallets are held, so two packets of one sender are never judged by the same sum.
+    """
+    capped = {row.sender_id: row.created_at_ms for row in rows if row.sender_id in caps}
+    if not capped:
+        return rows
+    sent_fen = Counter(await sent_since(connection, list(capped), min(capped.values()) - DAY_MS))
+    kept = []
+    for row in rows:
+        cap_fen = caps.get(row.sender_id)
+        if cap_fen is not None and sent_fen[row.sender_id] + row.total_fen > cap_fen:
+            results[row.sender_id, row.key] = Unsent.LIMIT
+            continue
+        sent_fen[row.sender_id] += row.total_fen
+        kept.append(row)
+    return kept
 
 
 async def _debit(

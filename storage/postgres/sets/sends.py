@@ -7,7 +7,7 @@ database. Announcements for streams of other sets leave by the outbox of sets.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from storage.postgres.chat import messages, users
@@ -79,10 +79,11 @@ class SetSendStore(SendStore):
         transfer_of: Callable[[PacketRow], TransferRow],
         streams_of: Callable[[PacketRow], tuple[int, ...]],
         seeds: Callable[[], PacketSeeds],
+        caps: Mapping[int, int] | None = None,
     ) -> list[Sent | Unsent]:
         """Packets of one set, by their ids."""
         (number,) = {self._sets.of_packet(row.packet_id) for row in rows}
-        return await self._stores[number].record(rows, transfer_of, streams_of, seeds)
+        return await self._stores[number].record(rows, transfer_of, streams_of, seeds, caps)
 
     async def find_outcome(
         self, rows: Sequence[PacketRow], streams_of: Callable[[PacketRow], tuple[int, ...]]

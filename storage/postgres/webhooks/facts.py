@@ -51,6 +51,16 @@ class EntryRecord(NamedTuple):
     key: str
 
 
+class RiskRecord(NamedTuple):
+    """A decision of risk control, and the rules that hit."""
+
+    decision_id: int
+    user_id: int
+    action: str
+    hits: list[str]
+    at_ms: int
+
+
 class PaymentRecord(NamedTuple):
     """A payment that has ended. `card_id`, `packet_id`: the card and the packet that it names, if any.
 
@@ -166,6 +176,12 @@ class FactStore:
         async with self._connection.alone() as connection:
             rows = await connection.fetch(_SQL["bill_failures"], list(numbers))
         return {row["number"]: BillFailureRecord(*row) for row in rows}
+
+    async def risk_decisions(self, numbers: Collection[int]) -> dict[int, RiskRecord]:
+        """These decisions of risk control by number."""
+        async with self._connection.alone() as connection:
+            rows = await connection.fetch(_SQL["risk_decisions"], list(numbers))
+        return {row["decision_id"]: RiskRecord(*row) for row in rows}
 
     async def admissions(self, numbers: Collection[int]) -> dict[int, AdmissionRecord]:
         """These admissions by number."""

@@ -37,6 +37,9 @@ SELECT f.number, f.sponsor_id, f.bill, f.reason, f.at_ms, b.kind, b.target_id, g
 FROM bill_failures f JOIN bills b ON b.sponsor_id = f.sponsor_id AND b.number = f.bill
 LEFT JOIN groups g ON g.group_id = b.target_id WHERE f.number = ANY($1)
 
+-- name: risk_decisions
+SELECT decision_id, user_id, action, hits, at_ms FROM risk_decisions WHERE decision_id = ANY($1)
+
 -- name: admissions
 SELECT number, packet_id, kind, sender_id, user_id, from_user, depth, at_ms
 FROM admissions JOIN packets USING (packet_id) WHERE number = ANY($1)

@@ -18,7 +18,6 @@ export function MoneyPage({ what, userId }: { what: "topup" | "withdraw" | "tran
   const done = () => {
     const figures = { amount: session.amount(amountFen), name: session.model.nameOf(Number(to)) };
     session.say(session.t(what === "topup" ? "topped_up" : what === "withdraw" ? "withdrawn" : "transferred", figures));
-    nav.back();
   };
   const go = (event: Event) => {
     event.preventDefault();

@@ -39,7 +39,7 @@ function Ways({ ways, chosen, onChoose }: { ways: Way[]; chosen: number; onChoos
   );
 }
 
-export function PaySheet({ payment, onPaid }: { payment: Payment; onPaid: () => void }) {
+export function PaySheet({ payment, onPaid }: { payment: Payment; onPaid?: () => void }) {
   const { session, nav } = useView();
   const { order } = payment;
   const [chosenAt, setChosen] = useState<number>();
@@ -62,8 +62,8 @@ export function PaySheet({ payment, onPaid }: { payment: Payment; onPaid: () => 
     try {
       await pay(session, payment, cardId, given, () => setLine(session.t("pay_unknown")));
       setLine(session.t("paid"));
-      nav.back();
-      setTimeout(onPaid, 0);
+      nav.back(2); // with the form below
+      onPaid?.();
     } catch (error) {
       setLine(session.why(error));
       setPassword("");

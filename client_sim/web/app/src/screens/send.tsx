@@ -80,7 +80,7 @@ export function SendPage({ streamId, amountFen, shares }: SendProps) {
     const isSame = payment !== undefined && JSON.stringify(payment.order, bigText) === JSON.stringify(order, bigText);
     const paid = isSame ? payment : paymentOf(order); // edited: another payment
     setPayment(paid);
-    nav.push({ at: "pay", payment: paid, onPaid: () => nav.back() });
+    nav.push({ at: "pay", payment: paid });
   };
   return (
     <Page title={session.t("send_packet")} kind="send">

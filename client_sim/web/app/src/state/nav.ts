@@ -8,7 +8,7 @@ import type { Payment } from "./orders.js";
 export type Place =
   | { at: "chat"; streamId: bigint }
   | { at: "send"; streamId: bigint; amountFen?: number; shares?: number }
-  | { at: "pay"; payment: Payment; onPaid: () => void }
+  | { at: "pay"; payment: Payment; onPaid?: () => void }
   | { at: "bind"; payment?: Payment; onBound?: (cardId: bigint, password: string) => void }
   | { at: "password" }
   | { at: "open"; packet: Packet }
@@ -30,10 +30,19 @@ export const SHEETS: ReadonlySet<Place["at"]> = new Set(["pay", "open", "again"]
 export class Nav {
   stack: Place[] = [];
   private focus: (Element | null)[] = []; // what had the focus below each page
+  // A browser goes back a moment after it is asked to, and forgets a second wish that comes meanwhile.
+  private isGoing = false;
+  private toClose = 0;
+  private toOpen: Place[] = [];
 
   constructor(private readonly changed: () => void) {
     history.replaceState({ depth: 0 }, "");
-    addEventListener("popstate", (event) => this.cut((event.state as { depth?: number } | null)?.depth ?? 0));
+    addEventListener("popstate", (event) => {
+      this.isGoing = false;
+      this.cut((event.state as { depth?: number } | null)?.depth ?? 0);
+      this.go();
+      if (!this.isGoing) this.toOpen.splice(0).forEach((place) => this.push(place));
+    });
   }
 
   get top(): Place | undefined {
@@ -41,6 +50,10 @@ export class Nav {
   }
 
   push(place: Place): void {
+    if (this.isGoing) {
+      this.toOpen.push(place);
+      return;
+    }
     this.focus.push(document.activeElement);
     this.stack = [...this.stack, place];
     history.pushState({ depth: this.stack.length }, "");
@@ -53,8 +66,18 @@ export class Nav {
     this.changed();
   }
 
-  back(): void {
-    if (this.stack.length) history.back();
+  /** Close so many pages. */
+  back(count = 1): void {
+    this.toClose += count;
+    this.go();
+  }
+
+  private go(): void {
+    if (this.isGoing) return;
+    const count = Math.min(this.toClose, this.stack.length);
+    this.toClose = 0;
+    this.isGoing = count > 0;
+    if (count) history.go(-count);
   }
 
   /** Only this chat, as when it is chosen beside another one. */
@@ -62,8 +85,10 @@ export class Nav {
     if (!this.stack.length) this.push(place);
     else if (this.stack.length === 1) this.replace(place);
     else {
+      this.isGoing = true;
       history.go(1 - this.stack.length);
       this.stack = [place];
+      this.focus.length = 1;
       this.changed();
     }
   }

@@ -12,6 +12,7 @@ import type { Snapshot } from "./snapshot.js";
 import { type Figures, text, type TextKey } from "./texts.js";
 
 const HISTORY = 50; // posts that are fetched at once
+const LOADED_MOST = 40; // chats whose newest posts are fetched at the login; the others when they are shown
 const STATES_ASKED = 10; // open packets in them whose states are fetched
 const CHANGES_LOOKED_AT = 200; // of the wallet, for packets that were opened on another device
 const NAMES_AT_ONCE = 100;
@@ -138,7 +139,7 @@ export class Session {
     this.walletVersion ??= Math.max(0, welcome.balance_version - CHANGES_LOOKED_AT);
     await this.quietly(() => this.learnClaims(welcome.balance_version));
     this.learnNames([model.userId]);
-    for (const one of model.conversations.values()) await this.load(one);
+    for (const one of [...model.conversations.values()].slice(-LOADED_MOST)) await this.load(one);
     await this.quietly(async () => {
       const { campaigns } = await this.client.patiently(() => this.client.packets.campaigns());
       this.change(() => (this.campaigns = campaigns));

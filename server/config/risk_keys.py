@@ -1,0 +1,17 @@
+"""The keys of the config for risk control."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from server.config.config_key import ConfigKey
+from server.config.rules import PATH, number, one_of
+
+RISK_KEYS: Final = {
+    "risk.mode": ConfigKey(
+        "risk control: off; shadow (decides, records, changes nothing); on (also holds back sends and withdrawals)",
+        one_of("off", "shadow", "on"),
+    ),
+    "risk.rules": ConfigKey("file of the rules (TOML); empty: those that come with hongbao", PATH),
+    "risk.interval_s": ConfigKey("time between two rounds of risk control, seconds", number(0.05, 3_600)),
+}

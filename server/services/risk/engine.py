@@ -1,0 +1,145 @@
+"""The engine: rounds that judge the users whose wallets have changed. The server that has the lock makes them.
+
+It runs beside the requests: none waits for a round. A round takes what it judges out of the record in the
+transaction that records its decisions, so a crash repeats it, and no server counts by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from server.core.risk.actions import RiskAction, RiskVerdict
+from server.services.runtime.outage_log import OutageLog
+from storage.errors import StoreUnavailable
+from storage.postgres.risk.risk import NewDecision, RiskRound, RiskStore, VerdictRow
+
+if TYPE_CHECKING:
+    from server.core.risk.rules import RiskDecision, RuleBook
+
+CHANGES_MAX: Final = 2_000  # of wallets, taken in one transaction
+USERS_MAX: Final = 500  # judged in one transaction
+CHUNK: Final = 10  # judged before the loop serves others; some tens of microseconds for each rule
+CHECK_AGAIN_MS: Final = 60_000  # users who are held back are judged again so often
+FRESH_MS: Final = 86_400_000  # an older verdict of a user who did nothing since is made again when it is asked for
+ALIVE_S_MIN: Final = 30.0  # so old the newest round may be, or ten intervals, before withdrawals wait
+
+
+class RiskEngine:
+    """Makes rounds, and verdicts of users who have none. Raises StoreUnavailable."""
+
+    def __init__(
+        self,
+        store: RiskStore,
+        book: RuleBook,
+        mode: str,
+        interval_s: float,
+        now_ms: Callable[[], int],
+        elapsed_s: Callable[[], float],
+    ) -> None:
+        """`mode`: shadow or on. `elapsed_s` is a monotonic clock."""
+        self._store, self.book, self.mode, self._interval_s = store, book, mode, interval_s
+        self._now_ms, self._elapsed_s = now_ms, elapsed_s
+        self._round_at_ms = 0  # the newest that was completed, on whichever server
+        self._heard_s = elapsed_s()  # when it was last found to be another one
+        self._is_begun = False
+        self.decided: Counter[str] = Counter()
+        self.rule_errors = 0
+        self._outage_log = OutageLog("risk_waits")
+
+    def is_alive(self) -> bool:
+        """Rounds are made, here or elsewhere."""
+        return self._elapsed_s() - self._heard_s < max(ALIVE_S_MIN, 10 * self._interval_s)
+
+    @property
+    def round_age_s(self) -> float:
+        """For how long no round was completed."""
+        return max(0.0, self._elapsed_s() - self._heard_s)
+
+    async def run(self) -> None:
+        """Make rounds. Never ends; to be supervised."""
+        while True:
+            try:
+                await self.round()
+                self._outage_log.is_over()
+            except StoreUnavailable as error:
+                self._outage_log.begins(error)
+            await asyncio.sleep(self._interval_s)
+
+    async def begin(self) -> None:
+        """The record knows these rules, and notes wallets that change."""
+        await self._store.use_rules(self.mode, self.book.version, self.book.encoded, self._now_ms())
+        self._is_begun = True
+
+    async def round(self) -> int:
+        """Judge all users who are to be judged now, if no other server does; how many."""
+        if not self._is_begun:
+            await self.begin()
+        began_at_ms, judged = self._now_ms(), 0
+        while (more := await self._part(began_at_ms)) is not None:
+            judged += more
+            if more == 0:
+                break
+        state = await self._store.state()
+        if state.mode != self.mode or state.rules != self.book.version:
+            await self.begin()  # a server that was started meanwhile has another config
+        if state.round_at_ms != self._round_at_ms:
+            self._round_at_ms, self._heard_s = state.round_at_ms, self._elapsed_s()
+        return judged
+
+    async def _part(self, began_at_ms: int) -> int | None:
+        """One transaction of a round; how many users it judged. 0: the round is complete. None: another's."""
+        async with self._store.round() as part:
+            if part is None:
+                return None
+            users = dict.fromkeys(await part.take_active(CHANGES_MAX))
+            users.update(dict.fromkeys(await part.due(began_at_ms - CHECK_AGAIN_MS, USERS_MAX, self._now_ms())))
+            judged = sorted(users)  # two writers of verdicts lock rows in one order
+            for first in range(0, len(judged), USERS_MAX):
+                await self._judge(part, judged[first : first + USERS_MAX])
+            if not judged:
+                await part.end(began_at_ms)
+            return len(judged)
+
+    async def verdicts(self, user_ids: Sequence[int]) -> dict[int, RiskVerdict]:
+        """What is in force for users (mode on). Those who have no verdict of this day are judged now."""
+        fresh_ms = self._now_ms() - FRESH_MS
+        rows = {row.user_id: row for row in await self._store.verdicts(user_ids)}
+        missing = [one for one in user_ids if one not in rows or rows[one].checked_at_ms < fresh_ms]
+        if missing:
+            if not self._is_begun:
+                await self.begin()
+            async with self._store.apart() as part:
+                await self._judge(part, missing)
+            rows |= {row.user_id: row for row in await self._store.verdicts(missing)}
+        return {one: _verdict(rows[one]) if one in rows else RiskVerdict() for one in user_ids}
+
+    async def _judge(self, part: RiskRound, user_ids: Sequence[int]) -> None:
+        """Decide about users, record that, and put the verdicts in force if the mode is on."""
+        now_ms = self._now_ms()
+        facts = await part.facts(user_ids, now_ms)
+        made: dict[int, RiskDecision] = {}
+        for place, (user_id, known) in enumerate(facts.items(), 1):
+            made[user_id] = self.book.decide(known)
+            if place % CHUNK == 0:
+                await asyncio.sleep(0)
+        news = [_new(user_id, one, facts[user_id]) for user_id, one in made.items()]
+        numbers = await part.decide(self.mode, self.book.version, now_ms, news)
+        if self.mode == "on":
+            await part.put_verdicts(_rows(made, numbers, now_ms), now_ms)
+        self.decided.update(str(one.verdict.action) for one in made.values())
+        self.rule_errors += sum(len(one.errors) for one in made.values())
+
+
+def _new(user_id: int, one: RiskDecision, facts: dict[str, int]) -> NewDecision:
+    return NewDecision(user_id, one.verdict.action, one.hits, one.events, one.errors, facts)
+
+
+def _rows(made: dict[int, RiskDecision], numbers: dict[int, int], now_ms: int) -> list[VerdictRow]:
+    return [VerdictRow(user_id, numbers.get(user_id, 0), *one.verdict, now_ms, 0) for user_id, one in made.items()]
+
+
+def _verdict(row: VerdictRow) -> RiskVerdict:
+    return RiskVerdict(RiskAction(row.action), row.holds_withdrawals, row.send_fen_a_day, row.says)

@@ -1,0 +1,1 @@
+"""Statements on risk control: facts about users, decisions, verdicts."""

@@ -1,0 +1,285 @@
+"""Mode on: what is held back, on all servers, and what never is: opens, and what was done before."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import asyncpg
+import pytest
+
+from client_sim.sdk.errors import Refusal
+from server.services.risk.engine import CHECK_AGAIN_MS
+from storage.errors import StoreUnavailable
+from storage.postgres.risk.risk import RiskRound, RiskStore
+from tests.conftest import Connect, Server, StartServer, Turn
+from tests.risk.test_path import rules_file
+from tests.services.conftest import MakeParty, until
+
+Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+BooksBalance: TypeAlias = Callable[[], Awaitable[None]]
+DENY_WINNERS = '[[rules]]\nname = "wins"\nwhen = "opens_1d >= 1"\nthen = "{then}"\nsays = "looked into"\n'
+NEVER_BY_ITSELF = 3_600  # seconds: the test makes the rounds
+
+
+async def refused(request: Awaitable[Any]) -> tuple[str, str]:
+    """The refusal of a request: its name and its detail."""
+    with pytest.raises(Refusal) as told:
+        await request
+    return told.value.name, told.value.detail
+
+
+async def judge(server: Server) -> int:
+    """A round; how many users it judged."""
+    engine = server.app.services.risk.engine
+    assert engine is not None
+    return await engine.round()
+
+
+async def held_by(server: Server, sql: Sql, user_id: int) -> None:
+    """Make rounds until a user has a verdict other than allow."""
+
+    async def is_held() -> bool:
+        await judge(server)
+        found = "SELECT action FROM risk_verdicts WHERE user_id = $1 AND action <> 'allow'"
+        return await sql.fetchval(found, user_id) is not None
+
+    await until(is_held)
+
+
+async def grown_up(sql: Sql) -> None:
+    """All users have been known for years."""
+    await sql.execute("UPDATE users SET known_at_ms = 0")
+
+
+async def test_new_account_sends_200_yuan_a_day_and_withdraws_after_a_day(
+    start_server: StartServer,
+    party: MakeParty,
+    connect: Connect,
+    sql: Sql,
+    turn_clock: Turn,
+    books_balance: BooksBalance,
+) -> None:
+    server = await start_server(risk__mode="on", risk__interval_s=NEVER_BY_ITSELF)
+    guests = await party(server, 1)
+    backend = await connect(server, 0)
+    await guests.lucky(15_000, 2)
+    name, detail = await refused(guests.lucky(5_001, 2))
+    assert (name, "at most 20000 fen in 24 hours, 15000 are sent" in detail) == ("limit", True)
+    await guests.lucky(5_000, 2)
+    assert (await refused(guests.sender.transfer(2, 1)))[0] == "limit"
+    name, detail = await refused(backend.withdraw(1, 50, "w"))
+    assert (name, detail) == ("not_allowed", "withdrawals begin 24 hours after the first login")
+    await grown_up(sql)
+    turn_clock(CHECK_AGAIN_MS + 1)
+    await judge(server)
+    await guests.lucky(30_000, 2)
+    assert await backend.withdraw(1, 50, "w") == 100_000 - 20_000 - 30_000 - 50
+    await books_balance()
+
+
+async def test_two_sends_at_once_do_not_pass_the_limit_of_a_day_together(
+    start_server: StartServer, party: MakeParty, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = await start_server(risk__mode="on", risk__interval_s=NEVER_BY_ITSELF)
+    guests = await party(server, 1)
+    both, count = asyncio.Event(), 0
+    real = RiskStore.sent_since
+
+    async def meets(store: RiskStore, *asked: Any) -> int:
+        nonlocal count
+        sent_fen = await real(store, *asked)
+        count += 1
+        if count == 2:
+            both.set()
+        await both.wait()  # each has seen that nothing was sent
+        return sent_fen
+
+    monkeypatch.setattr(RiskStore, "sent_since", meets)
+    sent = await asyncio.gather(guests.lucky(15_000, 2), guests.lucky(15_000, 2), return_exceptions=True)
+    (lost,) = [one for one in sent if isinstance(one, Refusal)]
+    assert (lost.name, count) == ("limit", 2)
+    assert await sql.fetchval("SELECT sum(total_fen) FROM packets") == 15_000
+
+
+async def test_denied_user_opens_and_keeps_what_was_won_and_repeats_what_was_done(
+    start_server: StartServer,
+    party: MakeParty,
+    connect: Connect,
+    sql: Sql,
+    tmp_path: Path,
+    books_balance: BooksBalance,
+) -> None:
+    rules = rules_file(tmp_path, DENY_WINNERS.format(then="deny"))
+    server = await start_server(risk__mode="on", risk__rules=rules, risk__interval_s=NEVER_BY_ITSELF)
+    guests, backend = await party(server, 1), await connect(server, 0)
+    (guest,) = guests.guests
+    await backend.top_up(2, 1_000)
+    await backend.withdraw(2, 100, "before")
+    sent = await guest.send_packet("lucky", guests.group, 200, 2, key="before")
+    (won,) = await guests.all_open(await guests.lucky(900, 1))
+    await held_by(server, sql, 2)
+    assert await refused(guest.send_packet("lucky", guests.group, 200, 2)) == ("not_allowed", "looked into")
+    assert await refused(guest.transfer(1, 1)) == ("not_allowed", "looked into")
+    assert await refused(backend.withdraw(2, 100, "now")) == ("not_allowed", "looked into")
+    assert (await guest.send_packet("lucky", guests.group, 200, 2, key="before")).packet_id == sent.packet_id
+    (again,) = await guests.all_open(await guests.lucky(700, 1))
+    assert (won.amount_fen, again.amount_fen) == (900, 700)
+
+    async def has_all() -> bool:
+        return await sql.fetchval("SELECT balance_fen FROM wallets WHERE user_id = 2") == 1_000 - 300 + 1_600
+
+    await until(has_all)
+    assert await backend.withdraw(2, 100, "before") == 1_000 - 300 + 1_600
+    await books_balance()
+
+
+async def test_verdict_holds_on_all_servers_and_after_a_restart(
+    start_server: StartServer, party: MakeParty, connect: Connect, sql: Sql, tmp_path: Path
+) -> None:
+    rules = rules_file(tmp_path, DENY_WINNERS.format(then="freeze"))
+    options = {"risk__mode": "on", "risk__rules": rules, "risk__interval_s": NEVER_BY_ITSELF}
+    one = await start_server(server__node=1, **options)
+    guests = await party(one, 1)
+    other = await start_server(server__node=2, **options)
+    elsewhere, backend = await connect(other, 2), await connect(one, 0)
+    await backend.top_up(2, 1_000)
+    await elsewhere.send_packet("lucky", guests.group, 100, 1)  # the other server has a verdict in memory now
+    await guests.all_open(await guests.lucky(900, 1))
+    await held_by(one, sql, 2)
+
+    async def is_told() -> bool:
+        try:
+            await elsewhere.send_packet("lucky", guests.group, 100, 1)
+        except Refusal as told:
+            return told.name == "not_allowed"
+        return False
+
+    await until(is_told)
+    await sql.execute("UPDATE risk_verdicts SET checked_at_ms = 1 WHERE user_id = 2")
+    third = await start_server(server__node=3, **options)
+    late = await connect(third, 2)
+    assert (await refused(late.send_packet("lucky", guests.group, 100, 1)))[0] == "not_allowed"
+    assert await RiskStore(third.app.stores.database).release(2, 5, 0, 2**60, "seen on a call") is not None
+
+    async def is_released() -> bool:
+        try:
+            await late.send_packet("lucky", guests.group, 100, 1)
+        except Refusal:
+            return False
+        return True
+
+    await until(is_released)
+    await judge(one)
+    await late.send_packet("lucky", guests.group, 100, 1)
+    assert await sql.fetchval("SELECT reason FROM risk_releases WHERE user_id = 2") == "seen on a call"
+
+
+@pytest.mark.parametrize("then", ["deny", "freeze"])
+async def test_deny_ends_with_its_reason_and_a_freeze_only_by_an_operator(
+    start_server: StartServer, party: MakeParty, sql: Sql, tmp_path: Path, turn_clock: Turn, then: str
+) -> None:
+    rules = rules_file(tmp_path, DENY_WINNERS.format(then=then))
+    server = await start_server(risk__mode="on", risk__rules=rules, risk__interval_s=NEVER_BY_ITSELF)
+    guests = await party(server, 1)
+    await guests.all_open(await guests.lucky(900, 1))
+    await held_by(server, sql, 2)
+    await sql.execute("UPDATE received SET at_ms = 1")
+    turn_clock(CHECK_AGAIN_MS - 1_000)
+    await judge(server)
+    assert await sql.fetchval("SELECT action FROM risk_verdicts WHERE user_id = 2") == then
+    turn_clock(2 * CHECK_AGAIN_MS)
+    assert await judge(server) == int(then == "deny")
+    await sql.execute("INSERT INTO risk_activity VALUES (2)")
+    await judge(server)
+    expected = "freeze" if then == "freeze" else "allow"
+    assert await sql.fetchval("SELECT action FROM risk_verdicts WHERE user_id = 2") == expected
+
+
+async def test_released_user_is_left_alone_until_the_time_is_over(
+    start_server: StartServer, party: MakeParty, sql: Sql, tmp_path: Path, turn_clock: Turn
+) -> None:
+    rules = rules_file(tmp_path, DENY_WINNERS.format(then="freeze"))
+    server = await start_server(risk__mode="on", risk__rules=rules, risk__interval_s=NEVER_BY_ITSELF)
+    guests = await party(server, 1)
+    await guests.all_open(await guests.lucky(900, 1))
+    await held_by(server, sql, 2)
+    until_ms = server.app.services.risk.engine._now_ms() + 100_000  # type: ignore[union-attr]
+    assert await server.app.stores.risk.release(2, 5, 0, until_ms, "seen") is not None
+    assert await server.app.stores.risk.release(2, 6, 0, until_ms, "again") is None
+    found = []
+    for ahead_ms in (0, 99_000, 101_000):
+        turn_clock(ahead_ms)
+        await sql.execute("INSERT INTO risk_activity VALUES (2)")
+        await judge(server)
+        found.append(await sql.fetchval("SELECT action FROM risk_verdicts WHERE user_id = 2"))
+    assert found == ["allow", "allow", "freeze"]
+
+
+async def test_withdrawals_wait_while_no_rounds_are_made_and_sends_go_on(
+    start_server: StartServer, party: MakeParty, connect: Connect, sql: Sql
+) -> None:
+    server = await start_server(risk__mode="on", risk__interval_s=NEVER_BY_ITSELF)
+    guests, backend = await party(server, 1), await connect(server, 0)
+    await grown_up(sql)
+    await sql.execute("DELETE FROM risk_verdicts")  # one of the first round, in which they were not
+    await guests.lucky(900, 1)
+    assert await backend.withdraw(1, 1, "a") == 99_099
+    engine = server.app.services.risk.engine
+    assert engine is not None
+    real = engine._elapsed_s
+    engine._elapsed_s = lambda: real() + 10 * NEVER_BY_ITSELF + 1  # the rounds have hung for so long
+    name, detail = await refused(backend.withdraw(1, 1, "b"))
+    assert (name, "withdrawals wait" in detail) == ("overloaded", True)
+    assert await backend.withdraw(1, 1, "a") == 99_099
+    await guests.all_open(await guests.lucky(900, 1))
+    engine._elapsed_s = real
+    assert await backend.withdraw(1, 1, "b") == 99_098 - 900
+
+
+async def test_withdrawals_wait_and_sends_go_on_while_no_verdict_can_be_read(
+    start_server: StartServer, party: MakeParty, connect: Connect, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = await start_server(risk__mode="on", risk__interval_s=NEVER_BY_ITSELF)
+    guests, backend = await party(server, 1), await connect(server, 0)
+
+    async def away(*asked: Any) -> Any:
+        raise StoreUnavailable("away")
+
+    monkeypatch.setattr(RiskStore, "verdicts", away)
+    await guests.lucky(20_000, 1)
+    assert (await refused(backend.withdraw(1, 1, "a")))[0] == "overloaded"
+
+
+async def test_round_that_fails_is_made_again_with_the_same_users(
+    start_server: StartServer, party: MakeParty, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = await start_server(risk__mode="shadow", risk__interval_s=NEVER_BY_ITSELF)
+    await party(server, 1)  # its sender was topped up
+
+    async def fails(*asked: Any) -> Any:
+        raise StoreUnavailable("away")
+
+    await judge(server)
+    before = await sql.fetchval("SELECT count(*) FROM risk_decisions")
+    await sql.execute("INSERT INTO risk_activity VALUES (7), (7), (8)")
+    with monkeypatch.context() as broken:
+        broken.setattr(RiskRound, "decide", fails)
+        with pytest.raises(StoreUnavailable):
+            await judge(server)
+    assert await sql.fetchval("SELECT count(*) FROM risk_activity") == 3
+    assert await judge(server) == 2
+    assert await sql.fetchval("SELECT count(*) FROM risk_activity") == 0
+    assert await sql.fetchval("SELECT count(*) FROM risk_decisions") == before + 2
+
+
+async def test_one_server_at_a_time_makes_a_round(start_server: StartServer) -> None:
+    options = {"risk__mode": "on", "risk__interval_s": NEVER_BY_ITSELF}
+    one, other = await start_server(server__node=1, **options), await start_server(server__node=2, **options)
+    async with one.app.stores.risk.round() as held, other.app.stores.risk.round() as second:
+        assert held is not None
+        assert second is None
+    async with other.app.stores.risk.round() as later:
+        assert later is not None
