@@ -12,6 +12,7 @@ from cyclopts import Parameter
 from msgspec.structs import replace
 from rich.console import Console
 
+from bench.analysis import report_cost
 from bench.compare import compare, document, guard, payments, pool, scale, shakes, suite
 from bench.load import target as targets
 from bench.load.findmax import find_max, run_at_maximum
@@ -208,6 +209,7 @@ bench_cli.command(payments.command, name="payments")
 bench_cli.command(shakes.command, name="shake")
 bench_cli.command(scale.command, name="scale")
 bench_cli.command(pool.command, name="pool")
+bench_cli.command(report_cost.command, name="report")
 
 
 # --- all scenarios --------------------------------------------------------------------------------------------
