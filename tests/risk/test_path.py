@@ -100,7 +100,7 @@ async def test_every_fact_that_rules_may_name_is_read_for_a_user_without_any(dat
     facts = await RiskStore(database).facts([5], 1_800_000_000_000)
     assert list(facts) == [5]
     assert list(facts[5]) == list(FACTS)
-    assert {name for name, value in facts[5].items() if value} == {"account_age_s"}
+    assert {name for name, value in facts[5].items() if value} == set()
 
 
 async def test_decisions_are_never_changed(server: Server, sql: Sql) -> None:
