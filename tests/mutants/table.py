@@ -8253,14 +8253,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_RISK_PATH + "mode_shadow_records_what_a_wrong_rule_would_do_and_changes_nothing",),
     ),
     Mutation(
-        "risk: mode shadow holds requests back",
-        "risk",
-        "server/services/risk/assembly.py",
-        '        if self.mode == "on":\n',
-        '        if self.mode != "off":\n',
-        (T_RISK_PATH + "mode_shadow_records_what_a_wrong_rule_would_do_and_changes_nothing",),
-    ),
-    Mutation(
         "risk: withdrawals go on while no rounds are made",
         "risk",
         RISK_GATE,

@@ -97,8 +97,8 @@ async def test_mutual_flow_is_what_comes_back_from_the_same_partner_by_average_s
     database: Database, sql: Sql
 ) -> None:
     await packet(sql, 2**60, USER, 100, 2, HOUR_MS)  # 50 each to two others, whatever they drew
-    await credit(sql, 2**60, OTHER, 99, HOUR_MS)
-    await credit(sql, 2**60, THIRD, 1, HOUR_MS, index=1)
+    await credit(sql, 2**60, OTHER, 10, HOUR_MS)
+    await credit(sql, 2**60, THIRD, 90, HOUR_MS, index=1)
     await packet(sql, 2**60 + 1, OTHER, 30, 1, HOUR_MS)
     await credit(sql, 2**60 + 1, USER, 30, HOUR_MS)
     found = await facts_of(database)
@@ -153,5 +153,6 @@ async def test_account_counts_from_when_the_user_became_known_and_sponsors_are_n
     await sql.execute("INSERT INTO users (user_id) VALUES ($1)", THIRD)
     found = await RiskStore(database).facts([USER, OTHER, THIRD], NOW_MS)
     assert [found[one]["account_age_s"] for one in (USER, OTHER)] == [5, 0]
+    assert (await RiskStore(database).facts([99], NOW_MS))[99]["account_age_s"] == 0  # not known, so new
     known_at_ms = await sql.fetchval("SELECT known_at_ms FROM users WHERE user_id = $1", THIRD)
     assert abs(known_at_ms - await sql.fetchval("SELECT extract(epoch FROM now()) * 1000")) < DAY_MS

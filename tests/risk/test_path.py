@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeAlias
 
 import asyncpg
 import pytest
 
+from server import config
 from server.cli.main import main
 from server.core.risk.facts import FACTS
+from server.services.risk.assembly import RiskServices
+from storage.errors import StoreRefused
 from storage.postgres.database import Database
 from storage.postgres.risk.risk import RiskStore
 from tests.conftest import Connect, Server, StartServer
@@ -96,7 +100,7 @@ async def test_every_fact_that_rules_may_name_is_read_for_a_user_without_any(dat
     facts = await RiskStore(database).facts([5], 1_800_000_000_000)
     assert list(facts) == [5]
     assert list(facts[5]) == list(FACTS)
-    assert {name for name, value in facts[5].items() if value} == {"account_age_s"}
+    assert {name for name, value in facts[5].items() if value} == set()
 
 
 async def test_decisions_are_never_changed(server: Server, sql: Sql) -> None:
@@ -154,3 +158,26 @@ def test_rule_file_with_an_unknown_key_or_fact_is_refused_by_name(
     ):
         code, printed = run(capsys, "risk", "rules", "--file", rules_file(tmp_path, text))
         assert (code, told in printed) == (1, True), printed
+
+
+async def test_server_in_mode_off_does_not_end_the_notes_of_one_in_mode_on(
+    start_server: StartServer, sql: Sql
+) -> None:
+    one = await start_server(server__node=1, risk__mode="on", risk__interval_s=0.05)
+    await start_server(server__node=2)
+    engine = one.app.services.risk.engine
+    assert engine is not None
+
+    async def is_on() -> bool:
+        row = await sql.fetchrow("SELECT mode, rules FROM risk_state")
+        return row is not None and tuple(row) == ("on", engine.book.version)
+
+    await until(is_on)
+
+
+def test_several_sets_are_refused_in_one_line() -> None:
+    stores: Any = SimpleNamespace(sets=SimpleNamespace(several=True), risk=None)
+    parts: Any = SimpleNamespace()
+    with pytest.raises(StoreRefused, match="one set of PostgreSQL"):
+        RiskServices(config.load(None, {"risk.mode": "shadow"}), stores, parts, parts, parts, "fen")
+    assert RiskServices(config.load(None, {}), stores, parts, parts, parts, "fen").engine is None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 FACTS: Final = {
-    "account_age_s": "seconds since the server has known the user",
+    "account_age_s": "seconds since the server has known the user; 0: it does not yet",
     "opens_1m": "shares credited to the user of the last minute",
     "opens_1h": "the same of the last hour",
     "opens_1d": "the same of the last 24 hours",

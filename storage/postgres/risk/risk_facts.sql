@@ -1,7 +1,7 @@
 -- name: facts
 -- What rules may ask about the users $1 at the time $2 (server/core/risk/facts.py says what each column means). Each part
 -- reads an index of one user. Sponsors are not judged: they send to thousands, in the name of their contract.
-SELECT a.user_id, greatest(0, ($2::bigint - coalesce(u.known_at_ms, 0)) / 1000) AS account_age_s,
+SELECT a.user_id, greatest(0, ($2::bigint - coalesce(u.known_at_ms, $2)) / 1000) AS account_age_s,
        won.*, sent.*, moved.*, withdrawn.*, life.*, reaction.*, flow.*, card.*
 FROM unnest($1::bigint[]) AS a (user_id)
 LEFT JOIN users u ON u.user_id = a.user_id
