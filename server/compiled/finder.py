@@ -98,7 +98,7 @@ def _files_of_build(setting: str) -> tuple[dict[str, Path], str]:
         return {}, "pure Python: nothing was compiled here"
     folder = builds_folder() / digest_of()
     if not folder.is_dir():
-        return {}, "pure Python: these sources were not compiled; `hongbao compile` does it"
+        return {}, "pure Python: these sources were not compiled (hongbao compile does it)"
     found = {name: folder / f"{name.replace('.', '/')}{SUFFIX}" for name in _names()}
     if missing := [name for name, file in found.items() if not file.is_file()]:
         return {}, f"pure Python: the build has no {missing[0]} for this Python"

@@ -102,7 +102,9 @@ class BankRoom:
             services.cards.authorisation,
             server.app._limits,
         )
-        self.payouts = PayoutService(self.service, self.gateway, ids, clock, server.app.services._bus)
+        self.payouts = PayoutService(
+            self.service, self.gateway, ids, clock, server.app.services._bus, services.sends.gate
+        )
 
     @property
     def gateway(self) -> BankGateway:

@@ -44,7 +44,9 @@ async def by_hand(start_server: StartServer, connect: Connect, sql: Sql) -> ByHa
     assert services.payments.payouts is None  # no sweep: users keep what they have
     await services.wallets.top_up(BEN, 500, "in")
     ids = IdMaker(server.app._config.server.node)
-    payouts = PayoutService(service, service.gateways["manual"], ids, server.app._clock, services._bus)
+    payouts = PayoutService(
+        service, service.gateways["manual"], ids, server.app._clock, services._bus, services.sends.gate
+    )
     await payouts.order([BEN])
     return ByHand(server, service, await sql.fetchval("SELECT number FROM payments"))
 

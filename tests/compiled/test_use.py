@@ -73,7 +73,7 @@ def test_edited_source_is_what_runs(tree: Path) -> None:
     source.write_text(text.replace("return left_fen, left_fen", "return left_fen, left_fen + 1"))
     state, file, bounds = run("-c", PROGRAM, tree=tree).stdout.splitlines()
     assert (file, bounds) == (str(tree / "server" / "core" / "packet.py"), "(5, 6)")
-    assert state == "pure Python: these sources were not compiled; `hongbao compile` does it"
+    assert state == "pure Python: these sources were not compiled (hongbao compile does it)"
 
 
 def test_variable_turns_compiled_modules_off() -> None:

@@ -35,7 +35,7 @@ HOUR_MS: Final = 3_600_000
 
 risk_cli = cyclopts.App(
     name="risk",
-    help="Show the rules of risk control, its cases, and try other rules.",
+    help="Show rules and cases of risk control, try other rules, release users.",
     result_action="return_value",
 )
 RuleFileOption = Annotated[FilePath | None, Parameter(help="a file of rules; default: those of the config")]
