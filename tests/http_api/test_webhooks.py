@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from server.core.webhooks.events import EventType
 from server.services.webhooks import names
 from tests.conftest import PATIENCE_S, Server
 from tests.http_api.client import Api
@@ -49,6 +50,12 @@ async def test_endpoint_is_put_got_listed_and_deleted_without_its_secret(api: Ap
     for _ in range(2):
         assert await api.ok("DELETE", HOOK) == {"name": "shop", "deleted": True}
     assert (await api("GET", HOOK)).status == 404
+
+
+async def test_endpoint_takes_events_of_every_type(api: Api) -> None:
+    """Those of campaigns, bills, payments and risk control, too."""
+    every = [str(one) for one in EventType]
+    assert (await made(api, types=every))["types"] == every
 
 
 async def test_name_whose_addresses_are_all_private_is_refused(api: Api, addresses: dict[str, list[str]]) -> None:

@@ -6,18 +6,10 @@ from typing import Annotated, Literal, TypeAlias
 
 from msgspec import UNSET, Meta, UnsetType
 
+from server.core.webhooks.events import EventType
 from server.http_api.shapes.base import Cursor, IdText, Ms, Reply, Request
 from server.http_api.wording import RULE
 
-EventName: TypeAlias = Literal[
-    "packet.sent",
-    "packet.claimed",
-    "packet.finished",
-    "packet.refunded",
-    "wallet.changed",
-    "user.banned",
-    "user.unbanned",
-]
 EndpointState: TypeAlias = Literal["enabled", "disabled", "gone"]
 State: TypeAlias = Literal["waiting", "delivered", "failed"]
 EventText = Annotated[
@@ -39,7 +31,7 @@ class EndpointPutBody(Request):
     """
 
     url: Annotated[str, Meta(max_length=2_048)]
-    types: tuple[EventName, ...] = ()
+    types: tuple[EventType, ...] = ()
     secret: Secret = ""
     enabled: bool = True
     overlap_s: Annotated[int, Meta(ge=0, le=30 * 86_400)] = 86_400
