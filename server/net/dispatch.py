@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import structlog
 
@@ -93,7 +93,9 @@ class Dispatch:
         if user_id != BACKEND:
             caller, is_current = "user", self._changes.is_current
             admitted = self._hub.admit_up_to(admitted, user_id, now_s)
-        rows, at_ms, send = self.rows, self._now_ms(), session.connection.send  # `Session` flushes after a read
+        rows, at_ms = self.rows, self._now_ms()
+        # `Session` flushes after a read. Any: in a simulated world another class stands for a connection.
+        send = cast("Any", session).connection.send
         router = self.router
         for request in requests[:admitted]:
             row = rows[type(request)]
