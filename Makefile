@@ -56,7 +56,6 @@ COMPILE_TESTS := $(BIN)/python -m pytest --collect-only --numprocesses 0 -m "not
 test: compile  ## style, types, imports, and the tests on real stores, in parallel workers; all but test-long
 	@$(COMPILE_TESTS) >/dev/null 2>&1 & $(MAKE) --no-print-directory check || { kill $$!; exit 1; }; wait
 	@$(PYTEST) -m "not long"
-	@HONGBAO_COMPILED=off $(PYTEST) -m "pure and not long"
 
 # The tests of what is compiled: `make test` runs them on compiled modules, this on their sources.
 OF_COMPILED := $(PURE) tests/services tests/wire tests/contract tests/sim tests/peers

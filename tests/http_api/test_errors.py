@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from protocol.codes import REFUSALS, Refusal
+from server.core.webhooks.events import EventType
 from server.http_api.problems import STATUSES, TITLES, Problem
 from tests.conftest import API_KEYS, PATIENCE_S, Server
 from tests.http_api.client import Answer, Api, signed
@@ -103,8 +104,7 @@ async def test_wrong_element_of_a_list_is_pointed_at(api: Api) -> None:
             "PUT",
             "/v1/webhooks/e",
             {"url": "https://x", "types": ["packet.open"]},
-            "types[0]: 'packet.open' is not one of packet.claimed, packet.finished, packet.refunded, packet.sent, "
-            "user.banned, user.unbanned, wallet.changed",
+            f"types[0]: 'packet.open' is not one of {', '.join(EventType)}",
         ),
         ("PUT", "/v1/webhooks/e", {"url": "x" * 2_049}, "url: at most 2048 characters are allowed"),
         ("PUT", "/v1/users/7", {"avatar_url": "x"}, "avatar_url: an http:// or https:// url, or an empty text"),

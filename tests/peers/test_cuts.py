@@ -70,11 +70,9 @@ async def test_two_owners_at_once_give_each_share_once(
             opened = await asyncio.gather(*(user.open(packet_id) for user in party.users))
             assert sorted(one.answer for one in opened) == ["gone"] * 2 + ["won"] * 7
             assert sorted(one.index for one in opened if one.answer == "won") == list(range(7))
+            # of three users at either side one at least has won
+            assert all("won" in {one.answer for one in opened[place::3]} for place in range(3))
     await until(lambda: all(len(peers_of(one).mesh.peers) == 2 for one in trio))
-    services = [one.app.services for one in trio]  # a claim that met the other's version may be recorded later
-    decided = [one.commit.recorded_claims + one.reload.redriven_claims for one in services]
-    assert decided[0] > 0
-    assert decided[1] > 0
     await books_balance()
 
 

@@ -113,5 +113,5 @@ async def test_each_fen_is_in_one_place_whichever_commits_are_lost(
     unopened = "SELECT coalesce(sum(total_fen - claimed_fen - refunded_fen), 0)::bigint FROM packets"
     left_fen = await sql.fetchval(unopened) + await other_sql.fetchval(unopened)
     assert sum([await user.balance() for user in users.values()]) + left_fen == len(users) * EACH_FEN
-    assert lost.before > 5
-    assert lost.behind > 5
+    assert lost.before > 0
+    assert lost.behind > 0
