@@ -151,8 +151,12 @@ def test_tiny_comparison_measures_all_pairs() -> None:
     assert set(told["ratios"]) == set(RATIOS)
     assert all(ratio > 0 for ratio in told["ratios"].values())
     assert [(one["run"], one["rival"]) for one in told["pairs"]] == [
+        ("opens, durability redis, 40 × 1", "redis-service"),
+        ("opens, durability redis, 40 × 1", "redis-service-lean"),
         ("opens, durability redis, 40 × 1", "redis-lua"),
         ("opens, durability redis, 40 × 1", "redis-lua, lean script"),
+        ("opens, durability redis, 20 × 4", "redis-service"),
+        ("opens, durability redis, 20 × 4", "redis-service-lean"),
         ("opens, durability redis, 20 × 4", "redis-lua"),
         ("opens, durability redis, 20 × 4", "redis-lua, lean script"),
         ("opens, durability postgres, 40 × 1", "sql-lock"),
@@ -166,10 +170,10 @@ def test_tiny_comparison_measures_all_pairs() -> None:
     assert lines[0] == "config of this run:"
     progress = [line for line in lines if line.startswith("run ")]
     assert (len(progress), progress[0].partition(": ")[0]) == (
-        12,
-        "run  1 of 12  round 1  opens, durability redis, 40 × 1, ours",
+        16,
+        "run  1 of 16  round 1  opens, durability redis, 40 × 1, ours",
     )
-    assert progress[-1].startswith("run 12 of 12  round 1  grab, 20 × 1, echo: ")
+    assert progress[-1].startswith("run 16 of 16  round 1  grab, 20 × 1, echo: ")
     assert "required" in screen.getvalue()
 
 
