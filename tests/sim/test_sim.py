@@ -73,7 +73,7 @@ SEED_OF_DEFECT = {
     "SilentRefundIsReturned": 73,
     "LostRequestsAreForgotten": 1,
     "LostRequestsAreServedTwice": 1,
-    "OwnerServesWithoutALease": 172,
+    "OwnerServesWithoutALease": 2629,
     "LostBalancesAreNotTold": 29,
     "LostPostsAreNotTold": 22,
     "GapsEndBeforeTheCut": 48,
