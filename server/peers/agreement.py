@@ -16,9 +16,9 @@ from server.peers.mesh import Mesh
 from server.peers.peer import PeerServer
 from server.services.packets.live_packet import LivePacket
 from server.services.packets.live_packets import LivePackets
+from server.services.runtime.change_feed import GIVE_UP_S
 
 NEVER: Final = float("inf")
-MAY_LIVE_S: Final = 2.0  # so long after its last beat a server decides what it takes for its own
 
 
 class OwnerAgreement:
@@ -79,7 +79,7 @@ class OwnerAgreement:
         """After each beat; a server that lives and is not reached makes it not whole."""
         self._is_whole = is_whole
         if is_whole:
-            since_s = self._now_s() - MAY_LIVE_S
+            since_s = self._now_s() - GIVE_UP_S  # until then a lost server may decide what it takes for its own
             self._lost_s = {one: lost_s for one, lost_s in self._lost_s.items() if lost_s > since_s}
         self._judge()
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,11 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from tests.conftest import SEED_KEYS, Server, Turn
-from tests.ops.dashboard.browser import browser, installed_or_skip
 from tests.server.serving import Ended, here
 from tests.services.conftest import MakeParty, party
+from tests.web.conftest import chromium
 
-__all__ = ["party"]  # a fixture
+__all__ = ["chromium", "party"]  # fixtures
 
 HOSTILE = "</script><img src=x>"
 RECORDS = re.compile(r'(<script type="application/json" class="records">)(.*?)(</script>)', re.DOTALL)
@@ -57,12 +56,6 @@ def replays(tmp_path: Path, postgres_dsn: str) -> Replays:
     data = tmp_path / "home"
     data.mkdir()
     return Replays(data, postgres_dsn)
-
-
-@pytest.fixture
-async def chromium() -> AsyncIterator[Browser]:
-    async with browser(installed_or_skip()) as running:
-        yield running
 
 
 async def opened(chromium: Browser, path: Path) -> tuple[Page, list[str]]:
