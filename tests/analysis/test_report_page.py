@@ -6,7 +6,6 @@ import asyncio
 import csv
 import re
 import subprocess
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -24,9 +23,10 @@ from server.services.analysis.files import write_tables
 from server.services.analysis.report import make_report
 from storage.postgres.analysis.narrow_copy import SentSpan
 from storage.postgres.database import Database
-from tests.ops.dashboard.browser import browser, installed_or_skip
 from tests.server.serving import command, here
+from tests.web.conftest import chromium
 
+__all__ = ["chromium"]  # a fixture
 Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 HOSTILE = '"><script>document.title="taken"</script><img src=x onerror="document.title=1">\u202eevil'
 FORMULA = '=HYPERLINK("http://x.example","tap")'
@@ -81,12 +81,6 @@ class Seen(NamedTuple):
     errors: list[str]
     wide: bool  # wider than the window
     text: str
-
-
-@pytest.fixture
-async def chromium() -> AsyncIterator[Browser]:
-    async with browser(installed_or_skip()) as running:
-        yield running
 
 
 async def seen_by(chromium: Browser, file: Path, width: int, dark: bool) -> Seen:
