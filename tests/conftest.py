@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -16,12 +17,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import pytest
+import structlog
 from redis import asyncio as aioredis
 
 from bench.chaos.proxy import Proxy
 from client_sim.sdk.client import Client
 from protocol import tokens
-from server import config, embedded
+from server import config, embedded, logs
 from server.app import App, app_at
 from server.clock import Clock
 from server.compiled import finder
@@ -78,6 +80,18 @@ def patient_probes(monkeypatch: pytest.MonkeyPatch) -> None:
     The tests of outages, and those of the probe itself, have a fixture of this name that leaves the limits alone.
     """
     monkeypatch.setattr(health_probe, "PROBE_S", PROBE_S)
+
+
+@pytest.fixture(autouse=True)
+def restored_logs() -> Iterator[None]:
+    """Undo `logs.configure`, which changes the whole process; a reload of the configuration calls it, too."""
+    root = logging.getLogger()
+    handlers = list(root.handlers)
+    yield
+    logs.set_level("info")
+    structlog.reset_defaults()
+    logging.captureWarnings(False)
+    root.handlers = handlers
 
 
 @pytest.fixture(scope="session")

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
-import structlog
 
 from client_sim.bank.faults import HARMLESS, Fault, FaultPlan, card_number
 from client_sim.bank.server import BankServer
@@ -274,16 +271,9 @@ async def dumped(sql: Sql) -> str:
 
 
 @pytest.fixture
-def configured_logs(request: pytest.FixtureRequest) -> Iterator[None]:
+def configured_logs(request: pytest.FixtureRequest) -> None:
     """The logs as a server has them, at debug, in this form."""
-    root = logging.getLogger()
-    handlers = list(root.handlers)
     logs.configure("debug", request.param)
-    yield
-    logs.set_level("info")
-    structlog.reset_defaults()
-    logging.captureWarnings(False)
-    root.handlers = handlers
 
 
 @pytest.mark.parametrize("configured_logs", ["json", "text"], indirect=True)

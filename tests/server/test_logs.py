@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -32,18 +31,6 @@ from tests.server.log import hang_up, logged, signal_server, wait_for
 
 FAR_AWAY_S = 4_000_000_000
 SECRET = "a secret of the frame"
-
-
-@pytest.fixture(autouse=True)
-def restored_logging() -> Iterator[None]:
-    """Undo `configure`, which changes the whole process."""
-    root = logging.getLogger()
-    handlers = list(root.handlers)
-    yield
-    logs.set_level("info")
-    structlog.reset_defaults()
-    logging.captureWarnings(False)
-    root.handlers = handlers
 
 
 def events(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
