@@ -11,6 +11,8 @@ from tests.mutants.mutation import Mutation
 
 PACKET, AMOUNTS = "server/core/packet.py", "server/core/amounts.py"
 COMMIT, GRAB_OPEN = "server/services/packets/commit.py", "server/services/packets/grab_open.py"
+COMMIT_BOTH, COMMIT_STORES = "server/services/packets/commit_both.py", "server/services/packets/commit_stores.py"
+COMMIT_MIRROR_FIRST = "server/services/packets/commit_mirror_first.py"
 CLAIMS_SQL, REFUNDS_SQL = "storage/postgres/packets/claims.sql", "storage/postgres/packets/refunds.sql"
 WALLETS_SQL = "storage/postgres/money/wallets.sql"
 SETTLEMENT_SQL, BOOKS_SQL = "storage/postgres/money/settlement.sql", "storage/postgres/migrations/0001_books.sql"
@@ -234,18 +236,42 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "ack before the record",
         "I11",
-        COMMIT,
-        "if self.won_after_mirror:\n                    self._answer_won(batch)",
-        "if True:\n                    self._answer_won(batch)",
-        (T_INVARIANTS + "won_is_not_sent_before_the_claim_is_durable[postgres]",),
+        COMMIT_BOTH,
+        "                if batch:\n",
+        "                self._answer_won(batch)\n                if batch:\n",
+        (T_INVARIANTS + "won_is_not_sent_before_the_claim_is_durable[postgres-postgres]",),
+    ),
+    Mutation(
+        "ack before the mirror, durability postgres",
+        "I11",
+        COMMIT_BOTH,
+        "        finally:\n            mirrored = await mirroring",
+        '        finally:\n            mirrored = MirrorOutcome(batch, [], [], "")',
+        (T_INVARIANTS + "won_is_not_sent_before_the_claim_is_durable[postgres-redis]",),
+    ),
+    Mutation(
+        "a packet whose log another server extended is not read again",
+        "I3",
+        COMMIT_BOTH,
+        "part.live.distrust(PacketEvent.DOUBTED)",
+        "pass",
+        (T_FAULTS + "log_that_another_server_extended_is_replaced_after_the_record_took_the_claim",),
+    ),
+    Mutation(
+        "a batch waits for the mirror before it goes to the record",
+        "one wait",
+        COMMIT_BOTH,
+        "        try:\n            recorded = await",
+        "        await asyncio.wait([mirroring])\n        try:\n            recorded = await",
+        (T_FAULTS + "mirror_and_record_are_asked_at_the_same_time",),
     ),
     Mutation(
         "ack before the mirror",
         "I11",
-        COMMIT,
-        "                    batch = self._still_fresh(batch)\n",
-        "                    batch = self._still_fresh(batch)\n                    self._answer_won(batch)\n",
-        (T_INVARIANTS + "won_is_not_sent_before_the_claim_is_durable[redis]",),
+        COMMIT_MIRROR_FIRST,
+        "                mirrored = await",
+        "                self._answer_won(batch)\n                mirrored = await",
+        (T_INVARIANTS + "won_is_not_sent_before_the_claim_is_durable[redis-redis]",),
     ),
     Mutation(
         "gone before the last claim is durable",
@@ -358,7 +384,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "an outdated view is used",
         "I11",
-        COMMIT,
+        COMMIT_MIRROR_FIRST,
         "stale = [part for part in batch if not part.live.mirrored and part.live.read_at_s <= least_s]",
         "stale = [part for part in batch if part.live.read_at_s < least_s - 1e9]",
         (T_FAULTS + "stale_packet_wins_nothing_after_its_log_has_lapsed",),
@@ -366,10 +392,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "unknown outcome taken for success",
         "I11",
-        COMMIT,
-        "        except StoreUnavailable as error:\n            count_failure(batch)\n"
-        "            self._reject(batch, str(error))\n            return\n",
-        "        except StoreUnavailable:\n            accepted = {part.live.packet_id for part in batch}\n",
+        COMMIT_STORES,
+        "            return RecordOutcome([], batch, str(error))\n",
+        "            return RecordOutcome(batch, [], str(error))\n",
         (T_COMMIT + "requests_without_postgres_get_a_temporary_error_and_nothing_is_lost",),
     ),
     Mutation(
@@ -394,7 +419,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/services/packets/live_packet.py",
         "sorted(self.rejected, key=_index_of)",
         "list(self.rejected)",
-        (T_FAULTS + "rejected_opens_keep_their_order_when_the_later_one_fails_first[postgres]",),
+        (T_FAULTS + "rejected_opens_keep_their_order_when_the_later_one_fails_first",),
     ),
     # --- the rules ---
     Mutation(
@@ -3642,7 +3667,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "claims of a node that gave no answer are told",
         "I11",
-        COMMIT,
+        COMMIT_STORES,
         "[*lost, *of_packets(asked, partly.unknown)]",
         "lost",
         (T_FAILOVER + "master_that_is_away_stops_its_own_packets_only_until_a_replica_is_promoted[killed-redis]",),
