@@ -10,9 +10,12 @@ from __future__ import annotations
 from tests.mutants.mutation import Mutation
 
 PACKET, AMOUNTS = "server/core/packet.py", "server/core/amounts.py"
-COMMIT, GRAB_OPEN = "server/services/packets/commit.py", "server/services/packets/grab_open.py"
-COMMIT_BOTH, COMMIT_STORES = "server/services/packets/commit_both.py", "server/services/packets/commit_stores.py"
-COMMIT_MIRROR_FIRST = "server/services/packets/commit_mirror_first.py"
+COMMIT, GRAB_OPEN = "server/services/packets/commit/path.py", "server/services/packets/grab_open.py"
+COMMIT_BOTH, COMMIT_STORES = (
+    "server/services/packets/commit/both_stores.py",
+    "server/services/packets/commit/stores.py",
+)
+COMMIT_MIRROR_FIRST = "server/services/packets/commit/mirror_first.py"
 CLAIMS_SQL, REFUNDS_SQL = "storage/postgres/packets/claims.sql", "storage/postgres/packets/refunds.sql"
 WALLETS_SQL = "storage/postgres/money/wallets.sql"
 SETTLEMENT_SQL, BOOKS_SQL = "storage/postgres/money/settlement.sql", "storage/postgres/migrations/0001_books.sql"
@@ -246,7 +249,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "I11",
         COMMIT_BOTH,
         "        finally:\n            mirrored = await mirroring",
-        '        finally:\n            mirrored = MirrorOutcome(batch, [], [], "")',
+        '        finally:\n            mirrored = Mirrored(batch, [], [], "")',
         (T_INVARIANTS + "won_is_not_sent_before_the_claim_is_durable[postgres-redis]",),
     ),
     Mutation(
@@ -393,8 +396,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "unknown outcome taken for success",
         "I11",
         COMMIT_STORES,
-        "            return RecordOutcome([], batch, str(error))\n",
-        "            return RecordOutcome(batch, [], str(error))\n",
+        "            return RecordReply([], batch, str(error))\n",
+        "            return RecordReply(batch, [], str(error))\n",
         (T_COMMIT + "requests_without_postgres_get_a_temporary_error_and_nothing_is_lost",),
     ),
     Mutation(

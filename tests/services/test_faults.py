@@ -14,7 +14,7 @@ from bench.chaos.proxy import Proxy
 from protocol import messages
 from server.app import App
 from server.core.packet import Packet
-from server.services.packets import commit_mirror_first
+from server.services.packets.commit import mirror_first
 from storage.errors import StoreRefused
 from storage.postgres.packets.packets import Advance, ClaimRow, PacketStore
 from storage.redis import mirror as log
@@ -123,7 +123,7 @@ async def test_mirror_and_record_are_asked_at_the_same_time(
 ) -> None:
     """Durability postgres: Redis answers only after the record was asked, and the record only after Redis was."""
     room = await party(await start_server(), 1)
-    packet_id = await room.lucky(1_000, 4)
+    packet_id = await room.lucky(1_000, 2)
     stores, asked = room.server.app.services.commit._stores, (asyncio.Event(), asyncio.Event())
     append, take = stores._mirror.append, stores._packets.record
 
@@ -150,7 +150,7 @@ async def test_log_that_another_server_extended_is_replaced_after_the_record_too
     packet_id = await room.lucky(1_000, 4)
     await room.guests[0].open(packet_id)
     before = await redis.get(key(packet_id))
-    await redis.append(key(packet_id), log.pack([MirroredClaim(1, 99, 1, 5)]))
+    await redis.append(key(packet_id), log.pack([MirroredClaim(99, 1, 5)]))
     assert (await room.guests[1].open(packet_id)).answer == "won"
     assert (await room.guests[2].open(packet_id)).answer == "won"
     assert [user for _, user, _ in await record(packet_id)] == [2, 3, 4]
@@ -290,7 +290,7 @@ async def test_stale_packet_wins_nothing_after_its_log_has_lapsed(
         return not await redis.exists(key(packet_id))
 
     await until(lapsed)
-    monkeypatch.setattr(commit_mirror_first, "VIEW_S_MAX", 0.02)
+    monkeypatch.setattr(mirror_first, "VIEW_S_MAX", 0.02)
     assert (await late.open(packet_id)).answer == "gone"
 
 

@@ -12,7 +12,7 @@ from client_sim.sdk.errors import NotAllowed, Overloaded, StoreUnavailable
 from protocol.messages import OpenPageShown
 from server.clock import Clock
 from server.core import packet as rules
-from server.services.packets.commit import UNRECORDED_MAX
+from server.services.packets.commit.path import UNRECORDED_MAX
 from server.services.packets.grab_open import LOOKING
 from server.services.packets.pages import LINES_MAX
 from server.services.packets.requests import GrabRequest, OpenRequest

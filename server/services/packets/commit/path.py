@@ -3,8 +3,8 @@
 A batch holds the claims of many packets. A store rejects packet by packet: rejected opens are retried after a
 reload, the rest of the batch goes on. In which order a batch goes to the stores depends on the durability:
 
-    postgres   commit_both.py           to both at once; `won` is answered when both have answered
-    redis      commit_mirror_first.py   to Redis, then `won` is answered, then to PostgreSQL in larger batches
+    postgres   both_stores.py           to both at once; `won` is answered when both have answered
+    redis      mirror_first.py   to Redis, then `won` is answered, then to PostgreSQL in larger batches
 
 The result of each part goes over the bus: ClaimsDurable, ClaimsRecorded, ClaimsRejected.
 """
@@ -27,7 +27,7 @@ from server.services.packets.batch import (
     count_failure,
     without,
 )
-from server.services.packets.commit_stores import CommitStores
+from server.services.packets.commit.stores import CommitStores
 from server.services.packets.live_packet import LivePacket
 from server.services.packets.mirror_health import MirrorHealth
 from server.services.packets.requests import PendingRequest

@@ -14,7 +14,7 @@ from typing import Final
 
 from server.core.limits import Limits
 from server.services.packets.batch import PacketBatch, claims_in, joined, without
-from server.services.packets.commit import BATCH_MAX, CommitPath
+from server.services.packets.commit.path import BATCH_MAX, CommitPath
 from server.services.packets.mirror_health import MirrorHealth
 from server.services.runtime.bus import Bus
 from server.services.runtime.supervised import Loop

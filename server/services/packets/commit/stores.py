@@ -24,7 +24,7 @@ from storage.redis.mirror import Mirror, PartlyAway
 NODE_AWAY: Final = "Redis: the node of the log is away"
 
 
-class MirrorOutcome(NamedTuple):
+class MirrorReply(NamedTuple):
     """The parts of a batch, by what became of them in the mirror."""
 
     held: list[PacketBatch]  # their logs have the claims
@@ -33,7 +33,7 @@ class MirrorOutcome(NamedTuple):
     why: str  # of the unknown ones
 
 
-class RecordOutcome(NamedTuple):
+class RecordReply(NamedTuple):
     """The parts of a batch, by what became of them in the record."""
 
     recorded: list[PacketBatch]
@@ -62,14 +62,14 @@ class CommitStores:
         self._elapsed_s = elapsed_s
         self.batch_ms: dict[Durability, Histogram] = {"redis": Histogram(), "postgres": Histogram()}
 
-    async def mirror(self, batch: list[PacketBatch]) -> MirrorOutcome:
+    async def mirror(self, batch: list[PacketBatch]) -> MirrorReply:
         """Append a batch to the logs of its packets. Marks which logs hold all claims."""
         if not self._health.is_up:
-            return MirrorOutcome([], [], batch, "Redis is away")
+            return MirrorReply([], [], batch, "Redis is away")
         lost = self._health.not_taken(batch)
         asked, refused, why = without(batch, lost), set[int](), NODE_AWAY
         if not asked:
-            return MirrorOutcome([], [], lost, why)
+            return MirrorReply([], [], lost, why)
         try:
             with self._measured("redis"):
                 refused = await self._mirror.append([extension(part) for part in asked])
@@ -78,15 +78,15 @@ class CommitStores:
             refused, why, lost = partly.refused, str(partly), [*lost, *of_packets(asked, partly.unknown)]
         except StoreUnavailable as error:
             self._health.lost(error)
-            return MirrorOutcome([], [], batch, str(error))
+            return MirrorReply([], [], batch, str(error))
         moved = of_packets(asked, refused)
         if held := without(batch, [*moved, *lost]):
             self._health.wrote()
         for part in held:
             part.live.mirrored = True
-        return MirrorOutcome(held, moved, lost, why)
+        return MirrorReply(held, moved, lost, why)
 
-    async def record(self, batch: list[PacketBatch], *, told: bool) -> RecordOutcome:
+    async def record(self, batch: list[PacketBatch], *, told: bool) -> RecordReply:
         """Record a batch in one statement. `told`: its users may have been told already."""
         locked: set[int] = set()
         try:
@@ -96,10 +96,10 @@ class CommitStores:
             accepted, locked = partly.accepted, partly.locked
         except StoreUnavailable as error:
             count_failure(batch)
-            return RecordOutcome([], batch, str(error))
+            return RecordReply([], batch, str(error))
         refused = [part for part in batch if part.live.packet_id not in accepted]
         count_failure([part for part in refused if part.live.packet_id in locked])
-        return RecordOutcome(
+        return RecordReply(
             without(batch, refused), refused, "PostgreSQL: the packet has another version, or is locked"
         )
 

@@ -5,8 +5,10 @@ the mirror holds claims that a PostgreSQL which was replaced after a failure may
 
     mirror \\ record   recorded                                refused, or unknown
     held              `won`                                   retried after a reload
-    refused           `won`, and the packet is read again     retried after a reload
-    unknown           `won`; the next claim brings its image  retried after a reload
+    refused           `won`; the packet is read again         retried after a reload
+    unknown           `won`                                   retried after a reload
+
+After a refusal, and after an outage of Redis, the log is made anew with the next claim.
 """
 
 from __future__ import annotations
@@ -16,8 +18,8 @@ from collections.abc import Mapping
 
 from server.core.packet_states import PacketEvent, PacketState
 from server.services.packets.batch import PacketBatch, leave_unmirrored
-from server.services.packets.commit import CommitPath
-from server.services.packets.commit_stores import MirrorOutcome, RecordOutcome
+from server.services.packets.commit.path import CommitPath
+from server.services.packets.commit.stores import MirrorReply, RecordReply
 from server.services.runtime.supervised import Loop
 
 
@@ -48,7 +50,7 @@ class BothStores(CommitPath):
         self._note_recorded(recorded.recorded)
         self._reject(recorded.refused, recorded.why)
 
-    async def _ask_both(self, batch: list[PacketBatch]) -> tuple[MirrorOutcome, RecordOutcome]:
+    async def _ask_both(self, batch: list[PacketBatch]) -> tuple[MirrorReply, RecordReply]:
         mirroring = asyncio.create_task(self._stores.mirror(batch))
         try:
             recorded = await self._stores.record(batch, told=False)
