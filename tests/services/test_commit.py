@@ -148,7 +148,7 @@ async def test_mirror_is_rebuilt_after_a_flush_of_redis(
     before = await room.all_open(packet_id, room.guests[:5])
     await redis.flushall()
     after = await room.all_open(packet_id, room.guests[5:9])
-    last = await room.guests[9].open(packet_id)  # the log is made anew with the claim after those that it refused
+    last = await room.guests[9].open(packet_id)  # the claim after those that it refused writes the whole log
     wins = wins_of(room.guests[:10], [*before, *after, last])
     assert await record(packet_id) == wins
     held = log.parse(await redis.get(f"hongbao:packet:{packet_id}"))
@@ -242,7 +242,7 @@ async def test_opens_go_on_without_redis_and_the_mirror_is_rebuilt(
         return room.server.app.services.mirror_health.is_up
 
     await until(back)
-    refused = await room.guests[3].open(packet_id)  # by a log that is behind; the next claim makes it anew
+    refused = await room.guests[3].open(packet_id)  # by a log that is behind; the next claim writes it whole
     after = await room.all_open(packet_id, room.guests[4:])
     wins = wins_of(room.guests, [first, *without, refused, *after])
     assert await record(packet_id) == wins

@@ -145,7 +145,7 @@ async def test_mirror_and_record_are_asked_at_the_same_time(
 async def test_log_that_another_server_extended_is_replaced_after_the_record_took_the_claim(
     start_server: StartServer, party: MakeParty, redis: aioredis.Redis, record: Record
 ) -> None:
-    """Durability postgres: that server died before it recorded. The record counts; the log is made anew."""
+    """Durability postgres: that server died before it recorded. The record counts; the log is written again."""
     room = await party(await start_server(), 3)
     packet_id = await room.lucky(1_000, 4)
     await room.guests[0].open(packet_id)

@@ -8,7 +8,7 @@ the mirror holds claims that a PostgreSQL which was replaced after a failure may
     refused           `won`; the packet is read again         retried after a reload
     unknown           `won`                                   retried after a reload
 
-After a refusal, and after an outage of Redis, the log is made anew with the next claim.
+After a refusal, and after an outage of Redis, the next claim writes the whole log again.
 """
 
 from __future__ import annotations
