@@ -51,9 +51,8 @@ class BothStores(CommitPath):
         self._reject(recorded.refused, recorded.why)
 
     async def _ask_both(self, batch: list[PacketBatch]) -> tuple[MirrorReply, RecordReply]:
+        """Both replies: a packet is not read again while this server still writes to one of its stores."""
+        recording = asyncio.create_task(self._stores.record(batch, told=False))
         mirroring = asyncio.create_task(self._stores.mirror(batch))
-        try:
-            recorded = await self._stores.record(batch, told=False)
-        finally:
-            mirrored = await mirroring  # always: a packet is not read again while this server writes to its log
-        return mirrored, recorded
+        await asyncio.wait((recording, mirroring))
+        return mirroring.result(), recording.result()
