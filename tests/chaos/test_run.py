@@ -30,9 +30,10 @@ async def test_run_with_kills_holds(durability: str, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.long
-async def test_run_of_payments_with_kills_of_both_sides_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("sets", [1, 2])
+async def test_run_of_payments_with_kills_of_both_sides_holds(sets: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_module, "CONFIG", run_module.CONFIG.replace("lifetime_s = 8.0", "lifetime_s = 3.0"))
-    figures = await payments_run.run(PaymentChaosSpec(200, 8.0, 4, 3, "postgres", 25), lambda line: None)
+    figures = await payments_run.run(PaymentChaosSpec(200, 8.0, 4, 3, "postgres", 25, sets), lambda line: None)
     assert figures["named"] == []
     assert figures["alarms"] == []
     assert figures["kills"]["bank"] >= 1
@@ -56,7 +57,6 @@ async def test_run_of_payments_with_kills_of_both_sides_holds(monkeypatch: pytes
         (["--payments", "10", "--workers", "3"], 1),
         (["--soak", "10s", "--workers", "3"], 1),
         (["--soak", "10s", "--sets", "2"], 1),
-        (["--payments", "10", "--sets", "2"], 1),
         (["--sets", "0"], 2),
         (["--workers", "0"], 2),
     ],
