@@ -25,6 +25,7 @@ from storage.postgres.sets.reconciliation import (
     SetMatchingStore,
 )
 from storage.postgres.sets.records import SetRecordStore
+from storage.postgres.sets.risk import SetRiskStore
 from storage.postgres.sets.seed_trees import SetSeedTreeStore
 from storage.postgres.sets.sends import SetResendStore, SetSendStore
 from storage.postgres.sets.settlement import QueueOfSet, SetSettlementQueue
@@ -65,6 +66,7 @@ def stores_of(sets: Sets, with_best_luck: Sequence[str]) -> dict[str, Any]:
         "matching": SetMatchingStore(sets),
         "breaks": SetBreakStore(sets),
         "corrections": SetCorrectionStore(sets),
+        "risk": SetRiskStore(sets),
         "webhook_endpoints": SetEndpointStore(sets),
         "campaigns": SetCampaignStore(sets),
         "leases": SetLeaseStore(sets),
