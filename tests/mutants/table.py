@@ -8340,7 +8340,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "outage, not defect",
         "storage/postgres/sets/risk.py",
         "                if self._sets.databases[number].away:\n                    continue\n",
-        "                if self._sets.databases[number].away:\n                    raise StoreUnavailable\n",
+        "                if self._sets.databases[number].away:\n                    raise TimeoutError\n",
         ("tests/sets/test_risk.py::test_notes_of_all_sets_are_taken_with_the_round_that_judges_them",),
     ),
     Mutation(
