@@ -237,6 +237,14 @@ class RiskSection(Section, frozen=True):
     interval_s: float = 2.0
 
 
+class OfficeSection(Section, frozen=True):
+    """The back office for people, in a browser."""
+
+    enabled: bool = False
+    listen: str = "127.0.0.1:7794"
+    behind_proxy: bool = False
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings. `load` returns a checked one."""
 
@@ -264,11 +272,10 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     payments: PaymentsSection = PaymentsSection()
     enterprise: EnterpriseSection = EnterpriseSection()
     risk: RiskSection = RiskSection()
+    office: OfficeSection = OfficeSection()
 
 
-SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
-    section.name: section.type for section in msgspec.structs.fields(Config)
-}
+SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {one.name: one.type for one in msgspec.structs.fields(Config)}
 TYPES: Final[dict[str, Any]] = {
     f"{section}.{field.name}": field.type
     for section, struct in SECTIONS.items()

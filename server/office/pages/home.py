@@ -1,0 +1,86 @@
+"""The first page, and the search."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from server.core.office.entries import OfficeRefused, Subject
+from server.core.office.roles import DOORS, Door, doors_of
+from server.office.answers import Seen
+from server.office.context import Ask
+from server.office.markup import Html, el, html, link, named
+from server.office.pages.frame import MENU, card, framed, notice
+from server.services.office.assembly import OfficeServices
+from server.services.office.finding import Hit
+
+
+class HomePages:
+    """What needs no subject."""
+
+    def __init__(self, office: OfficeServices) -> None:
+        self._office = office
+
+    async def home(self, ask: Ask) -> Seen:
+        """What the role may do."""
+        changes = [ask.say(str(door)) for door in doors_of(ask.role) if DOORS[door].is_change]
+        lists = [link(path, ask.say(str(door))) for door, path in MENU if ask.may(door)]
+        title, role = (
+            ask.say("office"),
+            html(el("b", ask.operator.name), " ", el("span", ask.operator.role, class_="pill")),
+        )
+        body = (
+            card(title, el("p", role), el("p", ask.say("search_text"), class_="soft")),
+            card(ask.say("lists"), el("p", [(one, " ") for one in lists], class_="more")),
+            card(
+                ask.say("what_you_can"),
+                el("ul", [el("li", one) for one in changes]) if changes else el("p", ask.say("only_look")),
+            ),
+        )
+        return Seen(title, framed(ask, title, body), Subject("home"))
+
+    async def search(self, ask: Ask) -> Seen:
+        """What a text may name. The log has the ids that were found, not the text: it may be a name."""
+        title = ask.say("search")
+        try:
+            hits = await self._office.finding.find(ask.query.get("q", ""), ask.role)
+        except OfficeRefused as refused:
+            return Seen(title, framed(ask, title, notice(str(refused), kind="bad")), Subject("search"))
+        found = [f"{one.subject.kind} {one.subject.name}" for one in hits]
+        if not hits:
+            body = card(title, el("p", ask.say("nothing_found")))
+        else:
+            body = card(ask.say("found", len(hits)), el("ul", [_hit(ask, one) for one in hits], class_="hits"))
+        return Seen(title, framed(ask, title, body), Subject("search"), {"found": found[:50]})
+
+    async def transfer(self, ask: Ask) -> Seen:
+        """What a key of a user has moved."""
+        key = ask.query.get("key", "")
+        hits = await self._office.finding.by_key(ask.number, key) if key and "\0" not in key else []
+        body = card(
+            ask.say("transfer"),
+            el("ul", [_hit(ask, one) for one in hits], class_="hits")
+            if hits
+            else el("p", ask.say("nothing_found")),
+        )
+        subject = Subject("transfer", f"{ask.number} {key}"[:200])
+        return Seen(ask.say("transfer"), framed(ask, ask.say("transfer"), body), subject)
+
+
+def _hit(ask: Ask, one: Hit) -> Html:
+    name = el("bdi", one.name, class_="name") if one.subject.kind == "campaign" else named(one.name)
+    parts = [ask.subject(one.subject)]
+    if one.name:
+        parts.append(name)
+    if one.detail:
+        parts.append(el("span", one.detail, class_="pill"))
+    if one.amount_fen is not None:
+        parts.append(html(ask.fen(one.amount_fen)))
+    if one.user_id and one.subject.kind != "user":
+        parts.append(html(ask.say("user"), " ", ask.user(one.user_id)))
+    if one.at_ms:
+        parts.append(html(ask.time(one.at_ms)))
+    if one.key:
+        path = f"/transfer/{one.user_id}?key={quote(one.key, safe='')}"
+        shown = link(path, one.key, class_="id") if ask.may(Door.TRANSFER) else el("span", one.key, class_="id")
+        parts.append(html(ask.say("key_of"), " ", shown))
+    return el("li", [(part, " ") for part in parts])
