@@ -251,6 +251,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     server: ServerSection = ServerSection()
     websocket: WebsocketSection = WebsocketSection()
     peers: PeersSection = PeersSection()
+    office: OfficeSection = OfficeSection()
     stores: StoresSection = StoresSection()
     limits: Limits = msgspec.field(default_factory=Limits)
     chat: ChatSection = ChatSection()
@@ -272,7 +273,6 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     payments: PaymentsSection = PaymentsSection()
     enterprise: EnterpriseSection = EnterpriseSection()
     risk: RiskSection = RiskSection()
-    office: OfficeSection = OfficeSection()
 
 
 SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {one.name: one.type for one in msgspec.structs.fields(Config)}

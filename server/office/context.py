@@ -65,9 +65,12 @@ class Ask(NamedTuple):
         sign, kind = ("+", "good") if amount_fen > 0 else ("\N{MINUS SIGN}", "minus")
         return el("span", f"{sign}{self.money.number(abs(amount_fen))}", class_=kind)
 
-    def time(self, at_ms: int | None) -> Part:
-        """A moment in Beijing; empty: there is none."""
-        return el("time", moment(at_ms), datetime=moment(at_ms, "T") + "+08:00") if at_ms else ""
+    def time(self, at_ms: int | None, *, exact: bool = False) -> Part:
+        """A moment in Beijing to the second, or `exact`: to the millisecond; empty: there is none."""
+        if not at_ms:
+            return ""
+        whole = moment(at_ms)
+        return el("time", whole if exact else whole[:-4], datetime=moment(at_ms, "T") + "+08:00", title=whole)
 
     def user(self, user_id: int, name: str = "") -> Html:
         """A user, or what else an account is. The name stands there for roles that may see it."""

@@ -62,7 +62,7 @@ class OfficeServing:
             LOG.warning("office_found_no_store", path=request.path[:100], why=str(error))
             return _page(503, frame.alone(language, say(language, "no_store"), say(language, "no_store_text")))
         except BadForm:
-            return _page(400, frame.alone(language, say(language, "refused"), say(language, "bad_form")))
+            return _page(400, frame.alone(language, say(language, "not_done"), say(language, "bad_form")))
         except Exception:
             LOG.exception("office_request_failed", path=request.path[:100])
             return _page(500, frame.alone(language, say(language, "defect"), say(language, "defect")))
@@ -70,7 +70,7 @@ class OfficeServing:
     async def _serve(self, request: web.BaseRequest, language: str) -> web.Response:
         path = request.raw_path.partition("?")[0]
         if request.method == "POST" and not is_from_here(request.headers):
-            return _page(403, frame.alone(language, say(language, "refused"), say(language, "bad_form")))
+            return _page(403, frame.alone(language, say(language, "not_done"), say(language, "bad_form")))
         if path == "/login":
             return await self._login(request, language)
         secret = request.cookies.get(self._cookie, "")
@@ -80,7 +80,7 @@ class OfficeServing:
             return _moved(f"/login{then}")
         form = await form_of(request) if request.method == "POST" else {}
         if request.method == "POST" and not is_proof(secret, form.get("proof", "")):
-            return _page(403, frame.alone(language, say(language, "refused"), say(language, "bad_form")))
+            return _page(403, frame.alone(language, say(language, "not_done"), say(language, "bad_form")))
         if request.method == "POST" and path in ("/log-out", "/language"):
             return await (
                 self._log_out(secret, operator) if path == "/log-out" else _other_language(language, form)
@@ -111,12 +111,14 @@ class OfficeServing:
         for door in route.doors:
             if not may(OfficeRole(ask.operator.role), door):
                 await self._office.journal.denied(ask.operator, door, Subject("page", ask.path))
-                return _page(403, frame.message(ask, ask.say("denied"), ask.say("denied_text", ask.operator.role)))
+                return _page(
+                    403, frame.message(ask, ask.say("not_for_role"), ask.say("denied_text", ask.operator.role))
+                )
         try:
             answer = await route.answer(ask)
         except OfficeRefused as refused:
             back = own_path(ask.form.get("back", ""), own_path(ask.path) if not ask.form else "/")
-            return _page(409, frame.message(ask, ask.say("refused"), str(refused), back))
+            return _page(409, frame.message(ask, ask.say("not_done"), str(refused), back))
         return await self._shown(route.door, answer, ask)
 
     async def _shown(self, door: Door, answer: OfficeAnswer, ask: Ask) -> web.Response:

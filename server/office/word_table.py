@@ -25,14 +25,14 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "wrong_key": ("密钥不对。", "No operator has this key."),
     "too_many": ("尝试次数过多，请等候 {0} 秒。", "Too many tries: wait {0} s."),
     # refusals
-    "denied": ("无权限", "Not for your role"),
+    "not_for_role": ("无权限", "Not for your role"),
     "denied_text": (
         "角色 {0} 不能打开这一页。这次尝试已记录。",
         "The role {0} may not pass this door. The attempt is logged.",
     ),
     "not_found": ("没有找到", "Not found"),
     "not_found_text": ("没有这一项。", "There is no such thing."),
-    "refused": ("没有执行", "Not done"),
+    "not_done": ("没有执行", "Not done"),
     "bad_form": (
         "表单已过期或来自别处。请返回重试。",
         "The form is too old or came from elsewhere. Go back and try again.",
@@ -57,7 +57,8 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     ),
     "what_you_can": ("您可以更改", "What you may change"),
     "only_look": ("您只能查看。", "You may look, and change nothing."),
-    "lists": ("列表", "Lists"),
+    "recent": ("最近打开", "Opened lately"),
+    "wait_for_second": ("{0} 项更正等待另一位操作员批准", "{0} corrections wait for a second operator"),
     "search_text": (
         "查找用户、红包、资金变动、支付和活动。",
         "Find users, packets, movements, payments and campaigns with the field above.",
@@ -169,7 +170,7 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "resume_campaign": ("继续活动", "Go on with the campaign"),
     "end_campaign": ("结束活动", "End the campaign"),
     "end_campaign_text": ("不能撤销，余额退回赞助商。", "This is final; what is left goes back to the sponsor."),
-    "done": ("已完成：记录 {0}", "Done: entry {0}"),
+    "done_entry": ("已完成：记录 {0}", "Done: entry {0}"),
     "unfinished": ("没有结束记录：结果未知", "no end was logged: its outcome is unknown"),
     "cause_hint": ("每次更改都需要", "needed for each change"),
     # packet page
@@ -199,6 +200,10 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "step_expires": ("到期", "expires"),
     "step_refunded": ("退款", "refunded"),
     "step_told": ("通知", "reminder posted"),
+    "told_1": ("领取通知", "claims are told"),
+    "told_2": ("领完通知", "its finish is told"),
+    "told_3": ("退款通知", "its refund is told"),
+    "told_4": ("接龙通知", "the next turn is told"),
     # books
     "difference": ("差额", "difference"),
     "owner": ("处理人", "owner"),
@@ -228,6 +233,9 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "rules": ("命中的规则", "rules that hit"),
     "shadow": ("影子", "shadow"),
     # values of the records
+    "done": ("完成", "done"),
+    "denied": ("无权限", "denied"),
+    "refused": ("未执行", "refused"),
     "seen": ("已查看", "seen"),
     "begun": ("已开始", "begun"),
     "add_operator": ("添加操作员", "add an operator"),

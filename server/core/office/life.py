@@ -88,6 +88,7 @@ class Moment(NamedTuple):
     left_shares: int = 0
     left_fen: int = 0
     stream_id: int = 0
+    reminder: int = 0  # of a message: what it tells, as in LifePost
     is_best: bool = False
     is_ahead: bool = False  # it has not happened yet
 
@@ -116,7 +117,7 @@ def _steps(life: PacketLife, now_ms: int) -> Iterator[Moment]:
         yield Moment(at_ms, LifeStep.SENT_AGAIN, stream_id=group_id)
     for post in life.posts:
         step = LifeStep.TOLD if post.reminder else LifeStep.POSTED
-        yield Moment(post.at_ms, step, place=post.message, stream_id=post.stream_id, amount_fen=0)
+        yield Moment(post.at_ms, step, place=post.message, stream_id=post.stream_id, reminder=post.reminder)
     yield from _claims(life)
     if life.refunded_at_ms is None and life.closed_at_ms is not None:
         yield Moment(life.closed_at_ms, LifeStep.FINISHED, place=life.shares)

@@ -11,7 +11,7 @@ from server.core.office.roles import Door
 from server.core.reconciliation.dry_run import DryRun
 from server.office.context import Ask, moment
 from server.office.markup import Html, el, facts, link, table
-from server.office.pages.frame import card, change_form, form
+from server.office.pages.frame import card, change_form, form, head_card
 from server.services.reconciliation.breaks import BreakFacts
 from server.services.reconciliation.corrections import CorrectionFacts
 
@@ -46,8 +46,8 @@ def break_head(ask: Ask, found: BreakFacts, title: str) -> Html:
             change_form(ask, Door.CLOSE_BREAK, f"{path}/close", is_grave=True),
         ]
     detail = el("p", found.detail, class_="text")
-    pill = el("p", el("span", ask.term(found.state), class_="pill gold"))
-    return card(title, pill, detail, facts(rows), el("div", forms, class_="doors"))
+    pill = el("span", ask.term(found.state), class_="pill gold")
+    return head_card(title, "", pill, detail, facts(rows), el("div", forms, class_="doors"))
 
 
 def dry_run_shown(ask: Ask, shown: DryRun, cause: Cause) -> Html:

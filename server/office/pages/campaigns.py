@@ -13,7 +13,7 @@ from server.office.answers import Changed, NotThere, OfficeAnswer, Seen
 from server.office.context import Ask
 from server.office.markup import NOTHING, Html, el, facts, link, table
 from server.office.pages.done import actions, done_notice
-from server.office.pages.frame import card, change_form, framed
+from server.office.pages.frame import card, change_form, framed, head_card
 from server.services.campaigns.service import CampaignView
 from server.services.office.assembly import OfficeServices
 
@@ -90,10 +90,10 @@ class CampaignPages:
             (say("begins"), ask.time(view.row.starts_at_ms)),
             (say("ends"), ask.time(view.row.ends_at_ms)),
         ]
-        head = card(
+        head = head_card(
             title,
-            el("h1", el("bdi", view.row.name)),
-            el("p", el("span", ask.term(str(view.stage)), class_="pill gold")),
+            view.row.name,
+            el("span", ask.term(str(view.stage)), class_="pill gold"),
             facts(rows),
             el("div", _campaign_forms(ask, view), class_="doors"),
         )

@@ -18,7 +18,7 @@ async def done_notice(journal: OfficeJournal, ask: Ask) -> Html:
     entry = await journal.entry(int(number))
     if entry is None or entry.operator != ask.operator.name or entry.state != EntryState.BEGUN:
         return NOTHING
-    return notice(f"{door_name(ask, entry.door)}. {ask.say('done', entry.entry_id)}")
+    return notice(f"{door_name(ask, entry.door)}. {ask.say('done_entry', entry.entry_id)}")
 
 
 async def actions(journal: OfficeJournal, ask: Ask, *subjects: Subject) -> Html:

@@ -105,6 +105,12 @@ def card(title: Part, *parts: Part, kind: str = "") -> Html:
     return el("section", el("h2", title), parts, class_=kind or None)
 
 
+def head_card(title: str, name: str, pills: Part, *parts: Part) -> Html:
+    """The first part of the page of one thing: its name if it has one, what it is, its state."""
+    shown = (el("bdi", name, class_="name"), " ", el("small", title)) if name else title
+    return el("section", el("h1", shown), el("p", pills, class_="pills"), parts)
+
+
 def change_form(ask: Ask, door: Door, action: str, *more: Part, about: str = "", is_grave: bool = False) -> Html:
     """The form of a change: case number and reason, and what else it needs. Nothing, if the role may not do it."""
     if not ask.may(door):

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Final
 from urllib.parse import quote
 
 from server.core.office.entries import OfficeRefused, Subject
 from server.core.office.roles import DOORS, Door, doors_of
 from server.office.answers import Seen
-from server.office.context import Ask
+from server.office.context import DOORS_OF_KINDS, Ask
 from server.office.markup import Html, el, html, link, named
-from server.office.pages.frame import MENU, card, framed, notice
+from server.office.pages.frame import card, framed, head_card, notice
 from server.services.office.assembly import OfficeServices
 from server.services.office.finding import Hit
+from server.services.office.journal import WantedEntries
+
+NEWEST: Final = 100
+RECENT: Final = 12
 
 
 class HomePages:
@@ -23,20 +28,34 @@ class HomePages:
     async def home(self, ask: Ask) -> Seen:
         """What the role may do."""
         changes = [ask.say(str(door)) for door in doors_of(ask.role) if DOORS[door].is_change]
-        lists = [link(path, ask.say(str(door))) for door, path in MENU if ask.may(door)]
-        title, role = (
-            ask.say("office"),
-            html(el("b", ask.operator.name), " ", el("span", ask.operator.role, class_="pill")),
-        )
+        title = ask.say("office")
+        waiting = await self._waiting(ask)
         body = (
-            card(title, el("p", role), el("p", ask.say("search_text"), class_="soft")),
-            card(ask.say("lists"), el("p", [(one, " ") for one in lists], class_="more")),
+            head_card(ask.operator.role, ask.operator.name, None, el("p", ask.say("search_text"), class_="soft")),
+            notice("", link("/corrections", ask.say("wait_for_second", waiting)), kind="gold") if waiting else None,
+            await self._recent(ask),
             card(
                 ask.say("what_you_can"),
                 el("ul", [el("li", one) for one in changes]) if changes else el("p", ask.say("only_look")),
             ),
         )
         return Seen(title, framed(ask, title, body), Subject("home"))
+
+    async def _waiting(self, ask: Ask) -> int:
+        """How many of the newest corrections wait for this operator, who has not proposed them."""
+        if not ask.may(Door.APPROVE):
+            return 0
+        found = await self._office.all.reconciliation.corrections.newest(0, NEWEST)
+        return sum(1 for one in found if one.state == "proposed" and one.proposed_uid != ask.operator.uid)
+
+    async def _recent(self, ask: Ask) -> Html | None:
+        """What the operator has opened lately, by their own entries in the log."""
+        found = await self._office.journal.newest(NEWEST, 0, WantedEntries(operator=ask.operator.name))
+        subjects = dict.fromkeys(Subject(one.subject_kind, one.subject) for one in found if one.state == "seen")
+        shown = [one for one in subjects if one.kind in DOORS_OF_KINDS][:RECENT]
+        if not shown:
+            return None
+        return card(ask.say("recent"), el("ul", [el("li", ask.subject(one)) for one in shown], class_="recent"))
 
     async def search(self, ask: Ask) -> Seen:
         """What a text may name. The log has the ids that were found, not the text: it may be a name."""

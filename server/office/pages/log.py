@@ -45,7 +45,7 @@ class LogPages:
         rows = [
             (
                 one.entry_id if one.of_entry is None else html(one.entry_id, " \N{LEFTWARDS ARROW} ", one.of_entry),
-                ask.time(one.at_ms),
+                ask.time(one.at_ms, exact=True),
                 html(one.operator, " ", el("span", one.role, class_="soft")),
                 door_name(ask, one.door),
                 ask.term(one.state),

@@ -13,7 +13,7 @@ from server.office.answers import NotThere, OfficeAnswer, Seen, Taken
 from server.office.context import Ask, moment
 from server.office.markup import NOTHING, Html, el, facts, html, link
 from server.office.pages.done import actions
-from server.office.pages.frame import card, framed
+from server.office.pages.frame import card, framed, head_card
 from server.services.office.assembly import OfficeServices
 
 WIDTH: Final = 1000  # of the picture, in its own units
@@ -108,7 +108,7 @@ def _head(ask: Ask, life: PacketLife, names: dict[int, str], title: str) -> Html
         " ",
         el("span", ask.term(life.state), class_="pill gold"),
     )
-    return card(title, el("p", pills), facts(rows))
+    return head_card(title, "", pills, facts(rows))
 
 
 def _strip(line: list[Moment]) -> Html:
@@ -138,7 +138,8 @@ def _strip(line: list[Moment]) -> Html:
 
 
 def _step(ask: Ask, life: PacketLife, one: Moment, names: dict[int, str]) -> Html:
-    parts: list[Html] = [el("b", ask.say(f"step_{one.step}", one.place))]
+    what = f"told_{one.reminder}" if one.step is LifeStep.TOLD else f"step_{one.step}"
+    parts: list[Html] = [el("b", ask.say(what, one.place))]
     if one.step in WITH_USER and one.user_id:
         parts.append(ask.user(one.user_id, names.get(one.user_id, "")))
     if one.amount_fen and one.step is not LifeStep.CHARGED:
@@ -157,7 +158,7 @@ def _step(ask: Ask, life: PacketLife, one: Moment, names: dict[int, str]) -> Htm
         el("span", _since(one.at_ms - life.created_at_ms), class_="since"),
         el("span", [(part, " ") for part in parts]),
         left,
-        html(ask.time(one.at_ms)),
+        html(ask.time(one.at_ms, exact=True)),
         class_=f"{one.step} ahead" if one.is_ahead else str(one.step),
     )
 

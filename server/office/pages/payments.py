@@ -12,7 +12,7 @@ from server.office.answers import Changed, NotThere, OfficeAnswer, Seen, Taken
 from server.office.context import Ask, moment
 from server.office.markup import Html, el, facts, html, link, table
 from server.office.pages.done import actions, done_notice
-from server.office.pages.frame import card, change_form, framed
+from server.office.pages.frame import card, change_form, framed, head_card
 from server.services.office.assembly import OfficeServices
 from server.services.payments.lookups import PaymentFacts
 
@@ -170,7 +170,7 @@ def _payment_head(ask: Ask, payment: PaymentFacts, title: str) -> Html:
         " ",
         el("span", ask.term(payment.state), class_=_kind(payment.state)),
     )
-    return card(title, el("p", pills), facts(rows), el("div", forms, class_="doors"))
+    return head_card(title, "", pills, facts(rows), el("div", forms, class_="doors"))
 
 
 def _state(ask: Ask) -> str:

@@ -9,7 +9,7 @@ from server.office.answers import Changed, NotThere, OfficeAnswer, Seen, Taken
 from server.office.context import Ask, moment
 from server.office.markup import NOTHING, Html, el, facts, html, link, table
 from server.office.pages.done import actions, done_notice
-from server.office.pages.frame import card, change_form, framed
+from server.office.pages.frame import card, change_form, framed, head_card
 from server.services.office.assembly import OfficeServices
 from server.services.office.people import Profiled
 
@@ -103,9 +103,8 @@ def _head(ask: Ask, found: Profiled, title: str) -> Html:
     )
     held = found.in_force is not None and found.in_force.action != "allow"
     release = change_form(ask, Door.RELEASE, f"{path}/release", about=ask.say("release_text")) if held else NOTHING
-    name = el("h1", el("bdi", found.name, class_="name")) if found.name else NOTHING
     shown = el("div", freeze, release, class_="doors")
-    return card(title, name, el("p", [(pill, " ") for pill in pills]), facts(rows), shown)
+    return head_card(title, found.name, [(pill, " ") for pill in pills], facts(rows), shown)
 
 
 def _entries(ask: Ask, found: Profiled) -> Html:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Final
 from server.core.campaigns.terms import Action
 from server.core.office.entries import Cause, Facts, OfficeRefused, Operator, Subject
 from server.core.office.roles import Door
-from server.core.refusals import RequestRefused
-from server.services.office.journal import BegunChange, OfficeJournal
+from server.core.refusals import Reason, RequestRefused
+from server.services.office.journal import BegunChange, OfficeJournal, WantedEntries
 from server.services.payments.conclusions import ConclusionService, NotConcluded
 from server.services.reconciliation.breaks import BreakFacts, BreakRefused
 from server.services.reconciliation.corrections import CorrectionFacts
+from storage.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from server.core.reconciliation.dry_run import DryRun
@@ -153,8 +154,8 @@ class BookChanges:
 
     async def _case_of(self, correction_id: int) -> str:
         """The case number under which a correction was proposed; empty: on the command line."""
-        found = await self._journal.changes(_subject(correction_id))
-        return next((one.case_number for one in found if one.door == Door.PROPOSE and one.state == "done"), "")
+        wanted = WantedEntries("", *_subject(correction_id), Door.PROPOSE)
+        return next((one.case_number for one in await self._journal.newest(1, 0, wanted)), "")
 
 
 class MoneyChanges:
@@ -203,6 +204,8 @@ async def refusing(
             yield change
         except RequestRefused as refused:
             said = refused.detail or str(refused.reason).replace("_", " ")
+            if refused.reason is Reason.STORE_UNAVAILABLE:  # the end is not known, so none is logged
+                raise StoreUnavailable(said) from None
             raise OfficeRefused(said) from None
         except (BreakRefused, NotConcluded) as refused:
             raise OfficeRefused(str(refused)) from None
