@@ -141,7 +141,7 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "unfreeze_text": ("用户可以重新登录和发送。", "The user may log in and send again."),
     "release": ("解除风控限制", "Release from risk control"),
     "release_text": ("一周内规则不再限制该用户。", "Rules change nothing for the user for a week."),
-    "own_break": ("由我处理", "Look after it"),
+    "own_break": ("由我处理差异", "Look after the break"),
     "close_break": ("关闭差异", "Close the break"),
     "propose": ("提出更正", "Propose a correction"),
     "propose_text": (

@@ -90,7 +90,7 @@ async def server(start_server: StartServer) -> Server:
 
 
 @pytest.fixture
-def operators(database: Database, server: Server) -> OperatorService:
+def operators(database: Database) -> OperatorService:
     """What the command line works with."""
     clock = Clock()
     return OperatorService(OfficeStore(database), clock.now_ms, clock.elapsed_s, clock.random_bytes)

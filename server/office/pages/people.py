@@ -80,7 +80,7 @@ class UserPages:
 
 def _head(ask: Ask, found: Profiled, title: str) -> Html:
     is_frozen = found.banned_at_ms is not None
-    state = ask.say("frozen_since", moment(found.banned_at_ms)) if is_frozen else ask.say("active")
+    state = ask.say("frozen_since", moment(found.banned_at_ms)[:-4]) if is_frozen else ask.say("active")
     pills = [el("span", state, class_="pill bad" if is_frozen else "pill good")]
     if found.is_sponsor:
         pills.append(el("span", ask.say("sponsor"), class_="pill gold"))
