@@ -50,6 +50,12 @@ class Ask(NamedTuple):
         """A word of the table."""
         return say(self.language, key, *values)
 
+    @property
+    def before(self) -> int:
+        """The number in the query before which a list goes on; 0: none that can be read."""
+        text = self.query.get("before", "")
+        return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 0
+
     def term(self, value: str) -> str:
         """A value of the records, such as a state or a kind, in the language of the page if it has a word there."""
         return self.say(value) if value in WORDS else value.replace("_", " ")

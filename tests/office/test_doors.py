@@ -109,6 +109,9 @@ async def test_doors_unknown_paths_and_methods_are_told_after_the_login_alone(si
     assert (await desk.get("/user/0")).status == 404
     assert (await desk.get("/user/99999999999999999999")).status == 404
     assert (await desk.get("/user/9223372036854775808")).status == 404
+    for before in ("9" * 5_000, "9" * 18, "-1", "١"):
+        for path in ("/log", "/campaigns", "/user/7"):
+            assert (await desk.get(f"{path}?before={before[:1_000]}")).status in (200, 404)
     assert (await desk.post("/payments")).status == 405
     assert (await desk.get("/user/7/freeze")).status == 405
 

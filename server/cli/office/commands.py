@@ -200,7 +200,7 @@ def log(
     wanted = WantedEntries(operator, kind, subject, door)
 
     async def on(database: Database) -> int:
-        journal = OfficeJournal(OfficeStore(database), Clock().now_ms)
+        journal = OfficeJournal(await _store(database), Clock().now_ms)
         _show_entries(await journal.newest(most, before, wanted))
         return 0
 
@@ -210,13 +210,22 @@ def log(
 def _on_operators(work: Work, data: DataOption, config: ConfigOption, postgres: PostgresOption) -> int:
     async def on(database: Database) -> int:
         clock = Clock()
-        service = OperatorService(OfficeStore(database), clock.now_ms, clock.elapsed_s, clock.random_bytes)
+        store = await _store(database)
+        service = OperatorService(store, clock.now_ms, clock.elapsed_s, clock.random_bytes)
         try:
             return await work(service, _by())
         except OfficeRefused as refused:
             raise CommandFailed(str(refused)) from None
 
     return with_records(load(config, {"stores.postgres": postgres}), data, on)
+
+
+async def _store(database: Database) -> OfficeStore:
+    """The records of the back office. Raises CommandFailed if there are none yet."""
+    store = OfficeStore(database)
+    if not await store.is_there():
+        raise CommandFailed("these records have no back office yet: start a server of this version on them first")
+    return store
 
 
 def _by() -> Operator:

@@ -38,9 +38,8 @@ class CampaignPages:
 
     async def campaigns(self, ask: Ask) -> Seen:
         """All campaigns, the newest first."""
-        say, before = ask.say, ask.query.get("before", "")
-        number = int(before) if before.isascii() and before.isdecimal() and len(before) < 19 else 0
-        page = await self._office.all.campaigns.service.page(BACKEND, number)
+        say = ask.say
+        page = await self._office.all.campaigns.service.page(BACKEND, ask.before)
         head = (
             say("campaign"),
             say("name"),

@@ -128,6 +128,4 @@ class LogPages:
 
 
 def _wanted(ask: Ask) -> tuple[int, WantedEntries]:
-    before = ask.query.get("before", "")
-    number = int(before) if before.isascii() and before.isdecimal() and len(before) < 19 else 0
-    return number, WantedEntries(*(ask.query.get(name, "")[:64] for name in WantedEntries._fields))
+    return ask.before, WantedEntries(*(ask.query.get(name, "")[:64] for name in WantedEntries._fields))

@@ -22,7 +22,7 @@ class UserPages:
 
     async def user(self, ask: Ask) -> OfficeAnswer:
         """Wallet, newest entries, packets, payments, risk control, and what operators did."""
-        before = int(ask.query.get("before") or 0) if (ask.query.get("before") or "0").isdecimal() else 0
+        before = ask.before
         found = await self._office.profiles.user(ask.number, before)
         subject = Subject("user", str(ask.number))
         if found is None:

@@ -76,6 +76,11 @@ class OfficeStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    async def is_there(self) -> bool:
+        """Whether these records have the tables: a server of this version makes them at its start."""
+        async with self._database.reading() as connection:
+            return bool(await connection.fetchval(_SQL["is_there"]))
+
     # --- operators --------------------------------------------------------------------------------------------
 
     async def add_operator(

@@ -1,3 +1,6 @@
+-- name: is_there
+SELECT to_regclass('office_log') IS NOT NULL
+
 -- name: add_operator
 INSERT INTO office_operators (name, role, system_uid, made_at_ms, key_made_at_ms) VALUES ($1, $2, $3, $4, $4)
 ON CONFLICT DO NOTHING
