@@ -21,6 +21,7 @@ DOORS_OF_KINDS: Final = {  # of a subject that has a page
     "campaign": Door.CAMPAIGNS,
     "break": Door.BREAKS,
     "correction": Door.CORRECTIONS,
+    "decision": Door.RISK,
 }
 
 

@@ -78,6 +78,7 @@ def _rows(office: OfficeServices) -> list[OfficeRoute]:
         *_of_books(BookPages(office)),
         *_of_campaigns(CampaignPages(office)),
         OfficeRoute("GET", "/risk", (Door.RISK,), risk.cases),
+        OfficeRoute("GET", "/decision/{n}", (Door.RISK,), risk.decision),
         OfficeRoute("GET", "/risk.csv", (Door.RISK, Door.EXPORT), risk.cases_csv),
         OfficeRoute("GET", "/operators", (Door.OPERATORS,), logs.operators),
         OfficeRoute("GET", "/log", (Door.LOG,), logs.log),

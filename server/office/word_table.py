@@ -230,6 +230,11 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
         "操作员只能在命令行管理：hongbao office operator。",
         "Operators are managed on the command line: hongbao office operator.",
     ),
+    "decision": ("风控决定", "decision"),
+    "condition": ("条件", "condition"),
+    "version": ("版本", "version"),
+    "facts": ("事实", "facts"),
+    "value": ("值", "value"),
     "rules": ("命中的规则", "rules that hit"),
     "shadow": ("影子", "shadow"),
     # values of the records

@@ -114,7 +114,7 @@ PAYMENTS: Final = (
     ),
     Row(
         "000 column",
-        "A back office: people who help users and look after the books see and change things by their role, logged.",
+        "A back office: people who help users and check the books see and change things by their role, logged.",
         (
             "office/doors::doors_every_role_passes_its_own_and_no_other",
             "office/log::log_is_made_once_and_never_changed",

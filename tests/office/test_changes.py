@@ -15,8 +15,9 @@ from server.services.money.audit import audit
 from server.services.office.operators import OperatorService
 from storage.postgres.database import Database
 from tests.conftest import SEED_KEYS, Connect, Server
-from tests.office.conftest import ALICE, BEN, CAUSE, ROOT, Answered, Desk, Sit, desk_at, entries
+from tests.office.conftest import ALICE, BEN, CAUSE, ROOT, Answered, Desk, Sit, desk_at, entries, texts_in
 
+RULES = '[{"name": "fast", "when": "opens_1m > 60", "then": "deny", "says": "looks like a program"}]'
 MONEY = {"from": "outside", "to": str(ALICE), "amount": "3.00"}
 DIGEST = re.compile(r'name="seen" value="([0-9a-f]{12})"')
 
@@ -163,6 +164,29 @@ async def test_correction_is_proposed_only_as_its_dry_run_has_shown_it(
     assert ("lin", "propose", "seen", "break", str(break_id)) in await entries(sql)
 
 
+async def test_change_whose_end_is_not_known_keeps_its_first_entry_and_the_page_says_so(
+    sit: Sit, people: Client, sql: Any
+) -> None:
+    desk = await sit("support", "lin")
+    await sql.execute(
+        "CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        "RAISE EXCEPTION 'no room' USING ERRCODE = 'disk_full'; END $$"
+    )
+    await sql.execute("CREATE TRIGGER no_room BEFORE UPDATE ON users EXECUTE FUNCTION no_room()")
+    refused = await desk.post(f"/user/{ALICE}/freeze", **CAUSE)
+    assert refused.status == 503
+    assert "its outcome is unknown" in refused.text
+    assert [one[1:3] for one in await entries(sql)][-1] == ("freeze", "begun")
+    page = await desk.get(f"/user/{ALICE}")
+    assert "no end was logged: its outcome is unknown" in page.text
+    await sql.execute("DROP TRIGGER no_room ON users")
+    assert (await desk.post(f"/user/{ALICE}/freeze", **CAUSE)).status == 303
+    assert [one[1:3] for one in await entries(sql, "begun", "done")][-2:] == [
+        ("freeze", "begun"),
+        ("freeze", "done"),
+    ]
+
+
 async def test_break_is_owned_and_closed_with_its_case_number(sit: Sit, sql: Any, break_id: int) -> None:
     lin = await sit("finance", "lin")
     assert "the bank has a row of 300 fen" in (await lin.get(f"/break/{break_id}")).text
@@ -191,8 +215,19 @@ async def test_release_lets_a_user_whom_risk_control_denies_send_again(sit: Sit,
         BEN,
     )
     desk = await sit("support", "lin")
+    await sql.execute("INSERT INTO risk_rules VALUES ('v', $1, 1)", RULES)
+    await sql.execute(
+        "INSERT INTO risk_decisions (user_id, at_ms, mode, rules, action, hits, errors, facts) "
+        "VALUES ($1, 1, 'on', 'v', 'deny', '{fast}', '{}', '{\"opens_1m\": 77, \"sends_1m\": 0}')",
+        BEN,
+    )
     page = await desk.get(f"/user/{BEN}")
     assert "looks like a program" in page.text
+    assert 'href="/decision/1"' in page.text
+    why = texts_in((await desk.get("/decision/1")).text)
+    assert ("opens_1m > 60" in why, "77" in why, "sends_1m" in why) == (True, True, False)
+    assert (await desk.get("/decision/2")).status == 404
+    assert "fast" in (await desk.get("/risk")).text
     await desk.post(f"/user/{BEN}/release", **CAUSE)
     assert await sql.fetchval("SELECT action FROM risk_verdicts") == "allow"
     row = await sql.fetchrow("SELECT uid, reason, decision_id FROM risk_releases")

@@ -20,6 +20,7 @@ NUMBERS = {
     "campaign": 2**60,
     "break": 1,
     "correction": 1,
+    "decision": 1,
 }
 REFUSED = "may not pass this door"
 # What only those may see who may see users: names, balances, keys of movements.

@@ -181,7 +181,7 @@ def _risk(ask: Ask, found: Profiled) -> Html:
     rows = [
         (
             ask.time(one.at_ms),
-            one.decision_id,
+            link(f"/decision/{one.decision_id}", one.decision_id, class_="id"),
             one.action,
             ", ".join(one.hits),
             "" if one.changed else say("shadow"),

@@ -7,10 +7,11 @@ from typing import Final
 from server.core.office.csv_text import as_csv
 from server.core.office.entries import Subject
 from server.core.office.roles import Door
-from server.office.answers import Seen, Taken
+from server.core.risk.facts import FACTS
+from server.office.answers import NotThere, OfficeAnswer, Seen, Taken
 from server.office.context import Ask, moment
-from server.office.markup import el, link, table
-from server.office.pages.frame import card, framed
+from server.office.markup import el, facts, link, table
+from server.office.pages.frame import card, framed, head_card
 from server.services.office.assembly import OfficeServices
 from server.services.office.people import RiskLine
 
@@ -31,7 +32,7 @@ class RiskPages:
         rows = [
             (
                 ask.time(one.at_ms),
-                one.decision_id,
+                link(f"/decision/{one.decision_id}", one.decision_id, class_="id"),
                 ask.user(one.user_id),
                 one.action,
                 ", ".join(one.hits),
@@ -43,6 +44,30 @@ class RiskPages:
         shown = table(head, rows) if rows else el("p", say("none"))
         body = card(say("risk"), shown, el("p", more, class_="more") if more else None)
         return Seen(say("risk"), framed(ask, say("risk"), body), Subject("risk"))
+
+    async def decision(self, ask: Ask) -> OfficeAnswer:
+        """A decision: which rules hit, and the facts that they were judged by."""
+        subject = Subject("decision", str(ask.number))
+        found = await self._office.profiles.decision(ask.number)
+        if found is None:
+            return NotThere(subject)
+        say, line = ask.say, found.line
+        title = f"{say('decision')} {line.decision_id}"
+        pills = [el("span", line.action, class_="pill gold"), " ", "" if line.changed else say("shadow")]
+        rows = [
+            (say("user"), ask.user(line.user_id)),
+            (say("time"), ask.time(line.at_ms)),
+            (say("version"), found.version),
+        ]
+        rules = table((say("rules"), say("condition"), say("verdict"), say("detail")), found.rules)
+        errors = [el("p", name, ": ", error, class_="bad") for name, error in found.errors.items()]
+        facts_shown = [(name, f"{value:,}", FACTS.get(name, "")) for name, value in found.facts.items()]
+        body = (
+            head_card(title, "", pills, facts(rows)),
+            card(say("rules"), rules if found.rules else el("p", say("none")), errors),
+            card(say("facts"), table((say("facts"), say("value"), say("detail")), facts_shown)),
+        )
+        return Seen(title, framed(ask, title, body), subject)
 
     async def cases_csv(self, ask: Ask) -> Taken:
         """The same as CSV."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from server.core import beijing_year
@@ -32,6 +32,16 @@ class RiskLine(NamedTuple):
     action: str
     hits: Sequence[str]
     changed: bool
+
+
+class ExplainedDecision(NamedTuple):
+    """A decision with what led to it. Of a rule that hit: name, condition, action, words. Facts that are not 0."""
+
+    line: RiskLine
+    version: str
+    rules: Sequence[Sequence[str]]
+    facts: Mapping[str, int]
+    errors: Mapping[str, str]
 
 
 class RiskInForce(NamedTuple):
@@ -113,6 +123,17 @@ class ProfileService:
     async def cases(self, most: int, rule: str = "") -> list[RiskLine]:
         """The newest decisions with a hit, of this rule if one is named."""
         return [_risk_line(row) for row in await self._risk.cases(most, rule)]
+
+    async def decision(self, decision_id: int) -> ExplainedDecision | None:
+        """A decision of risk control with what led to it."""
+        row = await self._risk.decision(decision_id)
+        if row is None:
+            return None
+        known = {rule["name"]: rule for rule in await self._risk.rules(row.rules) or ()}
+        unknown = {"when": "?", "then": "?", "says": ""}
+        rules = [(name, *(str(known.get(name, unknown)[part]) for part in unknown)) for name in row.hits]
+        facts = {name: value for name, value in row.facts.items() if value}
+        return ExplainedDecision(_risk_line(row), row.rules, rules, facts, row.errors)
 
     async def _in_force(self, user_id: int) -> RiskInForce | None:
         for row in await self._risk.verdicts([user_id]):
