@@ -4253,7 +4253,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_PAGE_LINK + "link_with_one_part_changed_is_refused",),
     ),
     Mutation(
-        "page: a link holds for every packet and user",
+        "page: a link has no endy packet and user",
         "I7",
         PAGE_LINK,
         "(_PREFIX + text).encode()",
@@ -8614,5 +8614,29 @@ MUTATIONS: tuple[Mutation, ...] = (
         "EntryState.REFUSED, subject, cause, before, why, begun)",
         "EntryState.DONE, subject, cause, before, why, begun)",
         (T_OFFICE_CHANGES + "release_of_a_user_whom_nothing_holds_back_is_refused",),
+    ),
+    Mutation(
+        "office: one operator confirms what is made by hand",
+        "office",
+        OFFICE_CHANGES,
+        "        if door in BY_TWO and not await self._is_asked(operator, door, number, cause):\n",
+        "        if False:\n",
+        ("tests/office/test_money.py::test_payment_by_hand_is_confirmed_once_by_a_second_operator",),
+    ),
+    Mutation(
+        "office: an operator does what the same one has asked for",
+        "office",
+        OFFICE_CHANGES,
+        "                if one.uid == operator.uid:\n",
+        "                if False:\n",
+        ("tests/office/test_money.py::test_payment_by_hand_is_confirmed_once_by_a_second_operator",),
+    ),
+    Mutation(
+        "office: what was asked for has no end",
+        "office",
+        OFFICE_SQL,
+        "WHERE state = 'asked' AND at_ms > $1 AND",
+        "WHERE state = 'asked' AND $1::bigint > 0 AND",
+        ("tests/office/test_money.py::test_payment_by_hand_what_was_asked_for_a_day_ago_is_asked_for_again",),
     ),
 )

@@ -31,6 +31,7 @@ class EntryState(StrEnum):
     """
 
     SEEN = "seen"
+    ASKED = "asked"  # of another operator, who does it
     DENIED = "denied"  # the role may not pass the door
     BEGUN = "begun"
     DONE = "done"
@@ -61,6 +62,7 @@ class Cause(NamedTuple):
     reason: str
 
 
+ASKED_MS: Final = 24 * 3_600_000  # for so long another operator may do what was asked for
 NO_CAUSE: Final = Cause("", "")
 
 

@@ -102,8 +102,12 @@ DOORS: Final[dict[Door, DoorRow]] = {
     Door.PROPOSE: DoorRow("propose a correction of a break", _MONEY, is_change=True),
     Door.APPROVE: DoorRow("approve a correction that another operator has proposed", _MONEY, is_change=True),
     Door.REJECT: DoorRow("reject a correction", _MONEY, is_change=True),
-    Door.CONFIRM_PAYMENT: DoorRow("confirm a payment that is made by hand", _MONEY, is_change=True),
-    Door.DECLINE_PAYMENT: DoorRow("decline a payment that is made by hand", _MONEY, is_change=True),
+    Door.CONFIRM_PAYMENT: DoorRow(
+        "confirm a payment that is made by hand, as another operator has asked", _MONEY, is_change=True
+    ),
+    Door.DECLINE_PAYMENT: DoorRow(
+        "decline a payment that is made by hand, as another operator has asked", _MONEY, is_change=True
+    ),
     Door.CLOSE_PAYMENT: DoorRow("have a payment closed at its bank", _MONEY, is_change=True),
     Door.PAUSE_CAMPAIGN: DoorRow("pause a campaign", _MONEY, is_change=True),
     Door.RESUME_CAMPAIGN: DoorRow("go on with a campaign", _MONEY, is_change=True),

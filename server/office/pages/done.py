@@ -16,7 +16,11 @@ async def done_notice(journal: OfficeJournal, ask: Ask) -> Html:
     if not (number.isascii() and number.isdecimal() and len(number) < 19):
         return NOTHING
     entry = await journal.entry(int(number))
-    if entry is None or entry.operator != ask.operator.name or entry.state != EntryState.BEGUN:
+    if entry is None or entry.operator != ask.operator.name:
+        return NOTHING
+    if entry.state == EntryState.ASKED:
+        return notice(f"{door_name(ask, entry.door)}. {ask.say('asked_entry', entry.entry_id)}", kind="gold")
+    if entry.state != EntryState.BEGUN:
         return NOTHING
     return notice(f"{door_name(ask, entry.door)}. {ask.say('done_entry', entry.entry_id)}")
 

@@ -33,6 +33,7 @@ class HomePages:
         body = (
             head_card(ask.operator.role, ask.operator.name, None, el("p", ask.say("search_text"), class_="soft")),
             notice("", link("/corrections", ask.say("wait_for_second", waiting)), kind="gold") if waiting else None,
+            await self._asked(ask),
             await self._recent(ask),
             card(
                 ask.say("what_you_can"),
@@ -47,6 +48,19 @@ class HomePages:
             return 0
         found = await self._office.all.reconciliation.corrections.newest(0, NEWEST)
         return sum(1 for one in found if one.state == "proposed" and one.proposed_uid != ask.operator.uid)
+
+    async def _asked(self, ask: Ask) -> list[Html]:
+        """What other operators have asked for, and this one may do."""
+        found = [one for one in await self._office.journal.asked() if one.uid != ask.operator.uid]
+        return [
+            notice(
+                ask.say("asked_by", one.operator, one.case_number),
+                html(": ", ask.term(one.door), " ", ask.subject(Subject(one.subject_kind, one.subject))),
+                kind="gold",
+            )
+            for one in found
+            if ask.may(Door(one.door))
+        ]
 
     async def _recent(self, ask: Ask) -> Html | None:
         """What the operator has opened lately, by their own entries in the log."""

@@ -14,6 +14,7 @@ from server.office.markup import Html, el, facts, html, link, table
 from server.office.pages.done import actions, done_notice
 from server.office.pages.frame import card, change_form, framed, head_card
 from server.services.office.assembly import OfficeServices
+from server.services.office.changes import BY_TWO
 from server.services.payments.lookups import PaymentFacts
 
 PAGE: Final = 100
@@ -162,7 +163,13 @@ def _payment_head(ask: Ask, payment: PaymentFacts, title: str) -> Html:
     forms: list[Html] = []
     if payment.state not in ENDED:
         forms = [
-            change_form(ask, door, f"/payment/{payment.number}/{action}", is_grave=door is not Door.CLOSE_PAYMENT)
+            change_form(
+                ask,
+                door,
+                f"/payment/{payment.number}/{action}",
+                about=ask.say("by_two_text") if door in BY_TWO else "",
+                is_grave=door in BY_TWO,
+            )
             for action, door in ACTIONS_OF_PAYMENT.items()
         ]
     pills = html(

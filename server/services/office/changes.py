@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from storage.postgres.risk.risk import RiskStore
 
 RELEASED_MS: Final = 7 * 86_400_000  # for so long rules leave a released user alone
+BY_TWO: Final = (Door.CONFIRM_PAYMENT, Door.DECLINE_PAYMENT)
 ACTIONS: Final = {
     Door.PAUSE_CAMPAIGN: Action.PAUSE,
     Door.RESUME_CAMPAIGN: Action.RESUME,
@@ -168,12 +169,29 @@ class MoneyChanges:
         self._journal, self._conclusions, self._campaigns = journal, conclusions, campaigns
 
     async def conclude(self, operator: Operator, door: Door, number: int, state: str, cause: Cause) -> int:
-        """Confirm or decline a payment that is made by hand, or have it closed at its bank. `state`: of now."""
+        """Confirm or decline a payment that is made by hand, or have it closed at its bank. `state`: of now.
+
+        What is made by hand moves money on the word of people: one operator asks, and another one does it.
+        """
+        if door in BY_TWO and not await self._is_asked(operator, door, number, cause):
+            subject = Subject("payment", str(number))
+            return await self._journal.ask(operator, door, subject, cause, {"state": state})
         async with refusing(
             self._journal, operator, door, Subject("payment", str(number)), cause, {"state": state}
         ) as change:
             change.after = {"state": await self._concluded(door, number, operator.name, cause)}
         return change.entry_id
+
+    async def _is_asked(self, operator: Operator, door: Door, number: int, cause: Cause) -> bool:
+        """Whether another operator has asked for this. Raises OfficeRefused if this one has, or for another case."""
+        for one in await self._journal.asked():
+            if (one.door, one.subject_kind, one.subject) == (door, "payment", str(number)):
+                if one.uid == operator.uid:
+                    raise OfficeRefused("you have asked for this: another operator does it")
+                if one.case_number != cause.case_number:
+                    raise OfficeRefused(f"it was asked for under the case number {one.case_number}")
+                return True
+        return False
 
     async def _concluded(self, door: Door, number: int, name: str, cause: Cause) -> str:
         service = self._conclusions

@@ -9,6 +9,7 @@ from typing import TypeAlias
 import structlog
 
 from server.core.office.entries import (
+    ASKED_MS,
     NO_FACTS,
     Cause,
     EntryState,
@@ -24,6 +25,7 @@ from storage.postgres.office.office import EVERY_ENTRY, EntryFilter, OfficeEntry
 LOG = structlog.get_logger()
 LoggedEntry: TypeAlias = OfficeEntryRow
 WantedEntries: TypeAlias = EntryFilter
+ASKED_MAX = 100
 SYSTEM_ROLE = "system"  # of users of the system, who need no role
 
 
@@ -76,6 +78,10 @@ class OfficeJournal:
         await self.write(done)
         LOG.info("office_change", operator=operator.name, door=str(door), entry=begun, case=cause.case_number)
 
+    async def ask(self, operator: Operator, door: Door, subject: Subject, cause: Cause, before: Facts) -> int:
+        """Another operator is to do this; the number of the entry."""
+        return await self.write(OfficeEntry(operator, door, EntryState.ASKED, subject, cause, before))
+
     # --- reading ----------------------------------------------------------------------------------------------
 
     async def newest(
@@ -83,6 +89,10 @@ class OfficeJournal:
     ) -> Sequence[LoggedEntry]:
         """The newest entries before a number (0: all)."""
         return await self._store.newest(before, wanted, most)
+
+    async def asked(self) -> Sequence[LoggedEntry]:
+        """What operators have asked others for, and was not tried since; the newest first."""
+        return await self._store.asked(self._now_ms() - ASKED_MS, ASKED_MAX)
 
     async def changes(self, subject: Subject, most: int = 20) -> Sequence[LoggedEntry]:
         """What operators have done about a subject, the newest first."""

@@ -32,7 +32,7 @@ CREATE TABLE office_log (
     uid          bigint NOT NULL,
     address      text   NOT NULL,
     door         text   NOT NULL CHECK (door <> ''),
-    state        text   NOT NULL CHECK (state IN ('seen', 'denied', 'begun', 'done', 'refused')),
+    state        text   NOT NULL CHECK (state IN ('seen', 'denied', 'asked', 'begun', 'done', 'refused')),
     of_entry     bigint REFERENCES office_log,
     subject_kind text   NOT NULL,
     subject      text   NOT NULL,
@@ -40,9 +40,11 @@ CREATE TABLE office_log (
     reason       text   NOT NULL,
     before       jsonb  NOT NULL,
     after        jsonb  NOT NULL,
-    CHECK (state <> 'begun' OR (case_number <> '' AND reason <> ''))
+    CHECK (state NOT IN ('asked', 'begun') OR (case_number <> '' AND reason <> ''))
 );
 CREATE UNIQUE INDEX office_log_ends ON office_log (of_entry) WHERE of_entry IS NOT NULL;
 CREATE INDEX office_log_of_subject ON office_log (subject_kind, subject, entry_id);
+-- What one operator has asked for, and another one does.
+CREATE INDEX office_log_asked ON office_log (entry_id) WHERE state = 'asked';
 CREATE INDEX office_log_of_operator ON office_log (operator, entry_id);
 CREATE TRIGGER office_log_stays BEFORE UPDATE OR DELETE OR TRUNCATE ON office_log EXECUTE FUNCTION refuse_change();

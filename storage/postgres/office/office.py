@@ -167,6 +167,11 @@ class OfficeStore:
             rows = await connection.fetch(_SQL["newest"], before or ENTRY_MAX, *wanted, most)
         return [_row(row) for row in rows]
 
+    async def asked(self, after_ms: int, most: int) -> list[OfficeEntryRow]:
+        """What operators have asked others for since then, and what was not tried since; the newest first."""
+        async with self._database.reading() as connection:
+            return [_row(row) for row in await connection.fetch(_SQL["asked"], after_ms, most)]
+
     async def changes(self, subject_kind: str, subject: str, most: int) -> list[OfficeEntryRow]:
         """What operators have done about a subject, the newest first: ends, and changes without an end."""
         async with self._database.reading() as connection:

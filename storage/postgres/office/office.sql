@@ -62,11 +62,21 @@ WHERE entry_id < $1 AND ($2 = '' OR operator = $2) AND ($3 = '' OR subject_kind 
 ORDER BY entry_id DESC LIMIT $6
 
 -- name: changes
--- What operators have done about a subject: ends of changes, and begun ones without an end.
+-- What operators have done about a subject: ends of changes, begun ones without an end, and what was asked for.
 SELECT entry_id, at_ms, operator_id, operator, role, uid, address, door, state, of_entry, subject_kind, subject, case_number,
        reason, before::text, after::text
 FROM office_log l
-WHERE subject_kind = $1 AND subject = $2 AND (state IN ('done', 'refused')
+WHERE subject_kind = $1 AND subject = $2 AND (state IN ('done', 'refused', 'asked')
       OR (state = 'begun' AND NOT EXISTS (SELECT FROM office_log e WHERE e.of_entry = l.entry_id)))
   AND case_number <> ''
 ORDER BY entry_id DESC LIMIT $3
+
+-- name: asked
+-- What was asked for after $1, and neither done nor tried since.
+SELECT entry_id, at_ms, operator_id, operator, role, uid, address, door, state, of_entry, subject_kind, subject, case_number,
+       reason, before::text, after::text
+FROM office_log a
+WHERE state = 'asked' AND at_ms > $1 AND NOT EXISTS (
+    SELECT FROM office_log l WHERE l.subject_kind = a.subject_kind AND l.subject = a.subject AND l.door = a.door
+        AND l.entry_id > a.entry_id AND l.state IN ('asked', 'begun'))
+ORDER BY entry_id DESC LIMIT $2
