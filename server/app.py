@@ -90,8 +90,7 @@ class App:
         self._config = config
         self._clock, self._tls, self._data = clock, tls, data
         self._stop: asyncio.Event | None = None
-        self._reload = reload
-        self.place = place
+        self._reload, self.place = reload, place
         self._held = HeldSockets() if place is None else place.sockets
         self._systemd = systemd or Systemd({})
         self.stores = stores
@@ -172,6 +171,7 @@ class App:
             await self.http_api.close()
             if self.peers is not None:
                 await self.peers.close()
+            await self.services.payments.close()  # last: requests that were broken off may still call a gateway
             if self.place is None:
                 withdraw(self._data)
             await self.operations.close()

@@ -10,7 +10,12 @@ from __future__ import annotations
 from tests.mutants.mutation import Mutation
 
 PACKET, AMOUNTS = "server/core/packet.py", "server/core/amounts.py"
-COMMIT, GRAB_OPEN = "server/services/packets/commit.py", "server/services/packets/grab_open.py"
+COMMIT, GRAB_OPEN = "server/services/packets/commit/path.py", "server/services/packets/grab_open.py"
+COMMIT_BOTH, COMMIT_STORES = (
+    "server/services/packets/commit/both_stores.py",
+    "server/services/packets/commit/stores.py",
+)
+COMMIT_MIRROR_FIRST = "server/services/packets/commit/mirror_first.py"
 CLAIMS_SQL, REFUNDS_SQL = "storage/postgres/packets/claims.sql", "storage/postgres/packets/refunds.sql"
 WALLETS_SQL = "storage/postgres/money/wallets.sql"
 SETTLEMENT_SQL, BOOKS_SQL = "storage/postgres/money/settlement.sql", "storage/postgres/migrations/0001_books.sql"
@@ -236,18 +241,43 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "ack before the record",
         "I11",
-        COMMIT,
-        "if self.won_after_mirror:\n                    self._answer_won(batch)",
-        "if True:\n                    self._answer_won(batch)",
-        (T_INVARIANTS + "won_is_not_sent_before_the_claim_is_durable[postgres]",),
+        COMMIT_BOTH,
+        "                if batch:\n",
+        "                self._answer_won(batch)\n                if batch:\n",
+        (T_INVARIANTS + "won_is_not_sent_before_the_claim_is_durable[postgres-postgres]",),
+    ),
+    Mutation(
+        "ack before the mirror, durability postgres",
+        "I11",
+        COMMIT_BOTH,
+        "await asyncio.wait((recording, mirroring))\n        return mirroring.result(),",
+        'await recording\n        return MirrorReply(batch, [], [], ""),',
+        (T_INVARIANTS + "won_is_not_sent_before_the_claim_is_durable[postgres-redis]",),
+    ),
+    Mutation(
+        "a packet whose log another server extended is not read again",
+        "I3",
+        COMMIT_BOTH,
+        "part.live.distrust(PacketEvent.DOUBTED)",
+        "pass",
+        (T_FAULTS + "log_that_another_server_extended_is_replaced_after_the_record_took_the_claim",),
+    ),
+    Mutation(
+        "a batch waits for the mirror before it goes to the record",
+        "one wait",
+        COMMIT_BOTH,
+        "        recording = asyncio.create_task(self._stores.record(batch, told=False))\n",
+        "        await self._stores.mirror(batch)\n"
+        "        recording = asyncio.create_task(self._stores.record(batch, told=False))\n",
+        (T_FAULTS + "mirror_and_record_are_asked_at_the_same_time",),
     ),
     Mutation(
         "ack before the mirror",
         "I11",
-        COMMIT,
-        "                    batch = self._still_fresh(batch)\n",
-        "                    batch = self._still_fresh(batch)\n                    self._answer_won(batch)\n",
-        (T_INVARIANTS + "won_is_not_sent_before_the_claim_is_durable[redis]",),
+        COMMIT_MIRROR_FIRST,
+        "                mirrored = await",
+        "                self._answer_won(batch)\n                mirrored = await",
+        (T_INVARIANTS + "won_is_not_sent_before_the_claim_is_durable[redis-redis]",),
     ),
     Mutation(
         "gone before the last claim is durable",
@@ -360,7 +390,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "an outdated view is used",
         "I11",
-        COMMIT,
+        COMMIT_MIRROR_FIRST,
         "stale = [part for part in batch if not part.live.mirrored and part.live.read_at_s <= least_s]",
         "stale = [part for part in batch if part.live.read_at_s < least_s - 1e9]",
         (T_FAULTS + "stale_packet_wins_nothing_after_its_log_has_lapsed",),
@@ -368,10 +398,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "unknown outcome taken for success",
         "I11",
-        COMMIT,
-        "        except StoreUnavailable as error:\n            count_failure(batch)\n"
-        "            self._reject(batch, str(error))\n            return\n",
-        "        except StoreUnavailable:\n            accepted = {part.live.packet_id for part in batch}\n",
+        COMMIT_STORES,
+        "            return RecordReply([], batch, str(error))\n",
+        "            return RecordReply(batch, [], str(error))\n",
         (T_COMMIT + "requests_without_postgres_get_a_temporary_error_and_nothing_is_lost",),
     ),
     Mutation(
@@ -396,7 +425,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/services/packets/live_packet.py",
         "sorted(self.rejected, key=_index_of)",
         "list(self.rejected)",
-        (T_FAULTS + "rejected_opens_keep_their_order_when_the_later_one_fails_first[postgres]",),
+        (T_FAULTS + "rejected_opens_keep_their_order_when_the_later_one_fails_first",),
     ),
     # --- the rules ---
     Mutation(
@@ -1817,9 +1846,17 @@ MUTATIONS: tuple[Mutation, ...] = (
         "the outcome of a top-up in doubt is not looked for",
         "I11",
         "server/services/money/wallets.py",
-        "            self.in_doubt.add([transfer])\n",
+        "            self.in_doubt.add(unanswered.asked)\n",
         "",
         (T_WALLETS + "transfer_whose_commit_was_in_doubt_is_pushed_once",),
+    ),
+    Mutation(
+        "a transfer that was found and got no reply is told once more",
+        "exactly once",
+        "storage/postgres/money/wallets.py",
+        "            raise Unanswered(error, made) from error",
+        "            raise Unanswered(error, [transfer]) from error",
+        (T_WALLETS + "transfer_that_was_found_is_not_looked_for_if_its_reply_is_lost",),
     ),
     Mutation(
         "a transfer of a retry is announced for the try in doubt too",
@@ -1860,9 +1897,27 @@ MUTATIONS: tuple[Mutation, ...] = (
         "the outcome of a refund in doubt is not looked for",
         "announced",
         "server/services/packets/refund.py",
-        "            self.in_doubt.add((packet_id, now_ms) for packet_id in due)\n",
+        "            self.in_doubt.add(unanswered.asked)\n",
         "",
         (T_REMINDERS + "refund_whose_commit_was_in_doubt_is_pushed_once",),
+    ),
+    Mutation(
+        "a refund of another server in the same millisecond is told here, too",
+        "exactly once",
+        "storage/postgres/packets/packets.py",
+        "raise Unanswered(error, [(row.packet_id, now_ms) for row in rows]) from error",
+        "raise Unanswered(error, [(one, now_ms) for one in packet_ids]) from error",
+        (T_REMINDERS + "refund_of_another_server_in_the_same_millisecond_is_not_told_by_this_one",),
+    ),
+    Mutation(
+        "sets: what one set has refunded is not told when another gives no answer",
+        "announced",
+        "storage/postgres/sets/packets.py",
+        "            asked = [(row.packet_id, now_ms) for row in rows] + ",
+        "            asked = ",
+        (
+            "tests/sets/test_full_path.py::test_refunds_of_sets_that_answer_are_looked_for_when_another_set_gives_none",
+        ),
     ),
     Mutation(
         "a later refund is taken for the one in doubt",
@@ -3644,7 +3699,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "claims of a node that gave no answer are told",
         "I11",
-        COMMIT,
+        COMMIT_STORES,
         "[*lost, *of_packets(asked, partly.unknown)]",
         "lost",
         (T_FAILOVER + "master_that_is_away_stops_its_own_packets_only_until_a_replica_is_promoted[killed-redis]",),
@@ -6238,7 +6293,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "orders: a used key takes other content",
         "I6",
         ORDERS_STORE,
-        "                if before[:-1] != order[:-1]:\n                    raise KeyReused\n",
+        "                    if before[:-1] != order[:-1]:\n                        raise KeyReused\n",
         "",
         (T_TRANSFERS + "transfer_with_a_used_key_moves_nothing_and_another_content_is_refused",),
     ),
@@ -6262,9 +6317,17 @@ MUTATIONS: tuple[Mutation, ...] = (
         "orders: a transfer whose reply was lost is not told",
         "I11",
         ORDERS,
-        "            self.in_doubt.add([order])\n",
-        "            pass\n",
+        "            self.in_doubt.add(unanswered.asked)\n",
+        "",
         (T_TRANSFERS + "transfer_whose_commit_gets_no_reply_is_pushed_when_it_is_found",),
+    ),
+    Mutation(
+        "orders: an order that was found and got no reply is told once more",
+        "exactly once",
+        ORDERS_STORE,
+        "            raise Unanswered(error, made) from error",
+        "            raise Unanswered(error, [order]) from error",
+        (T_WALLETS + "order_that_was_found_is_not_looked_for_if_its_reply_is_lost",),
     ),
     Mutation(
         "audit: orders are not compared with transfers",
@@ -6387,6 +6450,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         '        changes.on_change("admission", self.follow)\n',
         "",
         (T_PASS_ON + "user_who_was_admitted_at_one_server_opens_at_the_other",),
+    ),
+    Mutation(
+        "a friend who shows a link again is answered before the other servers know",
+        "I7",
+        PASS_ON,
+        "            if (link.packet_id, user_id) not in self._told:",
+        "            if False:",
+        (T_PASS_ON + "link_that_is_shown_again_waits_for_servers_that_do_not_know_the_admission",),
     ),
     Mutation(
         "a user is admitted to a packet that is over",
@@ -6524,6 +6595,32 @@ MUTATIONS: tuple[Mutation, ...] = (
         "if found is not None and (found[:8] != bill[:8] or not found.failed or found.packet_id is not None):",
         "if found is not None:",
         (T_BILLS + "bill_that_is_tried_again_is_judged_by_its_day_again",),
+    ),
+    Mutation(
+        "the packet of a bill is sent after another attempt at it has failed, and no day counts it",
+        "limits",
+        SENDS_STORE,
+        "    fresh = await _of_standing_bills(connection, fresh, results)\n",
+        "",
+        (
+            "tests/contract/test_bills.py::test_packet_of_a_bill_that_has_failed_is_not_sent_until_it_is_tried_again",
+        ),
+    ),
+    Mutation(
+        "a bill fails while its packet is recorded",
+        "limits",
+        BILLS_STORE,
+        '            await connection.execute(_SQL["lock_one"], sponsor_id, number)\n',
+        "",
+        (T_BILLS + "bill_whose_packet_is_being_recorded_by_another_attempt_does_not_fail",),
+    ),
+    Mutation(
+        "the packet of a bill does not wait for an attempt that fails",
+        "limits",
+        "storage/postgres/packets/sends.sql",
+        "ORDER BY b.sponsor_id, b.number FOR SHARE OF b",
+        "ORDER BY b.sponsor_id, b.number",
+        (T_BILLS + "packet_of_a_bill_waits_for_an_attempt_that_fails_and_is_not_sent",),
     ),
     Mutation(
         "a bill whose outcome is unknown has failed",

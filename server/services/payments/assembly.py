@@ -103,6 +103,11 @@ class PaymentServices:
         for gateway in () if self.attempts is None else self.attempts.gateways.values():
             gateway.use_config(config)
 
+    async def close(self) -> None:
+        """Close the connections to all gateways, for good."""
+        if self.attempts is not None:
+            await self.attempts.close()
+
     def loops(self) -> dict[str, Loop]:
         """The loops, by name; none without a gateway."""
         passwords = None if self.attempts is None else self.cards.passwords
