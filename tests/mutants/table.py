@@ -8325,6 +8325,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_SET_BOOKS + "every_fault_of_statements_is_found_whichever_set_has_the_payment",),
     ),
     Mutation(
+        "sets: a statement does not end open payments of further sets",
+        "both books",
+        RECONCILED_SETS,
+        'await _put_all(connection, there, "open", gateway)',
+        'await _put_all(connection, there, "open", "")',
+        (T_SET_BOOKS + "statement_ends_open_payments_of_both_sets_and_matches_them",),
+    ),
+    Mutation(
         "sets: payments that rows name are not looked for in further sets",
         "both books",
         RECONCILED_SETS,

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from client_sim.sdk import BankUnknown
 from client_sim.sdk.client import Client
 from server.core.ids import set_of
 from server.core.reconciliation.days import DAY_MS, first_ms
@@ -26,6 +27,8 @@ from storage.postgres.reconciliation.statements import BankStatementStore
 from storage.postgres.sets.payments import SetPaymentStore
 from storage.postgres.sets.places import Sets
 from storage.postgres.sets.reconciliation import SetBreakStore, SetMatchingStore
+from tests.cards.conftest import NUMBER, OTHER_NUMBER, PASSWORD, Bank, bank, no_answer
+from tests.conftest import TurnedClock
 from tests.reconciliation.books import (
     ALICE,
     BOB,
@@ -42,6 +45,9 @@ from tests.reconciliation.books import (
 from tests.reconciliation.conftest import Reconciler, SetClock
 from tests.reconciliation.test_classes import open_breaks, pure_breaks
 from tests.sets.conftest import EACH_FEN, NEW, OLD, FindDiscrepancies, MakeCrowd, Sql
+from tests.sets.paying import payers_of
+
+__all__ = ["bank"]
 
 SET_1 = 1 << 16  # in a number
 NOON_MS = first_ms(DAY) + DAY_MS // 2
@@ -138,6 +144,40 @@ async def test_set_that_is_away_lets_a_statement_wait(
     sets.databases[1].hold("")
     again = await reconciler.done(tmp_path / "1.csv")
     assert [(one.row_class, one.rows) for one in again.results] == [("matched", 1)]
+
+
+async def test_statement_ends_open_payments_of_both_sets_and_matches_them(
+    crowd: MakeCrowd,
+    bank: Bank,
+    server_clock: TurnedClock,
+    sql: Sql,
+    other_sql: Sql,
+    discrepancies: FindDiscrepancies,
+    tmp_path: Path,
+) -> None:
+    """What the bank never answered is evidence in its statement: the money comes in, once."""
+    server_clock.stopped_ms = NOON_MS
+    one = await payers_of(crowd, bank, (sql, other_sql))
+    bank.faults["charge"], bank.faults["query"] = [no_answer] * 100, [no_answer] * 100
+    for user, number in zip(one.users, (NUMBER, OTHER_NUMBER), strict=True):
+        card_id = await one.bound(user, number)
+        with pytest.raises(BankUnknown):
+            await user.top_up_by_card(card_id, 500, PASSWORD, key="in")
+    columns = "number, kind, account, amount_fen, 'succeeded', created_at_ms, changed_at_ms"
+    ours = [
+        OurPayment(*row) for side in (sql, other_sql) for row in await side.fetch(f"SELECT {columns} FROM payments")
+    ]
+    server_clock.stopped_ms = NOON_MS + 2 * DAY_MS
+    statements = one.crowd.server.app.services.reconciliation.statements
+    statements.use_sources(source_of("bank"))
+    file = write(tmp_path / "1.csv", numbered(DAY, map(row_of, ours)))
+    job = await Reconciler(statements, SetClock()).done(file)
+    assert [tuple(row) for row in job.results] == [("matched", 2, 1_000)]
+    assert [await user.balance() for user in one.users] == [EACH_FEN + 500] * 2
+    for side in (sql, other_sql):
+        assert await side.fetchval("SELECT state FROM payments") == "succeeded"
+    assert await sql.fetchval("SELECT count(*) FROM payment_breaks") == 0
+    assert await discrepancies() == []
 
 
 # --- corrections ----------------------------------------------------------------------------------------------
