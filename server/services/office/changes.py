@@ -183,7 +183,7 @@ class MoneyChanges:
         return change.entry_id
 
     async def _is_asked(self, operator: Operator, door: Door, number: int, cause: Cause) -> bool:
-        """Whether another operator has asked for this. Raises OfficeRefused if this one has, or for another case."""
+        """Whether another operator has asked for it. Raises OfficeRefused if this one has, or for another case."""
         for one in await self._journal.asked():
             if (one.door, one.subject_kind, one.subject) == (door, "payment", str(number)):
                 if one.uid == operator.uid:
