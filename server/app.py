@@ -171,6 +171,7 @@ class App:
             await self.office.close()
             if self.peers is not None:
                 await self.peers.close()
+            await self.services.payments.close()  # last: requests that were broken off may still call a gateway
             if self.place is None:
                 withdraw(self._data)
             await self.operations.close()

@@ -20,6 +20,7 @@ from server.core.webhooks.addresses import Network, why_not
 
 HEAD_BYTES_MAX: Final = 8 << 10
 KEEPALIVE_S: Final = 4.0  # below the 5 s after which many servers close
+CLOSED: Final = "this server is ending: the call was not made"
 RESOLVER_THREADS: Final = 32  # of our own: a name server that hangs must hold up nothing else
 
 

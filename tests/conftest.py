@@ -34,7 +34,7 @@ from storage.postgres.database import Database
 from tests.clusters import make_cluster, private_stores
 from tests.databases import Databases
 from tests.memory import use_memory
-from tests.strict_loop import StrictLoop
+from tests.strict_loop import StrictLoop, remember_sessions
 
 KEYS = {"test": b"a key that only tests know"}
 API_KEYS = {"api": b"a key of the API for tests", "next": b"the key that replaces it"}
@@ -51,6 +51,7 @@ ANY_PORTS = {"HONGBAO_SERVER__PORT": "0", "HONGBAO_OPS__HTTP": "127.0.0.1:0"}
 def pytest_configure() -> None:
     """Before the first temporary folder is made and the first process started, workers included."""
     use_memory()
+    remember_sessions()
     os.environ.update(ANY_PORTS)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what runs in its background
 

@@ -85,7 +85,8 @@ def chaos(
     With --sets each strike at PostgreSQL hits one of the further sets, too, and the auditor joins their books and
     checks what was handed over between them.
 
-    With --payments users pay by card, --rate payments per second, and a simulated bank is killed, too. Exit 1 if a
+    With --payments users pay by card, --rate payments per second, in each of the --sets, and a simulated bank is
+    killed, too. Exit 1 if a
     payment is lost or doubled, if both books, the statements and what users were told do not agree, or if the p99
     of the time until an unknown outcome is known exceeds 60 s.
 
@@ -122,10 +123,10 @@ class Asked(NamedTuple):
             raise ValueError(f"at least {GROUP_MEMBERS} users: one group")
         if self.payments is not None and (self.sum_files or self.soak is not None or self.seconds != SECONDS):
             raise ValueError("--payments and --rate say how long it takes: leave out --seconds, --soak and --sum")
-        if (self.workers, self.sets) != (1, 1) and (self.soak is not None or self.payments is not None):
-            raise ValueError(
-                "--soak and --payments are for one process and one set: leave out --workers and --sets"
-            )
+        if self.workers > 1 and (self.soak is not None or self.payments is not None):
+            raise ValueError("--soak and --payments are for one process: leave out --workers")
+        if self.sets > 1 and self.soak is not None:
+            raise ValueError("--soak is for one set: leave out --sets")
         has_own = self.sum_files or (self.seconds, self.kills, self.rate) != (SECONDS, KILLS, CLAIMS_PER_S)
         if self.soak is not None and has_own:
             raise ValueError("--soak has a duration, strikes and a rate of its own: leave out the other options")
@@ -139,7 +140,9 @@ def _run(asked: Asked, json_file: Path | None) -> int:
     users = asked.users - asked.users % GROUP_MEMBERS
     if asked.payments is not None:
         rate = PAYMENTS_PER_S if asked.rate == CLAIMS_PER_S else asked.rate
-        payments = PaymentChaosSpec(asked.payments, rate, asked.kills, asked.seed, asked.durability, users)
+        payments = PaymentChaosSpec(
+            asked.payments, rate, asked.kills, asked.seed, asked.durability, users, asked.sets
+        )
         return _payments(payments, say, console, json_file)
     if asked.soak is not None:
         return _soak(

@@ -23,6 +23,7 @@ class BankDesk:
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
         self._session: aiohttp.ClientSession | None = None
+        self._is_closed = False
 
     async def code(self, phone: str, patience_s: float = CALL_S) -> str:
         """The code in the newest text to a phone, once it has come. Raises NoBank."""
@@ -44,6 +45,8 @@ class BankDesk:
         await self._ask("POST", "/admin/do", {"action": action, **asked})
 
     async def _ask(self, method: str, path: str, body: dict[str, Any] | None) -> dict[str, Any]:
+        if self._is_closed:
+            raise NoBank(f"the connections to the bank at {self.url} are closed")
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=CALL_S))
         try:
@@ -56,7 +59,7 @@ class BankDesk:
             raise NoBank(f"no bank at {self.url}: {type(error).__name__}") from None
 
     async def close(self) -> None:
-        """Close the connections."""
-        session, self._session = self._session, None
+        """Close the connections, for good."""
+        session, self._session, self._is_closed = self._session, None, True
         if session is not None:
             await session.close()

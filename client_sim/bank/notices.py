@@ -21,10 +21,11 @@ WAITS_S: Final = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 GIVE_UP_AFTER: Final = 100  # tries
 AT_ONCE: Final = 16
 LOOK_S: Final = 0.05
+NOT_SENT: Final = ""
 
 
 class NoticeSender:
-    """Sends what is due. `url`: where the merchant takes notices; empty: none are sent, and they wait."""
+    """Sends what is due while it runs. `url`: where the merchant takes notices; empty: none are sent."""
 
     def __init__(
         self, books: BankBooks, keys: BankKeyring, url: str, wall_s: Callable[[], float], now_s: Callable[[], float]
@@ -34,11 +35,13 @@ class NoticeSender:
         self.url = url
         self._wall_s, self._now_s = wall_s, now_s
         self._session: aiohttp.ClientSession | None = None
+        self._is_closed = False
         self._stranger = BankKeyring({"b0": new_key()}, {})  # who forges notices
         self._sending: set[int] = set()
 
     async def run(self) -> None:
-        """Send what is due. Never ends."""
+        """Send what is due, also after `close`. Never ends."""
+        self._is_closed = False
         tasks: set[asyncio.Task[None]] = set()
         try:
             while True:
@@ -50,6 +53,7 @@ class NoticeSender:
         finally:
             for task in tasks:
                 task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def _due(self, most: int) -> list[sqlite3.Row]:
         found = self._books.rows(
@@ -71,6 +75,8 @@ class NoticeSender:
             keys = self._stranger if row["forged"] else self._keys
             began_s = perf_counter()
             answer = await self.post(keys, row["body"].encode())
+            if answer == NOT_SENT:
+                return  # it stays due
             took_ms = (perf_counter() - began_s) * 1000
             is_over = answer == "200" or bool(row["forged"]) or row["tries"] + 1 >= GIVE_UP_AFTER
             due_s = None if is_over else self._now_s() + WAITS_S[min(row["tries"], len(WAITS_S) - 1)]
@@ -81,7 +87,9 @@ class NoticeSender:
             self._sending.discard(row["id"])
 
     async def post(self, keys: BankKeyring, body: bytes) -> str:
-        """Send one notice; the status of its answer, or why there was none."""
+        """Send one notice; the status of its answer, or why there was none. NOT_SENT: the sender is closed."""
+        if self._is_closed:  # a call that is served to its end: nothing would close what it opens
+            return NOT_SENT
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=NOTICE_S))
         path = urlsplit(self.url).path
@@ -94,7 +102,8 @@ class NoticeSender:
             return type(error).__name__
 
     async def close(self) -> None:
-        """Close all connections."""
-        if self._session is not None:
+        """Close all connections, and send nothing until `run`."""
+        session, self._session, self._is_closed = self._session, None, True
+        if session is not None:
             with suppress(aiohttp.ClientError):
-                await self._session.close()
+                await session.close()

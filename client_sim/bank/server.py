@@ -90,10 +90,10 @@ class BankServer:
         for loop in self._loops:
             loop.cancel()
         await asyncio.gather(*self._loops, return_exceptions=True)
-        await self.notices.close()
         if self._listening is not None:
             self._listening.close()
         await self._server.shutdown(0.1)
+        await self.notices.close()
 
     async def _settle(self) -> None:
         while True:

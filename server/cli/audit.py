@@ -58,11 +58,11 @@ def audit(
         money = unit_of(data, settings)
         async with all_sets(database, settings) as sets:
             report = await audit_sets(sets, found_seed_keys(settings, data), money.smallest)
-        result = row_of(round(clock.elapsed_s() - began_s, 3), report)
-        try:
-            banks = await audit_bank(database, files)
-        except (BadStatement, OSError) as error:  # a file has changed meanwhile; no room for temporary files
-            raise CommandFailed(str(error)) from None
+            result = row_of(round(clock.elapsed_s() - began_s, 3), report)
+            try:
+                banks = await audit_bank(sets, files)
+            except (BadStatement, OSError) as error:  # a file has changed meanwhile; no room for temporary files
+                raise CommandFailed(str(error)) from None
         report = money_audit.with_findings(report, [one.finding for one in banks], money.smallest)
         print_audit(console(), report, money)
         for one in banks:

@@ -9,11 +9,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from client_sim.bank.books import BankBooks
-from client_sim.bank.keys import BankKeyring, new_key
-from client_sim.bank.server import BankServer
 from client_sim.chat import run as chat_run
-from client_sim.chat import scene
 from client_sim.chat.commands import invite_code
 from client_sim.sdk.names import user_id_of
 from server.cli.shared.numbers import Id
@@ -75,6 +71,12 @@ def screenshots(folder: Path = Path("docs")) -> int:
 
 
 async def _draw(data: Path, folder: Path) -> list[Path]:
+    # importing a bank takes a third of the time in which a chat starts
+    from client_sim.bank.books import BankBooks
+    from client_sim.bank.keys import BankKeyring, new_key
+    from client_sim.bank.server import BankServer
+    from client_sim.chat import scene
+
     books = BankBooks(":memory:")
     bank = BankServer(books, BankKeyring({"b1": new_key()}, {"m1": new_key()}))
     await bank.start()

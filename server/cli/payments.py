@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
+from collections.abc import Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import IO, Annotated, Final
@@ -14,7 +15,7 @@ from cyclopts import Parameter
 from server.cli.shared.answers import DEFAULT, ServerOptions, show_answer
 from server.cli.shared.numbers import Count
 from server.cli.shared.options import DATA, ConfigOption, DataOption, PostgresOption
-from server.cli.shared.resources import with_records
+from server.cli.shared.resources import all_sets, with_records
 from server.cli.shared.users import User
 from server.cli.shared.words import Day, FilePath, Text
 from server.config import load
@@ -78,16 +79,17 @@ def export(
     async def work(database: Database) -> int:
         opened = nullcontext(sys.stdout) if output is None else output.open("w", encoding="utf-8", newline="")
         with opened as file:
-            await _export(database, gateway or "", from_ms, to_ms, file)
+            async with all_sets(database, settings) as sets:
+                await _export(sets, gateway or "", from_ms, to_ms, file)
         return 0
 
     return with_records(settings, data, work)
 
 
-async def _export(database: Database, gateway: str, from_ms: int, to_ms: int, file: IO[str]) -> None:
+async def _export(databases: Sequence[Database], gateway: str, from_ms: int, to_ms: int, file: IO[str]) -> None:
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow([name.replace("_at_ms", "_at") for name in HEADER])
-    async with both_books(database) as books:
+    async with both_books(databases) as books:
         async for one in books.export(gateway, from_ms, to_ms):
             times = {"created_at_ms": _time(one.created_at_ms), "changed_at_ms": _time(one.changed_at_ms)}
             writer.writerow({**one._asdict(), **times}.values())

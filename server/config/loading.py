@@ -105,14 +105,9 @@ def _check_url(section: str, values: Mapping[str, Any], origins: Mapping[str, st
 
 
 def _check_sets(values: Mapping[str, Any], origins: Mapping[str, str]) -> None:
-    """Payments are recorded in one transaction with the wallet, and have no second half for another set yet."""
-    key, sets = "stores.postgres_sets", 1 + len(values["stores.postgres_sets"])
-    if sets == 1:
-        return
-    for gateway in ("host_wallet.url", "bank.url", "manual.enabled"):
-        if values[gateway]:
-            raise ConfigError(f"{origins[key]}: {key}: a server with several sets has no payments, unset {gateway}")
-    if any(number >= sets for number in values["stores.postgres_new_users"]):
+    """New users go to sets that there are."""
+    sets = 1 + len(values["stores.postgres_sets"])
+    if sets > 1 and any(number >= sets for number in values["stores.postgres_new_users"]):
         raise ConfigError(
             f"{origins['stores.postgres_new_users']}: stores.postgres_new_users: the sets are 0 to {sets - 1}"
         )

@@ -1,6 +1,7 @@
 """Two memories of one packet, the record and the mirror: which claims must be re-driven, which memory is behind.
 
-The record (PostgreSQL) is read first and is the truth; the mirror (Redis) is written first, so it may be ahead.
+The record (PostgreSQL) is read first and is the truth. The mirror (Redis) may be ahead: it is written before the
+record (durability redis) or at the same time (postgres).
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ class Gateway(Protocol):
         ...
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, for good: a later call is not made, and its outcome is unknown."""
         ...
 
 

@@ -58,6 +58,7 @@ class Dispatch:
         self._login = LoginHandler(services.login, hub, clock, money, self._noted)
         self.router: Router | None = None  # once there are peers
         self.forwarded_sessions: dict[int, Session] = {}  # connections at other servers, by a number below 0
+        self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         self.draining = False
         self.reads = 0  # from clients, with one request or more
@@ -189,7 +190,7 @@ class Dispatch:
             await self.router.pass_told(user_id, group_id)
 
     def _spawn(self, work: Any) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+        task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

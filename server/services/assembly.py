@@ -44,7 +44,8 @@ from server.services.money.wallets import WalletService
 from server.services.packets.awaited import AwaitedReplies
 from server.services.packets.batch import ClaimsRecorded
 from server.services.packets.claim_news import ClaimNews
-from server.services.packets.commit import CommitPath
+from server.services.packets.commit.both_stores import BothStores
+from server.services.packets.commit.mirror_first import MirrorFirst
 from server.services.packets.grab_open import GrabOpenService
 from server.services.packets.live_packets import LivePackets
 from server.services.packets.mirror_health import MirrorHealth
@@ -156,7 +157,7 @@ class Services:
         stores, limits, clock, bus = self._stores, self._limits, self._clock, self._bus
         self.mirror_health = MirrorHealth(stores.mirror, self._config.stores.durability)
         self.live_packets = LivePackets(self.groups)
-        self.commit = CommitPath(
+        self.commit = (MirrorFirst if self.mirror_health.decides else BothStores)(
             stores.mirror, stores.packets, self.mirror_health, limits, bus, clock.now_ms, clock.elapsed_s
         )
         stored = stores.packets, stores.mirror, self.mirror_health
@@ -282,8 +283,7 @@ class Services:
             **{name.replace("postgres", "records_health"): one.run for name, one in self.sets_health.items()},
             **({"late_sets": self.late_sets.run} if self._stores.sets.several else {}),
             "mirror_health": self.mirror_health.run,
-            "mirror": self.commit.run_mirror,
-            "record": self.commit.run_record,
+            **self.commit.loops(),
             "recovery": self.recovery.run,
             **self.of_sets.settling(),
             "refunds": self.refunds.run,

@@ -16,7 +16,7 @@ from server.services.chat.groups import GroupService
 from server.services.chat.posts import PostReader
 from server.services.money.set_orders import SetOrders
 from server.services.money.settlement import SettlementService
-from server.services.packets.commit import CommitPath
+from server.services.packets.commit.path import CommitPath
 from server.services.runtime.bus import Bus
 from server.services.runtime.database_time import DatabaseTime
 from server.services.runtime.in_doubt import InDoubt

@@ -96,14 +96,15 @@ class BankRoom:
         self.sends = PaidSendService(
             services.sends,
             self.service,
-            NewPayments(ids, clock, LEASE_MS),
+            NewPayments(ids, clock, LEASE_MS, server.app.stores.sets),
             self.gateway,
             by_card,
             services.cards.authorisation,
             server.app._limits,
         )
         self.payouts = PayoutService(
-            self.service, self.gateway, ids, clock, server.app.services._bus, services.sends.gate
+            *(self.service, self.gateway, ids, clock, server.app.services._bus, services.sends.gate),
+            server.app.stores.sets,
         )
 
     @property

@@ -45,7 +45,8 @@ async def by_hand(start_server: StartServer, connect: Connect, sql: Sql) -> ByHa
     await services.wallets.top_up(BEN, 500, "in")
     ids = IdMaker(server.app._config.server.node)
     payouts = PayoutService(
-        service, service.gateways["manual"], ids, server.app._clock, services._bus, services.sends.gate
+        *(service, service.gateways["manual"], ids, server.app._clock, services._bus, services.sends.gate),
+        server.app.stores.sets,
     )
     await payouts.order([BEN])
     return ByHand(server, service, await sql.fetchval("SELECT number FROM payments"))

@@ -21,6 +21,7 @@ from server.core.payments import Evidence, Verdict
 from server.core.refusals import RequestRefused
 from server.gateways.port import Unproven
 from tests.bank.conftest import SENDER, BankBooksAgree, BankRoom, MakeBankRoom, StartWithBank, service_of
+from tests.cases import each
 from tests.conftest import PATIENCE_S
 
 
@@ -129,7 +130,7 @@ FORGERIES: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("how", FORGERIES)
+@each("how", FORGERIES)
 async def test_notice_that_is_not_proven_is_refused_and_has_no_effect(open_room: BankRoom, how: str) -> None:
     before = await open_room.payment()
     body, teller = await body_of(open_room), Teller(open_room)

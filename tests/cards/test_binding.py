@@ -34,6 +34,7 @@ from tests.cards.conftest import (
     Street,
     away,
 )
+from tests.cases import each
 from tests.conftest import PATIENCE_S, SEED_KEYS, Turn
 
 MINUTE_MS = 60_000
@@ -70,7 +71,7 @@ async def test_bank_of_a_card_is_what_the_bank_says_or_what_its_number_says(
     assert (card.bank, (await street.sender.cards()).cards[0].bank) == (shown, shown)
 
 
-@pytest.mark.parametrize(
+@each(
     ("number", "holder", "phone"),
     [
         ("6222021234567890129", HOLDER, PHONE),  # one digit is another one

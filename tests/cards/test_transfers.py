@@ -19,6 +19,7 @@ from client_sim.sdk import (
     StoreUnavailable,
 )
 from protocol import messages
+from storage import errors
 from tests.cards.conftest import AuditBooks, MakeStreet, Street
 from tests.conftest import PATIENCE_S
 
@@ -154,11 +155,9 @@ async def test_transfer_whose_commit_gets_no_reply_is_pushed_when_it_is_found(
     store = street.server.app.services.orders._store
     move = store.move
 
-    async def lost(*arguments: Any) -> Any:
-        await move(*arguments)
-        from storage.errors import StoreUnavailable as Away
-
-        raise Away("the reply was lost")
+    async def lost(order: Any, day: Any) -> Any:
+        await move(order, day)
+        raise errors.Unanswered(errors.StoreUnavailable("the reply was lost"), [order])
 
     store.move = lost  # type: ignore[method-assign]
     with pytest.raises(StoreUnavailable):

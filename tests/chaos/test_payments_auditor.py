@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from bench.chaos.auditor import Findings
-from bench.chaos.payments import auditor, report
+from bench.chaos.payments import auditor, books, report
 from bench.chaos.payments import history as log
 from bench.chaos.payments.auditor import CHARGE, PAID_OUT, PAY, PAYOUT, REFUND, SEND, TOP_UP, TRANSFER
 from bench.chaos.payments.books import (
@@ -211,3 +211,23 @@ def test_spread_has_the_smallest_value_that_covers_a_share() -> None:
         "p99": 99.0,
         "max": 100.0,
     }
+
+
+def test_books_of_two_sets_are_joined_without_what_moves_between_them() -> None:
+    order = BookedTransfer(1, 2, 13, "lunch", 30)
+    first = OurBooks([], [order, BookedTransfer(2, -101, 23, "1:lunch", 30)], [], {1: 70}, [])
+    second = OurBooks([], [BookedTransfer(-100, 1, 24, "1:lunch", 30), order], [], {2: 30}, ["b"])
+    assert books.joined([first, second]) == OurBooks([], [order], [], {1: 70, 2: 30}, ["b"])
+    assert list(books.misplaced([first, second])) == []
+
+
+def test_what_stands_in_another_set_than_the_wallet_of_its_user_is_named() -> None:
+    payment = BookedPayment(7, 2, "charge", 30, "k", False, "succeeded", 0, 0, 0)
+    packet = BookedPacket(8, 2, "k", 30, 0, True)
+    first = OurBooks([payment], [], [packet], {1: 70}, [])
+    second = OurBooks([], [], [], {1: 70, 2: 30}, [])
+    assert list(books.misplaced([first, second])) == [
+        "user 1 has wallets in set 0 and in set 1",
+        "payment 7 is in set 0, the wallet of user 2 is in set 1",
+        "packet 8 is in set 0, the wallet of user 2 is in set 1",
+    ]

@@ -30,13 +30,17 @@ async def test_run_with_kills_holds(durability: str, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.long
-async def test_run_of_payments_with_kills_of_both_sides_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("sets", "seed"), [(1, 3), (2, 19)])
+async def test_run_of_payments_with_kills_of_both_sides_holds(
+    sets: int, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(run_module, "CONFIG", run_module.CONFIG.replace("lifetime_s = 8.0", "lifetime_s = 3.0"))
-    figures = await payments_run.run(PaymentChaosSpec(200, 8.0, 4, 3, "postgres", 25), lambda line: None)
+    figures = await payments_run.run(PaymentChaosSpec(200, 8.0, 4, seed, "postgres", 25, sets), lambda line: None)
     assert figures["named"] == []
     assert figures["alarms"] == []
     assert figures["kills"]["bank"] >= 1
     assert figures["kills"]["server"] >= 1
+    assert ("postmaster of a further set" in figures["kills"]) == (sets > 1)
     assert (figures["lost"], figures["doubled"]) == (0, 0)
     assert sum(figures["states"].values()) > 100
     assert figures["unknown_resolved_s"]["count"] > 10
@@ -56,7 +60,6 @@ async def test_run_of_payments_with_kills_of_both_sides_holds(monkeypatch: pytes
         (["--payments", "10", "--workers", "3"], 1),
         (["--soak", "10s", "--workers", "3"], 1),
         (["--soak", "10s", "--sets", "2"], 1),
-        (["--payments", "10", "--sets", "2"], 1),
         (["--sets", "0"], 2),
         (["--workers", "0"], 2),
     ],

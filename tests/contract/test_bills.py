@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from storage.postgres.enterprise.bills import BillDay, BillRow, NewBill, OverBillDay
+from storage.postgres.packets.sends import Sent, Unsent
 from storage.stores import Stores
 from tests.contract.given import (
     ANNA,
@@ -13,11 +14,15 @@ from tests.contract.given import (
     LATER_MS,
     OPENED_MS,
     SENT_MS,
+    debit_of,
     open_packet,
     packet,
     packet_id,
+    pay_in,
     send,
+    streams_of,
 )
+from tests.seeds import SeedsInPlain
 
 SPONSOR = 700
 NOON_MS, DAY_MS = 86_400_000 * 10, 86_400_000
@@ -87,6 +92,19 @@ async def test_bill_that_has_failed_is_tried_again_and_counts_from_then(sponsor:
         await sponsor.bills.begin(bill("b1"), BillDay(NOON_MS, 1, 0))
     again = bill("b1", at_ms=NOON_MS + DAY_MS)
     assert await sponsor.bills.begin(again, BillDay(NOON_MS + DAY_MS, 1, 0)) == recorded(again)
+
+
+async def test_packet_of_a_bill_that_has_failed_is_not_sent_until_it_is_tried_again(sponsor: Stores) -> None:
+    """Another attempt has overtaken this one. The limits of a day count no bill that has failed."""
+    row = packet(1, fen=100, shares=1, sender=SPONSOR, key="bill:b1", kind="enterprise", target=ANNA)
+    await pay_in(sponsor, SPONSOR, 100)
+    await sponsor.bills.begin(bill("b1"), UNLIMITED)
+    await sponsor.bills.fail(SPONSOR, "b1", "banned", NOON_MS)
+    assert await sponsor.sends.record([row], debit_of, streams_of, SeedsInPlain) == [Unsent.BILL_FAILED]
+    assert (await sponsor.wallets.holdings([SPONSOR]))[SPONSOR].balance.fen == 100
+    assert await sponsor.bills.begin(bill("b1"), UNLIMITED) == recorded(bill("b1"))
+    (sent,) = await sponsor.sends.record([row], debit_of, streams_of, SeedsInPlain)
+    assert isinstance(sent, Sent)
 
 
 async def test_limits_are_those_of_a_user_and_a_day(sponsor: Stores) -> None:

@@ -53,6 +53,7 @@ NOT_SIMULATED_METHODS = {
     "messages.after": "clients of the worlds catch up by themselves",
     "messages.between": "clients of the worlds catch up by themselves",
     "messages.last": "clients of the worlds catch up by themselves",
+    "payments.set_of": "worlds have one set",
     "payments.create_charge": "no world has a host wallet",
     "payments.create_payouts": "no world has a host wallet",
     "payments.page_of_wallets": "no world has a host wallet",

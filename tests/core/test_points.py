@@ -15,6 +15,7 @@ from server.core.kinds import PacketKind
 from server.core.pages import USES, Known, Viewer, open_page, result_page
 from server.core.refusals import RequestRefused
 from server.core.texts import TEXTS, Language, Text, say
+from tests.cases import each
 from tests.core import test_pages as pages
 from tests.core.test_packet_request import LIMITS, lucky
 from tests.points import COINS, POINTS, yuan_in
@@ -32,7 +33,7 @@ def texts_of(page: object) -> str:
 
 @pytest.mark.parametrize("unit", [POINTS, COINS], ids=["points", "coins"])
 @pytest.mark.parametrize("language", Language)
-@pytest.mark.parametrize("text", Text)
+@each("text", Text)
 def test_text_in_another_unit_never_names_yuan(unit: MoneyUnit, language: Language, text: Text) -> None:
     for value in (0, 1, 2, 61_000, 1_234_567, 90_000_000):
         said = say(language, text, {name: value for name in FIGURES if name}, unit)

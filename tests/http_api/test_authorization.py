@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bench.chaos.proxy import Proxy
+from tests.cases import each
 from tests.conftest import API_KEYS, Server, StartServer
 from tests.http_api.client import Answer, Api, signed
 from tests.http_api.conftest import ADDRESS, Dial
@@ -68,7 +69,7 @@ async def test_second_key_of_a_rotation_is_accepted(api: Api) -> None:
     assert (await put(api, signed("PUT", TARGET, BODY, key_id="next", key=API_KEYS["next"]))).status == 200
 
 
-@pytest.mark.parametrize(
+@each(
     "headers",
     [
         {},

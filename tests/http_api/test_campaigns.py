@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.cases import each
 from tests.conftest import PATIENCE_S
 from tests.http_api.client import Api
 
@@ -120,7 +121,7 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str, str]] = {
 }
 
 
-@pytest.mark.parametrize(("changes", "status", "code", "detail"), REFUSED.values(), ids=REFUSED)
+@each(("changes", "status", "code", "detail"), REFUSED.values())
 async def test_campaign_that_cannot_be_is_refused_with_the_reason(
     api: Api, changes: dict[str, Any], status: int, code: str, detail: str
 ) -> None:

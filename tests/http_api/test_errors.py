@@ -11,6 +11,7 @@ import pytest
 from protocol.codes import REFUSALS, Refusal
 from server.core.webhooks.events import EventType
 from server.http_api.problems import STATUSES, TITLES, Problem
+from tests.cases import each
 from tests.conftest import API_KEYS, PATIENCE_S, Server
 from tests.http_api.client import Answer, Api, signed
 
@@ -44,7 +45,7 @@ def test_every_refusal_of_the_wire_has_a_status_that_says_whether_to_repeat() ->
         assert REFUSALS[code].temporary or status not in (429, 503), code
 
 
-@pytest.mark.parametrize(
+@each(
     ("body", "pointer", "detail"),
     [
         (
@@ -96,7 +97,7 @@ async def test_wrong_element_of_a_list_is_pointed_at(api: Api) -> None:
     assert answer.json["detail"] == f"joined[2]: {AN_ID}"
 
 
-@pytest.mark.parametrize(
+@each(
     ("method", "target", "body", "detail"),
     [
         ("PUT", "/v1/groups/g/members/7", {}, "version: this field is missing"),
@@ -155,15 +156,13 @@ def test_titles_of_http_are_for_statuses_that_the_code_has() -> None:
         assert title == TITLES[code, status] != REFUSALS[code].meaning
 
 
-@pytest.mark.parametrize(
-    "body", [b"", b"{", b"nonsense", b'{"greeting":"\xff"}', b'{"greeting":"\\ud800"}', b"[" * 9_999]
-)
+@each("body", [b"", b"{", b"nonsense", b'{"greeting":"\xff"}', b'{"greeting":"\\ud800"}', b"[" * 9_999])
 async def test_body_that_is_not_json_in_utf8_is_refused(api: Api, body: bytes) -> None:
     answer = await post(api, body)
     assert (answer.status, answer.code) == (400, "bad_request")
 
 
-@pytest.mark.parametrize(
+@each(
     "headers",
     [
         {"Content_Type": "text/plain"},
@@ -177,7 +176,7 @@ async def test_other_content_type_or_encoding_is_unsupported(api: Api, headers: 
     assert (answer.status, answer.code) == (415, "bad_request")
 
 
-@pytest.mark.parametrize("size", [64 << 10, (64 << 10) + 1])
+@each("size", [64 << 10, (64 << 10) + 1])
 async def test_body_of_more_than_64_kib_is_too_large(api: Api, size: int) -> None:
     body = json.dumps(PACKET).encode()
     answer = await post(api, body + b" " * (size - len(body)))
@@ -229,7 +228,7 @@ async def test_idempotency_key_that_is_not_ascii_is_refused(server: Server) -> N
     await writer.wait_closed()
 
 
-@pytest.mark.parametrize(
+@each(
     "target",
     ["/", "/v1", "/v1/users", "/v1/users/", "/v1/users/7/", "/v1/users//ban", "/v2/users/7", "/openapi.yaml"],
 )
@@ -239,7 +238,7 @@ async def test_unknown_path_is_not_found(api: Api, target: str) -> None:
     assert answer.json["detail"] == "the paths are in /openapi.json; none of them ends with /"
 
 
-@pytest.mark.parametrize(
+@each(
     ("method", "target", "allowed"),
     [("GET", SEND, "POST"), ("PATCH", "/v1/users/7", "PUT, GET"), ("POST", "/openapi.json", "GET")],
 )
@@ -250,7 +249,7 @@ async def test_other_method_is_not_allowed(api: Api, method: str, target: str, a
     assert answer.json["detail"] == f"not with {method}; allowed: {allowed}"
 
 
-@pytest.mark.parametrize(
+@each(
     "target",
     [
         "/v1/users/ada",

@@ -8,6 +8,7 @@ import pytest
 
 from client_sim.sdk.errors import BadPass, NotAMember
 from protocol.messages import RemovedFromGroup
+from tests.cases import each
 from tests.conftest import Connect, Server
 from tests.http_api.client import Api
 from tests.services.test_membership import first_push
@@ -16,7 +17,7 @@ from tests.services.test_passes import show, signed
 IDS = ["family", "群/1", "a b?c#d", "%2F", "..", "x" * 64]
 
 
-@pytest.mark.parametrize("external_id", IDS)
+@each("external_id", IDS)
 async def test_group_is_put_and_found_under_any_id(api: Api, external_id: str) -> None:
     path = f"/v1/groups/{quote(external_id, safe='')}"
     made = await api.ok("PUT", path, {"name": "Family", "owner_id": "7"})

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bench.chaos.proxy import Proxy
-from server.services.packets.commit import BATCH_MAX, UNRECORDED_MAX
+from server.services.packets.commit.path import BATCH_MAX, UNRECORDED_MAX
 from tests.conftest import PATIENCE_S, StartServer
 from tests.http_api.client import Answer, Api
 from tests.http_api.conftest import ADDRESS, Dial

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from server.http_api import proxied
+from tests.cases import each
 from tests.conftest import API_KEYS, PATIENCE_S, Server, StartServer
 from tests.http_api.conftest import ADDRESS
 from tests.protocol.test_proxy_header import BAD, IPV4, header
@@ -47,14 +48,13 @@ async def status_of(server: Server, *pieces: bytes) -> int:
     return int((await answered(server, *pieces)).split(b" ", 2)[1])
 
 
-@pytest.mark.parametrize(
+@each(
     ("first", "status"),
     [
         (LOCAL, 200),  # a check of the proxy, which is on this machine
         (header(IPV4 + BY_TLS), 200),
         (header(IPV4), 401),  # its client is elsewhere, and others can read what it sends
     ],
-    ids=["local", "tls", "clear"],
 )
 async def test_bearer_key_is_accepted_from_clients_that_are_private(
     server: Server, first: bytes, status: int
@@ -67,7 +67,7 @@ async def test_header_comes_in_any_pieces(server: Server) -> None:
     assert await status_of(server, *(data[at : at + 9] for at in range(0, len(data), 9))) == 200
 
 
-@pytest.mark.parametrize("name", BAD)
+@each("name", BAD)
 async def test_bad_header_is_refused(server: Server, name: str) -> None:
     assert await status_of(server, BAD[name]) == 400
 

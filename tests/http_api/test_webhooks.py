@@ -11,6 +11,7 @@ import pytest
 
 from server.core.webhooks.events import EventType
 from server.services.webhooks import names
+from tests.cases import each
 from tests.conftest import PATIENCE_S, Server
 from tests.http_api.client import Api
 
@@ -102,7 +103,7 @@ async def test_another_secret_is_a_rotation_and_none_keeps_the_present_one(api: 
     assert (await api.ok("PUT", HOOK, {"url": URL, "enabled": False}))["state"] == "disabled"
 
 
-@pytest.mark.parametrize(
+@each(
     ("body", "why"),
     [
         ({"url": URL}, "secret: a new endpoint needs one"),
@@ -122,7 +123,7 @@ async def test_endpoint_that_cannot_be_is_refused_with_the_reason(api: Api, body
     assert (await api.ok("GET", "/v1/webhooks")) == {"endpoints": []}
 
 
-@pytest.mark.parametrize("name", ["a%20b", "%00", "%2F", "-", "x" * 65])
+@each("name", ["a%20b", "%00", "%2F", "-", "x" * 65])
 async def test_name_that_no_endpoint_may_have_is_refused(api: Api, name: str) -> None:
     assert (await api("PUT", f"/v1/webhooks/{name}", {"url": URL, "secret": SECRET})).status == 400
     assert (await api("GET", f"/v1/webhooks/{name}")).status == 404

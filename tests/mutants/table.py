@@ -10,7 +10,12 @@ from __future__ import annotations
 from tests.mutants.mutation import Mutation
 
 PACKET, AMOUNTS = "server/core/packet.py", "server/core/amounts.py"
-COMMIT, GRAB_OPEN = "server/services/packets/commit.py", "server/services/packets/grab_open.py"
+COMMIT, GRAB_OPEN = "server/services/packets/commit/path.py", "server/services/packets/grab_open.py"
+COMMIT_BOTH, COMMIT_STORES = (
+    "server/services/packets/commit/both_stores.py",
+    "server/services/packets/commit/stores.py",
+)
+COMMIT_MIRROR_FIRST = "server/services/packets/commit/mirror_first.py"
 CLAIMS_SQL, REFUNDS_SQL = "storage/postgres/packets/claims.sql", "storage/postgres/packets/refunds.sql"
 WALLETS_SQL = "storage/postgres/money/wallets.sql"
 SETTLEMENT_SQL, BOOKS_SQL = "storage/postgres/money/settlement.sql", "storage/postgres/migrations/0001_books.sql"
@@ -128,6 +133,8 @@ T_CLIENT, T_CLIENT_GROUPS = (
     "tests/client_sim/test_client_groups.py::test_",
 )
 ORDERS_OF_SETS = "storage/postgres/sets/orders.py"
+PAYMENTS_OF_SETS, RECONCILED_SETS = "storage/postgres/sets/payments.py", "storage/postgres/sets/reconciliation.py"
+T_SET_PAYMENTS, T_SET_BOOKS = "tests/sets/test_payments.py::test_", "tests/sets/test_reconciliation.py::test_"
 T_SET_CAMPAIGNS = "tests/sets/test_campaigns.py::test_"
 T_SET_ORDERS, T_SET_EVERYDAY = "tests/sets/test_orders.py::test_", "tests/sets/test_everyday.py::test_"
 T_SETS, T_SETS_CRASHES = "tests/sets/test_full_path.py::test_", "tests/sets/test_crashes.py::test_"
@@ -242,18 +249,43 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "ack before the record",
         "I11",
-        COMMIT,
-        "if self.won_after_mirror:\n                    self._answer_won(batch)",
-        "if True:\n                    self._answer_won(batch)",
-        (T_INVARIANTS + "won_is_not_sent_before_the_claim_is_durable[postgres]",),
+        COMMIT_BOTH,
+        "                if batch:\n",
+        "                self._answer_won(batch)\n                if batch:\n",
+        (T_INVARIANTS + "won_is_not_sent_before_the_claim_is_durable[postgres-postgres]",),
+    ),
+    Mutation(
+        "ack before the mirror, durability postgres",
+        "I11",
+        COMMIT_BOTH,
+        "await asyncio.wait((recording, mirroring))\n        return mirroring.result(),",
+        'await recording\n        return MirrorReply(batch, [], [], ""),',
+        (T_INVARIANTS + "won_is_not_sent_before_the_claim_is_durable[postgres-redis]",),
+    ),
+    Mutation(
+        "a packet whose log another server extended is not read again",
+        "I3",
+        COMMIT_BOTH,
+        "part.live.distrust(PacketEvent.DOUBTED)",
+        "pass",
+        (T_FAULTS + "log_that_another_server_extended_is_replaced_after_the_record_took_the_claim",),
+    ),
+    Mutation(
+        "a batch waits for the mirror before it goes to the record",
+        "one wait",
+        COMMIT_BOTH,
+        "        recording = asyncio.create_task(self._stores.record(batch, told=False))\n",
+        "        await self._stores.mirror(batch)\n"
+        "        recording = asyncio.create_task(self._stores.record(batch, told=False))\n",
+        (T_FAULTS + "mirror_and_record_are_asked_at_the_same_time",),
     ),
     Mutation(
         "ack before the mirror",
         "I11",
-        COMMIT,
-        "                    batch = self._still_fresh(batch)\n",
-        "                    batch = self._still_fresh(batch)\n                    self._answer_won(batch)\n",
-        (T_INVARIANTS + "won_is_not_sent_before_the_claim_is_durable[redis]",),
+        COMMIT_MIRROR_FIRST,
+        "                mirrored = await",
+        "                self._answer_won(batch)\n                mirrored = await",
+        (T_INVARIANTS + "won_is_not_sent_before_the_claim_is_durable[redis-redis]",),
     ),
     Mutation(
         "gone before the last claim is durable",
@@ -366,7 +398,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "an outdated view is used",
         "I11",
-        COMMIT,
+        COMMIT_MIRROR_FIRST,
         "stale = [part for part in batch if not part.live.mirrored and part.live.read_at_s <= least_s]",
         "stale = [part for part in batch if part.live.read_at_s < least_s - 1e9]",
         (T_FAULTS + "stale_packet_wins_nothing_after_its_log_has_lapsed",),
@@ -374,10 +406,9 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "unknown outcome taken for success",
         "I11",
-        COMMIT,
-        "        except StoreUnavailable as error:\n            count_failure(batch)\n"
-        "            self._reject(batch, str(error))\n            return\n",
-        "        except StoreUnavailable:\n            accepted = {part.live.packet_id for part in batch}\n",
+        COMMIT_STORES,
+        "            return RecordReply([], batch, str(error))\n",
+        "            return RecordReply(batch, [], str(error))\n",
         (T_COMMIT + "requests_without_postgres_get_a_temporary_error_and_nothing_is_lost",),
     ),
     Mutation(
@@ -402,7 +433,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/services/packets/live_packet.py",
         "sorted(self.rejected, key=_index_of)",
         "list(self.rejected)",
-        (T_FAULTS + "rejected_opens_keep_their_order_when_the_later_one_fails_first[postgres]",),
+        (T_FAULTS + "rejected_opens_keep_their_order_when_the_later_one_fails_first",),
     ),
     # --- the rules ---
     Mutation(
@@ -1653,16 +1684,16 @@ MUTATIONS: tuple[Mutation, ...] = (
         "an audit that skips the settlement",
         "audit",
         AUDIT,
-        "await records.discrepancies(name, *ARGUMENTS.get(name, ())))",
-        'await records.discrepancies(name, *ARGUMENTS.get(name, ())) if name != "settlement" else [])',
+        "await records.discrepancies(name, *arguments.get(name, ())))",
+        'await records.discrepancies(name, *arguments.get(name, ())) if name != "settlement" else [])',
         (T_AUDIT + "planted_discrepancies_are_named",),
     ),
     Mutation(
         "an audit that skips claims before the send and after the expiry",
         "audit",
         AUDIT,
-        "await records.discrepancies(name, *ARGUMENTS.get(name, ())))",
-        'await records.discrepancies(name, *ARGUMENTS.get(name, ())) if name != "late" else [])',
+        "await records.discrepancies(name, *arguments.get(name, ())))",
+        'await records.discrepancies(name, *arguments.get(name, ())) if name != "late" else [])',
         (T_AUDIT + "planted_discrepancies_are_named",),
     ),
     Mutation(
@@ -1823,9 +1854,17 @@ MUTATIONS: tuple[Mutation, ...] = (
         "the outcome of a top-up in doubt is not looked for",
         "I11",
         "server/services/money/wallets.py",
-        "            self.in_doubt.add([transfer])\n",
+        "            self.in_doubt.add(unanswered.asked)\n",
         "",
         (T_WALLETS + "transfer_whose_commit_was_in_doubt_is_pushed_once",),
+    ),
+    Mutation(
+        "a transfer that was found and got no reply is told once more",
+        "exactly once",
+        "storage/postgres/money/wallets.py",
+        "            raise Unanswered(error, made) from error",
+        "            raise Unanswered(error, [transfer]) from error",
+        (T_WALLETS + "transfer_that_was_found_is_not_looked_for_if_its_reply_is_lost",),
     ),
     Mutation(
         "a transfer of a retry is announced for the try in doubt too",
@@ -1866,9 +1905,27 @@ MUTATIONS: tuple[Mutation, ...] = (
         "the outcome of a refund in doubt is not looked for",
         "announced",
         "server/services/packets/refund.py",
-        "            self.in_doubt.add((packet_id, now_ms) for packet_id in due)\n",
+        "            self.in_doubt.add(unanswered.asked)\n",
         "",
         (T_REMINDERS + "refund_whose_commit_was_in_doubt_is_pushed_once",),
+    ),
+    Mutation(
+        "a refund of another server in the same millisecond is told here, too",
+        "exactly once",
+        "storage/postgres/packets/packets.py",
+        "raise Unanswered(error, [(row.packet_id, now_ms) for row in rows]) from error",
+        "raise Unanswered(error, [(one, now_ms) for one in packet_ids]) from error",
+        (T_REMINDERS + "refund_of_another_server_in_the_same_millisecond_is_not_told_by_this_one",),
+    ),
+    Mutation(
+        "sets: what one set has refunded is not told when another gives no answer",
+        "announced",
+        "storage/postgres/sets/packets.py",
+        "            asked = [(row.packet_id, now_ms) for row in rows] + ",
+        "            asked = ",
+        (
+            "tests/sets/test_full_path.py::test_refunds_of_sets_that_answer_are_looked_for_when_another_set_gives_none",
+        ),
     ),
     Mutation(
         "a later refund is taken for the one in doubt",
@@ -3650,7 +3707,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "claims of a node that gave no answer are told",
         "I11",
-        COMMIT,
+        COMMIT_STORES,
         "[*lost, *of_packets(asked, partly.unknown)]",
         "lost",
         (T_FAILOVER + "master_that_is_away_stops_its_own_packets_only_until_a_replica_is_promoted[killed-redis]",),
@@ -4891,8 +4948,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "payments: a sender who may no longer send sends",
         "I7",
         EVIDENCE,
-        "self._sends.row(await self._sends.checked(request), self._clock.now_ms())",
-        "self._sends.row(request, self._clock.now_ms())",
+        "            checked = await self._sends.checked(request)\n",
+        "            checked = request\n",
         (T_HOST + "sender_who_may_no_longer_send_keeps_the_money_and_it_goes_back",),
     ),
     Mutation(
@@ -5462,7 +5519,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "reconciliation: a break with a proposal is closed",
         "reconciliation",
         BREAKS_STORE,
-        '            if await connection.fetchval(_SQL["has_proposal"], break_id):\n',
+        "            if await self._has_proposal(connection, break_id):\n",
         "            if False:\n",
         (T_CORRECTIONS + "correction_of_a_closed_break_is_refused_when_proposed_and_when_approved",),
     ),
@@ -6037,8 +6094,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "cards: forget does not wait for open payments",
         "cards",
         CARDS_STORE,
-        '            if await connection.fetchval(_SQL["has_open_payments"], user_id):\n'
-        "                return False\n",
+        "            if await has_open_payments(connection, user_id):\n                return False\n",
         "",
         (T_CARD_HTTP + "forget_waits_for_open_payments_and_for_the_bank",),
     ),
@@ -6124,8 +6180,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         CARD_PAYMENTS,
         "        if card_id:\n"
         "            await self._authorisation.prove(user_id, password)\n"
-        "        row = self._new.row(gateway, PaymentKind.CHARGE",
-        "        row = self._new.row(gateway, PaymentKind.CHARGE",
+        "        row = await self._new.row(gateway, PaymentKind.CHARGE",
+        "        row = await self._new.row(gateway, PaymentKind.CHARGE",
         (T_PASSWORDS + "password_wrong_tells_the_attempts_left_and_the_fifth_locks",),
     ),
     Mutation(
@@ -6245,7 +6301,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "orders: a used key takes other content",
         "I6",
         ORDERS_STORE,
-        "                if before[:-1] != order[:-1]:\n                    raise KeyReused\n",
+        "                    if before[:-1] != order[:-1]:\n                        raise KeyReused\n",
         "",
         (T_TRANSFERS + "transfer_with_a_used_key_moves_nothing_and_another_content_is_refused",),
     ),
@@ -6269,9 +6325,17 @@ MUTATIONS: tuple[Mutation, ...] = (
         "orders: a transfer whose reply was lost is not told",
         "I11",
         ORDERS,
-        "            self.in_doubt.add([order])\n",
-        "            pass\n",
+        "            self.in_doubt.add(unanswered.asked)\n",
+        "",
         (T_TRANSFERS + "transfer_whose_commit_gets_no_reply_is_pushed_when_it_is_found",),
+    ),
+    Mutation(
+        "orders: an order that was found and got no reply is told once more",
+        "exactly once",
+        ORDERS_STORE,
+        "            raise Unanswered(error, made) from error",
+        "            raise Unanswered(error, [order]) from error",
+        (T_WALLETS + "order_that_was_found_is_not_looked_for_if_its_reply_is_lost",),
     ),
     Mutation(
         "audit: orders are not compared with transfers",
@@ -6302,8 +6366,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "audit: cards of other users may pay",
         "audit",
         AUDIT_SQL,
-        "WHERE p.card_id IS NOT NULL AND (c.user_id, c.gateway)",
-        "WHERE p.card_id IS NULL AND (c.user_id, c.gateway)",
+        "WHERE $1::boolean AND p.card_id IS NOT NULL AND (c.user_id, c.gateway)",
+        "WHERE $1::boolean AND p.card_id IS NULL AND (c.user_id, c.gateway)",
         (PLANTED_PAYMENT,),
     ),
     # --- packets that friends pass on ---
@@ -6394,6 +6458,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         '        changes.on_change("admission", self.follow)\n',
         "",
         (T_PASS_ON + "user_who_was_admitted_at_one_server_opens_at_the_other",),
+    ),
+    Mutation(
+        "a friend who shows a link again is answered before the other servers know",
+        "I7",
+        PASS_ON,
+        "            if (link.packet_id, user_id) not in self._told:",
+        "            if False:",
+        (T_PASS_ON + "link_that_is_shown_again_waits_for_servers_that_do_not_know_the_admission",),
     ),
     Mutation(
         "a user is admitted to a packet that is over",
@@ -6531,6 +6603,32 @@ MUTATIONS: tuple[Mutation, ...] = (
         "if found is not None and (found[:8] != bill[:8] or not found.failed or found.packet_id is not None):",
         "if found is not None:",
         (T_BILLS + "bill_that_is_tried_again_is_judged_by_its_day_again",),
+    ),
+    Mutation(
+        "the packet of a bill is sent after another attempt at it has failed, and no day counts it",
+        "limits",
+        SENDS_STORE,
+        "    fresh = await _of_standing_bills(connection, fresh, results)\n",
+        "",
+        (
+            "tests/contract/test_bills.py::test_packet_of_a_bill_that_has_failed_is_not_sent_until_it_is_tried_again",
+        ),
+    ),
+    Mutation(
+        "a bill fails while its packet is recorded",
+        "limits",
+        BILLS_STORE,
+        '            await connection.execute(_SQL["lock_one"], sponsor_id, number)\n',
+        "",
+        (T_BILLS + "bill_whose_packet_is_being_recorded_by_another_attempt_does_not_fail",),
+    ),
+    Mutation(
+        "the packet of a bill does not wait for an attempt that fails",
+        "limits",
+        "storage/postgres/packets/sends.sql",
+        "ORDER BY b.sponsor_id, b.number FOR SHARE OF b",
+        "ORDER BY b.sponsor_id, b.number",
+        (T_BILLS + "packet_of_a_bill_waits_for_an_attempt_that_fails_and_is_not_sent",),
     ),
     Mutation(
         "a bill whose outcome is unknown has failed",
@@ -8149,6 +8247,216 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_YEAR + "year_compares_with_others_only_if_twenty_sent",),
     ),
     Mutation(
+        "sets: a payment of a user of a further set is numbered in set 0",
+        "sets",
+        "server/services/payments/new_payments.py",
+        "number=self._ids.next(now_ms, place),",
+        "number=self._ids.next(now_ms, min(place, 0)),",
+        (T_SET_PAYMENTS + "packet_by_card_is_in_the_set_of_its_sender_and_opened_by_users_of_both",),
+    ),
+    Mutation(
+        "sets: a packet by card is numbered in set 0",
+        "sets",
+        "server/services/payments/evidence.py",
+        "self._store.set_of(payment.number))",
+        "min(self._store.set_of(payment.number), 0))",
+        (T_SET_PAYMENTS + "packet_by_card_is_in_the_set_of_its_sender_and_opened_by_users_of_both",),
+    ),
+    Mutation(
+        "sets: a payout to a user of a further set is numbered in set 0",
+        "sets",
+        "server/services/payments/payouts.py",
+        "self._ids.next(now_ms, places[user_id])",
+        "self._ids.next(now_ms, min(places[user_id], 0))",
+        (T_SET_PAYMENTS + "payouts_of_users_of_both_sets_are_ordered_once",),
+    ),
+    Mutation(
+        "sets: payments of further sets are not asked again",
+        "outage, not defect",
+        PAYMENTS_OF_SETS,
+        "one.due(gateway, now_ms, besides, most) for number, one in enumerate(self._stores)}",
+        "one.due(gateway, now_ms, besides, most) for number, one in enumerate(self._stores[:1])}",
+        (T_SET_PAYMENTS + "unknown_outcomes_are_asked_again_in_both_sets_and_money_moves_once",),
+    ),
+    Mutation(
+        "sets: a set that is away holds up payments of all users",
+        "outage, not defect",
+        PAYMENTS_OF_SETS,
+        "        if not done:\n"
+        "            raise first_of(failed)\n"
+        "        rows = [row for some in done.values() for row in some]\n"
+        "        return sorted(rows, key=lambda row: row.next_try_ms)",
+        "        if failed:\n"
+        "            raise first_of(failed)\n"
+        "        rows = [row for some in done.values() for row in some]\n"
+        "        return sorted(rows, key=lambda row: row.next_try_ms)",
+        (T_SET_PAYMENTS + "set_that_is_away_holds_up_payments_of_its_own_users_only",),
+    ),
+    Mutation(
+        "sets: a scan for payouts leaves out users of the set with more wallets",
+        "money",
+        PAYMENTS_OF_SETS,
+        "        last = min(ends, default=None)\n",
+        "        last = max(ends, default=None)\n",
+        (T_SET_PAYMENTS + "pages_of_wallets_of_both_sets_leave_no_user_out",),
+    ),
+    Mutation(
+        "sets: a payment of a further set does not know the bank's name of its card",
+        "both books",
+        PAYMENTS_OF_SETS,
+        'return str(await connection.fetchval(SQL["card_ref"], row.card_id) or "")',
+        'return str(await connection.fetchval(SQL["card_ref"], 0) or "")',
+        (T_SET_PAYMENTS + "packet_by_card_is_in_the_set_of_its_sender_and_opened_by_users_of_both",),
+    ),
+    Mutation(
+        "sets: a user with an open payment in a further set is forgotten",
+        "privacy",
+        PAYMENTS_OF_SETS,
+        "            if await cards.has_open_payments(connection, user_id):\n",
+        "            if not await cards.has_open_payments(connection, user_id) and False:\n",
+        (T_SET_PAYMENTS + "user_with_an_open_payment_in_a_further_set_is_not_forgotten",),
+    ),
+    Mutation(
+        "sets: payments of further sets are not compared with statements",
+        "both books",
+        RECONCILED_SETS,
+        'brought += await _put_all(connection, there, "of_day", gateway, day, skew_ms)',
+        'brought += await _put_all(connection, there, "of_day", "", day, skew_ms)',
+        (T_SET_BOOKS + "every_fault_of_statements_is_found_whichever_set_has_the_payment",),
+    ),
+    Mutation(
+        "sets: payments that rows name are not looked for in further sets",
+        "both books",
+        RECONCILED_SETS,
+        'SQL["of_numbers"], gateway, named)',
+        'SQL["of_numbers"], gateway, named[:0])',
+        (T_SET_BOOKS + "every_fault_of_statements_is_found_whichever_set_has_the_payment",),
+    ),
+    Mutation(
+        "sets: a statement is matched without the payments of a set that is away",
+        "both books",
+        RECONCILED_SETS,
+        "            if database.away:\n                raise StoreUnavailable(database.away)\n",
+        "            if database.away:\n                continue\n",
+        (T_SET_BOOKS + "set_that_is_away_lets_a_statement_wait",),
+    ),
+    Mutation(
+        "sets: payments that were brought for a match stay in set 0",
+        "both books",
+        "storage/postgres/sets/reconciliation.sql",
+        "DELETE FROM payments_of_sets\n",
+        "DELETE FROM payments_of_sets WHERE false\n",
+        (T_SET_BOOKS + "every_fault_of_statements_is_found_whichever_set_has_the_payment",),
+    ),
+    Mutation(
+        "sets: a break is closed while a correction in another set is approved",
+        "corrections",
+        RECONCILED_SETS,
+        "        async with corrections.held(self._sets.databases[of_break], row.break_id) as cited:\n"
+        "            return await store.approve(correction_id, uid, now_ms, check, cited)\n",
+        "        async with corrections.held(self._sets.databases[of_break], row.break_id) as cited:\n"
+        "            pass\n"
+        "        return await store.approve(correction_id, uid, now_ms, check, cited)\n",
+        (T_SET_BOOKS + "break_is_not_closed_while_a_correction_in_the_other_set_is_being_approved",),
+    ),
+    Mutation(
+        "sets: a break is closed although a correction in another set waits",
+        "corrections",
+        RECONCILED_SETS,
+        "_has_proposal_in(one, break_id) for number, one in enumerate(self._sets.databases)}",
+        "_has_proposal_in(one, break_id) for number, one in enumerate(self._sets.databases[:1])}",
+        (T_SET_BOOKS + "correction_moves_a_wallet_of_either_set_once_and_holds_its_break",),
+    ),
+    Mutation(
+        "sets: a correction moves wallets of two sets in one of them",
+        "I9",
+        RECONCILED_SETS,
+        "            if len(places) > 1:\n",
+        "            if len(places) > 2:\n",
+        (T_SET_BOOKS + "correction_between_wallets_of_two_sets_is_refused_with_the_way_to_do_it",),
+    ),
+    Mutation(
+        "sets: breaks of a further set have numbers of set 0",
+        "corrections",
+        "storage/postgres/sets/opening.py",
+        'SQL["number_on"], number * NUMBERS_OF_SET)',
+        'SQL["number_on"], NUMBERS_OF_SET // NUMBERS_OF_SET)',
+        ("tests/sets/test_opening.py::test_breaks_and_corrections_of_a_further_set_go_on_with_numbers_of_it",),
+    ),
+    Mutation(
+        "sets: the audit does not look at cards of payments of further sets",
+        "I9",
+        "server/services/money/audit_payments_of_sets.py",
+        "        if owners.get(card.card_id) != (card.user_id, card.gateway)\n",
+        "        if owners.get(card.card_id, (card.user_id, card.gateway)) != (card.user_id, card.gateway)\n"
+        "        and card.user_id < 0\n",
+        ("tests/sets/test_audit_of_payments.py::test_planted_discrepancy_is_named",),
+    ),
+    Mutation(
+        "sets: the audit does not look for the break of a correction in another set",
+        "I9",
+        "server/services/money/audit_payments_of_sets.py",
+        "            most_fen = found.get(one.break_id, 0)\n",
+        "            most_fen = found.get(one.break_id)\n",
+        ("tests/sets/test_audit_of_payments.py::test_planted_discrepancy_is_named",),
+    ),
+    Mutation(
+        "sets: the audit does not say that a payment is in the wrong set",
+        "I9",
+        "server/services/money/audit_payments_of_sets.py",
+        "            if places.get(user_id) != number\n",
+        "            if places.get(user_id, number) != number and number > 0\n",
+        ("tests/sets/test_audit_of_payments.py::test_payment_that_stands_in_the_wrong_set_is_named",),
+    ),
+    Mutation(
+        "sets: the audit of both books reads payments of set 0 alone",
+        "both books",
+        "storage/postgres/reconciliation/both_books.py",
+        "prefetch=_PREFETCH)) for one in self._all",
+        "prefetch=_PREFETCH)) for one in self._all[:1]",
+        (T_SET_BOOKS + "every_fault_of_statements_is_found_whichever_set_has_the_payment",),
+    ),
+    Mutation(
+        "sets: notes of wallets in further sets are not taken by a round",
+        "risk",
+        "storage/postgres/sets/risk.py",
+        "        for connection in self._held.values():\n",
+        "        for connection in [self._held[HOME]]:\n",
+        ("tests/sets/test_risk.py::test_notes_of_all_sets_are_taken_with_the_round_that_judges_them",),
+    ),
+    Mutation(
+        "sets: shares of packets of another set count nothing",
+        "risk",
+        "storage/postgres/sets/risk.py",
+        "    by_set = grouped(received, lambda row: sets.of_packet(row[1]))\n",
+        "    by_set = grouped(received, lambda row: sets.of_packet(0))\n",
+        ("tests/sets/test_risk.py::test_facts_of_a_user_of_a_further_set_count_packets_of_both",),
+    ),
+    Mutation(
+        "sets: further sets do not note wallets that change",
+        "risk",
+        "storage/postgres/sets/risk.sql",
+        "UPDATE risk_state SET mode = $1 WHERE mode <> $1",
+        "UPDATE risk_state SET mode = $1 WHERE mode <> $1 AND false",
+        ("tests/sets/test_risk.py::test_notes_of_all_sets_are_taken_with_the_round_that_judges_them",),
+    ),
+    Mutation(
+        "sets: a set that is away stops all rounds",
+        "outage, not defect",
+        "storage/postgres/sets/risk.py",
+        "                if self._sets.databases[number].away:\n                    continue\n",
+        "                if self._sets.databases[number].away:\n                    raise TimeoutError\n",
+        ("tests/sets/test_risk.py::test_notes_of_all_sets_are_taken_with_the_round_that_judges_them",),
+    ),
+    Mutation(
+        "sets: two servers judge what one set has noted",
+        "risk",
+        "storage/postgres/sets/risk.py",
+        '                has_duty = await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", LOCK)\n',
+        "                has_duty = True\n",
+        ("tests/sets/test_risk.py::test_notes_of_all_sets_are_taken_with_the_round_that_judges_them",),
+    ),
+    Mutation(
         "risk: a threshold is missed by a rule that meets it",
         "risk",
         RISK_DEFAULTS,
@@ -8530,7 +8838,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "office: the log is changed",
         "office",
-        "storage/postgres/migrations/0037_office.sql",
+        "storage/postgres/migrations/0038_office.sql",
         "BEFORE UPDATE OR DELETE OR TRUNCATE ON office_log",
         "BEFORE DELETE OR TRUNCATE ON office_log",
         (T_OFFICE_LOG + "log_is_made_once_and_never_changed",),

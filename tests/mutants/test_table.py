@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 
-import pytest
-
+from tests.cases import each
 from tests.mutants.mutation import Mutation
 from tests.mutants.run import ROOT
 from tests.mutants.table import MUTATIONS
 
 
-@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda one: one.name.replace(" ", "-"))
+@each("mutation", MUTATIONS)
 def test_fault_applies_and_its_tests_exist(mutation: Mutation) -> None:
     mutation.applied(ROOT)
     assert mutation.old != mutation.new

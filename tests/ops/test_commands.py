@@ -19,6 +19,7 @@ from server.ops.socket.commands import MOST_MAX
 from server.ops.socket.old_names import RENAMED_KEYS, RenamedKey, add_old_keys, remove_old_keys
 from server.ops.socket.status_socket import ask
 from server.reload import Outcome
+from tests.cases import each
 from tests.conftest import DAY_MS, Connect, Server, StartServer, Turn
 from tests.ops.conftest import Ask, MakeParty, until
 
@@ -63,7 +64,7 @@ async def test_help_lists_every_command_and_every_renamed_key(server: Server, as
     assert set((await ask_server("nonsense"))["commands"]) == READS | CHANGES
 
 
-@pytest.mark.parametrize(
+@each(
     "words",
     [
         ("status", "now"),

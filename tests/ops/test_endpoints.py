@@ -147,7 +147,7 @@ async def test_claimed_money_is_counted_once_when_the_reply_of_a_batch_is_lost(
 ) -> None:
     guests = await party(server, 3)
     packet = await guests.lucky(1_000, 3)
-    records = server.app.services.commit._packets
+    records = server.app.services.commit._stores._packets
     record, lost = records.record, False
 
     async def record_and_lose(advances: object) -> set[int]:

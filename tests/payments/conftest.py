@@ -16,7 +16,7 @@ import pytest
 from aiohttp import web
 
 from client_sim.sdk.client import Client
-from server.services.money.audit import audit
+from server.services.money.audit import Report, audit
 from storage.postgres.database import Database
 from tests.conftest import PATIENCE_S, SEED_KEYS, Connect, Server, StartServer
 
@@ -253,21 +253,25 @@ def books_agree(database: Database, host: HostWallet, sql: Sql) -> AgreeBooks:
     """Both books are right and agree to the fen: what left one is in the other, number by number."""
 
     async def check() -> None:
-        found = await audit(database, SEED_KEYS)
-        assert [line for finding in found.findings for line in finding.discrepancies] == []
-        sums = found.sums
-        outside_fen = sums.put_in_fen - sums.taken_out_fen
-        assert host.total_fen + outside_fen == TOTAL_FEN
-        for kind in ("charge", "payout"):
-            ours = await sql.fetch(
-                "SELECT number::text, amount_fen, state FROM payments "
-                "WHERE kind = $1 AND state IN ('succeeded', 'failed')",
-                kind,
-            )
-            theirs = {number: (fen, result) for number, fen, result in host.orders(kind)}
-            assert {row[0]: (row[1], row[2]) for row in ours} == theirs
+        await check_both_books(await audit(database, SEED_KEYS), host, sql)
 
     return check
+
+
+async def check_both_books(found: Report, host: HostWallet, sql: Sql) -> None:
+    """An audit has found nothing, and the payments of a database are those of the host."""
+    assert [line for finding in found.findings for line in finding.discrepancies] == []
+    sums = found.sums
+    outside_fen = sums.put_in_fen - sums.taken_out_fen
+    assert host.total_fen + outside_fen == TOTAL_FEN
+    for kind in ("charge", "payout"):
+        ours = await sql.fetch(
+            "SELECT number::text, amount_fen, state FROM payments "
+            "WHERE kind = $1 AND state IN ('succeeded', 'failed')",
+            kind,
+        )
+        theirs = {number: (fen, result) for number, fen, result in host.orders(kind)}
+        assert {row[0]: (row[1], row[2]) for row in ours} == theirs
 
 
 def service_of(server: Server) -> Any:

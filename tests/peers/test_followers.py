@@ -118,7 +118,7 @@ async def test_request_of_a_connection_that_is_gone_waits_for_no_reply(
     """Else the server would wait for it whenever it drains."""
     party = await make_party(trio, connect, 9)
     packet_id = await packet_owned_by(trio[1], trio, party, shares=9)
-    packets, stuck, may = trio[1].app.services.commit._packets, asyncio.Event(), asyncio.Event()
+    packets, stuck, may = trio[1].app.services.commit._stores._packets, asyncio.Event(), asyncio.Event()
     record = packets.record
 
     async def wait(*about: Any) -> Any:

@@ -306,7 +306,7 @@ async def test_open_in_flight_at_a_server_that_is_killed_is_served_by_the_next(
         stuck.set()
         await asyncio.Event().wait()
 
-    trio[1].app.services.commit._packets.record = never  # type: ignore[method-assign]
+    trio[1].app.services.commit._stores._packets.record = never  # type: ignore[method-assign]
     opening = [
         asyncio.ensure_future(user.open_with(packet_id, ticket)) for user, ticket in zip(here, tickets, strict=True)
     ]

@@ -27,6 +27,7 @@ from protocol.connection import (
 from protocol.framing import FRAMES_AT_ONCE, FrameTooLarge, frame
 from protocol.messages import Goodbye, Hello, Login, Message, Ping, Pong, Refused, Welcome, codec
 from protocol.tokens import mint
+from tests.cases import each
 
 NONCE = bytes(range(16))
 HELLO = Hello(0, 1, NONCE, "postgres", 25_000, 8_000, 1_800_000_000_000, {"shares_max": 500})
@@ -116,7 +117,7 @@ def test_login_is_returned_to_the_caller_that_admits_it() -> None:
     assert outgoing(connection) == []
 
 
-@pytest.mark.parametrize("stream", REQUEST_FRAMES, ids=lambda stream: stream[4:8].hex())
+@each("stream", REQUEST_FRAMES)
 def test_request_before_the_login_closes_the_connection(stream: bytes) -> None:
     connection = connected()
     assert connection.receive_data(stream, T0) == []
@@ -198,7 +199,7 @@ def test_the_requests_before_a_frame_that_is_too_large_are_not_lost() -> None:
 # --- frames cut anywhere --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("stream", REQUEST_FRAMES, ids=lambda stream: stream[4:8].hex())
+@each("stream", REQUEST_FRAMES)
 def test_a_request_cut_at_any_byte_is_one_request(stream: bytes) -> None:
     whole = logged_in().receive_data(stream, T0)
     assert len(whole) == 1
@@ -221,7 +222,7 @@ def test_login_and_requests_are_read_byte_by_byte() -> None:
     assert outgoing(connection) == []
 
 
-@pytest.mark.parametrize("stream", REQUEST_FRAMES, ids=lambda stream: stream[4:8].hex())
+@each("stream", REQUEST_FRAMES)
 def test_a_frame_whose_message_is_cut_short_is_a_bad_frame(stream: bytes) -> None:
     payload = stream[4:]
     for size in range(len(payload)):

@@ -6,11 +6,10 @@ import json
 import re
 from pathlib import Path
 
-import pytest
-
 from protocol.codes import REFUSALS, Close, Refusal, should_reconnect
 from protocol.messages import FROM_CLIENT, FROM_SERVER, Message, kind_of
 from server.core.limits import Limits
+from tests.cases import each
 
 ROOT = Path(__file__).parents[2]
 EVERY_CLASS = sorted({*FROM_CLIENT, *FROM_SERVER}, key=kind_of)
@@ -26,18 +25,18 @@ def documented_fields(of: type[Message]) -> list[str]:
     return re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
 
 
-@pytest.mark.parametrize("of", EVERY_CLASS, ids=lambda of: of.__name__)
+@each("of", EVERY_CLASS)
 def test_the_document_lists_every_message_with_its_fields_in_their_order(of: type[Message]) -> None:
     assert documented_fields(of) == [field for field in of.__struct_fields__ if field != "seq"]
 
 
-@pytest.mark.parametrize("code", [*Refusal, *Close], ids=lambda code: code.name.lower())
+@each("code", [*Refusal, *Close])
 def test_the_document_lists_every_code(code: Refusal | Close) -> None:
     yes = REFUSALS[code].temporary if isinstance(code, Refusal) else should_reconnect(code)
     assert f"| {code:d} | `{code.name.lower()}` | {'yes' if yes else 'no'} |" in DOCUMENT
 
 
-@pytest.mark.parametrize(("name", "default"), Limits().announced().items(), ids=str)
+@each(("name", "default"), Limits().announced().items())
 def test_the_document_lists_every_announced_limit_with_its_default(name: str, default: int) -> None:
     assert f"| `{name}` | {default:,} |" in DOCUMENT
 

@@ -14,12 +14,13 @@ import pytest
 from protocol import messages
 from protocol.codes import CLOSES, REFUSALS, Close, Refusal, should_reconnect
 from protocol.messages import FROM_CLIENT, FROM_SERVER, REQUESTS, Message, kind_of
+from tests.cases import each
 
 ROOT = Path(__file__).parents[2]
 VECTORS = json.loads((ROOT / "tests" / "vectors" / "wire.json").read_text())["messages"]
 EVERY_CLASS = sorted({*FROM_CLIENT, *FROM_SERVER}, key=kind_of)
 CLASSES = {one.__name__: one for one in EVERY_CLASS}
-each_vector = pytest.mark.parametrize("vector", VECTORS, ids=lambda v: f"{v['message']} {v['about']}".strip())
+each_vector = each("vector", VECTORS)
 
 
 def plain(value: Any) -> Any:

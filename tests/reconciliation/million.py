@@ -114,7 +114,7 @@ async def audit_both(dsn: str, path: Path) -> dict[str, Any]:
     await database.open()
     began_s = time.monotonic()
     signed = verify_file(path, source_of("bank"), SetClock().now_ms())
-    (report,) = await audit_bank(database, [signed])
+    (report,) = await audit_bank([database], [signed])
     await database.close()
     return {
         "took_s": round(time.monotonic() - began_s, 1),

@@ -51,7 +51,7 @@ ROWS = numbered(DAY, map(row_of, OURS))
 
 async def discrepancies(database: Database, *files: Path) -> list[str]:
     verified = [verify_file(file, source_of("bank"), NOW_MS) for file in files]
-    return [line for one in await audit_bank(database, verified) for line in one.finding.discrepancies]
+    return [line for one in await audit_bank([database], verified) for line in one.finding.discrepancies]
 
 
 async def close_all(database: Database) -> None:
@@ -64,7 +64,7 @@ async def stand_alone(database: Database, folder: Path, *files: Path) -> tuple[i
     """The auditor of the docs in a process of its own, on an export of ours: exit code and output."""
     ours = folder / "ours.csv"
     with ours.open("w") as file:
-        await _export(database, "bank", first_ms(DAY) - SKEW_MS, NOW_MS, file)
+        await _export([database], "bank", first_ms(DAY) - SKEW_MS, NOW_MS, file)
     command = [sys.executable, AUDITOR, "--ours", ours, "--bank", *files, "--key", f"{SERIAL}={PUBLIC}"]
     run = partial(subprocess.run, capture_output=True, text=True, check=False)
     done = await asyncio.to_thread(run, [*command, "--merchant", MERCHANT])
@@ -250,7 +250,7 @@ async def test_report_has_rows_and_amounts_by_class(
         verify_file(write(tmp_path / "s.csv", ROWS), source_of("bank"), NOW_MS),
         verify_file(write(tmp_path / "t.csv", [], day=following), source_of("bank"), NOW_MS),
     ]
-    (report,) = await audit_bank(database, verified)
+    (report,) = await audit_bank([database], verified)
     assert report.classes == {"matched": (4, 1_200), "bank_only": (1, 300)}
     print_classes(Console(width=80), report, YUAN)
     assert re.search(r"matched +4 +12\.00", capsys.readouterr().out)

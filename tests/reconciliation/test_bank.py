@@ -86,7 +86,7 @@ class Days:
         """What the audit of both books finds in the files."""
         now_ms = self._clock.now_ms() + round(self.room.bank.ahead_s * 1000)
         sources = sources_of(self.room.server.app._config)
-        reports = await audit_bank(database, [verify_file(path, sources, now_ms) for path in self.files])
+        reports = await audit_bank([database], [verify_file(path, sources, now_ms) for path in self.files])
         return [line for one in reports for line in one.finding.discrepancies]
 
     async def open_classes(self) -> list[str]:

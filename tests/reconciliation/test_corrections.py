@@ -21,6 +21,7 @@ from server.services.money.audit import audit
 from server.services.reconciliation.breaks import BreakRefused
 from server.services.reconciliation.corrections import CorrectionFacts, CorrectionService
 from storage.postgres.database import Database
+from tests.cases import each
 from tests.conftest import SEED_KEYS, Connect
 from tests.reconciliation.books import ALICE, BOB, DAY, Sql, numbered, payment, record, row_of, write
 from tests.reconciliation.conftest import Operators
@@ -184,7 +185,7 @@ async def test_approved_correction_cannot_be_rejected(operators: Operators, user
     assert refused["error"].startswith("correction 1 was approved: correct it by another one")
 
 
-@pytest.mark.parametrize(
+@each(
     ("words", "why"),
     [
         (("BREAK", "outside", USER, 301), "is a difference of 300, not 301"),

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, TypeAlias
 
 import asyncpg
 import pytest
 
-from server import config
 from server.cli.main import main
 from server.core.risk.facts import FACTS
-from server.services.risk.assembly import RiskServices
-from storage.errors import StoreRefused
 from storage.postgres.database import Database
 from storage.postgres.risk.risk import RiskStore
 from tests.conftest import Connect, Server, StartServer
@@ -173,11 +169,3 @@ async def test_server_in_mode_off_does_not_end_the_notes_of_one_in_mode_on(
         return row is not None and tuple(row) == ("on", engine.book.version)
 
     await until(is_on)
-
-
-def test_several_sets_are_refused_in_one_line() -> None:
-    stores: Any = SimpleNamespace(sets=SimpleNamespace(several=True), risk=None)
-    parts: Any = SimpleNamespace()
-    with pytest.raises(StoreRefused, match="one set of PostgreSQL"):
-        RiskServices(config.load(None, {"risk.mode": "shadow"}), stores, parts, parts, parts, "fen")
-    assert RiskServices(config.load(None, {}), stores, parts, parts, parts, "fen").engine is None

@@ -12,7 +12,7 @@ import pytest
 
 from server import embedded
 from server.process import ServerProcess
-from tests.clusters import copy_cluster, data_folder
+from tests.clusters import UNMIGRATED, copy_cluster, data_folder
 from tests.server.serving import Ended, here
 
 
@@ -42,7 +42,7 @@ def target(cluster: Path) -> Iterator[Path]:
     with data_folder() as folder:
         data = folder / "restored"
         data.mkdir(mode=0o711)
-        copy_cluster(cluster, data)
+        copy_cluster(cluster.with_name(UNMIGRATED), data)
         yield data
 
 

@@ -229,10 +229,10 @@ def test_serve_warns_of_what_others_in_the_network_can_reach(
     assert (ended_at.code, found) == (1, warnings), ended_at.stderr
 
 
-def test_serve_with_a_used_address_for_websocket_names_its_key(tmp_path: Path) -> None:
+def test_serve_with_a_used_address_for_websocket_names_its_key(data: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         address = f"127.0.0.1:{other.getsockname()[1]}"
-        ended_at = process("serve", "--data", tmp_path, HONGBAO_WEBSOCKET__LISTEN=address)
+        ended_at = process("serve", "--data", data, HONGBAO_WEBSOCKET__LISTEN=address)
     assert (ended_at.code, ended_at.stdout) == (1, "")
     assert f"cannot listen on {address}" in ended_at.stderr
     assert "choose another port with websocket.listen" in ended_at.stderr.lower()

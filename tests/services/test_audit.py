@@ -256,9 +256,10 @@ async def plant(dsn: str, statement: str) -> str:
     return copy
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
+async def test_the_database_itself_refuses(start_server: StartServer, party: MakeParty, sql: Sql) -> None:
+    room = await party(await start_server(), 1)
+    await room.all_open(await room.lucky(100, 1))
+    for statement in (
         "UPDATE transfers SET amount_fen = 1",
         "DELETE FROM transfers",
         "UPDATE claims SET user_id = 9",
@@ -267,12 +268,6 @@ async def plant(dsn: str, statement: str) -> str:
         "UPDATE wallets SET balance_fen = -1 WHERE user_id = 1",
         "INSERT INTO transfers VALUES (1, 2, 4, '', 5, 0)",
         "INSERT INTO transfers VALUES (0, 2, 99, 'x', 5, 0)",
-    ],
-)
-async def test_the_database_itself_refuses(
-    start_server: StartServer, party: MakeParty, sql: Sql, statement: str
-) -> None:
-    room = await party(await start_server(), 1)
-    await room.all_open(await room.lucky(100, 1))
-    with pytest.raises((asyncpg.RaiseError, asyncpg.CheckViolationError)):
-        await sql.execute(statement)
+    ):
+        with pytest.raises((asyncpg.RaiseError, asyncpg.CheckViolationError)):
+            await sql.execute(statement)

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import hmac
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import asyncpg
 import pytest
@@ -17,11 +17,23 @@ from protocol import messages
 from server.core.refusals import Reason, RequestRefused
 from server.services.money.audit import audit
 from storage.postgres.database import Database
+from storage.postgres.enterprise.bills import BillStore
+from storage.postgres.packets import sends
+from storage.postgres.packets.packets import PacketRow
+from storage.postgres.packets.sends import SendStore, Sent, Unsent
 from tests.conftest import DAY_MS, SEED_KEYS, Connect, Server, StartServer, TurnedClock
-from tests.services.conftest import until
+from tests.contract.given import debit_of, packet
+from tests.seeds import SeedsInPlain
+from tests.services.conftest import until, waiting
 
 SPONSOR, OTHER, ANN, BEN = 90_001, 90_002, 3, 4
 BooksBalance = Callable[[], Awaitable[None]]
+PACKET = 9_007_199_254_741_601
+NEW_BILL = (
+    "INSERT INTO bills (sponsor_id, number, target_id, amount_fen, greeting, scene, kind, shares, asked_at_ms) "
+    "VALUES ($1, $2, $3, 888, '', '', 'enterprise', 1, 1)"
+)
+Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 SCENES = {"enterprise__scenes": ["PRODUCT_1"]}
 
 
@@ -127,6 +139,43 @@ async def test_day_of_beijing_limits_what_a_sponsor_gives_a_user_however_many_as
     assert (await backend.send_bill(OTHER, "B-100", ANN, 100)).status == "SENT"
     server_clock.ahead_ms += 60_000
     assert (await backend.send_bill(SPONSOR, "B-101", ANN, 100)).status == "SENT"
+
+
+async def test_bill_whose_packet_is_being_recorded_by_another_attempt_does_not_fail(
+    backend: Client, database: Database, sql: asyncpg.Connection[asyncpg.Record], lock_view: Sql
+) -> None:
+    """The refused attempt waits for the other one, and finds its packet."""
+    await sql.execute(NEW_BILL, SPONSOR, "B-1", ANN)
+    async with sql.transaction():
+        (sent,) = await sends.record(sql, [packet_of_bill()], debit_of, lambda row: (ANN,), SeedsInPlain())
+        assert isinstance(sent, Sent)
+        failing = asyncio.create_task(BillStore(database).fail(SPONSOR, "B-1", "banned", 1))
+        await until(lambda: waiting(lock_view, 1))
+    await failing
+    found = await backend.bill(SPONSOR, "B-1")
+    assert (found.status, found.packet_id) == ("SENT", PACKET)
+    assert await sql.fetchval("SELECT failed FROM bills") == ""
+    assert await sql.fetchval("SELECT count(*) FROM bill_failures") == 0
+
+
+async def test_packet_of_a_bill_waits_for_an_attempt_that_fails_and_is_not_sent(
+    backend: Client, database: Database, sql: asyncpg.Connection[asyncpg.Record], lock_view: Sql
+) -> None:
+    """Or the limits of the day, which count no bill that has failed, would let more pass than they say."""
+    await sql.execute(NEW_BILL, SPONSOR, "B-1", ANN)
+    async with sql.transaction():
+        await sql.execute("UPDATE bills SET failed = 'banned'")
+        store = SendStore(database)
+        sending = asyncio.create_task(store.record([packet_of_bill()], debit_of, lambda row: (ANN,), SeedsInPlain))
+        await until(lambda: waiting(lock_view, 1))
+    assert await sending == [Unsent.BILL_FAILED]
+    assert (await backend.bill(SPONSOR, "B-1")).status == "FAILED"
+
+
+def packet_of_bill() -> PacketRow:
+    """The packet of bill B-1."""
+    row = packet(1, fen=888, shares=1, sender=SPONSOR, key="bill:B-1", kind="enterprise", target=ANN)
+    return row._replace(packet_id=PACKET, expires_at_ms=9_000_000_000_000)
 
 
 async def test_bill_that_is_tried_again_is_judged_by_its_day_again(server: Server, backend: Client) -> None:

@@ -15,6 +15,7 @@ from client_sim.sdk.methods.everyday_errors import BadReceivers
 from protocol import messages
 from server.services.money.audit import audit
 from storage.postgres.database import Database
+from tests.cases import each
 from tests.conftest import SEED_KEYS, Connect, Server, StartServer
 from tests.services.conftest import SENDER, MakeParty, Party, until
 from tests.services.test_membership import first_push
@@ -59,7 +60,7 @@ async def test_post_and_page_name_the_first_ten_users(server: Server, party: Mak
     assert (await room.guests[11].open_page(packet_id)).for_user_ids == list(range(2, 12))
 
 
-@pytest.mark.parametrize(
+@each(
     ("language", "line"),
     [("zh", "这是专属红包，只有指定的2个人可以领取"), ("en", "Only for 2 other people")],
 )
@@ -121,7 +122,7 @@ async def test_named_users_are_known_after_a_restart(
     assert (await (await connect(second, ANNA)).open(packet_id)).answer == "won"
 
 
-@pytest.mark.parametrize(
+@each(
     ("named", "why"),
     [
         ([], "for_user_ids: 0 users, allowed are 1 to 500"),

@@ -171,17 +171,19 @@ async def test_send_sees_a_debit_of_another_server(
     assert await sql.fetchval("SELECT count(*) FROM packets") == 0
 
 
-@pytest.mark.parametrize("durability", ["postgres", "redis"])
+@pytest.mark.parametrize(
+    ("durability", "slow"), [("postgres", "postgres"), ("postgres", "redis"), ("redis", "redis")]
+)
 async def test_won_is_not_sent_before_the_claim_is_durable(
-    start_server: StartServer, party: MakeParty, durability: str
+    start_server: StartServer, party: MakeParty, durability: str, slow: str
 ) -> None:
     """The store is slow: no answer arrives meanwhile."""
     room = await party(await start_server(stores__durability=durability), 2)
     packet_id = await room.lucky(1_000, 2)
     await room.guests[0].open(packet_id)
     await all_grab(room, packet_id)
-    path, opened, reached = room.server.app.services.commit, asyncio.Event(), asyncio.Event()
-    store, name = (path._packets, "record") if durability == "postgres" else (path._mirror, "append")
+    stores, opened, reached = room.server.app.services.commit._stores, asyncio.Event(), asyncio.Event()
+    store, name = (stores._packets, "record") if slow == "postgres" else (stores._mirror, "append")
     work = getattr(store, name)
 
     async def slowly(items: object) -> object:

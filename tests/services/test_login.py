@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import ConnectionRefusedForGood
 from protocol import tokens
+from tests.cases import each
 from tests.conftest import DAY_MS, FAR_AWAY_S, KEYS, Server, StartServer, Turn, TurnedClock
 
 USER = 7
@@ -44,6 +43,6 @@ async def test_token_issued_more_than_a_minute_ahead_is_refused(server: Server, 
     assert [await refusal_of_login(server, token) for token in ahead] == ["", *["login_refused"] * 3]
 
 
-@pytest.mark.parametrize("issued_at_s", [0, ISSUED_S - 1, ISSUED_S + 1])
+@each("issued_at_s", [0, ISSUED_S - 1, ISSUED_S + 1])
 async def test_token_with_another_time_of_issue_is_refused(server: Server, issued_at_s: int) -> None:
     assert await refusal_of_login(server, V2._replace(issued_at_s=issued_at_s)) == "login_refused"

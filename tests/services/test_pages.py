@@ -12,7 +12,7 @@ from client_sim.sdk.errors import NotAllowed, Overloaded, StoreUnavailable
 from protocol.messages import OpenPageShown
 from server.clock import Clock
 from server.core import packet as rules
-from server.services.packets.commit import UNRECORDED_MAX
+from server.services.packets.commit.path import UNRECORDED_MAX
 from server.services.packets.grab_open import LOOKING
 from server.services.packets.pages import LINES_MAX
 from server.services.packets.requests import GrabRequest, OpenRequest
@@ -289,13 +289,13 @@ async def test_result_page_of_500_claims_is_paged(server: Server, connect: Conne
 
 async def hold_record(room: Party, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
     """From now on claims reach the record only when the returned event is set."""
-    go, record = asyncio.Event(), room.server.app.services.commit._packets.record
+    go, record = asyncio.Event(), room.server.app.services.commit._stores._packets.record
 
     async def wait(advances: list[object]) -> object:
         await go.wait()
         return await record(advances)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(room.server.app.services.commit._packets, "record", wait)
+    monkeypatch.setattr(room.server.app.services.commit._stores._packets, "record", wait)
     return go
 
 

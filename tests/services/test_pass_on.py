@@ -26,6 +26,7 @@ __all__ = ["drain_webhooks_s", "make_receiver", "receiver"]
 SENDER, SEED, ANN, BEN, CAI, DEE = 1, 2, 3, 4, 5, 6
 BooksBalance = Callable[[], Awaitable[None]]
 KEY = KEYS["test"]
+SILENCE_S = 0.15  # no answer may come within this time
 
 
 class Chain:
@@ -259,6 +260,43 @@ async def test_user_who_was_admitted_at_one_server_opens_at_the_other(
     assert (await there.open_link((await ann.pass_on(one.packet)).link)).answer == "won"
     await until(lambda: settled(sql))
     await books_balance()
+
+
+async def test_link_that_is_shown_again_waits_for_servers_that_do_not_know_the_admission(
+    chain: Callable[..., Awaitable[Chain]],
+    start_server: StartServer,
+    connect: Connect,
+    sql: asyncpg.Connection[asyncpg.Record],
+) -> None:
+    """The first request may end without an answer; the second one finds its user admitted, and is answered."""
+    one = await chain()
+    link = await one.seeded()
+    other = await start_server(server__node=1)
+    there = await connect(other, ANN)
+    assert (await there.grab(one.packet)).answer == "not_allowed"  # in memory there
+    follows, told = other.app.services.changes._follows["admission"], asyncio.Event()
+    (follow,) = follows
+
+    async def follow_later(change: int, version: int) -> None:
+        await told.wait()
+        await follow(change, version)
+
+    follows[:] = [follow_later]
+    first = asyncio.create_task(one.users[ANN].tap_link(link))
+    await until(lambda: admitted(sql, ANN))
+    admitted_here = one.server.app.services.live_packets._by_id[one.packet].admitted
+    while ANN not in admitted_here:  # noqa: ASYNC110  memory sets no event
+        await asyncio.sleep(0.01)
+    again = asyncio.create_task((await connect(one.server, ANN)).tap_link(link))
+    done, _ = await asyncio.wait([first, again], timeout=SILENCE_S)
+    told.set()
+    assert not done, "answered before the other server knows"
+    assert [(await shown).answer for shown in (first, again)] == ["ticket", "ticket"]
+    assert (await there.grab(one.packet)).answer == "ticket"
+
+
+async def admitted(sql: asyncpg.Connection[asyncpg.Record], user_id: int) -> bool:
+    return bool(await sql.fetchval("SELECT count(*) FROM admissions WHERE user_id = $1", user_id))
 
 
 async def test_friend_is_let_in_by_a_server_that_has_not_heard_of_the_first_opener(

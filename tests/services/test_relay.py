@@ -15,6 +15,7 @@ from server.core.decisions import Claim
 from storage.postgres.chat.outbox import OutboxStore, ReminderKind
 from storage.postgres.chat.relays import RelayStore, TurnAfter, TurnRow
 from storage.postgres.database import Database
+from tests.cases import each
 from tests.conftest import Connect, Server, StartServer
 from tests.joining import join
 from tests.services.books import ALL, GROUP, NOW_MS, Books
@@ -249,7 +250,7 @@ async def test_owner_and_backend_set_the_relay_and_others_do_not(room: Party, co
             await wrong
 
 
-@pytest.mark.parametrize("times", [-1, 4])
+@each("times", [-1, 4])
 async def test_relay_of_other_times_is_refused_with_the_field(room: Party, times: int) -> None:
     with pytest.raises(Refusal) as refused:
         await room.sender.set_relay(room.group, times)

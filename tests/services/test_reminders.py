@@ -19,7 +19,9 @@ from server.core.packet import Packet
 from server.services.packets import recovery
 from server.services.runtime import in_doubt
 from server.services.runtime.events import Claimed
-from storage.errors import StoreUnavailable
+from storage.errors import StoreUnavailable, Unanswered
+from storage.postgres.database import Database
+from storage.postgres.packets.packets import PacketStore
 from storage.redis import mirror as log
 from storage.redis.mirror import Extension, Mirror
 from tests.conftest import DAY_MS, PATIENCE_S, Server, StartServer, Turn
@@ -267,6 +269,40 @@ async def test_refund_whose_commit_was_in_doubt_is_pushed_once(
     await books_balance()
 
 
+async def test_refund_of_another_server_in_the_same_millisecond_is_not_told_by_this_one(
+    start_server: StartServer,
+    party: MakeParty,
+    postgres_proxy: tuple[Proxy, str],
+    database: Database,
+    books_balance: BooksBalance,
+    monkeypatch: pytest.MonkeyPatch,
+    turn_clock: Turn,
+) -> None:
+    """The other one tells of it. This one has closed nothing, so a reply that it does not get is about nothing."""
+    proxy, dsn = postgres_proxy
+    server = await start_server(stores__postgres=dsn, refunds__interval_s=0.05, settlement__idle_s=3600)
+    room = await party(server, 1)
+    packet_id = await room.lucky(1_000, 2)
+    refunds = server.app.services.refunds
+    refund, tries = refunds._records.refund, []
+
+    async def refund_after_another(packet_ids: Sequence[int], now_ms: int) -> Any:
+        tries.append(await PacketStore(database).refund(packet_ids, now_ms))
+        proxy.lose_commit_of = struct.pack(">q", packet_id)
+        return await refund(packet_ids, now_ms)
+
+    monkeypatch.setattr(refunds._records, "refund", refund_after_another)
+    turn_clock(DAY_MS)
+
+    async def is_unanswered() -> bool:
+        return proxy.lost_replies == 1 and refunds._apart
+
+    await until(is_unanswered)
+    assert [row.refunded_fen for rows in tries for row in rows] == [1_000]
+    assert (refunds.in_doubt._in_doubt, refunds.refunded_packets) == ([], 0)
+    await books_balance()
+
+
 async def test_refund_that_was_not_committed_is_pushed_when_it_is(
     start_server: StartServer,
     party: MakeParty,
@@ -291,7 +327,7 @@ async def test_refund_that_was_not_committed_is_pushed_when_it_is(
     async def fail_once(packet_ids: Sequence[int], now_ms: int) -> Any:
         tries.append(packet_ids)
         if len(tries) == 1:
-            raise StoreUnavailable("broken before it was committed")
+            raise Unanswered(StoreUnavailable("broken before it was committed"), [(packet_id, now_ms)])
         rows = await refund(packet_ids, now_ms)
         refunded.set()
         return rows

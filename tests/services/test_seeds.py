@@ -15,6 +15,7 @@ from server.services.money.audit import Report, audit
 from server.services.seeds.upkeep import renew, seal_all_again
 from storage.errors import StoreRefused
 from storage.postgres.database import Database
+from tests.cases import each
 from tests.conftest import DAY_MS, SEED_KEYS, Connect, StartServer, Turn
 from tests.services.conftest import MakeParty, Party, until
 
@@ -100,7 +101,7 @@ async def test_refused_sends_take_no_seed(room: Party, database: Database) -> No
     assert await wrong_in(database) == []
 
 
-@pytest.mark.parametrize("length", [1, 15, 33, 64])
+@each("length", [1, 15, 33, 64])
 async def test_client_seed_of_another_length_is_refused(room: Party, length: int) -> None:
     with pytest.raises(Refusal) as refused:
         await send(room.sender, room.group, "k", bytes(length))

@@ -9,6 +9,7 @@ import pytest
 
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import Refusal
+from tests.cases import each
 from tests.conftest import Connect, Server, StartServer
 from tests.joining import join
 
@@ -99,7 +100,7 @@ async def test_concurrent_sends_never_overdraw(alice: Client, sql: asyncpg.Conne
     assert await alice.balance() == 1_000
 
 
-@pytest.mark.parametrize(
+@each(
     ("kind", "amount", "shares", "reason"),
     [
         ("lucky", 0, 1, "bad_amount"),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias, cast
 
 import asyncpg
 import pytest
@@ -15,6 +16,10 @@ from client_sim.sdk.errors import Refusal
 from protocol.messages import BalanceChanged
 from server.core import ledger
 from server.services.runtime import in_doubt
+from storage.errors import StoreUnavailable, Unanswered
+from storage.postgres.database import Database
+from storage.postgres.money.wallet_orders import WalletOrderRow, WalletOrderStore
+from storage.postgres.money.wallets import TransferRow, WalletStore
 from tests.conftest import DAY_MS, Connect, Server, StartServer, Turn
 from tests.services.conftest import MakeParty, until
 from tests.services.test_reminders import NO_SETTLEMENT, received
@@ -79,6 +84,42 @@ async def test_transfer_whose_commit_was_in_doubt_is_pushed_once(
     await books_balance()
 
 
+class LostReplies:
+    """A database whose commits are done, and get no reply."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Any]:
+        async with self._database.transaction() as connection:
+            yield connection
+        raise StoreUnavailable("the reply to COMMIT was lost")
+
+
+TOP_UP = TransferRow(ledger.OUTSIDE, USER, ledger.TransferKind.TOP_UP, KEY, 500, 1_000)
+ORDER = WalletOrderRow(USER, ledger.TransferKind.PAY, KEY, ledger.OUTSIDE, 200, "", 1_000)
+
+
+async def test_transfer_that_was_found_is_not_looked_for_if_its_reply_is_lost(database: Database) -> None:
+    """Two requests with one key in one millisecond: the time would not tell one from the other."""
+    lossy = WalletStore(cast("Database", LostReplies(database)))
+    for asked in ([TOP_UP], []):
+        with pytest.raises(Unanswered) as caught:
+            await lossy.move(TOP_UP, USER, 500)
+        assert caught.value.asked == asked
+
+
+async def test_order_that_was_found_is_not_looked_for_if_its_reply_is_lost(database: Database) -> None:
+    """The same of what is ordered with a text."""
+    await WalletStore(database).move(TOP_UP, USER, 500)
+    lossy = WalletOrderStore(cast("Database", LostReplies(database)))
+    for asked in ([ORDER], []):
+        with pytest.raises(Unanswered) as caught:
+            await lossy.move(ORDER, None)
+        assert caught.value.asked == asked
+
+
 async def _nothing_in_doubt(server: Server) -> bool:
     return not wallets_of(server).in_doubt._in_doubt
 
@@ -86,17 +127,22 @@ async def _nothing_in_doubt(server: Server) -> bool:
 async def test_transfer_that_was_not_committed_is_pushed_when_it_is(
     start_server: StartServer,
     connect: Connect,
-    postgres_proxy: tuple[Proxy, str],
     sql: Sql,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Once: the transfer of the retry does not count as the one in doubt."""
     monkeypatch.setattr(in_doubt, "LOOK_S", 0.05)
     monkeypatch.setattr(in_doubt, "LATE_S", 0.3)
-    proxy, dsn = postgres_proxy
-    server = await start_server(stores__postgres=dsn, **NO_SETTLEMENT)
+    server = await start_server(**NO_SETTLEMENT)
     backend, user = await connect(server, 0), await connect(server, USER)
-    proxy.lose_reply_to = KEY.encode()
+    store = wallets_of(server)._store
+    move = store.move
+
+    async def not_committed(transfer: TransferRow, *change: int, **known: bool) -> Any:
+        store.move = move
+        raise Unanswered(StoreUnavailable("broken before it was committed"), [transfer])
+
+    store.move = not_committed
     with pytest.raises(Refusal, match="store"):
         await backend.top_up(USER, 500, key=KEY)
     assert await sql.fetchval("SELECT count(*) FROM transfers") == 0

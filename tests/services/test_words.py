@@ -20,6 +20,7 @@ from server.services.money.audit import audit
 from storage.postgres.chat.messages import Post
 from storage.postgres.database import Database
 from storage.postgres.packets.words import Saying, WordsStore
+from tests.cases import each
 from tests.conftest import SEED_KEYS, Connect, Server, StartServer
 from tests.services.conftest import SENDER, MakeParty, Party, caught_up
 from tests.services.test_membership import first_push
@@ -70,7 +71,7 @@ async def test_grab_without_the_words_is_refused_and_takes_no_ticket(room: Party
     assert await texts(room) == []
 
 
-@pytest.mark.parametrize(
+@each(
     ("language", "line", "button"),
     [
         ("zh", "在聊天里说出口令，就能拆红包", "说出口令"),
@@ -167,7 +168,7 @@ async def test_text_is_pushed_to_the_group(room: Party) -> None:
     assert (told.stream_id, told.message, told.sender_id, told.text) == (room.group, 2, ANNA, WORDS)
 
 
-@pytest.mark.parametrize(
+@each(
     ("words", "said"),
     [("Open 7", "Ｏｐｅｎ　７"), ("ｶﾞ", "ガ"), ("é", "e\u0301"), ("芝麻", "\t芝麻\n"), (" x ", "x")],
 )
@@ -184,7 +185,7 @@ async def test_case_matters(room: Party) -> None:
         await room.guests[0].say_words(packet_id, "sesame")
 
 
-@pytest.mark.parametrize("words", ["", "  ", "x" * 61, "one\ntwo", "\u202eabc", "\ufdfa" * 10])
+@each("words", ["", "  ", "x" * 61, "one\ntwo", "\u202eabc", "\ufdfa" * 10])
 async def test_packet_without_usable_words_is_refused(room: Party, words: str) -> None:
     with pytest.raises(BadWords):
         await with_words(room, words)

@@ -24,11 +24,8 @@ def test_passwords_of_further_sets_are_masked() -> None:
     assert "secret" not in text
 
 
-def test_payments_are_refused_with_several_sets() -> None:
-    with pytest.raises(
-        ConfigError, match=re.escape("a server with several sets has no payments, unset manual.enabled")
-    ):
-        loaded(manual__enabled=True)
+def test_payments_may_be_in_several_sets() -> None:
+    loaded(manual__enabled=True)
 
 
 def test_new_users_go_to_sets_that_there_are() -> None:

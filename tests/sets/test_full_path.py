@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from typing import cast
 
 import pytest
 
@@ -12,6 +14,12 @@ from server.core import ids
 from server.core.kinds import PacketKind
 from server.core.packet_request import PacketRequest
 from server.core.refusals import Reason, RequestRefused
+from storage.errors import StoreUnavailable, Unanswered
+from storage.postgres.database import Database
+from storage.postgres.money.wallets import BalanceRow
+from storage.postgres.packets.packets import PacketStore, RefundRow
+from storage.postgres.sets.packets import SetPacketStore
+from storage.postgres.sets.places import Sets
 from tests.conftest import BACKEND, DAY_MS, Connect, Turn
 from tests.services.conftest import until
 from tests.sets.conftest import EACH_FEN, NEW, OLD, Crowd, FindDiscrepancies, MakeCrowd, Sql, is_settled
@@ -104,6 +112,28 @@ async def test_rest_of_a_packet_goes_back_in_the_set_of_its_sender(
 
 async def _refunded(sql: Sql, packet_id: int) -> bool:
     return await sql.fetchval("SELECT refunded_fen FROM packets WHERE packet_id = $1", packet_id) == 200
+
+
+class Refunder:
+    """The packets of one set: each is refunded, or none gets an answer."""
+
+    def __init__(self, *, answers: bool) -> None:
+        self._answers = answers
+
+    async def refund(self, packet_ids: Sequence[int], now_ms: int) -> list[RefundRow]:
+        if not self._answers:
+            raise Unanswered(StoreUnavailable("no answer"), [(packet_ids[0], now_ms)])
+        return [RefundRow(one, 1, 100, BalanceRow(100, 1)) for one in packet_ids]
+
+
+async def test_refunds_of_sets_that_answer_are_looked_for_when_another_set_gives_none() -> None:
+    """And of the other set those that it has perhaps made."""
+    sets = Sets([cast("Database", None)] * 2, lambda number, first_id: number % 2)
+    store = SetPacketStore(sets, [cast("PacketStore", Refunder(answers=one)) for one in (True, False)])
+    with pytest.raises(Unanswered) as caught:
+        await store.refund([2, 3, 4, 5], 7)
+    assert sorted(caught.value.asked) == [(2, 7), (3, 7), (4, 7)]
+    assert [one.packet_id for one in await store.refund([2, 4], 7)] == [2, 4]
 
 
 async def test_records_and_statement_name_packets_of_the_other_set(

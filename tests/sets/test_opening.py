@@ -52,16 +52,15 @@ async def test_set_is_not_added_while_another_server_runs(start_pair: StartPair,
     await start_pair()
 
 
-async def test_set_is_not_added_to_a_record_with_what_needs_one_set(
-    start_pair: StartPair, start_server: StartServer, sql: Sql
+async def test_breaks_and_corrections_of_a_further_set_go_on_with_numbers_of_it(
+    start_pair: StartPair, sql: Sql, other_sql: Sql
 ) -> None:
-    await (await start_server()).stop()
-    await sql.execute(
-        "INSERT INTO cards (card_id, user_id, gateway, card_ref, bank, last4, key_id, bound_at_ms)"
-        " VALUES (1::bigint << 60, 5, 'bank', 'ref', 'bank', '1234', 'key', 1)"
-    )
-    with pytest.raises(StoreRefused, match="has cards or payments, which need a record of one set"):
-        await start_pair()
+    await (await start_pair()).stop()
+    numbers = "SELECT nextval('payment_breaks_break_id_seq'), nextval('corrections_correction_id_seq')"
+    assert tuple(await other_sql.fetchrow(numbers) or ()) == (10**9, 10**9)
+    await (await start_pair()).stop()
+    assert tuple(await other_sql.fetchrow(numbers) or ()) == (10**9 + 1, 10**9 + 1)
+    assert tuple(await sql.fetchrow(numbers) or ()) == (1, 1)
 
 
 async def test_third_set_gets_the_new_users_that_the_config_sends_there(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from server.core.decisions import Claim
 from server.core.ids import EPOCH_MS, is_user
 from storage.redis.mirror import parse
-from tests.sim.bank.check import NOTHING
+from tests.sim.bank.check import NOTHING, SIGNS, wallet_changes
 from tests.sim.kinds import check as of_kinds
 from tests.sim.plan import GROUP
 from tests.sim.replay import journal_agrees_with_tables
@@ -75,7 +75,7 @@ def balance_is_true(world: World, change: Any) -> None:
     known = world.tables.changes.get(change.user_id, [])
     if not 0 < version <= len(known) or known[version - 1] != fen:
         world.report(f"the push of {change} has a balance that was never in the wallet")
-    world.balance_pushes[change.user_id, change.reason] += change.change_fen
+    world.balance_pushes[change.user_id, change.reason, change.change_fen > 0] += change.change_fen
 
 
 def refund_is_due(world: World, packet_id: int) -> None:
@@ -136,7 +136,8 @@ def final_check(world: World) -> None:
         tables_are_consistent,
         journal_agrees_with_tables,
         answers_agree_with_journal,
-        credits_were_pushed_at_most_once,
+        refunds_were_pushed_once,
+        changes_were_pushed_at_most_once,
         reminders_were_posted_and_pushed,
         keys_sent_one_packet,
         requests_were_answered,
@@ -225,21 +226,54 @@ def answers_agree_with_journal(world: World) -> list[str]:
     for packet_id, fen in world.refund_pushes:
         if refunds.get(packet_id) != fen:
             wrong.append(f"{packet_id}: a refund of {fen} was pushed, the journal has {refunds.get(packet_id)}")
-    wrong += [f"{one} was pushed twice" for one, times in Counter(world.refund_pushes).items() if times > 1]
     return wrong
 
 
-def credits_were_pushed_at_most_once(world: World) -> list[str]:
-    """At most once, because a server that crashes loses its pushes."""
-    credited: Counter[int] = Counter()
+def refunds_were_pushed_once(world: World) -> list[str]:
+    """By the server that has made it, unless that crashed: then perhaps not at all."""
+    pushed = Counter(packet_id for packet_id, _ in world.refund_pushes)
+    running = {id(one.services.refunds._records) for one in world.servers if one.services is not None}
+    wrong = [
+        f"the refund of {packet_id} was pushed {times} times" for packet_id, times in pushed.items() if times > 1
+    ]
+    return wrong + [
+        f"the refund of {packet_id} was never pushed"
+        for packet_id, store in world.tables.refunders.items()
+        if id(store) in running and not pushed[packet_id]
+    ]
+
+
+def changes_were_pushed_at_most_once(world: World) -> list[str]:
+    """At most once, because a server that crashes loses its pushes. Peers tell again what others have missed."""
+    made = wallet_changes_of(world)
+    return [
+        f"{user_id} received pushes of {fen} fen ({reason}), there were {made[user_id, reason, is_more]}"
+        for (user_id, reason, is_more), fen in world.balance_pushes.items()
+        if (reason == "claim" or world.peers_side is None) and abs(fen) > abs(made[user_id, reason, is_more])
+    ]
+
+
+def wallet_changes_of(world: World) -> Counter[tuple[int, str, bool]]:
+    """Fen by user, reason, and whether the wallet has more or less then, as the journal has it."""
+    made: Counter[tuple[int, str, bool]] = Counter()
     for what, *words in world.tables.journal:
         if what == "credit":
-            credited[words[1]] += words[2]
-    return [
-        f"{user_id} received pushes of {fen} fen, credited were {credited[user_id]}"
-        for (user_id, reason), fen in world.balance_pushes.items()
-        if reason == "claim" and fen > credited[user_id]
-    ]
+            made[words[1], "claim", True] += words[2]
+        elif what == "refund":
+            made[world.tables.packets[words[0]].sender_id, "refund", True] += words[1]
+        elif what == "send":
+            made[words[1], "send", False] -= words[3]
+        elif what == "order":
+            for user_id, fen in wallet_changes(what, words).items():
+                made[user_id, "transfer" if words[1] else "pay", fen > 0] += fen
+        elif what == "campaign":
+            made[words[1], what, False] -= words[3]
+        elif what == "campaign_returned":
+            made[world.tables.campaigns[words[0]].sponsor_id, what, True] += words[1]
+        elif what in SIGNS:
+            for user_id, fen in wallet_changes(what, words).items():
+                made[user_id, what, fen > 0] += fen
+    return made
 
 
 def reminders_were_posted_and_pushed(world: World) -> list[str]:

@@ -15,6 +15,7 @@ from server.services.packets.grab_open import GrabOpenService
 from server.services.packets.recovery import PacketReady
 from server.services.runtime.change_feed import ChangeFeed
 from server.services.runtime.events import AccessChange
+from storage.errors import Unanswered
 from storage.postgres.packets.packets import Advance
 from storage.redis.mirror import parse
 from tests.sim.bank.defects import BANK_DEFECTS
@@ -283,6 +284,30 @@ class TimeIsThatOfTheMachine(Defect):
         server.services.sends._now_ms = server.clock.now_ms
 
 
+class RefundsOfOthersAreTold(Defect):
+    """A server whose refund has got no reply takes that of another one, in the same millisecond, for its own."""
+
+    def break_server(self, server: Any) -> None:
+        records = server.services.refunds._records
+        real = records.refund
+
+        async def refund(packet_ids: Sequence[int], now_ms: int) -> Any:
+            try:
+                return await real(packet_ids, now_ms)
+            except Unanswered as error:
+                raise Unanswered(error, [(one, now_ms) for one in packet_ids]) from error
+
+        records.refund = refund
+
+
+class RefundsInDoubtAreForgotten(Defect):
+    """A refund that has got no reply is not told of."""
+
+    def break_server(self, server: Any) -> None:
+        server.services.refunds.in_doubt.add = lambda tries: None
+        server.services.refunds._records.on_late_commit = lambda tries: None
+
+
 DEFECTS: dict[str, Callable[[], Defect]] = {
     one.__name__: one
     for one in (
@@ -294,6 +319,8 @@ DEFECTS: dict[str, Callable[[], Defect]] = {
         SendForgetsItsKey,
         RefundFromMemory,
         RefundSkipsTheRedrive,
+        RefundsOfOthersAreTold,
+        RefundsInDoubtAreForgotten,
         AnswersBeforeTheCommit,
         AnswersFromClaimsInFlight,
         ReloadSkipped,

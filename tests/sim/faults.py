@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
-from storage.errors import StoreUnavailable
+from storage.errors import StoreUnavailable, Unanswered
 
 TIMEOUT_S = 2.0  # as in server.app: after this time the caller gives up; the store may still act
 LATE_S_MAX = 5.0  # an effect may still come this long after the caller gave up
+
+
+Late: TypeAlias = Callable[[Sequence[Any]], None]
+Effects: TypeAlias = tuple[Callable[[], Any], Callable[[], None]]  # what happens, or what is called if it does not
 
 
 class Fate(NamedTuple):
@@ -46,17 +50,23 @@ class Line:
         self.thaws_at_s = 0.0
         self.on_restart: list[Callable[[], None]] = []  # connections that listen are lost
 
-    async def call(self, what: str, effect: Callable[[], Any]) -> Any:
-        """Run an effect at the store. Raises StoreUnavailable: it may have happened, or may still happen."""
-        loop = asyncio.get_running_loop()
+    async def call(self, what: str, effect: Callable[[], Any], dropped: Callable[[], None] | None = None) -> Any:
+        """Run an effect at the store. Raises StoreUnavailable: it may have happened, or may still happen.
+
+        `dropped` is called instead of an effect that never happens.
+        """
+        loop, dropped = asyncio.get_running_loop(), dropped or _ignore
         if self.away:
+            dropped()
             await asyncio.sleep(self.rng.uniform(0.0, 0.01))
             raise StoreUnavailable(f"{self.name} is away")
         fate = self._fate()
         answer: asyncio.Future[Any] = loop.create_future()
         if fate.effect_s is not None:
             begins_s = max(loop.time() + fate.effect_s, self.thaws_at_s)
-            loop.call_at(begins_s, self._happen, what, effect, fate, self.life, answer)
+            loop.call_at(begins_s, self._happen, what, (effect, dropped), fate, self.life, answer)
+        else:
+            dropped()
         if fate.reply_s is None and fate.effect_s is None:
             loop.call_later(self.rng.uniform(0.0, 0.3), _lose, answer)
         try:
@@ -65,6 +75,25 @@ class Line:
         except TimeoutError as error:
             self.trace("timeout", self.name, what)
             raise StoreUnavailable(f"{self.name}: timed out") from error
+
+    async def commit(self, what: str, effect: Callable[[], Any], made: Sequence[Any], late: Late) -> Any:
+        """As `call`, of a transaction of which the server knows what it makes before it asks for the commit.
+
+        `made`: the effect has put it there. Raises Unanswered with it; what is made after that is told to `late`.
+        """
+        gave_up = False
+
+        def act() -> Any:
+            result = effect()
+            if gave_up and made:
+                late(made)
+            return result
+
+        try:
+            return await self.call(what, act)
+        except StoreUnavailable as error:
+            gave_up = True
+            raise Unanswered(error, made) from error
 
     def _fate(self) -> Fate:
         rng, rates = self.rng, self.rates
@@ -81,8 +110,10 @@ class Line:
             drawn -= chance
         return Fate(first_s, then_s)
 
-    def _happen(self, what: str, effect: Callable[[], Any], fate: Fate, life: int, answer: Any) -> None:
+    def _happen(self, what: str, either: Effects, fate: Fate, life: int, answer: Any) -> None:
+        effect, dropped = either
         if life != self.life:
+            dropped()
             _lose(answer)
             return
         try:
@@ -125,6 +156,10 @@ def _settle(answer: asyncio.Future[Any], result: Any) -> None:
         answer.set_exception(result)
     else:
         answer.set_result(result)
+
+
+def _ignore() -> None:
+    """An effect that never happens is nothing to most."""
 
 
 def _lose(answer: asyncio.Future[Any]) -> None:

@@ -76,8 +76,7 @@ class SimServer:
             bus,
             Services(stores.stores(world), bus, clock, here, here.limits, TOKEN_KEYS, SEED_KEYS, YUAN, gateways),
         )
-        outbox = self.services.outbox
-        outbox._store.on_late_commit = outbox.in_doubt.add  # type: ignore[attr-defined]
+        self._tell_late_commits(self.services)
         if side is not None:
             side.equip(self.number, self.services)
         if world.peers_side is not None:
@@ -90,6 +89,17 @@ class SimServer:
         loops = {name: loop for name, loop in all_loops.items() if name not in left_out}
         self.tasks += [world.loop.create_task(self._supervise(loop())) for loop in loops.values()]
         world.trace("start", self.number)
+
+    def _tell_late_commits(self, services: Any) -> None:
+        """A server knows what it makes before it asks for a commit, which may come after it has given up."""
+        for store, service in (
+            (services.outbox._store, services.outbox),
+            (services.refunds._records, services.refunds),
+            (services.settlement._queue, services.settlement),
+            (services.orders._store, services.orders),
+            (services.wallets._store, services.wallets),
+        ):
+            store.on_late_commit = service.in_doubt.add
 
     async def _begin(self, services: Services) -> None:
         with suppress(StoreRefused):
@@ -133,7 +143,18 @@ class SimServer:
         if services is None or not (session or await self._log_in(services, user_id)):
             return False
         session = self.sessions.get(user_id)
-        return session is not None and session.is_welcome and services.changes.is_current
+        is_in = session is not None and session.is_welcome and services.changes.is_current
+        return is_in and not self.may_be_stale
+
+    @property
+    def may_be_stale(self) -> bool:
+        """It was alone, lost the database, and cannot know of a server that came since: what it says is not judged.
+
+        docs/design.md, "A server alone", says that this remains.
+        """
+        changes, others = self.running.changes, [one for one in self.world.servers if one is not self]
+        is_alone = changes._is_alone and self.world.loop.time() >= changes._lease_ends_s
+        return is_alone and any(one.services is not None for one in others)
 
     async def _log_in(self, services: Services, user_id: int) -> bool:
         """As the login of the wire: there is a session before the record is read, so a later ban finds it."""

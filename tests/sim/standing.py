@@ -36,10 +36,14 @@ class Standing:
         return Known(self._group, self._access[user_id], asyncio.get_running_loop().time())
 
     def may_be_member(self, user_id: int, known: Known) -> bool:
-        return any(user_id in members for members in self._members(known))
+        return any(user_id in members for members in self.members_since(known))
 
     def must_be_member(self, user_id: int, known: Known) -> bool:
-        return all(user_id in members for members in self._members(known))
+        return all(user_id in members for members in self.members_since(known))
+
+    def members_since(self, known: Known) -> list[frozenset[int]]:
+        """The members at each of these versions."""
+        return self._tables.groups[GROUP].history[known.group :]
 
     def may_be_banned(self, user_id: int, known: Known) -> bool:
         return any(self._bans(user_id, known))
@@ -68,9 +72,6 @@ class Standing:
         found = next((version for version in later if history[version] == is_banned), 0)
         self._access[user_id] = max(self._access[user_id], found)
         return bool(found)
-
-    def _members(self, known: Known) -> list[frozenset[int]]:
-        return self._tables.groups[GROUP].history[known.group :]
 
     def _bans(self, user_id: int, known: Known) -> list[bool]:
         return self._tables.bans[user_id][known.access :]

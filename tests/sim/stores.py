@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 from server.core.kinds import WITH_BEST_LUCK
-from storage.errors import StoreUnavailable, Unanswered
 from storage.postgres import used_nonces
 from storage.postgres.chat import backend_groups, grab_stats, groups, memberships, messages, outbox, users
 from storage.postgres.chat.backend_groups import MembersRecorded
@@ -34,9 +33,14 @@ from storage.stores import Stores
 from tests.sim.bank import stores as of_payments
 from tests.sim.campaigns.stores import SimCampaigns, SimLeases
 from tests.sim.change_feed import SimChangeFeed
+from tests.sim.faults import Late
 from tests.sim.kinds.stores import SimAdmissions, SimBills, SimScheduled, SimWords
 
 # One set of these a server, all on the same tables and logs.
+
+
+def _no_service(made: Sequence[Any]) -> None:
+    """No service waits for what is committed late."""
 
 
 class SimPackets(packets.PacketStore):
@@ -45,6 +49,7 @@ class SimPackets(packets.PacketStore):
     def __init__(self, place: Any) -> None:
         self._tables, self._line = place.tables, place.postgres
         self._record_turn, self._refund_turn = asyncio.Lock(), asyncio.Lock()
+        self.on_late_commit: Late = _no_service
 
     async def load(self, packet_ids: Sequence[int]) -> Any:
         return await self._line.call("load", lambda: self._tables.load(packet_ids))
@@ -64,9 +69,16 @@ class SimPackets(packets.PacketStore):
         return await self._line.call("due", lambda: self._tables.due(now_ms, most))
 
     async def refund(self, packet_ids: Sequence[int], now_ms: int) -> list[RefundRow]:
-        frozen = list(packet_ids)
+        frozen, tries = list(packet_ids), list[tuple[int, int]]()
+
+        def refund() -> list[RefundRow]:
+            rows = self._tables.refund(frozen, now_ms)
+            tries.extend((row.packet_id, now_ms) for row in rows)
+            self._tables.refunders |= {row.packet_id: self for row in rows}
+            return rows
+
         async with self._refund_turn:
-            return await self._line.call("refund", lambda: self._tables.refund(frozen, now_ms))
+            return await self._line.commit("refund", refund, tries, self.on_late_commit)
 
     async def find_refunds(self, tries: Sequence[tuple[int, int]]) -> list[RefundRow | None]:
         return await self._line.call("find_refunds", lambda: self._tables.find_refunds(tries))
@@ -115,6 +127,7 @@ class SimSettlement(settlement.SettlementQueue):
     def __init__(self, place: Any, best_luck_kinds: Sequence[str]) -> None:
         self._tables, self._line, self._turn = place.tables, place.postgres, asyncio.Lock()
         self._best_luck_kinds = best_luck_kinds
+        self.on_late_commit: Late = _no_service
 
     async def settle(self, most: int, now_ms: int) -> tuple[int, list[Credit]]:
         credits: list[Credit] = []
@@ -125,10 +138,7 @@ class SimSettlement(settlement.SettlementQueue):
             return taken, made
 
         async with self._turn:
-            try:
-                return await self._line.call("settle", settle)
-            except StoreUnavailable as error:
-                raise Unanswered(error, credits) from error
+            return await self._line.commit("settle", settle, credits, self.on_late_commit)
 
     async def find_outcome(self, credits: Sequence[Credit]) -> list[Credit | None]:
         return await self._line.call("settled", lambda: self._tables.settled(credits))
@@ -143,24 +153,17 @@ class SimSettlement(settlement.SettlementQueue):
 class SimOutbox(outbox.OutboxStore):
     def __init__(self, place: Any) -> None:
         self._tables, self._line, self._turn = place.tables, place.postgres, asyncio.Lock()
-        self.on_late_commit: Callable[[Sequence[MessageRow]], None] = lambda posts: None
+        self.on_late_commit: Late = _no_service
 
     async def post(self, most: int) -> list[MessageRow]:
         posts: list[MessageRow] = []
-        gave_up = False
 
         def post() -> list[MessageRow]:
             posts.extend(self._tables.post_waiting(most, self))
-            if gave_up:  # a server knows its posts before it asks for the commit, which may still come
-                self.on_late_commit(posts)
             return posts
 
         async with self._turn:
-            try:
-                return await self._line.call("post", post)
-            except StoreUnavailable as error:
-                gave_up = True
-                raise Unanswered(error, posts) from error
+            return await self._line.commit("post", post, posts, self.on_late_commit)
 
     async def find_outcome(self, posts: Sequence[MessageRow]) -> list[MessageRow | None]:
         return await self._line.call("posted", lambda: self._tables.posted_ones(posts))
@@ -312,6 +315,7 @@ class SimGrabStats(grab_stats.GrabStatStore):
 class SimWallets(wallets.WalletStore):
     def __init__(self, place: Any) -> None:
         self._tables, self._line = place.tables, place.postgres
+        self.on_late_commit: Late = _no_service
 
     async def holdings(self, user_ids: Sequence[int]) -> dict[int, HoldingRow]:
         return await self._line.call("holdings", lambda: {one: self._tables.holding(one) for one in user_ids})
@@ -319,9 +323,15 @@ class SimWallets(wallets.WalletStore):
     async def move(
         self, transfer: TransferRow, user_id: int, change_fen: int, *, known_only: bool = False
     ) -> Moved:
-        return await self._line.call(
-            "move", lambda: self._tables.move(transfer, user_id, change_fen, known_only=known_only)
-        )
+        made: list[TransferRow] = []
+
+        def move() -> Moved:
+            moved: Moved = self._tables.move(transfer, user_id, change_fen, known_only=known_only)
+            made.extend([transfer] * moved.moved_now)
+            return moved
+
+        moved: Moved = await self._line.commit("move", move, made, self.on_late_commit)
+        return moved
 
     async def entries(self, user_id: int, after_version: int) -> list[EntryRow]:
         return await self._line.call("entries", lambda: self._tables.entries_after(user_id, after_version))

@@ -73,6 +73,7 @@ class Tables(
         self.queue: list[tuple[int, int, int, int]] = []  # packet, user, amount, time
         self.best_lucks: dict[int, ClaimRow] = {}
         self.posts: dict[int, dict[int, int]] = {}  # packet -> stream -> message
+        self.refunders: dict[int, object] = {}  # of packets that were refunded at their end: the store that did it
 
     # --- packets ----------------------------------------------------------------------------------------------
 
@@ -235,6 +236,8 @@ class Tables(
             return Unsent.BANNED
         if is_user(row.target_id) and (row.target_id not in self.users or self.is_banned(row.target_id)):
             return Unsent.NO_SUCH_USER
+        if self.has_failed_bill(row):
+            return Unsent.BILL_FAILED
         if row.send_at_ms is not None and self.has_too_many(row.sender_id):
             return Unsent.LIMIT
         if self.wallets.get(row.sender_id, 0) < row.total_fen:

@@ -84,7 +84,7 @@ class World:
         self.sent: dict[tuple[int, str], list[Any]] = {}  # (sender, key): the outcomes of its attempts
         self.refund_pushes: list[tuple[int, int]] = []
         self.reminders_pushed: Counter[tuple[Any, ...]] = Counter()  # how often each reminder was pushed
-        self.balance_pushes: Counter[tuple[int, str]] = Counter()  # (user, reason): fen
+        self.balance_pushes: Counter[tuple[int, str, bool]] = Counter()  # (user, reason, more or less): fen
         self.seen: set[int] = set()  # packets that users have seen
         self.open_at_once: list[int] = []  # the packets that users open immediately
         self.calls = 0

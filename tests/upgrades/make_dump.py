@@ -124,7 +124,7 @@ async def in_the_mirror_alone(history: History) -> None:
         history.time.now_ms += 1_000
         packet_id = await history.packet("mirror", "lucky", 1_500, 5, 2, sender=1)
         await until(lambda: not server.app.services.commit.unrecorded)
-        server.app.services.commit._packets = Gate()  # type: ignore[assignment]
+        server.app.services.commit._stores._packets = Gate()  # type: ignore[assignment]
         for user in (3, 4):
             history.time.now_ms += 7
             assert (await history.clients[user].open(packet_id)).answer == "won"

@@ -18,6 +18,7 @@ from protocol import messages
 from protocol.connection import ServerConnection, Sizes, Timing
 from protocol.framing import FRAMES_AT_ONCE, Framing, FramingError
 from protocol.websocket import WebSocketClientFraming, WebSocketFraming, answer, frame
+from tests.cases import each
 from tests.conftest import Server, StartServer
 from tests.websocket.conftest import LISTEN, dial_websocket
 from tests.websocket.raw import (
@@ -86,7 +87,7 @@ async def test_backend_may_send_larger_messages(server: Server) -> None:
     await backend.ask(wire.PUT_USERS, users)
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 100])
+@each("size", [1, 2, 3, 100])
 async def test_message_may_come_in_fragments_with_pings_between_them(server: Server, size: int) -> None:
     client = await dial_websocket(server, ALICE)
     payload = msgpack.packb([wire.CREATE_GROUP, 1, "a" * 60])
@@ -183,7 +184,7 @@ def server_side(framing: Framing | None) -> ServerConnection:
     return connection
 
 
-@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: f"{vector['message']} {vector['about']}")
+@each("vector", VECTORS)
 def test_vector_travels_over_websocket_as_over_tcp(vector: dict[str, Any]) -> None:
     framed = bytes.fromhex(vector["frame"])
     payload, kind = framed[4:], msgpack.unpackb(framed[4:])[0]

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.cases import each
 from tests.conftest import DAY_MS, Server, StartServer, Turn
 from tests.wire import raw as wire
 from tests.wire.conftest import Dial
@@ -350,7 +351,7 @@ def with_text(world: World, field: str, text: str) -> tuple[Any, ...]:
     }[field]
 
 
-@pytest.mark.parametrize("field", TEXTS)
+@each("field", TEXTS)
 async def test_texts_above_their_limit_in_bytes_are_refused(world: World, field: str) -> None:
     most, may_be_empty, refusal = TEXTS[field]
     rest = "x" * (most % 3)

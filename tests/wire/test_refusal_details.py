@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.cases import each
 from tests.conftest import Server
 from tests.wire import raw as wire
 from tests.wire.conftest import Dial
@@ -100,7 +101,7 @@ OF_USERS: dict[str, tuple[Callable[[World], tuple[Any, ...]], str, str]] = {  # 
 }
 
 
-@pytest.mark.parametrize("case", OF_USERS)
+@each("case", OF_USERS)
 async def test_detail_of_a_refused_request_begins_with_its_field(world: World, case: str) -> None:
     request, name, detail = OF_USERS[case]
     reply = await world.alice.tell(*request(world))

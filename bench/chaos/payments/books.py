@@ -6,7 +6,7 @@ import csv
 import hashlib
 import io
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -17,6 +17,7 @@ import asyncpg
 FILE: Final = "bank.db"  # in the folder of a bank
 STATEMENT_S: Final = 60.0
 TWO_DAYS_S: Final = 2 * 86_400.0
+BETWEEN_SETS: Final = (22, 23, 24)  # kinds of transfers to and from accounts in transit of sets, docs/money.md
 OPEN: Final = ("created", "submitted", "unknown")
 
 
@@ -125,6 +126,7 @@ UNSETTLED_PAYMENTS: Final = "SELECT count(*) FROM payments WHERE state IN ('crea
 UNSETTLED: Final = """
 SELECT (SELECT count(*) FROM payments WHERE state IN ('created', 'submitted', 'unknown'))
      + (SELECT count(*) FROM settlement_queue) + (SELECT count(*) FROM packets WHERE closed_at_ms IS NULL)
+     + (SELECT count(*) FROM orders_between_sets)
 """
 ORDERS: Final = "SELECT number, kind, fen, result, fault FROM orders"
 POSTINGS: Final = "SELECT number, kind, debit, credit, fen FROM postings"
@@ -136,9 +138,9 @@ UNTOLD: Final = (
 DAYS: Final = "SELECT DISTINCT date(at_s, 'unixepoch', '+8 hours') FROM postings WHERE at_s > 0 ORDER BY 1"
 
 
-async def unsettled(dsn: str) -> int:
-    """Payments that are open, claims that wait for their money, packets that have not ended."""
-    return await _count(dsn, UNSETTLED)
+async def unsettled(dsns: Sequence[str]) -> int:
+    """Payments that are open, claims and transfers that wait for their money, packets that have not ended."""
+    return sum([await _count(dsn, UNSETTLED) for dsn in dsns])
 
 
 async def unsettled_payments(dsn: str) -> int:
@@ -169,6 +171,35 @@ async def read_ours(dsn: str) -> OurBooks:
         {row[0]: row[1] for row in wallets},
         [row[0] for row in breaks],
     )
+
+
+def joined(sets: Sequence[OurBooks]) -> OurBooks:
+    """The books of several sets as if there were one. A transfer between users of two sets stands in both; what
+    only moves between sets is left out.
+    """
+    transfers = dict.fromkeys(row for one in sets for row in one.transfers if row.kind not in BETWEEN_SETS)
+    return OurBooks(
+        [row for one in sets for row in one.payments],
+        list(transfers),
+        [row for one in sets for row in one.packets],
+        {user_id: fen for one in sets for user_id, fen in one.wallets.items()},
+        [line for one in sets for line in one.breaks],
+    )
+
+
+def misplaced(sets: Sequence[OurBooks]) -> Iterator[str]:
+    """Wallets in two sets; payments and packets that are not in the set of the wallet of their user."""
+    homes: dict[int, int] = {}
+    for number, one in enumerate(sets):
+        for user_id in one.wallets:
+            if homes.setdefault(user_id, number) != number:
+                yield f"user {user_id} has wallets in set {homes[user_id]} and in set {number}"
+    for number, one in enumerate(sets):
+        users = {f"payment {row.number}": row.user_id for row in one.payments}
+        users |= {f"packet {row.packet_id}": row.sender_id for row in one.packets}
+        for name, user_id in users.items():
+            if homes.get(user_id, number) != number:
+                yield f"{name} is in set {number}, the wallet of user {user_id} is in set {homes[user_id]}"
 
 
 async def read_bank(file: Path, url: str) -> BankBooks:

@@ -6,7 +6,7 @@ import asyncio
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
@@ -21,6 +21,7 @@ from bench.chaos.payments import auditor, books, report
 from bench.chaos.payments.history import PaymentHistory
 from bench.chaos.payments.workload import PaymentWorkload
 from bench.chaos.run import PROGRESS_INTERVAL_S, TOKEN_END_S, Beside, cluster_of
+from bench.chaos.sets.faults import with_sets
 from bench.chaos.supervisor import free_port, supervised_command
 from bench.load.generator_pool import BenchFailed
 from bench.load.setup import Say
@@ -32,8 +33,8 @@ from client_sim.bank.run import KEYS_FILE
 from client_sim.bank.server import MERCHANT_NAME
 from protocol import tokens
 from server import config as config_module
-from server.services.money.audit import audit
-from storage.postgres.database import Database
+from server.services.money.audit_sets import audit_sets_at
+from storage.errors import StoreUnavailable
 
 FAULT_SHARE: Final = 0.3  # of the orders at the bank
 BANK_TIMEOUT_S: Final = 3.0
@@ -64,6 +65,7 @@ class PaymentChaosSpec(NamedTuple):
     seed: int
     durability: str
     users: int
+    sets: int = 1
 
     @property
     def seconds(self) -> float:
@@ -90,7 +92,7 @@ async def run(spec: PaymentChaosSpec, say: Callable[[str], None]) -> dict[str, A
     raise_file_limit()
     with tempfile.TemporaryDirectory(prefix="hongbao-chaos-") as folder:
         data = Path(folder)
-        beside, bank_url = _bank(data / "bank", spec.seed)
+        beside, bank_url = _bank(data / "bank", spec.seed, spec.sets)
         async with cluster_of(data, spec.durability, beside) as (cluster, url, key):
 
             def mint(user_id: int) -> str:
@@ -99,18 +101,19 @@ async def run(spec: PaymentChaosSpec, say: Callable[[str], None]) -> dict[str, A
             history = PaymentHistory()
             workload = PaymentWorkload(url, mint, spec.users, spec.seed, history)
             faulty_s = spec.seconds - spec.calm_s
-            nemesis = Nemesis(cluster, history, spec.seed, faulty_s, spec.durability, WITH_BANK)
+            faults = with_sets(WITH_BANK) if spec.sets > 1 else WITH_BANK
+            nemesis = Nemesis(cluster, history, spec.seed, faulty_s, spec.durability, faults)
             bench = Bench(workload, nemesis, history, BankDesk(bank_url))
             calm_until_s = await _inject(spec, bench, say)
             say("waiting until all that is unknown is resolved")
-            await _wait_until_resolved(cluster.postgres_dsn, data / "bank" / "bank.db")
-            nemesis.stuck += [*cluster.postgres.failed_starts, *cluster.valkey.failed_starts]
+            await _wait_until_resolved(cluster.dsns, data / "bank" / "bank.db")
+            nemesis.stuck += cluster.failed_starts
             say("the auditor reads the logs and both books")
             about = _about(spec, data) | {"calm_until_s": calm_until_s, "server_starts": cluster.server.starts}
-            return await _judge(bench, cluster.postgres_dsn, data, about)
+            return await _judge(bench, cluster.dsns, data, about)
 
 
-def _bank(folder: Path, seed: int) -> tuple[Beside, str]:
+def _bank(folder: Path, seed: int, sets: int) -> tuple[Beside, str]:
     """A bank that is not started yet, and the server's config for it; its URL."""
     folder.mkdir(mode=0o700, parents=True)
     bank_port, http_port = free_port(), free_port()
@@ -121,7 +124,7 @@ def _bank(folder: Path, seed: int) -> tuple[Beside, str]:
     section = load_keyring(folder / KEYS_FILE).config_lines(bank_url, MERCHANT_NAME).removeprefix("[bank]\n")
     sections = SECTIONS.format(timeout_s=BANK_TIMEOUT_S) + section
     bank = supervised_command(folder / "bank.log", "bank", *words)
-    return Beside(sections, ("--http-api", f"127.0.0.1:{http_port}"), bank), bank_url
+    return Beside(sections, ("--http-api", f"127.0.0.1:{http_port}"), bank, sets=sets), bank_url
 
 
 async def _inject(spec: PaymentChaosSpec, bench: Bench, say: Say) -> float:
@@ -177,12 +180,12 @@ async def _wait_until_ready(bank: BankDesk) -> None:
         await asyncio.sleep(POLL_S)
 
 
-async def _wait_until_resolved(dsn: str, bank_file: Path) -> None:
+async def _wait_until_resolved(dsns: Sequence[str], bank_file: Path) -> None:
     """Wait until no payment is open and the bank has told all; the auditor names the rest."""
     ends_s = perf_counter() + RESOLVE_TIMEOUT_S
     while perf_counter() < ends_s:
         with suppress(OSError, TimeoutError, asyncpg.PostgresError):
-            if await books.unsettled(dsn) == 0 and books.untold(bank_file) == 0:
+            if await books.unsettled(dsns) == 0 and books.untold(bank_file) == 0:
                 return
         await asyncio.sleep(POLL_S)
 
@@ -197,26 +200,25 @@ def _about(spec: PaymentChaosSpec, data: Path) -> dict[str, Any]:
         "payments_asked": spec.payments,
         "rate_per_s": spec.rate_per_s,
         "users": spec.users,
+        "sets": spec.sets,
         "alarms": log[: chaos_report.NAMED_MAX],
     }
 
 
-async def _judge(bench: Bench, dsn: str, data: Path, about: dict[str, Any]) -> dict[str, Any]:
+async def _judge(bench: Bench, dsns: Sequence[str], data: Path, about: dict[str, Any]) -> dict[str, Any]:
     """The figures, with what the auditor and both sides' own audits have found. Raises BenchFailed."""
     seed_keys = config_module.load_seed_keys(config_module.Config(), data / "server", may_make=False)
-    database = Database(dsn, pool_max=2, timeout_s=AUDIT_TIMEOUT_S)
     try:
-        ours = await books.read_ours(dsn)
+        each = [await books.read_ours(dsn) for dsn in dsns]
         bank = await books.read_bank(data / "bank" / "bank.db", bench.bank.url)
-        await database.open()
-        audited = await audit(database, seed_keys)
-    except (OSError, asyncpg.PostgresError, sqlite3.Error) as error:
+        audited = await audit_sets_at(dsns, AUDIT_TIMEOUT_S, seed_keys)
+    except (OSError, asyncpg.PostgresError, sqlite3.Error, StoreUnavailable) as error:
         raise BenchFailed(f"the books cannot be read: {'; '.join(bench.nemesis.stuck) or error}") from error
-    finally:
-        await database.close()
+    ours = books.joined(each)
     findings = await asyncio.to_thread(auditor.judge, bench.history, ours, bank)
     others = [
         *bench.nemesis.stuck,
+        *books.misplaced(each),
         *(f"hongbao audit: {line}" for one in audited.findings for line in one.discrepancies),
         *(f"the bank's books: {line}" for line in BankFile(data / "bank" / "bank.db").discrepancies()),
     ]

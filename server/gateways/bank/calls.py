@@ -13,7 +13,7 @@ from server.core.webhooks.addresses import Network
 from server.gateways.away import AwayDetector
 from server.gateways.bank.signing import BankKeys, SignedPart, signed_headers, verify_reply
 from server.gateways.port import Unproven
-from server.outgoing_http import GuardedSessions, in_words, read_whole
+from server.outgoing_http import CLOSED, GuardedSessions, in_words, read_whole
 
 BANK_SECTION: Final = "bank"
 CALLS_MAX: Final = 64  # in flight
@@ -43,6 +43,7 @@ class BankCalls:
         self._now_ms, self._random_bytes = now_ms, random_bytes
         self.away = AwayDetector(now_s)
         self._sessions: GuardedSessions | None = None  # opened with the first call
+        self._is_closed = False
 
     async def post(
         self,
@@ -52,6 +53,8 @@ class BankCalls:
         timeout_s: float | None = None,
     ) -> bytes:
         """The signed body of the reply to a call. Raises Unproven, whatever else came, or nothing."""
+        if self._is_closed:
+            raise Unproven(CLOSED)
         keys = self.keys  # of this call: those that sign its reply are among them
         nonce, body = self._random_bytes(16).hex(), msgspec.json.encode(call)
         part = SignedPart("POST", f"{self._path}/{verb}", body)
@@ -84,7 +87,7 @@ class BankCalls:
         return self._sessions.of(self._url)
 
     async def close(self) -> None:
-        """Close all connections; a later call opens others."""
-        sessions, self._sessions = self._sessions, None
+        """Close all connections, for good: a later call is not made."""
+        sessions, self._sessions, self._is_closed = self._sessions, None, True
         if sessions is not None:
             await sessions.close()

@@ -63,7 +63,7 @@ class BankGateway:
             self._calls.keys = keys_of(config.bank)
 
     async def close(self) -> None:
-        """Close all connections; a later call opens others."""
+        """Close all connections, for good: a later call is not made."""
         await self._calls.close()
 
     # --- payments -----------------------------------------------------------------------------------------------

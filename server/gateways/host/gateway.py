@@ -14,7 +14,7 @@ from server.core.webhooks.addresses import Network, networks_of
 from server.gateways.away import AwayDetector
 from server.gateways.host import replies
 from server.gateways.port import Capabilities, Unproven
-from server.outgoing_http import GuardedSessions, in_words, read_whole
+from server.outgoing_http import CLOSED, GuardedSessions, in_words, read_whole
 
 if TYPE_CHECKING:
     from server.clock import Clock
@@ -50,6 +50,7 @@ class HostGateway:
         self._now_ms, self._random_bytes = now_ms, random_bytes
         self._allowed = allowed
         self._sessions: GuardedSessions | None = None  # opened with the first call
+        self._is_closed = False
         self._away = AwayDetector(now_s)
 
     @property
@@ -86,8 +87,8 @@ class HostGateway:
         return Evidence("close", Verdict.UNKNOWN, "a host wallet cannot cancel")
 
     async def close(self) -> None:
-        """Close all connections; a later call opens others."""
-        sessions, self._sessions = self._sessions, None
+        """Close all connections, for good: a later call is not made."""
+        sessions, self._sessions, self._is_closed = self._sessions, None, True
         if sessions is not None:
             await sessions.close()
 
@@ -98,6 +99,8 @@ class HostGateway:
         return self._sessions.of(self._url)
 
     async def _call(self, verb: str, order: Order) -> Evidence:
+        if self._is_closed:
+            return Evidence(verb, Verdict.UNKNOWN, CLOSED)
         keys = self._keys  # of this call: those that sign its reply are among them
         key_id, nonce, body = list(keys)[-1], self._random_bytes(16).hex(), replies.body_of(order)
         content = SignedContent("POST", f"{self._path}/{verb}", str(order.number), body)

@@ -19,7 +19,7 @@ from server.services.campaigns.shake import ShakeService
 from server.services.chat.groups import GroupService
 from server.services.chat.people import PeopleService
 from server.services.enterprise.reported import ReportedUsers
-from server.services.packets.commit import CommitPath
+from server.services.packets.commit.path import CommitPath
 from server.services.packets.live_packets import LivePackets
 from server.services.packets.mirror_health import MirrorHealth
 from server.services.packets.recovery import Recovery

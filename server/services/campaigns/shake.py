@@ -26,7 +26,7 @@ from server.services.campaigns.live_campaign import NO_WIN, LiveCampaign, Won
 from server.services.campaigns.outsiders import UnknownShaker, UnknownShakers, refuse
 from server.services.campaigns.unknown_campaigns import UnknownCampaigns
 from server.services.enterprise.reported import ReportedUsers
-from server.services.packets.commit import CommitPath
+from server.services.packets.commit.path import CommitPath
 from server.services.packets.grab_open import FAILURES_MAX, WinRejected
 from server.services.packets.requests import WinRequest
 from server.services.runtime.batching import Batcher

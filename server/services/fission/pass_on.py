@@ -6,6 +6,7 @@ claim. Other servers follow admissions over the change feed; a packet that is re
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
@@ -28,6 +29,7 @@ from storage.postgres.packets.admissions import AdmissionRow, AdmissionStore, As
 
 BATCH_MAX = 500
 READ_MAX = 1_000  # packets whose admissions are read at once
+TOLD_MAX = 10_000  # admissions of which it is remembered that every server knows them; others are asked for again
 
 
 class MadeLink(NamedTuple):
@@ -69,6 +71,7 @@ class PassOnService:
         self._doubt = doubt
         self.batcher: Batcher[AskedAdmission, AdmissionRow] = Batcher(self._admit, BATCH_MAX, limits)
         self.admitted = 0  # users, since this server started
+        self._told: OrderedDict[tuple[int, int], None] = OrderedDict()  # admissions that every server knows
         changes.on_change("admission", self.follow)
         changes.on_gap(self.catch_up)
 
@@ -99,18 +102,30 @@ class PassOnService:
         if seen is None:
             raise RequestRefused(Reason.NOT_ALLOWED)
         terms = seen.packet.terms
-        if seen.may_open(user_id) or user_id in seen.known.claims:
-            return Arrival(link.packet_id)
+        is_in = seen.may_open(user_id) or user_id in seen.known.claims
         if not _is_passed_on(terms) or not links.may_be_admitted(terms, user_id):
+            if is_in:
+                return Arrival(link.packet_id)
             raise RequestRefused(Reason.NOT_ALLOWED)
+        if is_in:  # perhaps by a request that has had no answer yet
+            if (link.packet_id, user_id) not in self._told:
+                await self._record(link, user_id, now_ms)
+            return Arrival(link.packet_id)
         if _state(seen, now_ms) is not State.OPEN:
             return Arrival(link.packet_id, seen)
         links.check_depth(link.depth_of_friend, self._limits.pass_on_depth_max)
+        await self._record(link, user_id, now_ms)
+        return Arrival(link.packet_id)
+
+    async def _record(self, link: Link, user_id: int, now_ms: int) -> None:
+        """Returns when the admission is recorded, now or before, and every server knows it."""
         asked = AskedAdmission(link.packet_id, user_id, link.from_user, link.depth_of_friend, now_ms)
         row = await self.batcher.submit(asked)
         self._packets.admit(row.packet_id, row.user_id, row.depth)
         await self._changes.wait_until_told("admission", self._store.change_of(row), row.number)
-        return Arrival(link.packet_id)
+        self._told[row.packet_id, row.user_id] = None
+        if len(self._told) > TOLD_MAX:
+            self._told.popitem(last=False)
 
     async def _admit(self, asked: list[AskedAdmission]) -> list[AdmissionRow | Exception]:
         rows = await self._store.admit(asked, TO_INVITED, self._limits.pass_on_depth_max)

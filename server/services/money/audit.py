@@ -54,6 +54,7 @@ ARGUMENTS: dict[str, tuple[object, ...]] = {
     ),
     "pending": (TransferKind.PENDING, TransferKind.POSTED, TransferKind.VOIDED),
 }
+NAMES_ELSEWHERE = ("payments", "corrections")  # cards, and breaks, that may be in another set
 CURRENCY_SIGN = "¤"  # in the lines of audit.sql, for what an amount counts
 FEN = "fen"
 BALANCE = "wallets + in packets + in pools + in transit = put in - taken out"
@@ -81,17 +82,21 @@ class Report(NamedTuple):
         )
 
 
-async def audit(database: Database, seed_keys: Mapping[str, bytes], smallest: str = FEN) -> Report:
+async def audit(
+    database: Database, seed_keys: Mapping[str, bytes], smallest: str = FEN, *, is_alone: bool = True
+) -> Report:
     """Check everything in one snapshot of the records. Raises StoreUnavailable.
 
     What needs a seed is checked as far as `seed_keys` unseal it; the rest is told as unchecked. `smallest`: what an
-    amount counts, for the words of a discrepancy.
+    amount counts, for the words of a discrepancy. `is_alone`: what the records name is in this database, not in
+    another set.
     """
+    arguments = ARGUMENTS | dict.fromkeys(NAMES_ELSEWHERE, (is_alone,))
     seals = Seals(seed_keys)
     async with snapshot(database) as records:
         sums = await records.sums(MOVES_NOTHING)
         findings = [
-            Finding(name, claim, await records.discrepancies(name, *ARGUMENTS.get(name, ())))
+            Finding(name, claim, await records.discrepancies(name, *arguments.get(name, ())))
             for name, claim in CHECKS.items()
         ]
         findings.append(await seed_audit.check_trees(records, seals))

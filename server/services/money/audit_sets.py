@@ -14,6 +14,13 @@ from typing import Final, NamedTuple
 from server.core.ids import is_user, set_of
 from server.core.kinds import TO_INVITED, TO_USER, PacketKind
 from server.services.money.audit import FEN, Report, audit, joined, with_findings
+from server.services.money.audit_payments_of_sets import (
+    NamedByPayments,
+    check_cards,
+    check_citations,
+    check_payers,
+    named_by_payments,
+)
 from server.services.money.seed_audit import Finding
 from storage.postgres import facts
 from storage.postgres.database import Database
@@ -36,7 +43,9 @@ CHECKS: Final = {
     "told": "what a set has to tell another one is told there once, or waits for less than a minute",
     "orders": "every transfer to a user of another set left one set and came to the other, once, with its amount",
     "members": "only members, or users of a group without a list, opened packets of other sets",
-    "places": "every wallet is in the set of its user",
+    "places": "every wallet, and every payment, is in the set of its user",
+    "cards": "every payment names a card of its user, at its gateway",
+    "citations": "every correction moves what its break allows, in whichever set that is",
 }
 
 
@@ -60,6 +69,8 @@ class FirstRound(NamedTuple):
     sent: Mapping[int, list[OrderBetween]]
     come: Mapping[int, list[OrderBetween]]
     late_orders: Mapping[int, list[LateOrder]]
+    wallets: Mapping[int, list[int]]
+    payments: Mapping[int, NamedByPayments]
 
 
 async def audit_sets(databases: Sequence[Database], seed_keys: Mapping[str, bytes], smallest: str = FEN) -> Report:
@@ -68,7 +79,7 @@ async def audit_sets(databases: Sequence[Database], seed_keys: Mapping[str, byte
         return await audit(databases[HOME], seed_keys, smallest)
     first_id = await facts.first_id(databases[HOME])
     first = await _first_round(databases, first_id)
-    report = joined([await audit(one, seed_keys, smallest) for one in databases])
+    report = joined([await audit(one, seed_keys, smallest, is_alone=False) for one in databases])
     async with _snapshots(databases) as second:
         found = {
             "handed over": await _check_handed_over(first, second),
@@ -76,7 +87,9 @@ async def audit_sets(databases: Sequence[Database], seed_keys: Mapping[str, byte
             "told": await _check_told(first, second),
             "orders": await _check_orders(first, second),
             "members": await _check_members(first, second[HOME]),
-            "places": await _check_places(second),
+            "places": await _check_places(first, second[HOME]) + await check_payers(first.payments, second[HOME]),
+            "cards": await check_cards(first.payments, second[HOME]),
+            "citations": await check_citations(first.payments, second),
         }
     return with_findings(report, [Finding(name, CHECKS[name], lines) for name, lines in found.items()], smallest)
 
@@ -119,6 +132,8 @@ async def _first_round(databases: Sequence[Database], first_id: int) -> FirstRou
             {one.number: await one.orders_sent() for one in sets},
             {one.number: await one.orders_come() for one in sets},
             {one.number: await one.late_orders() for one in sets},
+            {one.number: await one.wallets() for one in sets},
+            {one.number: await named_by_payments(one, first_id) for one in sets},
         )
 
 
@@ -246,15 +261,14 @@ async def _check_members(first: FirstRound, home: SetSnapshot) -> list[str]:
     return lines
 
 
-async def _check_places(second: Sequence[SetSnapshot]) -> list[str]:
+async def _check_places(first: FirstRound, home: SetSnapshot) -> list[str]:
     lines = []
-    for one in second:
-        users = await one.wallets()
-        places = await second[HOME].sets_of_users(users)
+    for number, users in first.wallets.items():
+        places = await home.sets_of_users(users)
         lines += [
-            f"the wallet of user {user_id} is in set {one.number}, the user is in {_in_words(places.get(user_id))}"
+            f"the wallet of user {user_id} is in set {number}, the user is in {_in_words(places.get(user_id))}"
             for user_id in users
-            if places.get(user_id) != one.number
+            if places.get(user_id) != number
         ]
     return lines
 

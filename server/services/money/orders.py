@@ -10,7 +10,7 @@ from server.core.limits import check_bytes, check_number, check_text
 from server.core.refusals import Reason, RequestRefused
 from server.services.runtime.events import BalanceChange
 from server.services.runtime.in_doubt import InDoubt
-from storage.errors import StoreUnavailable
+from storage.errors import Unanswered
 from storage.postgres.cards.payers import DayLimit, OverDayLimit
 from storage.postgres.chat.users import SendBarred
 from storage.postgres.money.wallet_orders import Ordered, WalletOrderRow, WalletOrderStore
@@ -100,8 +100,8 @@ class OrderService:
             raise RequestRefused(Reason(barred.why)) from None
         except OverDayLimit as over:
             raise self._day_limits.refusal(over) from None
-        except StoreUnavailable:
-            self.in_doubt.add([order])
+        except Unanswered as unanswered:
+            self.in_doubt.add(unanswered.asked)
             raise
         self._publish(ordered)
         return WalletOrder(ordered.order.other_id, ordered.order.amount_fen, ordered.order.at_ms)

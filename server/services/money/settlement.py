@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from server.core.ledger import WalletBalance
 from server.services.packets.batch import ClaimsRecorded
-from server.services.packets.commit import CommitPath
+from server.services.packets.commit.path import CommitPath
 from server.services.runtime.bus import Bus
 from server.services.runtime.events import BalanceChange
 from server.services.runtime.in_doubt import InDoubt

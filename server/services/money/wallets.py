@@ -15,7 +15,7 @@ from server.services.runtime.batching import Batcher
 from server.services.runtime.bus import Bus
 from server.services.runtime.events import BalanceChange
 from server.services.runtime.in_doubt import InDoubt
-from storage.errors import StoreUnavailable
+from storage.errors import Unanswered
 from storage.postgres.money import wallets as store
 from storage.postgres.money.wallets import Booked, EntryRow, TransferRow
 
@@ -109,8 +109,8 @@ class WalletService:
             raise RequestRefused(Reason.NO_SUCH_USER, f"the server knows no user {user_id}") from None
         except store.KeyReused:
             raise RequestRefused(Reason.KEY_REUSED, "the key has moved another amount before") from None
-        except StoreUnavailable:
-            self.in_doubt.add([transfer])
+        except Unanswered as unanswered:
+            self.in_doubt.add(unanswered.asked)
             raise
         if moved.moved_now:
             self._publish(Booked(transfer, moved.balance))

@@ -1,6 +1,6 @@
 """Grab and open: let the packet decide, make the claim durable with all others of its batch, then reply.
 
-When Redis or PostgreSQL refuses a claim, or is away: see commit.py (`_mirror_batch`, `_record_batch`).
+When Redis or PostgreSQL refuses a claim, or is away: see both_stores.py and mirror_first.py.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from server.core.packet_states import PacketEvent
 from server.core.refusals import Reason
 from server.services.packets.batch import ClaimsDurable, PacketsOver
 from server.services.packets.claim_news import ClaimNews
-from server.services.packets.commit import CommitPath
+from server.services.packets.commit.path import CommitPath
 from server.services.packets.live_packet import LivePacket
 from server.services.packets.live_packets import LivePackets
 from server.services.packets.mirror_health import MirrorHealth
@@ -170,7 +170,7 @@ class GrabOpenService:
         return decision
 
     def _retry(self, live: LivePacket, packet: Packet, request: PendingRequest) -> None:
-        """Retry, without a ticket, an open whose claim a store refused (see CommitPath._mirror_batch).
+        """Retry, without a ticket, an open whose claim a store refused.
 
         If the store goes on to fail although the packet can be read (a lock, a right that was revoked), its user
         gets a temporary error.

@@ -1,7 +1,7 @@
 """Whether the mirror can be used: it takes writes, and its settings keep what `won` promises.
 
 In a cluster this is known for each hash tag: a node that is away stops the packets of its tags only. What happens
-to an open that the mirror refuses, or that finds it away, is decided in commit.py (`_mirror_batch`).
+to an open that the mirror refuses, or that finds it away, is decided in both_stores.py and mirror_first.py.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from server.services.runtime.events import BalanceChange, Refunded
 from server.services.runtime.in_doubt import InDoubt
 from server.services.runtime.outage_log import OutageLog
 from server.services.seeds.service import SeedService
-from storage.errors import StoreUnavailable
+from storage.errors import StoreUnavailable, Unanswered
 from storage.postgres.packets import packets as store
 from storage.postgres.packets.packets import PacketRow
 from storage.redis.mirror import Log, Mirror
@@ -164,9 +164,9 @@ class RefundService:
     async def _refund(self, due: list[int], now_ms: int) -> int:
         try:
             rows = await self._records.refund(due, now_ms)
-        except StoreUnavailable:
+        except Unanswered as unanswered:
             self._apart = True
-            self.in_doubt.add((packet_id, now_ms) for packet_id in due)
+            self.in_doubt.add(unanswered.asked)
             raise
         for row in rows:
             self._publish(row)

@@ -88,12 +88,12 @@ class PaymentServices:
         self.attempts = attempts = PaymentService(stores.payments, *asked)
         self.notices = NoticeService(gateways, stores.payments, evidence, nonces)
         self.conclusions = ConclusionService(attempts)
-        new_payments = NewPayments(ids, clock, lease_ms)
+        new_payments = NewPayments(ids, clock, lease_ms, stores.sets)
         by_card = stores.card_payments, attempts, new_payments, cards.service, cards.authorisation, self.day_limits
         self.by_card = CardPaymentService(*by_card, limits, clock, bus, smallest, sends.gate)
         self.card_refunds = CardRefundService(stores.card_payments, attempts, new_payments, limits, bus, smallest)
         if (host := gateways.get("host")) is not None:
-            self.payouts = PayoutService(attempts, host, ids, clock, bus, sends.gate)
+            self.payouts = PayoutService(attempts, host, ids, clock, bus, sends.gate, stores.sets)
         sender = sends, attempts, new_payments, host, self.by_card, cards.authorisation
         self.sender = PaidSendService(*sender, limits)
 
@@ -102,6 +102,11 @@ class PaymentServices:
         self.day_limits.limit_fen = config.payments.day_limit_fen
         for gateway in () if self.attempts is None else self.attempts.gateways.values():
             gateway.use_config(config)
+
+    async def close(self) -> None:
+        """Close the connections to all gateways, for good."""
+        if self.attempts is not None:
+            await self.attempts.close()
 
     def loops(self) -> dict[str, Loop]:
         """The loops, by name; none without a gateway."""

@@ -94,7 +94,7 @@ class CardPaymentService:
         check_gateway(gateway, self._payments, amount_fen, self._smallest)
         if card_id:
             await self._authorisation.prove(user_id, password)
-        row = self._new.row(gateway, PaymentKind.CHARGE, user_id, amount_fen, key, content, card_id or None)
+        row = await self._new.row(gateway, PaymentKind.CHARGE, user_id, amount_fen, key, content, card_id or None)
         try:
             payment, is_new = await self._store.charge(row, self._day_limits.of(row.created_at_ms))
         except OverDayLimit as over:
@@ -128,7 +128,7 @@ class CardPaymentService:
             await self._authorisation.prove(user_id, password)
         else:
             await self._authorisation.check(user_id, password)
-        row = self._new.row(gateway, PaymentKind.PAYOUT, user_id, amount_fen, key, None, card_id or None)
+        row = await self._new.row(gateway, PaymentKind.PAYOUT, user_id, amount_fen, key, None, card_id or None)
         move = user_id, ledger.IN_TRANSIT, TransferKind.PAYOUT, str(row.number), amount_fen, row.created_at_ms
         try:
             payment, balance = await self._store.withdraw(

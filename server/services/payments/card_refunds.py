@@ -67,9 +67,8 @@ class CardRefundService:
             raise RequestRefused(Reason.BAD_TARGET, "payment_id: the charge has not succeeded")
         gateway = self._gateway_of(charge)
         check_gateway(gateway, self._payments, amount_fen, self._smallest)
-        row = self._new.row(
-            gateway, PaymentKind.REFUND, charge.user_id, amount_fen, key, None, charge.card_id
-        )._replace(of_number=charge.number)
+        about = PaymentKind.REFUND, charge.user_id, amount_fen, key, None, charge.card_id
+        row = (await self._new.row(gateway, *about))._replace(of_number=charge.number)
         move = row.user_id, ledger.IN_TRANSIT, TransferKind.CARD_REFUND, str(row.number), amount_fen
         try:
             payment, balance = await self._store.refund(row, TransferRow(*move, row.created_at_ms))

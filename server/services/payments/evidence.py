@@ -91,7 +91,7 @@ class EvidenceService:
         packet, tries = None, self._seeds.for_packets()
         comes_in = change.transfer is not None and change.transfer.kind == TransferKind.CHARGE
         if comes_in and payment.content is not None:  # without one it is a top-up: the money stays in the wallet
-            prepared = await self._packet_of(payment.content)
+            prepared = await self._packet_of(payment)
             if isinstance(prepared, PacketRow):
                 packet = PaidPacket(prepared, send_transfer, streams, tries.begin)
             else:
@@ -134,16 +134,18 @@ class EvidenceService:
         transfer = TransferRow(debit, account, kind, str(payment.number), payment.amount_fen, now_ms)
         return change._replace(transfer=transfer, credits_user=credit is None)
 
-    async def _packet_of(self, content: str) -> PacketRow | str:
-        """The packet that a charge pays, or why its sender may not send it any more.
+    async def _packet_of(self, payment: PaymentRow) -> PacketRow | str:
+        """The packet that a charge pays, in the set of the charge; or why its sender may not send it any more.
 
         A bank answers, or tells by itself, at any time: also while another server may have removed the sender.
         """
         if not self._is_current():
             raise StoreUnavailable("whether the sender may send is not known: other servers may have changed it")
-        request = request_in(content)
+        assert payment.content is not None
+        request = request_in(payment.content)
         try:
-            return self._sends.row(await self._sends.checked(request), self._clock.now_ms())
+            checked = await self._sends.checked(request)
+            return self._sends.row(checked, self._clock.now_ms(), self._store.set_of(payment.number))
         except RequestRefused as refused:
             if refused.reason in NOT_NOW:
                 raise StoreUnavailable(f"whether the sender may send is not known: {refused}") from None

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from server.clock import Clock
     from server.core.ids import IdMaker
     from server.gateways.port import Gateway
+    from storage.postgres.sets.places import Sets
 
 RETRY_MS: Final = (500, 30_000)
 
@@ -19,11 +20,14 @@ RETRY_MS: Final = (500, 30_000)
 class NewPayments:
     """Makes the rows of payments."""
 
-    def __init__(self, ids: IdMaker, clock: Clock, lease_ms: int) -> None:
-        """`lease_ms`: so long the first attempt may take before another server may begin one."""
-        self._ids, self._clock, self._lease_ms = ids, clock, lease_ms
+    def __init__(self, ids: IdMaker, clock: Clock, lease_ms: int, sets: Sets) -> None:
+        """`lease_ms`: so long the first attempt may take before another server may begin one.
 
-    def row(
+        `sets`: a payment is in the set of its user, which its number has.
+        """
+        self._ids, self._clock, self._lease_ms, self._sets = ids, clock, lease_ms, sets
+
+    async def row(
         self,
         gateway: Gateway,
         kind: PaymentKind,
@@ -33,10 +37,11 @@ class NewPayments:
         content: str | None,
         card_id: int | None = None,
     ) -> PaymentRow:
-        """A payment that has a number now, and is to be recorded."""
+        """A payment that has a number now, and is to be recorded. Raises StoreUnavailable."""
+        place = (await self._sets.place([user_id]))[user_id]
         now_ms = self._clock.now_ms()
         return PaymentRow(
-            number=self._ids.next(now_ms),
+            number=self._ids.next(now_ms, place),
             gateway=gateway.name,
             kind=kind,
             user_id=user_id,

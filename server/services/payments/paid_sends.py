@@ -88,7 +88,7 @@ class PaidSendService:
             raise RequestRefused(Reason.BANK_AWAY)
         if self._payments.in_flight >= IN_FLIGHT_MAX:
             raise RequestRefused(Reason.OVERLOADED)
-        row = self._new.row(host, PaymentKind.CHARGE, one.sender_id, one.total_fen, one.key, content_of(one))
+        row = await self._new.row(host, PaymentKind.CHARGE, one.sender_id, one.total_fen, one.key, content_of(one))
         payment, is_new = await self._payments.store.create_charge(row)
         return await self._payments.attempt(payment) if is_new else payment
 

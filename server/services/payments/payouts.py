@@ -23,6 +23,7 @@ from storage.postgres.money.wallets import TransferRow
 if TYPE_CHECKING:
     from server.clock import Clock
     from server.services.risk.gate import MoneyGate
+    from storage.postgres.sets.places import Sets
 
 FOLD_S: Final = 0.5  # credits of so long go out together
 BATCH_MAX: Final = 500  # payouts ordered in one transaction
@@ -35,10 +36,17 @@ class PayoutService:
     """Orders payouts. Credits of this server say where to look; a slow scan finds the rest."""
 
     def __init__(
-        self, payments: PaymentService, gateway: Gateway, ids: IdMaker, clock: Clock, bus: Bus, gate: MoneyGate
+        self,
+        payments: PaymentService,
+        gateway: Gateway,
+        ids: IdMaker,
+        clock: Clock,
+        bus: Bus,
+        gate: MoneyGate,
+        sets: Sets,
     ) -> None:
-        """`gateway`: what wallets hold goes there. `gate`: what risk control lets pass."""
-        self._gate = gate
+        """`gateway`: what wallets hold goes there. `gate`: what risk control lets pass. `sets`: where they are."""
+        self._gate, self._sets = gate, sets
         self._payments, self._gateway = payments, gateway
         self._ids, self._clock, self._bus = ids, clock, bus
         self._credited: dict[int, None] = {}  # users in the order of their credits
@@ -87,8 +95,9 @@ class PayoutService:
         now_ms = self._clock.now_ms()
         passes = await asyncio.gather(*map(self._passes, users))
         passing = [user_id for user_id, may in zip(users, passes, strict=True) if may]
+        places = await self._sets.place(passing)
         made = await self._payments.store.create_payouts(
-            {user_id: self._ids.next(now_ms) for user_id in passing},
+            {user_id: self._ids.next(now_ms, places[user_id]) for user_id in passing},
             self._gateway.name,
             _transfer,
             now_ms,

@@ -136,9 +136,12 @@ class PaymentService:
         except asyncio.CancelledError:  # after a failure the loop runs again, and attempts go on meanwhile
             for task in set(self._attempts.values()).union(*tasks.values()):
                 task.cancel()
-            for gateway in self.gateways.values():
-                await gateway.close()
             raise
+
+    async def close(self) -> None:
+        """Close the connections to all gateways, for good. Requests that still run make no calls then."""
+        for gateway in self.gateways.values():
+            await gateway.close()
 
     async def _look(self, tasks: Mapping[str, set[asyncio.Task[PaymentRow]]]) -> float:
         """Collect attempts that have ended, and begin others; seconds until the next look.

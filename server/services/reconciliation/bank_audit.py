@@ -39,15 +39,15 @@ class BankReport(NamedTuple):
     finding: Finding
 
 
-async def audit_bank(database: Database, files: Iterable[SignedStatement]) -> list[BankReport]:
-    """Audit statements, and the payments of their days, in one snapshot.
+async def audit_bank(databases: Sequence[Database], files: Iterable[SignedStatement]) -> list[BankReport]:
+    """Audit statements, and the payments of their days, in one snapshot of each set; set 0 comes first.
 
     Raises BadStatement, StoreUnavailable, and OSError if there is no room for temporary files.
     """
     by_gateway: dict[str, list[SignedStatement]] = {}
     for one in sorted(files, key=lambda one: (one.claim.day, one.claim.issue)):
         by_gateway.setdefault(one.claim.gateway, []).append(one)
-    async with both_books(database) as books:
+    async with both_books(databases) as books:
         return [await _audit(books, gateway, given) for gateway, given in by_gateway.items()]
 
 

@@ -14,7 +14,13 @@ from server.services.reconciliation.breaks import BreakRefused, check_reason
 from server.services.runtime.bus import Bus
 from server.services.runtime.events import BalanceChange
 from storage.postgres.money.wallets import NotEnoughMoney, TransferRow
-from storage.postgres.reconciliation.corrections import CorrectedBreak, CorrectionRow, CorrectionStore, Decided
+from storage.postgres.reconciliation.corrections import (
+    BetweenSets,
+    CorrectedBreak,
+    CorrectionRow,
+    CorrectionStore,
+    Decided,
+)
 
 if TYPE_CHECKING:
     from server.clock import Clock
@@ -52,7 +58,7 @@ class CorrectionService:
 
     async def dry_run(self, break_id: int, debit_account: int, credit_account: int, amount_fen: int) -> DryRun:
         """What both accounts hold, and would hold after a correction. Changes nothing."""
-        await self._check_accounts(debit_account, credit_account)
+        await self._check_accounts(break_id, debit_account, credit_account)
         found = await self._store.find_break(break_id)
         _check_break(break_id, amount_fen, found)
         changes = []
@@ -119,13 +125,20 @@ class CorrectionService:
             raise BreakRefused(f"there is no correction {correction_id}")
         return found
 
-    async def _check_accounts(self, debit_account: int, credit_account: int) -> None:
+    async def _check_accounts(self, break_id: int, debit_account: int, credit_account: int) -> None:
         if debit_account == credit_account:
             raise BreakRefused("both accounts are the same")
         for account in (debit_account, credit_account):
             is_there = await self._store.is_known(account) if is_user(account) else account in _NAMES
             if not is_there:
                 raise BreakRefused(f"there is no account {account_name(account)}")
+        try:
+            await self._store.place(break_id, debit_account, credit_account)
+        except BetweenSets:
+            raise BreakRefused(
+                f"users {debit_account} and {credit_account} are in two sets of PostgreSQL: propose two "
+                "corrections, one from the first to an account of the system, one from there to the second"
+            ) from None
 
     def _tell(self, decided: Decided) -> None:
         """After the commit: the new balances."""

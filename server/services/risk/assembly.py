@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from server.services.risk.engine import RiskEngine
 from server.services.risk.gate import MoneyGate, OpenGate, RiskGate
 from server.services.risk.rule_files import rule_book
-from storage.errors import StoreRefused
 
 if TYPE_CHECKING:
     from server.clock import Clock
@@ -24,7 +23,7 @@ class RiskServices:
     def __init__(
         self, config: Config, stores: Stores, changes: ChangeFeed, limits: Limits, clock: Clock, smallest: str
     ) -> None:
-        """Raises ConfigError (the rules), StoreRefused."""
+        """Raises ConfigError (the rules)."""
         self.mode = config.risk.mode
         self.gate: MoneyGate = OpenGate()
         self.held: RiskGate | None = None
@@ -32,8 +31,6 @@ class RiskServices:
         self._store = stores.risk
         if self.mode == "off":
             return
-        if stores.sets.several:
-            raise StoreRefused("risk.mode: risk control works with one set of PostgreSQL so far")
         book, pace = rule_book(config.risk.rules), config.risk.interval_s
         self.engine = RiskEngine(stores.risk, book, self.mode, pace, clock.now_ms, clock.elapsed_s)
         if self.mode == "on":

@@ -40,13 +40,16 @@ class Batcher(Generic[Item, Result]):
         self._at_store = 0
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._wake = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def submit(self, item: Item) -> asyncio.Future[Result]:
         """Put an item into the next batch. Raises RequestRefused."""
         ahead = len(self._waiting) + self._at_store
         if self._load_shedding.is_too_high(ahead, NEW_WORK):
             raise RequestRefused(Reason.OVERLOADED, retry_after_ms=self._load_shedding.retry_after_ms(ahead))
-        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()  # kept: to find it costs a system call
+        future: asyncio.Future[Result] = self._loop.create_future()
         self._waiting.append((item, future))
         self._wake.set()
         return future

@@ -20,11 +20,11 @@ class LoadShedding:
     def __init__(
         self, batch_max: int, limits: Limits, count_max: int, now_s: Callable[[], float] | None = None
     ) -> None:
-        """`now_s`: a clock that never jumps; None: that of the loop."""
+        """`now_s`: a clock that never jumps; None: that of the loop in which it is first asked."""
         self._batch_max = batch_max
         self._limits = limits
         self._count_max = count_max
-        self._now_s = now_s or _now_s
+        self._clock = now_s
         self._batch_s = 0.0
         self._began_s: float | None = None
         self._ended_s: float | None = None  # the batch before, if more was waiting then
@@ -60,6 +60,7 @@ class LoadShedding:
         least, most = _RETRY_MS
         return min(max(round(self.wait_s(waiting) * 1000), least), most)
 
-
-def _now_s() -> float:
-    return asyncio.get_running_loop().time()
+    def _now_s(self) -> float:
+        if self._clock is None:
+            self._clock = asyncio.get_running_loop().time  # kept: to find the running loop costs a system call
+        return self._clock()

@@ -18,7 +18,7 @@ from typing import Final
 from server.core.ids import is_user
 from server.services.chat.groups import GroupService
 from server.services.chat.posts import PostReader, first_of
-from server.services.packets.commit import CommitPath
+from server.services.packets.commit.path import CommitPath
 from server.services.runtime.bus import Bus
 from server.services.runtime.events import BalanceChange, ClaimsPost, FinishPost, RefundPost, RelayPost, Reminder
 from server.services.runtime.in_doubt import InDoubt

@@ -45,13 +45,14 @@ class CardPaymentStore:
 
     async def charge(self, row: PaymentRow, day: DayLimit) -> tuple[PaymentRow, bool]:
         """Record a charge, once per user and key; the recorded one, and whether it is new. Raises OverDayLimit."""
+        account = await self._account(row)
         async with self._database.transaction() as connection:
             await payers.lock(connection, row.user_id)
             earlier = await connection.fetchrow(_SQL["charge"], row.user_id, row.key)
             if earlier is not None:
                 return row_of(earlier), False
             await payers.check_day(connection, row.user_id, row.amount_fen, day)
-            return await _insert(connection, row), True
+            return await _insert(connection, row, account), True
 
     async def withdraw(
         self, row: PaymentRow, transfer: TransferRow, day: DayLimit
@@ -60,13 +61,14 @@ class CardPaymentStore:
 
         The recorded one, and the balance after it if it is new. Raises NotEnoughMoney, OverDayLimit.
         """
+        account = await self._account(row)
         async with self._database.transaction() as connection:
             await payers.lock(connection, row.user_id)
             earlier = await connection.fetchrow(_SQL["withdrawal"], row.user_id, row.key)
             if earlier is not None:
                 return row_of(earlier), None
             await payers.check_day(connection, row.user_id, row.amount_fen, day)
-            return await _take_out(connection, row, transfer)
+            return await _take_out(connection, row, transfer, account)
 
     async def refund(self, row: PaymentRow, transfer: TransferRow) -> tuple[PaymentRow, BalanceRow | None]:
         """Record a refund of a charge to its card and take its money out of the wallet, once per user and key.
@@ -74,6 +76,7 @@ class CardPaymentStore:
         The recorded one, and the balance after it if it is new. Refunds of one user are judged one after the other.
         Raises OverCharge, NotEnoughMoney.
         """
+        account = await self._account(row)
         async with self._database.transaction() as connection:
             await payers.lock(connection, row.user_id)
             earlier = await connection.fetchrow(_SQL["card_refund"], row.user_id, row.key)
@@ -82,24 +85,28 @@ class CardPaymentStore:
             left_fen = await connection.fetchval(_SQL["left_of_charge"], row.of_number, row.user_id)
             if left_fen is None or row.amount_fen > left_fen:
                 raise OverCharge(left_fen or 0)
-            return await _take_out(connection, row, transfer)
+            return await _take_out(connection, row, transfer, account)
+
+    async def _account(self, row: PaymentRow) -> str | None:
+        """The bank's name of the card of a payment; None: the card is in the database of the payment."""
+        return None
 
 
 async def _take_out(
-    connection: Connection, row: PaymentRow, transfer: TransferRow
+    connection: Connection, row: PaymentRow, transfer: TransferRow, account: str | None
 ) -> tuple[PaymentRow, BalanceRow | None]:
     """Record a payment that takes its money out of the wallet now. Raises NotEnoughMoney."""
     after = await wallets.debit(connection, {row.user_id: row.amount_fen}, {row.user_id: 1})
     if row.user_id not in after:
         raise NotEnoughMoney
-    made = await _insert(connection, row)
+    made = await _insert(connection, row, account)
     await wallets.insert_debits(connection, [transfer], after)
     return made, after[row.user_id]
 
 
-async def _insert(connection: Connection, row: PaymentRow) -> PaymentRow:
+async def _insert(connection: Connection, row: PaymentRow, account: str | None) -> PaymentRow:
     columns = row.number, row.gateway, row.kind, row.user_id, row.amount_fen, row.key, row.content, row.card_id
     times = row.next_try_ms, row.created_at_ms
-    made = await connection.fetchrow(_SQL["insert"], *columns, *times, row.of_number)
+    made = await connection.fetchrow(_SQL["insert"], *columns, *times, row.of_number, account)
     assert made is not None
     return row_of(made)

@@ -13,8 +13,8 @@ SELECT amount_fen - coalesce((SELECT sum(amount_fen) FROM payments WHERE of_numb
 FROM payments WHERE number = $1 AND user_id = $2 AND kind = 'charge' AND state = 'succeeded'
 
 -- name: insert
--- `account`: the name of the card at the bank, which statements bear.
+-- `account`: the name of the card at the bank, which statements bear; $12: as it is known, null: from the card.
 INSERT INTO payments (number, gateway, kind, user_id, amount_fen, key, content, card_id, next_try_ms, created_at_ms,
                       changed_at_ms, account, of_number)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, coalesce((SELECT card_ref FROM cards WHERE card_id = $8), ''), $11)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, coalesce($12::text, (SELECT card_ref FROM cards WHERE card_id = $8), ''), $11)
 RETURNING *

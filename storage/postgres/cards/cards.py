@@ -10,7 +10,7 @@ from storage.postgres.cards import bind_attempts, payers
 
 if TYPE_CHECKING:
     from storage.postgres.cards.payers import Password
-    from storage.postgres.database import Database
+    from storage.postgres.database import Connection, Database
 
 _SQL = statements.load(__file__)
 
@@ -114,7 +114,7 @@ class CardStore:
         """Erase what is personal of a user's cards and codes, and the password. False: a payment is still open."""
         async with self._database.transaction() as connection:
             await payers.lock(connection, user_id)
-            if await connection.fetchval(_SQL["has_open_payments"], user_id):
+            if await has_open_payments(connection, user_id):
                 return False
             await connection.execute(_SQL["forget_cards"], user_id, at_ms)
             await connection.execute(_SQL["forget_challenges"], user_id)
@@ -135,3 +135,8 @@ class CardStore:
         columns = [one.card_id for one in before], [one.sealed for one in before], list(sealed)
         async with self._database.reading() as connection:
             return len(await connection.fetch(_SQL["seal_again"], *columns, key_id))
+
+
+async def has_open_payments(connection: Connection, user_id: int) -> bool:
+    """Whether a payment of a user by card has not ended; asked with the row of the payer locked."""
+    return bool(await connection.fetchval(_SQL["has_open_payments"], user_id))

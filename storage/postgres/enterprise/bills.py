@@ -128,8 +128,12 @@ class BillStore:
         return found
 
     async def fail(self, sponsor_id: int, number: str, reason: str, now_ms: int) -> None:
-        """No packet was sent for a bill, unless another attempt has sent it."""
-        async with self._database.reading() as connection:
+        """No packet was sent for a bill, unless another attempt has sent it. None is sent until it is tried again.
+
+        The bill is locked before its packet is looked for: an attempt that is about to commit is seen.
+        """
+        async with self._database.transaction() as connection:
+            await connection.execute(_SQL["lock_one"], sponsor_id, number)
             await connection.execute(_SQL["fail"], sponsor_id, number, reason, now_ms)
 
     async def find(self, sponsor_id: int, number: str) -> BillRow | None:

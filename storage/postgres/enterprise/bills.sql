@@ -17,6 +17,9 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING
 -- name: try_again
 UPDATE bills SET failed = '', asked_at_ms = $3 WHERE sponsor_id = $1 AND number = $2 AND failed <> ''
 
+-- name: lock_one
+SELECT FROM bills WHERE sponsor_id = $1 AND number = $2 FOR UPDATE
+
 -- name: fail
 -- Unless another attempt at the same time has sent the packet. Webhooks tell of each failure.
 WITH failed AS (

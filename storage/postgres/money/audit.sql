@@ -293,7 +293,8 @@ WHERE coalesce(pending_fen, 0) <> coalesce(waiting_fen, 0)
 -- Every state of a payment has its transfers (9 charge, 10 payout, 11 paid out, 12 returned; 16 refund to a card, 17 returned),
 -- and no others have any; so have orders (13 transfer, 14 pay). The version of a payment counts its evidence, the newest of
 -- which left it in its state. A charge paid one packet, or says why not; a top-up, which has no content, paid none. A card is
--- one of the payment's user. A refund gives a charge of the same user and card back, and all of them no more than the charge.
+-- one of the payment's user ($1: cards are in this database). A refund gives a charge of the same user and card back, and
+-- all of them no more than the charge.
 WITH expected (number, kind, debit_account, credit_account, amount_fen) AS (
     SELECT number::text, 9, 0, user_id, amount_fen FROM payments WHERE kind = 'charge' AND state = 'succeeded'
     UNION ALL SELECT number::text, 10, user_id, -2, amount_fen FROM payments WHERE kind = 'payout'
@@ -331,7 +332,7 @@ WHERE p.kind = 'charge' AND p.state = 'succeeded'
 UNION ALL
 SELECT format('payment %s of user %s names card %s, which is not the user''s', number, p.user_id, p.card_id)
 FROM payments p LEFT JOIN cards c USING (card_id)
-WHERE p.card_id IS NOT NULL AND (c.user_id, c.gateway) IS DISTINCT FROM (p.user_id, p.gateway)
+WHERE $1::boolean AND p.card_id IS NOT NULL AND (c.user_id, c.gateway) IS DISTINCT FROM (p.user_id, p.gateway)
 UNION ALL
 SELECT format('payment %s gives back %s, which is no charge of the same user and card that has succeeded', r.number, r.of_number)
 FROM payments r LEFT JOIN payments c ON c.number = r.of_number AND c.kind = 'charge' AND c.state = 'succeeded'
@@ -345,7 +346,7 @@ WHERE given.fen > c.amount_fen
 
 -- name: corrections
 -- Every transfer of kind 15 is a correction that one user of the system proposed and another one approved, and cites its
--- break, whose difference it does not exceed.
+-- break, whose difference it does not exceed ($1: breaks are in this database).
 WITH approved AS (
     SELECT *, format('break %s correction %s', break_id, correction_id) AS key FROM corrections WHERE state = 'approved'
 )
@@ -362,7 +363,7 @@ UNION ALL
 SELECT format('correction %s moved %s ¤, break %s is a difference of %s ¤', correction_id, amount_fen, a.break_id,
               coalesce(b.difference_fen, 0))
 FROM approved a LEFT JOIN payment_breaks b USING (break_id)
-WHERE b.break_id IS NULL OR a.amount_fen > b.difference_fen
+WHERE $1::boolean AND (b.break_id IS NULL OR a.amount_fen > b.difference_fen)
 
 -- name: posts
 -- Every refund that has an entry is told in one post to the sender, every finish in one to the sender and to the groups.

@@ -9,6 +9,7 @@ from storage import statements
 from storage.postgres.money import wallets
 from storage.postgres.money.wallets import BalanceRow, TransferRow
 from storage.postgres.packets import sends
+from storage.postgres.packets.beside import HERE, ChatBeside
 from storage.postgres.packets.packets import PacketRow
 from storage.postgres.packets.seed_trees import PacketSeeds
 from storage.postgres.packets.sends import Sent, Unsent
@@ -106,8 +107,14 @@ class PaymentFigure(NamedTuple):
 class PaymentStore:
     """Statements on payments."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, chat: ChatBeside = HERE) -> None:
+        """`chat`: the users and streams that packets concern which charges pay."""
         self._database = database
+        self._chat = chat
+
+    def set_of(self, number: int) -> int:
+        """The set that a payment is in, and so the packet that it pays: this one."""
+        return 0
 
     async def of_send(self, user_id: int, key: str) -> PaymentRow | None:
         """The charge that pays the packet of this key, if there is one."""
@@ -197,7 +204,7 @@ class PaymentStore:
             balance = await wallets.credit(connection, change.transfer, payment.user_id)
             if packet is None:
                 return AppliedChange(payment, balance)
-            return await _pay(connection, payment, balance, packet)
+            return await _pay(connection, payment, balance, packet, self._chat)
 
     async def evidence(self, number: int) -> list[EvidenceRow]:
         """All evidence about a payment, in order."""
@@ -253,10 +260,11 @@ async def _note_break(connection: Connection, change: PaymentChange) -> None:
 
 
 async def _pay(
-    connection: Connection, payment: PaymentRow, balance: BalanceRow, packet: PaidPacket
+    connection: Connection, payment: PaymentRow, balance: BalanceRow, packet: PaidPacket, chat: ChatBeside
 ) -> AppliedChange:
     """Send the packet with the money that has just come in. If that is refused, the money stays in the wallet."""
-    (sent,) = await sends.record(connection, [packet.row], packet.transfer_of, packet.streams_of, packet.seeds())
+    about = packet.transfer_of, packet.streams_of, packet.seeds(), chat
+    (sent,) = await sends.record(connection, [packet.row], *about)
     packet_id, reason = (None, str(sent)) if isinstance(sent, Unsent) else (sent.row.packet_id, "")
     row = await connection.fetchrow(_SQL["conclude_charge"], payment.number, packet_id, reason)
     assert row is not None

@@ -16,7 +16,7 @@ class StatementRow(NamedTuple):
     """One change of a wallet. `key`: of a keyed transfer. Without a packet `packet_id` to `group_name` are None.
 
     `other_id`: the other user of a transfer. `text`: of a transfer or a pay; of a payment by card the card.
-    `account`: the other account of the change.
+    `account`: the other account of the change. `card_id`: of a payment by card.
     """
 
     version: int
@@ -33,6 +33,7 @@ class StatementRow(NamedTuple):
     other_id: int | None
     text: str
     account: int = 0
+    card_id: int | None = None
 
 
 class StatementStore:

@@ -18,7 +18,7 @@ WITH found AS (
 SELECT page.version, page.at_ms, page.kind, page.change_fen, page.balance_fen, page.key, p.packet_id,
        p.kind AS packet_kind, p.sender_id, p.target_id, g.name AS group_name,
        CASE WHEN page.kind = 13 THEN page.account END AS other_id,
-       coalesce(o.text, c.bank || ' ' || c.last4, '') AS text, page.account
+       coalesce(o.text, c.bank || ' ' || c.last4, '') AS text, page.account, m.card_id
 FROM page
 LEFT JOIN packets p ON p.packet_id = page.account
 LEFT JOIN groups g ON g.group_id = p.target_id

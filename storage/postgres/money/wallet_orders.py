@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from storage import statements
+from storage.errors import StoreUnavailable, Unanswered
 from storage.postgres.cards import payers
 from storage.postgres.chat.users import SendBarred
 from storage.postgres.money import wallets
@@ -54,20 +55,27 @@ class WalletOrderStore:
     async def move(self, order: WalletOrderRow, day: DayLimit | None) -> Ordered:
         """Record an order and move its money, once per user, kind and key. `day`: the limit that counts it.
 
-        Raises NotEnoughMoney, KeyReused, SendBarred, OverDayLimit, StoreUnavailable: then `find_outcome` it.
+        Raises NotEnoughMoney, KeyReused, SendBarred, OverDayLimit, and Unanswered, with the order if this very call
+        may have recorded it: then `find_outcome` it. Two calls may have the same key in the same millisecond.
         """
-        async with self._database.transaction() as connection:
-            await payers.lock(connection, order.user_id)
-            earlier = await connection.fetchrow(_SQL["get"], order.user_id, order.kind, order.key)
-            if earlier is not None:
-                before = WalletOrderRow(*earlier)
-                if before[:-1] != order[:-1]:
-                    raise KeyReused
-                return Ordered(before, {})
-            if day is not None:
-                await payers.check_day(connection, order.user_id, order.amount_fen, day)
-            await connection.execute(_SQL["insert"], *order)
-            return Ordered(order, await self._move(connection, order))
+        made: list[WalletOrderRow] = []
+        try:
+            async with self._database.transaction() as connection:
+                await payers.lock(connection, order.user_id)
+                earlier = await connection.fetchrow(_SQL["get"], order.user_id, order.kind, order.key)
+                if earlier is not None:
+                    before = WalletOrderRow(*earlier)
+                    if before[:-1] != order[:-1]:
+                        raise KeyReused
+                    return Ordered(before, {})
+                if day is not None:
+                    await payers.check_day(connection, order.user_id, order.amount_fen, day)
+                await connection.execute(_SQL["insert"], *order)
+                ordered = Ordered(order, await self._move(connection, order))
+                made.append(order)
+        except StoreUnavailable as error:
+            raise Unanswered(error, made) from error
+        return ordered
 
     async def stands(self, order: WalletOrderRow) -> bool:
         """Whether there is an order of this user, kind and key, whatever is in it."""

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from storage import statements
+from storage.errors import StoreUnavailable, Unanswered
 
 if TYPE_CHECKING:
     from storage.postgres.database import Connection, Database
@@ -95,25 +96,25 @@ class WalletStore:
     ) -> Moved:
         """Record a keyed transfer and change one wallet by `change_fen`, once. Raises NotEnoughMoney, KeyReused.
 
-        `known_only`: raises UnknownUser, too. Raises StoreUnavailable: `find_outcome` it.
+        `known_only`: raises UnknownUser, too. Raises Unanswered, with the transfer if this very call may have
+        recorded it: then `find_outcome` it. Two calls may have the same key in the same millisecond.
         """
-        async with self._database.transaction() as connection:
-            if await connection.fetchval(_SQL["insert_transfer"], *transfer) is None:
-                recorded = await connection.fetchval(_SQL["transfer_before"], *transfer[:4])
-                if recorded != transfer.amount_fen:
-                    raise KeyReused
-                return Moved(await _balance(connection, user_id), moved_now=False)
-            if known_only and not await connection.fetchval(_SQL["is_known"], user_id):
-                raise UnknownUser
-            if change_fen < 0:
-                balance = (await debit(connection, {user_id: -change_fen}, {user_id: 1})).get(user_id)
-                if balance is None:
-                    raise NotEnoughMoney
-            else:
-                rows = await connection.fetch(_SQL["credit"], user_id, change_fen)
-                balance = BalanceRow(*rows[0])
-            await _enter(connection, transfer, user_id, change_fen, balance)
-            return Moved(balance, moved_now=True)
+        made: list[TransferRow] = []
+        try:
+            async with self._database.transaction() as connection:
+                if await connection.fetchval(_SQL["insert_transfer"], *transfer) is None:
+                    recorded = await connection.fetchval(_SQL["transfer_before"], *transfer[:4])
+                    if recorded != transfer.amount_fen:
+                        raise KeyReused
+                    return Moved(await _balance(connection, user_id), moved_now=False)
+                if known_only and not await connection.fetchval(_SQL["is_known"], user_id):
+                    raise UnknownUser
+                balance = await _change(connection, user_id, change_fen)
+                await _enter(connection, transfer, user_id, change_fen, balance)
+                made.append(transfer)
+        except StoreUnavailable as error:
+            raise Unanswered(error, made) from error
+        return Moved(balance, moved_now=True)
 
     async def entries(self, user_id: int, after_version: int) -> list[EntryRow]:
         """The changes of a wallet after a version, oldest first: 100, and one more if others follow."""
@@ -149,6 +150,16 @@ async def holdings(connection: Connection, user_ids: Sequence[int]) -> dict[int,
     return {
         user_id: HoldingRow(BalanceRow(fen, version), arriving_fen) for user_id, fen, version, arriving_fen in rows
     }
+
+
+async def _change(connection: Connection, user_id: int, change_fen: int) -> BalanceRow:
+    """Give to one wallet, or take from it; what is in it then. Raises NotEnoughMoney."""
+    if change_fen >= 0:
+        return BalanceRow(*(await connection.fetch(_SQL["credit"], user_id, change_fen))[0])
+    balance = (await debit(connection, {user_id: -change_fen}, {user_id: 1})).get(user_id)
+    if balance is None:
+        raise NotEnoughMoney
+    return balance
 
 
 async def _balance(connection: Connection, user_id: int) -> BalanceRow:

@@ -16,7 +16,7 @@ ENTRY_MAX = 2**63 - 1
 
 
 class OperatorRow(NamedTuple):
-    """An operator; see migration 0037. `seen_at_ms`: of the newest session; None: there is none."""
+    """An operator; see migration 0038. `seen_at_ms`: of the newest session; None: there is none."""
 
     operator_id: int
     name: str
@@ -38,7 +38,7 @@ class SessionRow(NamedTuple):
 
 
 class OfficeEntryRow(NamedTuple):
-    """An entry of the log; see migration 0037. `operator_id` None: a user of the system, on the command line."""
+    """An entry of the log; see migration 0038. `operator_id` None: a user of the system, on the command line."""
 
     entry_id: int
     at_ms: int

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import asyncpg
 
 from storage import statements
-from storage.errors import PartlyLocked, StoreBusy, StoreUnavailable
+from storage.errors import PartlyLocked, StoreBusy, StoreUnavailable, Unanswered
 from storage.postgres.money.wallets import BalanceRow
 
 if TYPE_CHECKING:
@@ -259,9 +259,18 @@ class PacketStore:
             return [row["packet_id"] for row in await connection.fetch(_SQL["due"], now_ms, most)]
 
     async def refund(self, packet_ids: Sequence[int], now_ms: int) -> list[RefundRow]:
-        """Close packets and pay back what their own claims leave. One that is closed already is left out."""
-        async with self._refund_writer.transaction() as connection:
-            return await pay_back(connection, packet_ids, now_ms)
+        """Close packets and pay back what their own claims leave. One that is closed already is left out.
+
+        Raises Unanswered with what `find_refunds` is to look for: only what this call has closed. What another
+        server closed in the same millisecond is told there.
+        """
+        rows: list[RefundRow] = []
+        try:
+            async with self._refund_writer.transaction() as connection:
+                rows = await pay_back(connection, packet_ids, now_ms)
+        except StoreUnavailable as error:
+            raise Unanswered(error, [(row.packet_id, now_ms) for row in rows]) from error
+        return rows
 
     async def find_refunds(self, tries: Sequence[tuple[int, int]]) -> list[RefundRow | None]:
         """What `refund` at that time would have answered, had its reply not been lost; None: not paid back."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from storage.postgres.database import Connection, Database
 
 _SQL = statements.load(__file__)
+BILL_KEY = "bill:"  # so begins the key of a packet that a bill sends
 NO_PURSE = Purse(0, 0)
 DAY_MS = 86_400_000
 
@@ -42,6 +43,7 @@ class Unsent(StrEnum):
     NO_SUCH_USER = "no_such_user"  # the receiver is unknown or banned
     NOT_ENOUGH_MONEY = "not_enough_money"
     LIMIT = "limit"  # so many packets of the sender wait for their time, or so much was sent in a day
+    BILL_FAILED = "store_unavailable"  # another attempt at the bill has been refused meanwhile: ask again
 
 
 class SendStore:
@@ -117,6 +119,7 @@ async def record(
         (row.sender_id, row.key): Sent(row, EMPTY_ROW, {}) for row in before
     }
     fresh = await _admit(connection, rows, results, chat)
+    fresh = await _of_standing_bills(connection, fresh, results)
     later = [row for row in fresh if row.send_at_ms is not None]
     over = await scheduled.too_many(connection, later)
     results.update({(row.sender_id, row.key): Unsent.LIMIT for row in over})
@@ -149,6 +152,22 @@ async def _admit(
     barred = await chat.barred(connection, [(row.sender_id, row.target_id) for row in fresh.values()])
     results.update({key: Unsent(why) for key, why in zip(fresh, barred, strict=True) if why is not None})
     return [row for key, row in fresh.items() if key not in results]
+
+
+async def _of_standing_bills(
+    connection: Connection, rows: list[PacketRow], results: dict[tuple[int, str], Sent | Unsent]
+) -> list[PacketRow]:
+    """All but the packets of bills that have failed by another attempt: the limits of their day do not count them.
+
+    The bills are locked: one fails before its packet is recorded, and then it has none, or not at all.
+    """
+    asked = [(row.sender_id, row.key) for row in rows if row.key.startswith(BILL_KEY)]
+    if not asked:
+        return rows
+    for sender_id, key, failed in await connection.fetch(_SQL["lock_bills"], *map(list, zip(*asked, strict=True))):
+        if failed:
+            results[sender_id, key] = Unsent.BILL_FAILED
+    return [row for row in rows if (row.sender_id, row.key) not in results]
 
 
 async def _within_caps(

@@ -9,3 +9,10 @@ LEFT JOIN LATERAL (
     WHERE stream_id = a.stream_id AND packet_id = p.packet_id AND reminder IS NULL
     ORDER BY message DESC LIMIT 1
 ) AS m ON true
+
+-- name: lock_bills
+-- The bills that these senders send by packets with these keys. `fail` of bills.sql waits for the packet, or is seen here.
+SELECT b.sponsor_id, 'bill:' || b.number, b.failed
+FROM unnest($1::bigint[], $2::text[]) AS asked (sponsor_id, key)
+JOIN bills b ON b.sponsor_id = asked.sponsor_id AND b.number = substr(asked.key, 6)
+ORDER BY b.sponsor_id, b.number FOR SHARE OF b

@@ -1,9 +1,13 @@
-"""What an audit of both books reads: payments, statements as they are stored, and breaks; all of one moment."""
+"""What an audit of both books reads: payments, statements as they are stored, and breaks; all of one moment.
+
+With several sets of PostgreSQL payments are in all of them, and the rest is in set 0. Then each set is read as of a
+moment of its own, which all begin together.
+"""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -55,12 +59,15 @@ class ExportedPayment(NamedTuple):
 class BothBooks:
     """The records as of one moment. All methods raise StoreUnavailable."""
 
-    def __init__(self, connection: Session) -> None:
-        self._connection = connection
+    def __init__(self, connections: Sequence[Session]) -> None:
+        """The first one has all but the payments of other sets."""
+        self._connection = connections[0]
+        self._all = connections
 
     async def stay(self) -> None:
         """Ask for nothing, so that the moment is kept while there is other work to do."""
-        await self._connection.execute("SELECT 1")
+        for connection in self._all:
+            await connection.execute("SELECT 1")
 
     async def payments(
         self, gateway: str, from_ms: int, to_ms: int, numbers: Sequence[int], after: int, up_to: int
@@ -70,8 +77,8 @@ class BothBooks:
         Only those with a number after one, up to another one.
         """
         arguments = gateway, from_ms, to_ms, numbers, after, up_to
-        async for row in self._connection.cursor(_SQL["payments"], *arguments, prefetch=_PREFETCH):
-            yield tuple(row)
+        async for row in self._by_number("payments", *arguments):
+            yield row
 
     async def statement(self, gateway: str, day: date, issue: int) -> StoredStatement | None:
         """A statement, if it was imported."""
@@ -97,12 +104,28 @@ class BothBooks:
 
     async def export(self, gateway: str, from_ms: int, to_ms: int) -> AsyncIterator[ExportedPayment]:
         """Payments of a gateway (empty: of all) that may stand in a statement of this time, by their numbers."""
-        async for row in self._connection.cursor(_SQL["export"], gateway, from_ms, to_ms, prefetch=_PREFETCH):
+        async for row in self._by_number("export", gateway, from_ms, to_ms):
             yield ExportedPayment(*row)
+
+    async def _by_number(self, question: str, *arguments: object) -> AsyncIterator[tuple[Any, ...]]:
+        """What all sets answer, each in the order of the numbers, joined in this order."""
+        cursors = [aiter(one.cursor(_SQL[question], *arguments, prefetch=_PREFETCH)) for one in self._all]
+        heads = [(row, cursor) for cursor in cursors if (row := await anext(cursor, None)) is not None]
+        while heads:
+            place = min(range(len(heads)), key=lambda place: int(heads[place][0][0]))
+            row, cursor = heads[place]
+            yield tuple(row)
+            if (following := await anext(cursor, None)) is None:
+                del heads[place]
+            else:
+                heads[place] = following, cursor
 
 
 @asynccontextmanager
-async def both_books(database: Database) -> AsyncIterator[BothBooks]:
-    """The records as of one moment. Raises StoreUnavailable."""
-    async with database.snapshot() as connection:
-        yield BothBooks(connection)
+async def both_books(databases: Sequence[Database]) -> AsyncIterator[BothBooks]:
+    """The records as of one moment, of set 0 and of others. Raises StoreUnavailable."""
+    async with AsyncExitStack() as stack:
+        entered = [await stack.enter_async_context(one.snapshot()) for one in databases]
+        books = BothBooks(entered)
+        await books.stay()
+        yield books

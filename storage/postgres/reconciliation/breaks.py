@@ -10,7 +10,7 @@ from storage import statements
 if TYPE_CHECKING:
     import asyncpg
 
-    from storage.postgres.database import Database
+    from storage.postgres.database import Connection, Database
 
 _SQL = statements.load(__file__)
 
@@ -83,10 +83,19 @@ class BreakStore:
                 return False
             if is_closed:
                 raise CannotClose("it is closed already")
-            if await connection.fetchval(_SQL["has_proposal"], break_id):
+            if await self._has_proposal(connection, break_id):
                 raise CannotClose("a correction of it waits: approve or reject that first")
             await connection.execute(_SQL["close"], break_id, now_ms, uid, reason)
             return True
+
+    async def _has_proposal(self, connection: Connection, break_id: int) -> bool:
+        """Whether a correction of a break, which is locked, waits for a decision."""
+        return await has_proposal(connection, break_id)
+
+
+async def has_proposal(connection: Connection, break_id: int) -> bool:
+    """Whether a correction of a break waits for a decision in this database."""
+    return bool(await connection.fetchval(_SQL["has_proposal"], break_id))
 
 
 def _row(row: asyncpg.Record) -> BreakRow:

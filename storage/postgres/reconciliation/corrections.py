@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from storage import statements
@@ -38,6 +39,16 @@ class CorrectedBreak(NamedTuple):
 
     is_closed: bool
     difference_fen: int | None
+
+
+class CitedBreak(NamedTuple):
+    """A break of another database, which is held there while a correction cites it; None: there is none."""
+
+    found: CorrectedBreak | None
+
+
+class BetweenSets(Exception):
+    """The two wallets of a correction are in different databases; no transaction moves both."""
 
 
 class Decided(NamedTuple):
@@ -77,15 +88,24 @@ class CorrectionStore:
             row = await connection.fetchrow(_SQL["find_break"], break_id)
         return None if row is None else CorrectedBreak(*row)
 
+    async def place(self, break_id: int, debit_account: int, credit_account: int) -> int:
+        """The set that has such a correction, with the wallet that it moves: this one. Raises BetweenSets."""
+        return 0
+
     async def is_known(self, user_id: int) -> bool:
         """Whether there is such a user."""
         async with self._database.reading() as connection:
             return bool(await connection.fetchval(_SQL["is_known"], user_id))
 
-    async def propose(self, one: CorrectionRow, check: Callable[[CorrectedBreak | None], None]) -> CorrectionRow:
-        """Record a proposal, if `check` of its break raises nothing."""
+    async def propose(
+        self,
+        one: CorrectionRow,
+        check: Callable[[CorrectedBreak | None], None],
+        cited: CitedBreak | None = None,
+    ) -> CorrectionRow:
+        """Record a proposal, if `check` of its break raises nothing. `cited`: the break, if it is not here."""
         async with self._database.transaction() as connection:
-            check(await _break(connection, one.break_id))
+            check(await _break(connection, one.break_id, cited))
             columns = one.break_id, one.debit_account, one.credit_account, one.amount_fen
             row = await connection.fetchrow(_SQL["propose"], *columns, one.proposed_uid, one.proposed_at_ms)
         assert row is not None
@@ -97,17 +117,19 @@ class CorrectionStore:
         uid: int,
         now_ms: int,
         check: Callable[[CorrectionRow, CorrectedBreak | None], TransferRow],
+        cited: CitedBreak | None = None,
     ) -> Decided | None:
         """Approve a proposal and move its money in one transaction, once; None: there is none.
 
-        It stays proposed if `uid` has proposed it. `check` gives the transfer, or raises. Raises NotEnoughMoney.
+        It stays proposed if `uid` has proposed it. `check` gives the transfer, or raises. `cited`: the break, if it
+        is not here. Raises NotEnoughMoney.
         """
         async with self._database.transaction() as connection:
             row = await connection.fetchrow(_SQL["decide"], correction_id, "approved", uid, now_ms, "")
             if row is None:
                 return await _decided(connection, correction_id)
             one = _row(row)
-            transfer = check(one, await _break(connection, one.break_id))
+            transfer = check(one, await _break(connection, one.break_id, cited))
             return Decided(one, True, await wallets.move_between(connection, transfer))
 
     async def reject(self, correction_id: int, uid: int, reason: str, now_ms: int) -> Decided | None:
@@ -119,7 +141,16 @@ class CorrectionStore:
             return Decided(_row(row), True, {})
 
 
-async def _break(connection: Connection, break_id: int) -> CorrectedBreak | None:
+@asynccontextmanager
+async def held(database: Database, break_id: int) -> AsyncIterator[CitedBreak]:
+    """Hold a break in its database while a correction in another one cites it: meanwhile it is not closed."""
+    async with database.transaction() as connection:
+        yield CitedBreak(await _break(connection, break_id, None))
+
+
+async def _break(connection: Connection, break_id: int, cited: CitedBreak | None) -> CorrectedBreak | None:
+    if cited is not None:
+        return cited.found
     row = await connection.fetchrow(_SQL["lock_break"], break_id)
     return None if row is None else CorrectedBreak(*row)
 

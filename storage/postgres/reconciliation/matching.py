@@ -9,9 +9,10 @@ from storage.postgres.sessions import wait_for_locks
 
 if TYPE_CHECKING:
     from storage.postgres.database import Database
+    from storage.postgres.sessions import Session
 
 _SQL = statements.load(__file__)
-_LOCK = statements.load(__file__, "statements")["lock_gateway"]
+LOCK_GATEWAY = statements.load(__file__, "statements")["lock_gateway"]
 WORK_MEM = "64MB"  # of the sorts and hashes of a match; a million rows spill to disk beyond it
 
 
@@ -42,7 +43,9 @@ class MatchingStore:
     async def evidence(self, gateway: str, statement_id: int, after: int, most: int) -> list[RowEvidence]:
         """Rows of a statement that say the end of payments that are open, in the order of their numbers."""
         async with self._database.long_transaction() as connection:
+            await self._bring(connection, gateway, statement_id, None)
             rows = await connection.fetch(_SQL["evidence"], gateway, statement_id, after, most)
+            await self._let_go(connection)
         return [RowEvidence(*row) for row in rows]
 
     async def match(
@@ -54,14 +57,25 @@ class MatchingStore:
         """
         async with self._database.long_transaction() as connection:
             await wait_for_locks(connection)
-            await connection.execute(_LOCK, gateway)
+            await connection.execute(LOCK_GATEWAY, gateway)
             if await connection.fetchval(_SQL["is_matched"], statement_id):
                 return MatchOutcome(0, 0, 0, 0)  # another server was faster
             await connection.execute(f"SET LOCAL work_mem = '{WORK_MEM}'")
             await connection.execute(_SQL["forget_results"], statement_id)
+            await self._bring(connection, gateway, statement_id, skew_ms)
             row = await connection.fetchrow(_SQL["match"], gateway, statement_id, now_ms, skew_ms)
             assert row is not None
+            await self._let_go(connection)
             outcome = MatchOutcome(*row)
             if is_final or not outcome.open:
                 await connection.execute(_SQL["set_matched"], statement_id, now_ms)
         return outcome
+
+    async def _bring(self, connection: Session, gateway: str, statement_id: int, skew_ms: int | None) -> None:
+        """Have the payments of other databases that a statement may be about beside ours; there are none here.
+
+        `skew_ms` None: those that are open.
+        """
+
+    async def _let_go(self, connection: Session) -> None:
+        """What was brought is needed no more."""

@@ -1,10 +1,11 @@
--- The rules of server/core/reconciliation, for all rows of a statement at once.
+-- The rules of server/core/reconciliation, for all rows of a statement at once. Known payments are those of this database, and,
+-- with several sets, those of others that were brought here in the same transaction.
 
 -- name: evidence
 -- $1 gateway, $2 statement: its rows that agree with a payment of ours that has not ended, after a number, in order.
 SELECT p.number, r.line, r.bank_ref, r.state
 FROM statement_rows r JOIN statements s USING (statement_id)
-JOIN payments p ON p.number = r.payment AND p.kind = r.kind AND p.gateway = $1
+JOIN known_payments p ON p.number = r.payment AND p.kind = r.kind AND p.gateway = $1
 WHERE statement_id = $2 AND s.is_current AND p.state IN ('created', 'submitted', 'unknown') AND p.number > $3
   AND p.amount_fen = r.amount_fen AND p.account IN ('', r.account)
   AND NOT EXISTS (
@@ -49,7 +50,7 @@ WITH breaks AS MATERIALIZED (
             WHERE o.payment = r.payment AND o.kind = r.kind AND (o.statement_id, o.line) <> (r.statement_id, r.line)
               AND os.gateway = $1 AND os.is_current AND (os.day, o.line) < (s.day, r.line)) AS is_second
     FROM looked_at r JOIN statements s USING (statement_id)
-    LEFT JOIN payments p ON p.number = r.payment AND p.kind = r.kind AND p.gateway = $1
+    LEFT JOIN known_payments p ON p.number = r.payment AND p.kind = r.kind AND p.gateway = $1
     WHERE s.gateway = $1 AND s.is_current
     OFFSET 0  -- so that the questions about earlier rows are asked once
 ), classified AS MATERIALIZED (
@@ -66,12 +67,12 @@ WITH breaks AS MATERIALIZED (
                 ELSE 'matched' END AS class
     FROM placed
 ), candidates AS (
-    SELECT number, kind, amount_fen, state, created_at_ms, changed_at_ms FROM payments p, statements s
+    SELECT number, kind, amount_fen, state, created_at_ms, changed_at_ms FROM known_payments p, statements s
     WHERE s.statement_id = $2 AND p.gateway = $1 AND p.state = 'succeeded'
       AND p.changed_at_ms >= beijing_day_ms(s.day) - $4 AND p.created_at_ms < beijing_day_ms(s.day + 1) + $4
     UNION
     SELECT number, kind, amount_fen, state, created_at_ms, changed_at_ms
-    FROM payments p JOIN breaks USING (number) WHERE p.gateway = $1 AND p.state = 'succeeded'
+    FROM known_payments p JOIN breaks USING (number) WHERE p.gateway = $1 AND p.state = 'succeeded'
 ), absent AS MATERIALIZED (
     SELECT number, kind, amount_fen, state, beijing_day(created_at_ms - $4) AS first_day,
            beijing_day(changed_at_ms + $4) AS last_day
@@ -122,6 +123,7 @@ WITH breaks AS MATERIALIZED (
         SELECT FROM payment_breaks b WHERE b.gateway = $1 AND b.class = f.class AND b.subject = f.subject
            AND b.class <> 'contradiction'
            AND (b.closed_at_ms IS NULL OR b.closed_uid IS NOT NULL AND b.difference_fen = f.difference_fen))
+    ORDER BY number, class, subject
     RETURNING break_id
 ), results AS (
     INSERT INTO statement_results (statement_id, class, rows, amount_fen)

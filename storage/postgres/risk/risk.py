@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from storage.postgres.database import Connection, Database
 
 _SQL = statements.load(__file__, "risk_facts")
+FACTS: Final = _SQL["facts"]
 LOCK: Final = 0x7269736B  # "risk": any number that nothing else locks in this database
 PAST_PAGE: Final = 1_000  # decisions read at once
 
@@ -163,7 +164,7 @@ class RiskRound:
 
     async def take_active(self, most: int) -> list[int]:
         """Users whose wallets have changed since they were judged; at most so many changes."""
-        return [row["user_id"] for row in await self._connection.fetch(_SQL["take_active"], most)]
+        return await take_active(self._connection, most)
 
     async def due(self, before_ms: int, most: int, now_ms: int) -> list[int]:
         """Users who are held back, not for good, and were judged before then; they are looked at now."""
@@ -190,6 +191,11 @@ class RiskRound:
         await self._connection.execute(_SQL["end_round"], began_at_ms)
 
 
+async def take_active(connection: Connection, most: int) -> list[int]:
+    """Users whose wallets have changed in this database, which is noted there no more."""
+    return [row["user_id"] for row in await connection.fetch(_SQL["take_active"], most)]
+
+
 async def sent_since(connection: Connection, user_ids: Sequence[int], since_ms: int) -> dict[int, int]:
     """What users have sent since then, in fen, over a connection of the caller's."""
     rows = await connection.fetch(_SQL["sent_since"], user_ids, since_ms)
@@ -197,7 +203,7 @@ async def sent_since(connection: Connection, user_ids: Sequence[int], since_ms: 
 
 
 async def _facts(connection: Connection, user_ids: Sequence[int], now_ms: int) -> dict[int, dict[str, int]]:
-    rows = await connection.fetch(_SQL["facts"], user_ids, now_ms)
+    rows = await connection.fetch(FACTS, user_ids, now_ms)
     return {(facts := dict(row)).pop("user_id"): facts for row in rows}
 
 

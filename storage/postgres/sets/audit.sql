@@ -98,5 +98,26 @@ FROM orders_between_sets WHERE made_at < now() - interval '1 minute' ORDER BY pl
 -- name: wallets
 SELECT user_id FROM wallets
 
+-- name: payers
+SELECT user_id, min(number) AS number FROM payments GROUP BY user_id
+
+-- name: strangers
+-- $1: the first id that has a set in it, $2: this set, $3: how many numbers of breaks and corrections a set has.
+SELECT 'payment ' || number AS name FROM payments WHERE $2::integer <> CASE WHEN number < $1 THEN 0 ELSE number >> 16 & 63 END
+UNION ALL SELECT 'break ' || break_id FROM payment_breaks WHERE break_id / $3::bigint <> $2
+UNION ALL SELECT 'correction ' || correction_id FROM corrections WHERE correction_id / $3 <> $2
+
+-- name: cards_named
+SELECT card_id, user_id, gateway, min(number) AS number FROM payments WHERE card_id IS NOT NULL GROUP BY 1, 2, 3
+
+-- name: owners_of_cards
+SELECT card_id, user_id, gateway FROM cards WHERE card_id = ANY($1)
+
+-- name: breaks_cited
+SELECT correction_id, break_id, amount_fen FROM corrections WHERE state = 'approved' ORDER BY correction_id
+
+-- name: breaks
+SELECT break_id, difference_fen FROM payment_breaks WHERE break_id = ANY($1)
+
 -- name: sets_of_users
 SELECT user_id, set_number FROM user_sets WHERE user_id = ANY($1)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from storage import statements
 from storage.errors import StoreRefused
-from storage.postgres.sets.places import HOME
+from storage.postgres.sets.places import HOME, NUMBERS_OF_SET
 
 if TYPE_CHECKING:
     from storage.postgres.database import Connection, Database
@@ -41,8 +41,9 @@ async def begin(sets: Sets) -> list[int]:
         and number not in sets.late
         and await _begin_other(database, number, record, sets.first_id)
     ]
-    for database in [one for number, one in enumerate(sets.databases) if number not in sets.late]:
+    for number, database in [pair for pair in enumerate(sets.databases) if pair[0] not in sets.late]:
         async with database.transaction() as connection:
+            await _number_on(connection, number)
             await connection.execute(SQL["accounts"], len(sets.databases), TRANSIT)
             await _put(connection, "sets", len(sets.databases))
     return added
@@ -58,6 +59,8 @@ async def check_late(home: Database, database: Database, number: int) -> None:
     known, record = await _facts(database), (await _facts(home))["record"]
     if (known.get("record"), known.get("set_number")) != (record, number):
         raise StoreRefused(f"the database in place of set {number} is not set {number} of this record")
+    async with database.transaction() as connection:
+        await _number_on(connection, number)
 
 
 async def has_standby(database: Database) -> bool:
@@ -86,9 +89,6 @@ async def _check_alone(home: Database) -> None:
     async with home.reading() as connection:
         if await connection.fetchval(SQL["others_live"]):
             raise StoreRefused("a set is added while other servers run: stop them first")
-        lacking = await connection.fetchval(SQL["needs_one_set"])
-    if lacking is not None:
-        raise StoreRefused(f"the database has {lacking}, which need a record of one set (see docs/operations.md)")
 
 
 async def _begin_home(home: Database, record: int) -> None:
@@ -114,6 +114,12 @@ async def _begin_other(database: Database, number: int, record: int, first_id: i
         await _put(connection, "set_number", number)
         await _put(connection, "first_id", first_id)
         return True
+
+
+async def _number_on(connection: Connection, number: int) -> None:
+    """Breaks and corrections of a further set say by their number where they are."""
+    if number != HOME:
+        await connection.execute(SQL["number_on"], number * NUMBERS_OF_SET)
 
 
 async def _put(connection: Connection, name: str, value: int) -> None:

@@ -32,6 +32,8 @@ SELECT EXISTS (SELECT FROM servers WHERE alive_at > now() - interval '2 seconds'
 SELECT EXISTS (SELECT FROM users) OR EXISTS (SELECT FROM wallets) OR EXISTS (SELECT FROM packets)
     OR EXISTS (SELECT FROM groups) OR EXISTS (SELECT FROM messages)
 
--- name: needs_one_set
--- What has no second half for another set yet.
-SELECT 'cards or payments' WHERE EXISTS (SELECT FROM cards) OR EXISTS (SELECT FROM payments)
+-- name: number_on
+-- Breaks and corrections of a further set have numbers of their own, from $1 on; once.
+SELECT setval('payment_breaks_break_id_seq', $1::bigint, false) FROM payment_breaks_break_id_seq WHERE last_value < $1
+UNION ALL
+SELECT setval('corrections_correction_id_seq', $1, false) FROM corrections_correction_id_seq WHERE last_value < $1

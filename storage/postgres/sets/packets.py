@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from storage.errors import PartlyLocked
+from storage.errors import PartlyLocked, Unanswered
 from storage.postgres.packets.packets import Advance, ClaimRow, PacketRow, PacketStore, PartlyRead, RefundRow
 from storage.postgres.sets.places import all_of, first_of, grouped, in_order, settled
 
@@ -73,10 +73,16 @@ class SetPacketStore(PacketStore):
         return [found[place] for place in range(longest) for found in done.values() if place < len(found)][:most]
 
     async def refund(self, packet_ids: Sequence[int], now_ms: int) -> list[RefundRow]:
-        """A transaction in each set. Raises StoreUnavailable if one gives no answer: others may have refunded."""
+        """A transaction in each set. Raises Unanswered if one gives no answer, with what others have made, too."""
         by_set = self._sets.packets_by_set(packet_ids)
-        made = await all_of({number: self._stores[number].refund(ids, now_ms) for number, ids in by_set.items()})
-        return [row for rows in made.values() for row in rows]
+        calls = {number: self._stores[number].refund(ids, now_ms) for number, ids in by_set.items()}
+        made, failed = await settled(calls)
+        rows = [row for some in made.values() for row in some]
+        if failed:
+            unanswered = [one.asked for one in failed.values() if isinstance(one, Unanswered)]
+            asked = [(row.packet_id, now_ms) for row in rows] + [one for some in unanswered for one in some]
+            raise Unanswered(first_of(failed), asked)
+        return rows
 
     async def find_refunds(self, tries: Sequence[tuple[int, int]]) -> list[RefundRow | None]:
         """Raises StoreUnavailable if one of the sets gives no answer."""

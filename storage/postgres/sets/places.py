@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 SQL: Final = statements.load(__file__)
 HOME: Final = 0  # the set that has all that belongs to no user
 USER_ID_MAX: Final = 2**53 - 1  # as in the migrations
+NUMBERS_OF_SET: Final = 10**9  # breaks and corrections of set n are numbered from n times so many on
 KNOWN_MAX: Final = 500_000  # users whose set is in memory
 _GOLDEN: Final = 0x9E3779B97F4A7C15  # 2^64 divided by the golden ratio
 Item = TypeVar("Item")
@@ -59,6 +60,11 @@ class Sets:
         """The set that has a packet. An id that no server of these sets has made is looked for in set 0."""
         number = self._set_of(packet_id, self.first_id)
         return number if number < len(self.databases) else HOME
+
+    def of_break(self, number: int) -> int:
+        """The set that has the break, or the correction, of a number."""
+        found = number // NUMBERS_OF_SET
+        return found if 0 <= found < len(self.databases) else HOME
 
     async def of_users(self, user_ids: Collection[int]) -> dict[int, int]:
         """The sets of users; set 0 for a user who is in none yet. Raises StoreUnavailable."""

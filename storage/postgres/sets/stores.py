@@ -18,7 +18,14 @@ from storage.postgres.sets.everyday import SetAdmissionStore, SetScheduledStore,
 from storage.postgres.sets.orders import SetOrderStore
 from storage.postgres.sets.outbox import SetOutboxStore
 from storage.postgres.sets.packets import SetPacketStore
+from storage.postgres.sets.payments import SetCardPaymentStore, SetCardStore, SetPaymentStore
+from storage.postgres.sets.reconciliation import (
+    SetBreakStore,
+    SetCorrectionStore,
+    SetMatchingStore,
+)
 from storage.postgres.sets.records import SetRecordStore
+from storage.postgres.sets.risk import SetRiskStore
 from storage.postgres.sets.seed_trees import SetSeedTreeStore
 from storage.postgres.sets.sends import SetResendStore, SetSendStore
 from storage.postgres.sets.settlement import QueueOfSet, SetSettlementQueue
@@ -53,6 +60,13 @@ def stores_of(sets: Sets, with_best_luck: Sequence[str]) -> dict[str, Any]:
         "outbox": SetOutboxStore(sets, [OutboxStore(one) for one in databases]),
         "relays": SetRelayStore(sets),
         "wallet_orders": SetOrderStore(sets),
+        "payments": SetPaymentStore(sets),
+        "card_payments": SetCardPaymentStore(sets),
+        "cards": SetCardStore(sets),
+        "matching": SetMatchingStore(sets),
+        "breaks": SetBreakStore(sets),
+        "corrections": SetCorrectionStore(sets),
+        "risk": SetRiskStore(sets),
         "webhook_endpoints": SetEndpointStore(sets),
         "campaigns": SetCampaignStore(sets),
         "leases": SetLeaseStore(sets),

@@ -18,7 +18,7 @@ from storage.postgres.money.wallets import (
     UnknownUser,
     WalletStore,
 )
-from storage.postgres.sets import chat
+from storage.postgres.sets import chat, payments
 from storage.postgres.sets.places import HOME, USER_ID_MAX, in_order, settled
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ async def holdings_of(sets: Sets, stores: Sequence[WalletStore], user_ids: Seque
 
 
 class SetStatementStore(StatementStore):
-    """Statements of wallets, whose lines name packets and groups of any set."""
+    """Statements of wallets, whose lines name packets and groups of any set, and cards of set 0."""
 
     def __init__(self, sets: Sets, stores: Sequence[StatementStore], packets: PacketStore) -> None:
         self._sets = sets
@@ -102,6 +102,8 @@ class SetStatementStore(StatementStore):
         """From the set of the user. Raises StoreUnavailable if a set of one of the packets gives no answer."""
         number = (await self._sets.of_users([user_id]))[user_id]
         rows = await self._stores[number].page(user_id, before_version)
+        if number != HOME:
+            rows = await self._with_cards(rows)
         packet_ids = {row.account for row in rows if row.packet_id is None and row.account > USER_ID_MAX}
         packets = await self._packets.rows(list(packet_ids)) if packet_ids else {}
         rows = [
@@ -115,3 +117,13 @@ class SetStatementStore(StatementStore):
             return rows
         names = await chat.group_names(self._sets.home, list(group_ids)) if group_ids else {}
         return [row._replace(group_name=names.get(row.target_id or 0)) for row in rows]
+
+    async def _with_cards(self, rows: Sequence[StatementRow]) -> list[StatementRow]:
+        """What payments by card say of their cards."""
+        card_ids = {row.card_id for row in rows if row.card_id is not None}
+        if not card_ids:
+            return list(rows)
+        async with self._sets.home.reading() as connection:
+            found = await connection.fetch(payments.SQL["cards"], list(card_ids))
+        texts = {row["card_id"]: row["text"] for row in found}
+        return [row._replace(text=texts.get(row.card_id or 0, row.text)) for row in rows]

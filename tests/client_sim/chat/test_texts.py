@@ -16,6 +16,7 @@ from client_sim.chat.commands import VERBS
 from client_sim.chat.texts import TEXTS, usage
 from client_sim.chat.toasts import SIMPLE
 from protocol.money_unit import YUAN, MoneyUnit
+from tests.cases import each
 
 SOURCES = "\n".join(
     path.read_text(encoding="utf-8") for path in Path(client_sim.chat.__file__).parent.rglob("*.py")
@@ -28,7 +29,7 @@ def _fields(text: str) -> set[str]:
     return {name for _, name, _, _ in Formatter().parse(text) if name}
 
 
-@pytest.mark.parametrize("key", TEXTS)
+@each("key", TEXTS)
 def test_text_in_both_languages_has_the_same_fields(key: str) -> None:
     zh, en = TEXTS[key]
     assert zh
@@ -36,7 +37,7 @@ def test_text_in_both_languages_has_the_same_fields(key: str) -> None:
     assert _fields(zh) == _fields(en)
 
 
-@pytest.mark.parametrize("key", [key for key in TEXTS if key != DEFAULT_GREETING])
+@each("key", [key for key in TEXTS if key != DEFAULT_GREETING])
 def test_text_in_chinese_has_full_width_punctuation_and_amounts_in_yuan(key: str) -> None:
     zh = TEXTS[key].zh
     assert HALF_WIDTH.findall(zh) == []

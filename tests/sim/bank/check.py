@@ -7,15 +7,17 @@ bank, and orders of both books are compared number by number.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from server.core.beijing_year import day_begin_ms
 from server.core.payments import ENDED
 from server.services.cards.secrets import CardSecrets
 from tests.sim.bank.plan import CARD_FEN
-from tests.sim.plan import SEED_KEYS, START_FEN
+from tests.sim.plan import GROUP, SEED_KEYS, START_FEN
 
 if TYPE_CHECKING:
+    from server.core.packet_request import PacketRequest
     from tests.sim.bank.customers import KeyedRequest
     from tests.sim.world import World
 
@@ -46,8 +48,8 @@ SIGNS = {
     "paid_out": 0,
 }
 KINDS = {"top_up": "charge", "withdraw": "payout", "refund": "refund"}
-# Why a sender may not send any more when the charge has succeeded.
-BARRED = {"banned", "not_a_member", "no_such_user", "bad_shares"}  # more shares than members
+# Why the books refuse the packet of a charge that has succeeded: its sender, or its receiver, is banned.
+REFUSED_BY_BOOKS = ("banned", "no_such_user")
 
 
 def wallet_changes(what: str, words: list[Any]) -> dict[int, int]:
@@ -79,6 +81,16 @@ def answer_is_true(world: World, one: KeyedRequest, outcome: tuple[str, Any]) ->
         world.report(f"{one} was answered with {result}, recorded is {row}")
     elif said == "bank_declined" and (row is None or row.state != "failed"):
         world.report(f"{one} was declined, recorded is {row}")
+
+
+def may_be_barred(versions: list[frozenset[int]], request: PacketRequest, reason: str) -> bool:
+    """Why a packet may not be sent to its group any more, at one of these versions of its members."""
+    rules: dict[str, Callable[[frozenset[int]], bool]] = {
+        "not_a_member": lambda members: request.sender_id not in members,
+        "bad_shares": lambda members: request.shares > len(members),
+        "bad_receivers": lambda members: not members.issuperset(request.only_for),
+    }
+    return request.target_id == GROUP and reason in rules and any(map(rules[reason], versions))
 
 
 # --- at the end ---------------------------------------------------------------------------------------------------
@@ -157,8 +169,9 @@ def charges_paid_their_packets(world: World) -> list[str]:
         elif row.state != "succeeded":
             wrong += [f"{row} sent {packet}"] * (packet is not None)
         elif packet is None or packet.packet_id != row.packet_id or packet.total_fen != row.amount_fen:
-            barred = row.packet_id is None and packet is None and row.reason in BARRED
-            if not barred or world.plan.churn_s >= world.plan.length_s:
+            refused = row.reason in REFUSED_BY_BOOKS and tables.unsent.get(row.number) == row.reason
+            barred = refused or (row.user_id, row.key, row.reason) in world.bank_side.barred
+            if row.packet_id is not None or packet is not None or not barred:
                 wrong.append(f"{row} sent {packet}")
     for (_, key), packet_id in tables.by_key.items():
         if key.startswith(CARD_KEY) and packet_id not in paid:

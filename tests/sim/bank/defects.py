@@ -10,6 +10,7 @@ from server.core.signed_requests import SignedHeaders
 from server.gateways.bank import replies
 from server.gateways.bank.signing import BANK_NONCE_HEADER
 from server.gateways.port import BankNotice
+from storage.errors import Unanswered
 from storage.postgres.cards.payers import DayLimit
 from tests.sim.bank.plan import GATEWAY
 from tests.sim.defect import Defect
@@ -224,6 +225,22 @@ class PasswordsAreNotProven(BankDefect):
         services.cards.authorisation.prove = trust
 
 
+class FoundOrdersAreTold(BankDefect):
+    """An order that a request has found, and whose reply is lost, is taken for one that it has made."""
+
+    def break_services(self, services: Any) -> None:
+        store = services.orders._store
+        real = store.move
+
+        async def move(order: Any, day: DayLimit | None) -> Any:
+            try:
+                return await real(order, day)
+            except Unanswered as error:
+                raise Unanswered(error, [order]) from error
+
+        store.move = move
+
+
 BANK_DEFECTS: tuple[type[Defect], ...] = (
     SilenceIsFailure,
     SilentPayoutIsReturned,
@@ -243,4 +260,5 @@ BANK_DEFECTS: tuple[type[Defect], ...] = (
     DayLimitIsCountedBefore,
     CodesAreUsedTwice,
     PasswordsAreNotProven,
+    FoundOrdersAreTold,
 )

@@ -45,6 +45,7 @@ class BankSide:
         ]
         self.bank = SimBank(world)
         self.customers = Customers(world, self.bank)
+        self.barred: set[tuple[int, str, str]] = set()  # sender, key, and why a charge has sent no packet
 
     # --- for the world ----------------------------------------------------------------------------------------
 
@@ -57,16 +58,23 @@ class BankSide:
         services.changes._store._line = self.feeds[number]
         services.cards.passwords._hashing = SimHashing()
         evidence = services.payments.attempts.evidence
-        evidence._packet_of = partial(self._packet_of, evidence._packet_of)
+        evidence._packet_of = partial(self._packet_of, self._world.servers[number], evidence._packet_of)
 
-    async def _packet_of(self, real: Callable[[str], Awaitable[Any]], content: str) -> Any:
+    async def _packet_of(self, server: SimServer, real: Callable[[str], Awaitable[Any]], content: str) -> Any:
         """Whether the sender may send is decided when the charge has succeeded: by all that was replied."""
         request, standing = request_in(content), self._world.standing
         known = standing.known(request.sender_id)
+        may_be_stale = server.may_be_stale
         packet = await real(content)
+        if isinstance(packet, str):
+            self.barred.add((request.sender_id, request.key, packet))
+        if may_be_stale or server.may_be_stale:
+            return packet
         allowed = isinstance(packet, PacketRow) and request.target_id == GROUP
         if allowed and not standing.may_be_member(request.sender_id, known):
             self._world.report(f"a charge sends a packet of user {request.sender_id}, who is not in the group")
+        if isinstance(packet, str) and not check.may_be_barred(standing.members_since(known), request, packet):
+            self._world.report(f"a charge does not send {request}: {packet}")
         return packet
 
     def by_wallet(self, user_id: int) -> Payer:

@@ -14,6 +14,7 @@ from storage.postgres.money import payments, wallet_orders
 from storage.postgres.money.payments import AppliedChange, PaidPacket, PaymentChange, PaymentFigure, PaymentRow
 from storage.postgres.money.wallet_orders import Ordered, WalletOrderRow
 from storage.postgres.money.wallets import BalanceRow, TransferRow
+from tests.sim.faults import Late
 
 
 class SimPayments(payments.PaymentStore):
@@ -68,9 +69,18 @@ class SimCardPayments(card_payments.CardPaymentStore):
 class SimWalletOrders(wallet_orders.WalletOrderStore):
     def __init__(self, place: Any) -> None:
         self._tables, self._line = place.tables, place.postgres
+        self.on_late_commit: Late = lambda made: None
 
     async def move(self, order: WalletOrderRow, day: DayLimit | None) -> Ordered:
-        return await self._line.call("order", lambda: self._tables.move_order(order, day))
+        made: list[WalletOrderRow] = []
+
+        def move() -> Ordered:
+            ordered: Ordered = self._tables.move_order(order, day)
+            made.extend([order] * bool(ordered.balances))  # an earlier one is found without
+            return ordered
+
+        ordered: Ordered = await self._line.commit("order", move, made, self.on_late_commit)
+        return ordered
 
     async def stands(self, order: WalletOrderRow) -> bool:
         key = order.user_id, order.kind, order.key

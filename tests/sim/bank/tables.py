@@ -213,6 +213,7 @@ class PaymentTables:
         self.payments: dict[int, PaymentRow] = {}
         self.payment_of_key: dict[tuple[str, int, str], int] = {}  # (kind, user, key) -> number
         self.evidence: dict[int, list[EvidenceRow]] = {}
+        self.unsent: dict[int, str] = {}  # why the books have refused the packet of a charge
         self.orders: dict[tuple[int, int, str], WalletOrderRow] = {}  # by user, kind and key
         self.used_nonces: set[NonceMark] = set()  # of notices
 
@@ -354,6 +355,7 @@ class PaymentTables:
         """The packet that a charge pays; if it is refused, the money stays in the wallet."""
         (sent,) = self.send([packet.row], packet.transfer_of, packet.streams_of, packet.seeds())
         packet_id, reason = (None, str(sent)) if isinstance(sent, Unsent) else (sent.row.packet_id, "")
+        self.unsent |= {payment.number: reason} if reason else {}
         payment = self.payments[payment.number] = payment._replace(packet_id=packet_id, reason=reason)
         is_new = isinstance(sent, Sent) and packet_id == packet.row.packet_id
         return AppliedChange(payment, balance, sent if is_new and isinstance(sent, Sent) else None)

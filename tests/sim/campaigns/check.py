@@ -52,8 +52,9 @@ def shake_is_answered_truly(world: World, one: Shake) -> None:
             world.report(f"{one} is about a win that is not durable: {wins.get(one.win[:2])}")
         if one.result == Result.WON and one.win is None:
             world.report(f"{one} has no win")
-        in_flight = world.campaign_side.open_shakes[one.campaign_id, one.user_id]
-        if one.result == Result.LIMIT and mine + in_flight - 1 < row.per_user_limit:
+        # what is being won counts: by other shakes that this process has not answered
+        in_flight = world.campaign_side.open_shakes[one.process, one.campaign_id, one.user_id]
+        if one.result == Result.LIMIT and mine + in_flight < row.per_user_limit:
             world.report(f"{one}, and the user has won {mine} of {row.per_user_limit}")
         is_over = row.state == "ended" or world.latest_ms() >= row.ends_at_ms
         if one.result == Result.ENDED and not is_over and len(wins) < row.shares:

@@ -54,6 +54,7 @@ class Shake(NamedTuple):
     known: Known
     version: int  # the newest of the campaign that was replied to when it arrived
     server: int
+    process: int
 
 
 class CampaignSide:
@@ -67,7 +68,7 @@ class CampaignSide:
         self.versions: defaultdict[int, int] = defaultdict(int)  # of campaigns, as replied
         self.opened: list[int] = []  # campaigns that users know
         self.told: defaultdict[tuple[int, int], set[tuple[int, int, int]]] = defaultdict(set)  # wins, by user
-        self.open_shakes: Counter[tuple[int, int]] = Counter()  # by campaign and user
+        self.open_shakes: Counter[tuple[int, int, int]] = Counter()  # not answered, by process, campaign and user
         self.seen: Counter[str] = Counter()
 
     def begin(self) -> None:
@@ -195,11 +196,13 @@ class CampaignSide:
         known, version = world.standing.known(user_id), self.versions[campaign_id]
         answer: asyncio.Future[str] = world.loop.create_future()
         server.open_calls[call] = (world.loop.time(), user_id, "shake", campaign_id)
-        self.open_shakes[campaign_id, user_id] += 1
+        place = server.process, campaign_id, user_id
+        self.open_shakes[place] += 1
 
         def reply(outcome: Shook | Reason) -> None:
             if services is not server.services:
                 return  # this process is dead
+            self.open_shakes[place] -= 1  # not before, although the user may have given up
             if server.open_calls.pop(call, None) is None:
                 world.report(f"shake {call} of user {user_id} was answered twice")
             is_shook = isinstance(outcome, Shook)
@@ -209,7 +212,7 @@ class CampaignSide:
                 else None
             )
             result = str(outcome.result if is_shook else outcome)
-            self._answered(Shake(user_id, campaign_id, result, win, known, version, server.number))
+            self._answered(Shake(user_id, campaign_id, result, win, known, version, server.number, place[0]))
             if not answer.done():
                 answer.set_result(result)
 
@@ -227,8 +230,6 @@ class CampaignSide:
                 return await answer
         except TimeoutError:
             return None
-        finally:
-            self.open_shakes[campaign_id, user_id] -= 1
 
     def _answered(self, one: Shake) -> None:
         self.seen[one.result] += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from storage.postgres.enterprise.bills import BillDay, BillRow, NewBill, OverBillDay
 from storage.postgres.packets.packets import ClaimRow, PacketRow
+from storage.postgres.packets.sends import BILL_KEY
 
 DAY_MS = 86_400_000
 
@@ -62,6 +63,12 @@ class BillTables:
         packets, fen = len(counted), sum(counted)
         if (day.packets and packets >= day.packets) or (day.fen and fen + bill.amount_fen > day.fen):
             raise OverBillDay(packets, fen)
+
+    def has_failed_bill(self, row: PacketRow) -> bool:
+        """It is the packet of a bill that has failed."""
+        number = row.key.removeprefix(BILL_KEY) if row.key.startswith(BILL_KEY) else ""
+        bill = self.bills.get((row.sender_id, number))
+        return bill is not None and bool(bill.failed)
 
     def fail_bill(self, sponsor_id: int, number: str, reason: str) -> None:
         row = self.bills.get((sponsor_id, number))

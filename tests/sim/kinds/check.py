@@ -154,6 +154,8 @@ def bills_are_within_their_day(world: World) -> list[str]:
         packet = tables.sent_before(sponsor_id, f"bill:{number}")
         if packet is not None:
             days[sponsor_id, bill.target_id, day_begin_ms(bill.asked_at_ms)].append(packet.total_fen)
+            if bill.failed:
+                wrong.append(f"{bill} has failed, and has sent {packet}")
             if (packet.target_id, packet.total_fen, packet.shares) != (bill.target_id, bill.amount_fen, 1):
                 wrong.append(f"{bill} has sent {packet}")
         told = {said for said, _ in world.kinds_side.bills.get(number, ())}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -194,6 +195,20 @@ class AdmissionsAreNotFollowed(KindsDefect):
         services.changes._follows["admission"].clear()
 
 
+class FriendsWhoAreInAreNotTold(KindsDefect):
+    """Who shows a link again is answered before the other servers know of the admission."""
+
+    def break_services(self, services: Any) -> None:
+        services.pass_on._told = AllTold()
+
+
+class AllTold(OrderedDict[tuple[int, int], None]):
+    """It has every admission."""
+
+    def __contains__(self, admission: object) -> bool:
+        return True
+
+
 class FriendsOpenFirst(KindsDefect):
     """Friends are admitted to a packet without a link."""
 
@@ -242,6 +257,13 @@ class BillsForgetTheirKey(KindsDefect):
         bills._send = send_again
 
 
+class FailedBillsAreSent(KindsDefect):
+    """The packet of an attempt that another one has overtaken is sent, and no day counts it."""
+
+    def break_tables(self, tables: Any) -> None:
+        tables.has_failed_bill = lambda row: False
+
+
 KINDS_DEFECTS: tuple[type[Defect], ...] = (
     CancelIgnoresThePost,
     CancelPaysNothingBack,
@@ -256,7 +278,9 @@ KINDS_DEFECTS: tuple[type[Defect], ...] = (
     AttemptsAreNotCounted,
     WordsAreSaidTwice,
     AdmissionsAreNotFollowed,
+    FriendsWhoAreInAreNotTold,
     FriendsOpenFirst,
     BillDayIsCountedBefore,
     BillsForgetTheirKey,
+    FailedBillsAreSent,
 )

@@ -1,0 +1,78 @@
+"""The audit of what payments of several sets of PostgreSQL name in another one: users, cards, breaks.
+
+What names something was read in the first round of snapshots, what is named in the second: users stay in their set,
+and cards and breaks are never removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from storage.postgres.sets.audit import BreakCited, CardNamed, SetSnapshot
+from storage.postgres.sets.places import HOME, NUMBERS_OF_SET
+
+
+class NamedByPayments(NamedTuple):
+    """What the payments of one set name, as of the first round."""
+
+    payers: Mapping[int, int]
+    strangers: list[str]
+    cards: list[CardNamed]
+    cited: list[BreakCited]
+
+
+async def named_by_payments(one: SetSnapshot, first_id: int) -> NamedByPayments:
+    """Read it. Raises StoreUnavailable."""
+    return NamedByPayments(
+        await one.payers(),
+        await one.strangers(first_id, NUMBERS_OF_SET),
+        await one.cards_named(),
+        await one.breaks_cited(),
+    )
+
+
+async def check_payers(first: Mapping[int, NamedByPayments], home: SetSnapshot) -> list[str]:
+    """Every payment is in the set of its user, which its number says."""
+    lines = []
+    for number, one in first.items():
+        lines += [f"{name} is in set {number}, its number says another one" for name in one.strangers]
+        places = await home.sets_of_users(one.payers)
+        lines += [
+            f"payment {payment} of user {user_id} is in set {number}, the user is not"
+            for user_id, payment in one.payers.items()
+            if places.get(user_id) != number
+        ]
+    return lines
+
+
+async def check_cards(first: Mapping[int, NamedByPayments], home: SetSnapshot) -> list[str]:
+    """Every card that a payment names is one of its user, at its gateway."""
+    named = [card for one in first.values() for card in one.cards]
+    owners = await home.owners_of_cards({card.card_id for card in named})
+    return [
+        f"payment {card.number} of user {card.user_id} names card {card.card_id}, which is not the user's"
+        for card in named
+        if owners.get(card.card_id) != (card.user_id, card.gateway)
+    ]
+
+
+async def check_citations(first: Mapping[int, NamedByPayments], second: Sequence[SetSnapshot]) -> list[str]:
+    """Every correction cites a break of some set, and moves no more than its difference."""
+    lines = []
+    cited = [one for number in first for one in first[number].cited]
+    for of_break in {_set_of(one.break_id) for one in cited}:
+        asked = [one for one in cited if _set_of(one.break_id) == of_break]
+        found = await second[of_break].breaks({one.break_id for one in asked}) if of_break < len(second) else {}
+        for one in asked:
+            most_fen = found.get(one.break_id, 0)
+            if most_fen is not None and one.amount_fen > most_fen:
+                what = f"a difference of {most_fen} ¤" if one.break_id in found else "not recorded"
+                lines.append(
+                    f"correction {one.correction_id} moved {one.amount_fen} ¤, break {one.break_id} is {what}"
+                )
+    return lines
+
+
+def _set_of(number: int) -> int:
+    return max(HOME, number // NUMBERS_OF_SET)

@@ -1,0 +1,1 @@
+"""The commit path: from decided opens to claims that both stores have."""

@@ -1,0 +1,1 @@
+"""Settlement over two sets of PostgreSQL: the real queues and services on simulated databases."""

@@ -1,0 +1,148 @@
+"""Simulated tables of one set: the queue of claims, transfers and wallets, with the rules of their statements.
+
+A statement that writes says what it will change; the transaction changes it when it commits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from storage.errors import StoreBusy
+from storage.postgres.money import settlement as of_one_set
+from storage.postgres.money.wallets import EMPTY_ROW, BalanceRow
+from storage.postgres.sets import places, settlement
+from storage.postgres.sets.settlement import QueuedClaim
+
+Change = Callable[[], None]
+
+
+class ClaimKey(NamedTuple):
+    """One claim of all sets."""
+
+    packet_id: int
+    user_id: int
+
+
+class SetTables:
+    """What one set has recorded. `turn` is held by the transaction that writes: one at a time."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.turn = asyncio.Lock()
+        self.queue: dict[str, QueuedClaim] = {}  # by place
+        self.credits: dict[ClaimKey, tuple[int, int]] = {}  # fen and time of the transfer of a claim
+        self.credited: Counter[ClaimKey] = Counter()  # how often
+        self.credited_by: dict[ClaimKey, int] = {}  # the process
+        self.handed_over: dict[ClaimKey, tuple[int, int]] = {}  # account in transit, fen
+        self.wallets: dict[int, BalanceRow] = {}
+        self.user_sets: dict[int, int] = {}  # in set 0
+        self.locked: set[int] = set()  # users whose wallets another transaction holds
+        self._places = 0
+
+    def claim(self, key: ClaimKey, fen: int, at_ms: int, index: int) -> None:
+        """A claim of a packet of this set is recorded, and queued with it."""
+        self._places += 1
+        place = f"(0,{self._places})"
+        self.queue[place] = QueuedClaim(place, *key, fen, at_ms, index)
+
+    # --- reads ------------------------------------------------------------------------------------------------
+
+    def next(self, most: int, passed_over: Sequence[int]) -> list[QueuedClaim]:
+        rows = [row for row in self.queue.values() if row.user_id not in passed_over]
+        return sorted(rows, key=lambda row: -row.amount_fen)[:most]
+
+    def find_locked(self, user_ids: Sequence[int]) -> list[dict[str, int]]:
+        return [{"user_id": one} for one in user_ids if one in self.locked]
+
+    def find_sets(self, user_ids: Sequence[int]) -> list[dict[str, int]]:
+        found = [one for one in user_ids if one in self.user_sets]
+        return [{"user_id": one, "set_number": self.user_sets[one]} for one in found]
+
+    def find_outcome(
+        self, packet_ids: Sequence[int], user_ids: Sequence[int], times_ms: Sequence[int]
+    ) -> list[dict[str, int]]:
+        rows = []
+        for place, (packet_id, user_id, at_ms) in enumerate(zip(packet_ids, user_ids, times_ms, strict=True), 1):
+            if self.credits.get(ClaimKey(packet_id, user_id), (0, -1))[1] == at_ms:
+                rows.append({"place": place} | self.wallets[user_id]._asdict())
+        return [{"balance_fen": row["fen"], **row} for row in rows]
+
+    # --- writes: the answer, and what the commit changes ------------------------------------------------------
+
+    def place(self, process: int, user_ids: Sequence[int], wanted: Sequence[int]) -> tuple[None, Change]:
+        def change() -> None:
+            for user_id, number in zip(user_ids, wanted, strict=True):
+                self.user_sets.setdefault(user_id, number)
+
+        return None, change
+
+    def is_new(self, key: ClaimKey) -> bool:
+        """No transfer has its key: a claim is credited once."""
+        return key not in self.credits
+
+    def credit(
+        self,
+        process: int,
+        packet_ids: Sequence[int],
+        user_ids: Sequence[int],
+        amounts: Sequence[int],
+        opened_at_ms: Sequence[int],
+        now_ms: int,
+    ) -> tuple[list[tuple[int, ...]], Change]:
+        if self.locked & set(user_ids):
+            raise StoreBusy("another transaction locks the wallet")
+        asked = zip(map(ClaimKey, packet_ids, user_ids), amounts, strict=True)
+        taken = {key: fen for key, fen in asked if self.is_new(key)}
+        rows = []
+        for user_id in sorted({key.user_id for key in taken}):
+            mine = {key.packet_id: fen for key, fen in taken.items() if key.user_id == user_id}
+            before = self.wallets.get(user_id, EMPTY_ROW)
+            after = BalanceRow(before.fen + sum(mine.values()), before.version + len(mine))
+            rows.append((user_id, min(mine), len(mine), sum(mine.values()), *after))
+
+        def change() -> None:
+            self.credits |= {key: (fen, now_ms) for key, fen in taken.items()}
+            self.credited.update(taken.keys())
+            self.credited_by |= dict.fromkeys(taken, process)
+            self.wallets |= {row[0]: BalanceRow(*row[4:]) for row in rows}
+
+        return rows, change
+
+    def take_off(
+        self,
+        process: int,
+        taken: Sequence[str],
+        packet_ids: Sequence[int],
+        user_ids: Sequence[int],
+        now_ms: int,
+        account: int | None,
+        *told: Any,
+    ) -> tuple[int, Change]:
+        keys = zip(taken, map(ClaimKey, packet_ids, user_ids), strict=True)
+        there = {place: key for place, key in keys if place in self.queue and self.queue[place][1:3] == key}
+        handed = (
+            {} if account is None else {key: (account, self.queue[one].amount_fen) for one, key in there.items()}
+        )
+
+        def change() -> None:
+            for place in there:
+                del self.queue[place]
+            self.handed_over |= handed
+
+        return len(there), change
+
+
+READS: dict[str, Callable[..., Any]] = {
+    settlement.SQL["next"]: SetTables.next,
+    settlement.SQL["locked"]: SetTables.find_locked,
+    places.SQL["find"]: SetTables.find_sets,
+    of_one_set._SQL["find_outcome"]: SetTables.find_outcome,
+}
+WRITES: dict[str, str] = {
+    places.SQL["place"]: "place",
+    settlement.SQL["credit"]: "credit",
+    settlement.SQL["take_off"]: "take_off",
+}
