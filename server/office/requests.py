@@ -22,12 +22,15 @@ class BadForm(Exception):
 
 
 def fields_of(text: str) -> dict[str, str]:
-    """Names and values; of a name that comes twice the first value. What cannot be read is empty."""
+    """Names and values; of a name that comes twice the first value. What cannot be read is empty.
+
+    No value has a zero byte, which no column of the record can hold.
+    """
     try:
         pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=FIELDS_MAX, errors="replace")
     except ValueError:
         return {}
-    return dict(reversed(pairs))
+    return {name: value.replace("\0", "\N{REPLACEMENT CHARACTER}") for name, value in reversed(pairs)}
 
 
 def query_of(request: web.BaseRequest) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -129,6 +130,27 @@ async def test_answers_have_the_headers_that_keep_other_pages_and_scripts_out(si
         assert answer.headers["Cache-Control"] == "no-store"
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert "<script" not in answer.text
+
+
+ODD = ("%00", "%ff%fe", "%27%22%3C%3E", "99999999999999999999", "a" * 300, "%E2%80%AE")
+
+
+async def test_pages_answer_whatever_stands_in_a_query_and_a_form(sit: Sit, server: Server, packet_id: int) -> None:
+    desk = await sit("admin")
+    numbers = (1, ALICE, 2**53 - 1, 2**53, packet_id, 2**63 - 1)
+    for row in OfficeRoutes(server.app.office.services).rows:
+        for number in numbers if "{n}" in row.path else (0,):
+            path = row.path.replace("{n}", str(number))
+            for odd in ODD if number in (0, 1) else ODD[:1]:
+                if row.method == "GET":
+                    words = "&".join(
+                        f"{name}={odd}" for name in ("q", "key", "before", "state", "done", "operator", "rule")
+                    )
+                    done = await desk.get(f"{path}?{words}")
+                else:
+                    fields = ("from", "to", "amount", "seen", "back", "case", "reason")
+                    done = await desk.post(path, **dict.fromkeys(fields, unquote(odd)))
+                assert done.status in (200, 303, 404, 409), (path, odd, done.status)
 
 
 def test_roles_every_role_has_a_page_to_begin_with() -> None:

@@ -123,7 +123,7 @@ async def test_browser_a_user_is_frozen_by_a_form_and_the_page_says_so(
     assert window.complaints == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.long)])
 async def test_browser_pages_fit_a_phone_and_can_be_read(
     chromium: Browser, server: Server, people: Client, operators: OperatorService, packet_id: int, scheme: str
 ) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import ssl
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
+from bench.chaos.proxy import Proxy
 from server import config
 from server.config import ConfigError
 from server.core.office.login_limits import TRIES
@@ -16,7 +20,9 @@ from server.core.office.roles import OfficeRole
 from server.office.listening import check_office
 from server.services.office.operators import OperatorService
 from tests.conftest import Server, StartServer, Turn
-from tests.office.conftest import ALICE, CAUSE, ROOT, Desk, Sit, desk_at, entries
+from tests.http_api.test_listener import authority
+from tests.office.conftest import ALICE, CAUSE, ROOT, SERVES_OFFICE, Desk, Sit, desk_at, entries
+from tests.services.conftest import until
 
 WRONG = f"hbo_1_{'A' * 43}"
 
@@ -82,12 +88,11 @@ async def test_login_the_record_has_neither_key_nor_cookie(
     assert (await sql.fetchval("SELECT key_hash FROM office_operators")).startswith("$argon2id$")
 
 
-@pytest.mark.parametrize(("before_ms", "after_ms"), [(IDLE_MS - 1_000, IDLE_MS + 1_000)])
-async def test_session_ends_when_it_is_not_used(sit: Sit, turn_clock: Turn, before_ms: int, after_ms: int) -> None:
+async def test_session_ends_when_it_is_not_used(sit: Sit, turn_clock: Turn) -> None:
     desk = await sit("viewer")
-    turn_clock(before_ms)
+    turn_clock(IDLE_MS - 1_000)
     assert (await desk.get("/")).status == 200
-    turn_clock(before_ms + after_ms)
+    turn_clock(2 * IDLE_MS)
     assert (await desk.get("/")).place == "/login"
 
 
@@ -195,3 +200,43 @@ async def test_office_behind_a_proxy_has_a_cookie_for_tls_alone(
     done = await desk.post("/login", key=str(key))
     assert done.headers["Set-Cookie"].startswith("__Host-hongbao_office=")
     assert "Secure" in done.headers["Set-Cookie"].split("; ")
+
+
+async def test_office_over_tls_speaks_nothing_else_and_its_cookie_is_for_tls_alone(
+    start_server: StartServer, operators: OperatorService, tmp_path: Path
+) -> None:
+    ca, context = authority(tmp_path)
+    server = await start_server(**SERVES_OFFICE, tls=context)
+    url = server.app.office.url
+    assert url.startswith("https://127.0.0.1:")
+    key = await operators.add("lin", OfficeRole.VIEWER, None, ROOT)
+    trusting = ssl.create_default_context()
+    ca.configure_trust(trusting)
+    async with aiohttp.ClientSession() as session:
+        done = await session.post(f"{url}login", data={"key": str(key)}, ssl=trusting, allow_redirects=False)
+        assert done.status == 303
+        assert done.headers["Set-Cookie"].startswith("__Host-hongbao_office=")
+        with pytest.raises(aiohttp.ClientError):
+            await session.get(url.replace("https", "http"))
+
+
+async def test_office_without_a_store_shows_nothing_and_says_so(
+    start_server: StartServer,
+    operators: OperatorService,
+    browsers: AsyncExitStack,
+    postgres_proxy: tuple[Proxy, str],
+) -> None:
+    proxy, dsn = postgres_proxy
+    server = await start_server(**SERVES_OFFICE, stores__postgres=dsn)
+    key = await operators.add("lin", OfficeRole.ADMIN, None, ROOT)
+    desk = await (await desk_at(browsers, server.app.office.url)).log_in(str(key))
+    await proxy.cut()
+    for answer in (await desk.get("/"), await desk.post(f"/user/{ALICE}/freeze", **CAUSE)):
+        assert answer.status == 503
+        assert "The database gave no answer" in answer.text
+    await proxy.heal()
+
+    async def serves_again() -> bool:
+        return (await desk.get("/")).status == 200
+
+    await until(serves_again)

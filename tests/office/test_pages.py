@@ -108,7 +108,7 @@ async def test_search_finds_by_name_id_and_key(sit: Sit, people: Client, text: s
     assert "Nothing found" not in found.text
 
 
-@pytest.mark.parametrize("text", ["", " ", "%00", "x" * 201])
+@pytest.mark.parametrize("text", ["", " ", "x" * 201])
 async def test_search_for_nothing_or_too_much_is_refused(sit: Sit, people: Client, text: str) -> None:
     desk = await sit("support")
     assert "search for 1 to 200 characters" in (await desk.get(f"/search?q={text}")).text
