@@ -95,8 +95,7 @@ class App:
         self._held = HeldSockets() if place is None else place.sockets
         self._systemd = systemd or Systemd({})
         self.stores, self.supervisor = stores, Supervisor()
-        money = money_unit(config)
-        known = keys, seed_keys, money
+        known = keys, seed_keys, (money := money_unit(config))
         self.services = Services(stores, bus, clock, config, self._limits, *known, is_worker=place is not None)
         sessions: dict[int, Session] = {}
         self.hub = Hub(self._limits, bus)

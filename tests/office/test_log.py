@@ -146,4 +146,8 @@ async def test_command_adds_lists_changes_and_disables_operators(
     assert (await stranger.post("/login", key=told.splitlines()[0])).status == 403
     assert (await operator("key", "none"))[0] == 1
     doors = [one[1] for one in await entries(sql) if one[0] != "lin"]
+    await sql.execute("ALTER TABLE office_log RENAME TO office_log_of_later")  # as in records of an older server
+    code, told = await operator("list")
+    assert (code, "start a server of this version on them first" in told) == (1, True)
+    await sql.execute("ALTER TABLE office_log_of_later RENAME TO office_log")
     assert doors == ["add_operator", *["change_operator"] * 4]

@@ -33,7 +33,7 @@ async def number(server: Server, connect: Connect, sql: Any) -> int:
     service, services = service_of(server), server.app.services
     await services.wallets.top_up(BEN, 500, "in")
     ids = IdMaker(server.app._config.server.node)
-    made = ids, server.app._clock, services._bus, services.sends.gate
+    made = ids, server.app._clock, services._bus, services.sends.gate, server.app.stores.sets
     await PayoutService(service, service.gateways["manual"], *made).order([BEN])
     return int(await sql.fetchval("SELECT number FROM payments"))
 
