@@ -75,7 +75,7 @@ def first_column(document: str, heading: str) -> list[str]:
     section = (ROOT / "docs" / document).read_text().partition(f"\n{heading}\n")[2]
     table = section.partition("\n| --- |")[2].partition("\n\n")[0]
     cells = re.findall(r"^\| ([^|]*) \|", table, re.MULTILINE)
-    return re.findall(r"`(\w+)`", " ".join(cells))
+    return re.findall(r"`(\w[\w ]*)`", " ".join(cells))
 
 
 def test_reliability_numbers_of_planted_faults_are_those_of_the_table() -> None:
