@@ -113,9 +113,10 @@ outages: env  ## stores away, full, restarted in any order; PostgreSQL promoted,
 outages-redis: env  ## the part of it about Redis: refused writes, eviction, idle timeouts, users, TLS, cluster, Sentinels
 	@$(BIN)/python -m pytest tests/outages/test_redis_settings.py tests/outages/test_health.py tests/outages/test_unread_mirror.py tests/redis
 
-screenshots: env  ## draw the pictures of the docs again: the terminal client, and with chromium the dashboard and the app
+screenshots: env  ## draw the pictures of the docs again: the terminal client, and with chromium the dashboard, the back office and the app
 	@$(BIN)/hongbao screenshots
 	@$(BIN)/python -m tests.ops.screenshots
+	@$(BIN)/python -m tests.office.screenshots
 	@$(BIN)/python -m tests.web.screenshots
 
 # Users need no Node: what this builds is committed. A test fails when it is not built from the present sources.

@@ -28,12 +28,14 @@ from server.net.listener import Listener
 from server.net.proxied import ProxiedSession, ProxyRules
 from server.net.session import Session
 from server.net.subscriptions import Subscriptions
+from server.office.listening import Office
 from server.ops.operations import Operations
 from server.ops.samples.observed_parts import ObservedParts
 from server.ops.socket.commands import AdminActions
 from server.peers.assembly import PeerPlace, Peers
 from server.reload import Reading, Reload
 from server.services.assembly import Services
+from server.services.office.assembly import OfficeServices
 from server.services.reconciliation.sources import sources_of
 from server.services.runtime.bus import Bus
 from server.services.runtime.store_errors import StoreUnavailable
@@ -87,14 +89,12 @@ class App:
         `place`: of a worker, whose supervisor holds the sockets and tells other commands where the server is.
         """
         self._limits = msgspec.structs.replace(config.limits)  # a reload changes them in place, so they are our own
-        self._config = config
-        self._clock, self._tls, self._data = clock, tls, data
+        self._config, self._clock, self._tls, self._data = config, clock, tls, data
         self._stop: asyncio.Event | None = None
         self._reload, self.place = reload, place
         self._held = HeldSockets() if place is None else place.sockets
         self._systemd = systemd or Systemd({})
-        self.stores = stores
-        self.supervisor = Supervisor()
+        self.stores, self.supervisor = stores, Supervisor()
         money = money_unit(config)
         known = keys, seed_keys, money
         self.services = Services(stores, bus, clock, config, self._limits, *known, is_worker=place is not None)
@@ -104,14 +104,14 @@ class App:
         self.dispatch = Dispatch(self.services, self.hub, self.subscriptions, sessions, bus, clock, money)
         self.listener = self._make_listener(sessions, connections_most)
         self.http_api = HttpApi(config, self.services, api_keys or {}, tls, clock, self.hub.admit, money)
+        self.office = Office(config, OfficeServices(stores, self.services, clock), tls, clock, money)
         at = PeerPlace(peers_folder, config.peers, config.nats, 1 if place is None else place.workers)
         self.peers = self._with_peers(sessions, bus, at) if at.is_anywhere else None
         self.operations = self._for_operators(postgres_dsn, money)
 
     def _make_listener(self, sessions: dict[int, Session], connections_most: int) -> Listener:
-        parts = sessions, self.dispatch, self.hub, self.subscriptions, self._limits
-        durability, clock = self._config.stores.durability, self._clock
-        return Listener(*parts, durability, clock.now_ms, clock.random_bytes, connections_most)
+        parts = sessions, self.dispatch, self.hub, self.subscriptions, self._limits, self._config.stores.durability
+        return Listener(*parts, self._clock.now_ms, self._clock.random_bytes, connections_most)
 
     def _with_peers(self, sessions: dict[int, Session], bus: Bus, at: PeerPlace) -> Peers:
         parts = self.hub, self.dispatch, self.subscriptions, sessions, bus, self._clock, at
@@ -150,12 +150,11 @@ class App:
             if not await done_before(stop, self.services.open_stores()):
                 return
             async with asyncio.TaskGroup() as tasks:
-                loops = [
-                    tasks.create_task(self.supervisor.run(name, loop), name=name)
-                    for name, loop in self._loops().items()
-                ]
+                run = self.supervisor.run
+                loops = [tasks.create_task(run(name, one), name=name) for name, one in self._loops().items()]
                 try:
                     await self.http_api.open(self._held.http_api)
+                    await self.office.open(self._held.office)
                     port = await self._listen()
                     await self._listen_to_websocket()
                     self.operations.observer.serves()
@@ -169,6 +168,7 @@ class App:
         finally:
             self.listener.abort()
             await self.http_api.close()
+            await self.office.close()
             if self.peers is not None:
                 await self.peers.close()
             await self.services.payments.close()  # last: requests that were broken off may still call a gateway
@@ -230,6 +230,7 @@ class App:
         self.services.enterprise.use_config(reading.config)
         self.services.reconciliation.statements.use_sources(sources_of(reading.config))
         self.http_api.apply(reading.config, reading.credentials.api_keys, reading.credentials.tls)
+        self.office.apply(reading.credentials.tls)
         if self.websocket is not None:
             self.websocket.rules.origins = (*reading.config.websocket.origins, *self.http_api.web_origins)
 

@@ -60,7 +60,8 @@ async def serve_alone(work: ServerWork, made: Path | None) -> int:
         durability = work.now.config.stores.durability
         websocket = app.websocket.url if app.websocket is not None else ""
         http_api = app.http_api.url and f"HTTP API {app.http_api.url}"
-        tell_start(url, (websocket, f"data {work.data}", f"durability {durability}", app.operations.web, http_api))
+        pages = app.operations.web, app.office.url and f"back office {app.office.url}"
+        tell_start(url, (websocket, f"data {work.data}", f"durability {durability}", *pages, http_api))
         more = {"websocket": websocket} if websocket else {}
         LOG.info("serving", url=url, durability=durability, modules=finder.state(), **more)
         tell_made(made)

@@ -13,6 +13,7 @@ class HeldSockets(NamedTuple):
     main: socket.socket | None = None
     websocket: socket.socket | None = None
     http_api: socket.socket | None = None
+    office: socket.socket | None = None
 
 
 class WorkerPlace(NamedTuple):
@@ -21,7 +22,7 @@ class WorkerPlace(NamedTuple):
     number: int  # 0 … workers − 1; stays the same when the worker is replaced
     workers: int
     folder: Path  # DATA/workers: status sockets and links of workers
-    sockets: HeldSockets  # listening sockets (socket.socket | None): main, websocket, http_api
+    sockets: HeldSockets  # listening sockets (socket.socket | None): main, websocket, http_api, office
 
 
 def status_socket_of(folder: Path, number: int, pid: int) -> Path:

@@ -31,6 +31,8 @@ from storage.postgres.money.settlement import SettlementQueue
 from storage.postgres.money.statement import StatementStore
 from storage.postgres.money.wallet_orders import WalletOrderStore
 from storage.postgres.money.wallets import WalletStore
+from storage.postgres.office.finding import FindingStore
+from storage.postgres.office.office import OfficeStore
 from storage.postgres.packets.admissions import AdmissionStore
 from storage.postgres.packets.packets import PacketStore
 from storage.postgres.packets.resends import ResendStore
@@ -99,6 +101,8 @@ class Stores(NamedTuple):
     campaigns: CampaignStore
     leases: LeaseStore
     risk: RiskStore
+    office: OfficeStore
+    finding: FindingStore
 
     @classmethod
     def at(
@@ -118,10 +122,9 @@ class Stores(NamedTuple):
     @classmethod
     def _on(cls, sets: Sets, mirror: Mirror, with_best_luck: Sequence[str]) -> Self:
         """The records in set 0."""
-        database = sets.home
         return cls(
             sets=sets,
-            database=database,
+            database=(database := sets.home),
             mirror=mirror,
             packets=(packets := PacketStore(database)),
             sends=SendStore(database),
@@ -164,6 +167,8 @@ class Stores(NamedTuple):
             campaigns=CampaignStore(database),
             leases=LeaseStore(database),
             risk=RiskStore(database),
+            office=OfficeStore(database),
+            finding=FindingStore(sets),
         )
 
     async def close(self) -> None:

@@ -23,6 +23,7 @@ from server.http_api.address import check_address
 from server.instance import exclusive
 from server.loop import run
 from server.net.addresses import check_free, host_and_port, is_loopback, shown
+from server.office.listening import check_office
 from server.peers.links.place import check_peers
 from server.reload import Reading
 from server.standard_streams import open_missing
@@ -54,6 +55,7 @@ def serve(*, data: DataOption = DATA, config: ConfigOption = None, flags: Flags 
         LOG.warning("self_service_is_not_set", meaning="users decide about groups; set chat.self_service", now=True)
     check_address(settings)
     check_peers(settings)
+    check_office(settings)
     if settings.nats.url:
         import nats  # noqa: F401  missing it is said now, not by a loop that fails
     workers = workers_of(settings)
@@ -64,6 +66,8 @@ def serve(*, data: DataOption = DATA, config: ConfigOption = None, flags: Flags 
             check_free(*host_and_port(settings.http_api.address), where="http_api.address")
         if settings.websocket.listen:
             check_free(*host_and_port(settings.websocket.listen), where="websocket.listen")
+        if settings.office.enabled:
+            check_free(*host_and_port(settings.office.listen), where="office.listen")
         seed_keys = seed_key_path(settings, data)
         made = None if seed_keys.exists() else seed_keys
         now = Reading(settings, load_credentials(settings, data))

@@ -19,6 +19,7 @@ ABOVE: Final = (
     "cli",
     "embedded",
     "http_api",
+    "office",
     "ops",
     "peers",
     "top",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from server.config.config_key import FOR_CONNECTIONS, ConfigKey
+from server.config.office_keys import OFFICE_KEYS
 from server.config.rules import ADDRESS, BOOLEAN, NETWORKS, ORIGINS, PATH, Rule, matching, whole
 from server.core.ids import NODE_BITS
 
@@ -61,4 +62,5 @@ ADDRESS_KEYS: Final = {
         "false: links are not encrypted (both ends are proved anyway), for networks that encrypt by themselves",
         BOOLEAN,
     ),
+    **OFFICE_KEYS,
 }

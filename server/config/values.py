@@ -237,12 +237,21 @@ class RiskSection(Section, frozen=True):
     interval_s: float = 2.0
 
 
+class OfficeSection(Section, frozen=True):
+    """The back office for people, in a browser."""
+
+    enabled: bool = False
+    listen: str = "127.0.0.1:7794"
+    behind_proxy: bool = False
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings. `load` returns a checked one."""
 
     server: ServerSection = ServerSection()
     websocket: WebsocketSection = WebsocketSection()
     peers: PeersSection = PeersSection()
+    office: OfficeSection = OfficeSection()
     stores: StoresSection = StoresSection()
     limits: Limits = msgspec.field(default_factory=Limits)
     chat: ChatSection = ChatSection()
@@ -266,9 +275,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     risk: RiskSection = RiskSection()
 
 
-SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {
-    section.name: section.type for section in msgspec.structs.fields(Config)
-}
+SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {one.name: one.type for one in msgspec.structs.fields(Config)}
 TYPES: Final[dict[str, Any]] = {
     f"{section}.{field.name}": field.type
     for section, struct in SECTIONS.items()

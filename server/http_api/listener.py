@@ -6,14 +6,13 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
 from server.http_api.proxied import HeaderFirstHttp
-from server.http_api.serving import Serving
 from server.net.address_limits import Networks
 
 CONNECTIONS_MAX: Final = 1_000  # a chat backend has a pool of them
@@ -22,6 +21,7 @@ KEEPALIVE_S: Final = 75.0
 LINGER_S: Final = 1.0  # for the rest of a body that was refused
 SHUTDOWN_S: Final = 2.0
 BACKLOG: Final = 512
+Serve = Callable[[web.BaseRequest], Awaitable[web.Response]]
 WAITING_MAX: Final = 100  # connections of proxies whose header has not come yet
 
 
@@ -45,8 +45,8 @@ class NoRoom(asyncio.Protocol):
 class HttpListener:
     """Listens for the chat backend. A connection beyond the limit closes the oldest one that has no request."""
 
-    def __init__(self, serving: Serving, tls: ssl.SSLContext | None, proxies: Sequence[str] = ()) -> None:
-        """With `tls` the listener speaks TLS only. `proxies` send a PROXY header first."""
+    def __init__(self, serving: Serve, tls: ssl.SSLContext | None, proxies: Sequence[str] = ()) -> None:
+        """`serving` answers each request. With `tls` TLS only is spoken. `proxies` send a PROXY header first."""
         self._proxies = Networks(proxies) if proxies else None
         self._waiting: set[HeaderFirstHttp] = set()
         self._serving = serving

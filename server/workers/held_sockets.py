@@ -50,6 +50,8 @@ class HeldAddresses:
             self._addresses["websocket"] = _found(*host_and_port(websocket), "websocket.listen")
         if http_api:
             self._addresses["http_api"] = _found(*host_and_port(http_api), "http_api.address")
+        if config.office.enabled:
+            self._addresses["office"] = _found(*host_and_port(config.office.listen), "office.listen")
         self._first: HeldSockets | None = self._bind()
         for name, one in self._first._asdict().items():
             if one is not None:

@@ -15,7 +15,7 @@ from server.workers.worker import KeptWorker, WorkerNotStarted
 LOG = structlog.get_logger()
 # What the supervisor itself holds: addresses, the number of workers, the operators' side, and with embedded stores
 # their processes. A worker's successor cannot have other values.
-HELD_KEYS: Final = ("server.", "ops.", "stores.", "websocket.listen", "http_api.address")
+HELD_KEYS: Final = ("server.", "ops.", "stores.", "websocket.listen", "http_api.address", "office.")
 
 
 class RollingRestart:

@@ -34,6 +34,8 @@ NOT_SIMULATED_STORES = {
     "webhook_endpoints": "a world has no receivers of webhooks",
     "webhook_deliveries": "a world has no receivers of webhooks",
     "risk": "no world has risk control: its mode is off",
+    "office": "operators use it, the worlds have none",
+    "finding": "operators use it, the worlds have none",
     "webhook_facts": "a world has no receivers of webhooks",
 }
 NOT_SIMULATED_METHODS = {

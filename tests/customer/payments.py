@@ -114,6 +114,15 @@ PAYMENTS: Final = (
     ),
     Row(
         "000 column",
+        "A back office: people who help users and check the books see and change things by their role, logged.",
+        (
+            "office/doors::doors_every_role_passes_its_own_and_no_other",
+            "office/log::log_is_made_once_and_never_changed",
+            "office/changes::correction_needs_two_operators_and_moves_once",
+        ),
+    ),
+    Row(
+        "000 column",
         "High load: what is too much is refused early, and honest users are served.",
         ("wire/floods::flood_of_frames_does_not_delay_other_connections",),
     ),

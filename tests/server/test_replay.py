@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page, expect
 
+from tests.cases import each
 from tests.conftest import SEED_KEYS, Server, Turn
 from tests.server.serving import Ended, here
 from tests.services.conftest import MakeParty, party
@@ -93,9 +94,7 @@ async def test_page_shows_the_race_and_proves_each_share(
     assert "user" not in json.dumps(replays.told()["claims"])
 
 
-@pytest.mark.parametrize(
-    ("field", "step"), [("seed", 3), ("commitment", 0), ("client_seed", 1), ("server_seed", 1), ("root", 2)]
-)
+@each(("field", "step"), [("seed", 3), ("commitment", 0), ("client_seed", 1), ("server_seed", 1), ("root", 2)])
 async def test_page_names_what_was_forged(
     server: Server, party: MakeParty, replays: Replays, chromium: Browser, field: str, step: int
 ) -> None:

@@ -13,7 +13,14 @@ from tests.server.log import wait_for
 from tests.server.serving import PATIENCE_S, here
 
 
-@pytest.mark.parametrize("redirection", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-", ">/dev/full", "2>/dev/full"])
+@pytest.mark.parametrize(
+    "redirection",
+    [
+        "<&- >&- 2>&-",
+        ">/dev/full",
+        *(pytest.param(one, marks=pytest.mark.long) for one in (">&-", "2>&-", ">&- 2>&-", "2>/dev/full")),
+    ],
+)
 def test_server_serves_with_a_closed_or_full_standard_stream(
     tmp_path: Path, postgres_dsn: str, redis_url: str, redirection: str
 ) -> None:

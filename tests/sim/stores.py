@@ -461,5 +461,7 @@ def stores(world: Any) -> Stores:
         "campaigns": SimCampaigns(world),
         "leases": SimLeases(world),
         "risk": None,
+        "office": None,
+        "finding": None,
     }
     return Stores(**simulated)

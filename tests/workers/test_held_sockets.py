@@ -17,11 +17,12 @@ def config(**keys: object) -> Config:
 
 
 def test_all_sockets_have_one_address_and_a_port_0_is_chosen_once() -> None:
-    addresses = HeldAddresses(config(websocket__listen="127.0.0.1:0", http_api__address="127.0.0.1:0"))
+    office = {"office__enabled": "true", "office__listen": "127.0.0.1:0"}
+    addresses = HeldAddresses(config(websocket__listen="127.0.0.1:0", http_api__address="127.0.0.1:0", **office))
     held = [addresses.bind() for _ in range(3)]
     names = [[one.getsockname() for one in sockets if one is not None] for sockets in held]
     assert names[0] == names[1] == names[2]
-    assert len(set(names[0])) == 3
+    assert len(set(names[0])) == 4
     assert addresses.port == names[0][0][1]
     for sockets in held:
         close(sockets)
@@ -29,7 +30,7 @@ def test_all_sockets_have_one_address_and_a_port_0_is_chosen_once() -> None:
 
 def test_address_that_is_not_configured_has_no_socket() -> None:
     held = HeldAddresses(config()).bind()
-    assert (held.websocket, held.http_api) == (None, None)
+    assert (held.websocket, held.http_api, held.office) == (None, None, None)
     close(held)
 
 

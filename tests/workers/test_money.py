@@ -25,6 +25,7 @@ USERS = range(2, 32)
 PACKETS = 4
 
 
+@pytest.mark.long
 async def test_killed_worker_costs_no_share(workers: StartWorkers) -> None:
     """Users open at whatever worker has their connection; one is killed, and all are replaced meanwhile."""
     server = workers(3)

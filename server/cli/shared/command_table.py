@@ -136,6 +136,11 @@ COMMANDS: Final = (
     CommandRow(
         "why", "server.cli.risk.commands:why", "Explain a decision of risk control, or the newest about a user."
     ),
+    CommandRow(
+        "office",
+        "server.cli.office.commands:office_cli",
+        "Manage operators of the back office, and read the log of what they saw and did.",
+    ),
     CommandRow("stores", "server.cli.operators:stores", "Check that both stores respond, and show how fast."),
     CommandRow(
         "settlement",
