@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 LEAST_VERSION: Final = 14
 # Sources of a setting that was not chosen by the connection itself.
 DEFAULTS: Final = {"default", "configuration file", "database", "user", "database user", "command line", "global"}
+_direct: Final[set[str]] = set()  # DSNs that have led to PostgreSQL itself, in this process
 _POOLER: Final = (
     "a connection pooler gives each transaction another session; set pool_mode = session for this database "
     "in pgbouncer, or name PostgreSQL itself"
@@ -26,12 +27,15 @@ async def check_pooler(dsn: str, timeout_s: float) -> None:
 
     Behind a pooler the process id that it tells a client is not that of the session. Then two clients have one
     transaction each at the same time: none must be on a session that the other had. Raises StoreRefused, errors of
-    asyncpg, OSError.
+    asyncpg, OSError. An address at which there was none is not looked at again.
     """
+    if dsn in _direct:
+        return
     one: Session = await asyncpg.connect(dsn, timeout=timeout_s, command_timeout=timeout_s, statement_cache_size=0)
     try:
         backend = await _backend(one)
         if backend == one.get_server_pid():
+            _direct.add(dsn)
             return
         other: Session = await asyncpg.connect(
             dsn, timeout=timeout_s, command_timeout=timeout_s, statement_cache_size=0

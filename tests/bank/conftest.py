@@ -29,8 +29,10 @@ from server.services.payments.payouts import PayoutService
 from server.services.payments.service import PaymentService
 from storage.postgres.database import Database
 from storage.postgres.money.payments import PaymentRow
+from tests.cards.conftest import quick_hashes
 from tests.conftest import PATIENCE_S, SEED_KEYS, Connect, Server, StartServer
 
+__all__ = ["quick_hashes"]
 Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 SENDER, BEN, CARL = 1, 2, 3
 HOLDERS = {SENDER: "张三", BEN: "李四", CARL: "王五"}

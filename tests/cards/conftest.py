@@ -25,6 +25,7 @@ from server.gateways.port import (
     GatewayAway,
     NoStatement,
 )
+from server.services.cards import passwords
 from server.services.money.audit import audit
 from server.services.payments import assembly
 from storage.postgres.database import Database
@@ -181,6 +182,13 @@ def answer_lost(done: Callable[[], Any]) -> Any:
 def away(done: Callable[[], Any]) -> Any:
     """A call about a card gets no answer."""
     raise GatewayAway
+
+
+@pytest.fixture(autouse=True)
+def quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hashes of passwords that take no time: with those of the program each takes 20 ms of processor time."""
+    monkeypatch.setattr(passwords, "TIME_COST", 1)
+    monkeypatch.setattr(passwords, "MEMORY_KIB", 8)
 
 
 @pytest.fixture

@@ -429,11 +429,11 @@ async def test_second_card_needs_the_password_that_the_first_has_set(street: Str
     await street.sender.confirm_card(offered.challenge_id, bank.code, PASSWORD)
 
 
-@pytest.mark.parametrize("password", ["", "12345", "1234567", "12345a", "１２３４５６"])
-async def test_confirmation_without_six_digits_uses_no_code(street: Street, bank: Bank, password: str) -> None:
+async def test_confirmation_without_six_digits_uses_no_code(street: Street, bank: Bank) -> None:
     offered = await street.sender.bind_card(NUMBER, HOLDER, PHONE)
-    with pytest.raises(PasswordNeeded):
-        await street.sender.confirm_card(offered.challenge_id, bank.code, password)
+    for password in ("", "12345", "1234567", "12345a", "１２３４５６"):
+        with pytest.raises(PasswordNeeded):
+            await street.sender.confirm_card(offered.challenge_id, bank.code, password)
     assert await street.sql.fetchval("SELECT attempts FROM card_challenges") == 0
 
 

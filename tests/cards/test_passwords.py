@@ -29,6 +29,7 @@ from tests.services.conftest import until
 
 MINUTE_MS = 60_000
 LOCK_MS = 3 * 3_600_000
+OF_THE_PROGRAM = {name: getattr(passwords, name) for name in ("TIME_COST", "MEMORY_KIB")}  # of its hashes
 
 
 async def test_password_wrong_tells_the_attempts_left_and_the_fifth_locks(street: Street, bank: Bank) -> None:
@@ -277,7 +278,11 @@ async def test_password_replaced_while_it_was_compared_does_not_fit(
         await street.sender.top_up_by_card(card.card_id, 100, PASSWORD)
 
 
-async def test_password_hashes_say_argon2id_and_differ_for_equal_passwords(street: Street) -> None:
+async def test_password_hashes_say_argon2id_and_differ_for_equal_passwords(
+    street: Street, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in OF_THE_PROGRAM.items():
+        monkeypatch.setattr(passwords, name, value)
     await street.bound()
     await street.bound(street.ben, OTHER_NUMBER)
     hashes = [row[0] for row in await street.sql.fetch("SELECT password_hash FROM payers ORDER BY user_id")]

@@ -10,6 +10,7 @@ import pytest
 from protocol import messages
 from protocol.messages import FROM_CLIENT
 from server.services.money.audit import CHECKS
+from server.services.money.audit_sets import CHECKS as CHECKS_OF_SETS
 from server.services.money.wallets import ENTRIES_PAGE
 from tests.mutants.table import MUTATIONS
 
@@ -74,7 +75,7 @@ def first_column(document: str, heading: str) -> list[str]:
     section = (ROOT / "docs" / document).read_text().partition(f"\n{heading}\n")[2]
     table = section.partition("\n| --- |")[2].partition("\n\n")[0]
     cells = re.findall(r"^\| ([^|]*) \|", table, re.MULTILINE)
-    return re.findall(r"`(\w+)`", " ".join(cells))
+    return re.findall(r"`(\w[\w ]*)`", " ".join(cells))
 
 
 def test_reliability_numbers_of_planted_faults_are_those_of_the_table() -> None:
@@ -86,7 +87,9 @@ def test_reliability_numbers_of_planted_faults_are_those_of_the_table() -> None:
 
 def test_operations_every_check_of_the_audit_has_a_row() -> None:
     named = first_column("operations.md", "### The audit names a discrepancy")
-    assert sorted(named) == sorted([*CHECKS, "fairness", "commitments", "trees", "dealt", "balance"])
+    assert sorted(named) == sorted(
+        [*CHECKS, *CHECKS_OF_SETS, "fairness", "commitments", "trees", "dealt", "balance"]
+    )
 
 
 def test_protocol_every_request_has_a_row_that_tells_what_a_repeat_does() -> None:

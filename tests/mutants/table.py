@@ -8398,7 +8398,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "        if owners.get(card.card_id) != (card.user_id, card.gateway)\n",
         "        if owners.get(card.card_id, (card.user_id, card.gateway)) != (card.user_id, card.gateway)\n"
         "        and card.user_id < 0\n",
-        ("tests/sets/test_audit_of_payments.py::test_planted_discrepancy_is_named",),
+        ("tests/sets/test_audit_of_payments.py::test_planted_discrepancies_are_named",),
     ),
     Mutation(
         "sets: the audit does not look for the break of a correction in another set",
@@ -8406,7 +8406,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/services/money/audit_payments_of_sets.py",
         "            most_fen = found.get(one.break_id, 0)\n",
         "            most_fen = found.get(one.break_id)\n",
-        ("tests/sets/test_audit_of_payments.py::test_planted_discrepancy_is_named",),
+        ("tests/sets/test_audit_of_payments.py::test_planted_discrepancies_are_named",),
     ),
     Mutation(
         "sets: the audit does not say that a payment is in the wrong set",

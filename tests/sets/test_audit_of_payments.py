@@ -23,35 +23,37 @@ async def paid(crowd: MakeCrowd, bank: Bank, sql: Sql, other_sql: Sql) -> int:
     return told.payment_id
 
 
-@pytest.mark.parametrize(
-    ("place", "plant", "words"),
-    [
-        (0, "UPDATE cards SET user_id = 1", "payment {} of user 1001 names card"),
-        (0, "DELETE FROM cards", "payment {} of user 1001 names card"),
-        (0, "UPDATE user_sets SET set_number = 0 WHERE user_id = 1001", "payment {} of user 1001 is in set 1"),
-        (1, "UPDATE transfers SET amount_fen = 400 WHERE kind = 9", "set 1: payment {}: its state says 500 fen"),
-        (1, "DELETE FROM payment_evidence WHERE number = {}", "set 1: payment {} is succeeded at version"),
-        (
-            1,
-            "INSERT INTO corrections (break_id, debit_account, credit_account, amount_fen, state, proposed_uid,"
-            " proposed_at_ms, decided_uid, decided_at_ms) VALUES (7, 0, 1001, 5, 'approved', 1, 1, 2, 2)",
-            "correction 1000000000 moved 5 fen, break 7 is not recorded",
-        ),
-        (
-            1,
-            "INSERT INTO corrections (correction_id, break_id, debit_account, credit_account, amount_fen,"
-            " proposed_uid, proposed_at_ms) OVERRIDING SYSTEM VALUE VALUES (9, 7, 0, 1001, 5, 1, 1)",
-            "correction 9 is in set 1, its number says another one",
-        ),
-    ],
+# What is planted in a set, and what the audit says of it; {} is the number of the payment.
+PLANTED = (
+    (0, "UPDATE cards SET user_id = 1", "payment {} of user 1001 names card"),
+    (0, "UPDATE user_sets SET set_number = 0 WHERE user_id = 1001", "payment {} of user 1001 is in set 1"),
+    (1, "UPDATE transfers SET amount_fen = 400 WHERE kind = 9", "set 1: payment {}: its state says 500 fen"),
+    (1, "DELETE FROM payment_evidence WHERE number = {}", "set 1: payment {} is succeeded at version"),
+    (
+        1,
+        "INSERT INTO corrections (break_id, debit_account, credit_account, amount_fen, state, proposed_uid,"
+        " proposed_at_ms, decided_uid, decided_at_ms) VALUES (7, 0, 1001, 5, 'approved', 1, 1, 2, 2)",
+        "correction 1000000000 moved 5 fen, break 7 is not recorded",
+    ),
+    (
+        1,
+        "INSERT INTO corrections (correction_id, break_id, debit_account, credit_account, amount_fen,"
+        " proposed_uid, proposed_at_ms) OVERRIDING SYSTEM VALUE VALUES (9, 7, 0, 1001, 5, 1, 1)",
+        "correction 9 is in set 1, its number says another one",
+    ),
 )
-async def test_planted_discrepancy_is_named(
-    paid: int, sql: Sql, other_sql: Sql, discrepancies: FindDiscrepancies, place: int, plant: str, words: str
+
+
+async def test_planted_discrepancies_are_named(
+    paid: int, sql: Sql, other_sql: Sql, discrepancies: FindDiscrepancies
 ) -> None:
     assert await discrepancies() == []
-    await (sql, other_sql)[place].execute(plant.format(paid))
+    for place, plant, _ in PLANTED:
+        await (sql, other_sql)[place].execute(plant.format(paid))
     lines = await discrepancies()
-    assert any(words.format(paid) in line for line in lines), lines
+    assert [words for _, _, words in PLANTED if not any(words.format(paid) in line for line in lines)] == [], lines
+    await sql.execute("DELETE FROM cards")
+    assert any(f"payment {paid} of user 1001 names card" in line for line in await discrepancies())
 
 
 async def test_payment_that_stands_in_the_wrong_set_is_named(

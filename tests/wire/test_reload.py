@@ -14,6 +14,7 @@ from server import config
 from server.core.limits import Limits
 from server.credentials import Credentials
 from server.reload import Reading
+from tests.cases import each
 from tests.conftest import KEYS, SEED_KEYS, Server, StartServer
 from tests.wire import raw as wire
 from tests.wire.conftest import Dial
@@ -302,8 +303,27 @@ CASES: dict[str, tuple[dict[str, Any], Case, object]] = {
 }
 
 
-@pytest.mark.parametrize("name", Limits.__struct_fields__)
+# Their cases leave the room as it was, so one room serves them all.
+OF_ONE_ROOM = (
+    *("share_fen_min", "share_fen_max", "total_fen_max", "shares_max", "groups_of_user_max", "greeting_bytes_max"),
+    *("text_bytes_max", "name_bytes_max", "key_bytes_max", "words_bytes_max", "schedule_ahead_s"),
+    *("catch_up_messages", "reload_after_messages", "ping_interval_s", "pong_timeout_s", "outgoing_bytes_max"),
+)
+OF_THEIR_OWN = [name for name in Limits.__struct_fields__ if name not in OF_ONE_ROOM]
+
+
+@each("name", OF_ONE_ROOM)
+async def test_limit_applies_after_the_reload_of_this_room(room: Room, name: str) -> None:
+    await check(room, name)
+
+
+@pytest.mark.parametrize("name", OF_THEIR_OWN)
 async def test_limit_applies_after_the_reload(room: Room, name: str) -> None:
+    await check(room, name)
+
+
+async def check(room: Room, name: str) -> None:
+    """The limit has its effect after the reload; the other limits have their defaults then."""
     changed, case, found = CASES[name]
     reload(room.server, **changed)
     assert await case(room) == found
