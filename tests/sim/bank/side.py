@@ -13,6 +13,7 @@ from server.core.refusals import Reason, RequestRefused
 from server.gateways.port import Unproven
 from server.services.payments.conclusions import NotConcluded
 from server.services.payments.evidence import request_in
+from storage.postgres.money.payments import PaymentRow
 from storage.postgres.packets.packets import PacketRow
 from tests.sim.bank import check
 from tests.sim.bank.bank import NOTICE_PATH, Notice, SimBank
@@ -60,12 +61,15 @@ class BankSide:
         evidence = services.payments.attempts.evidence
         evidence._packet_of = partial(self._packet_of, self._world.servers[number], evidence._packet_of)
 
-    async def _packet_of(self, server: SimServer, real: Callable[[str], Awaitable[Any]], content: str) -> Any:
+    async def _packet_of(
+        self, server: SimServer, real: Callable[[PaymentRow], Awaitable[Any]], one: PaymentRow
+    ) -> Any:
         """Whether the sender may send is decided when the charge has succeeded: by all that was replied."""
-        request, standing = request_in(content), self._world.standing
+        assert one.content is not None
+        request, standing = request_in(one.content), self._world.standing
         known = standing.known(request.sender_id)
         may_be_stale = server.may_be_stale
-        packet = await real(content)
+        packet = await real(one)
         if isinstance(packet, str):
             self.barred.add((request.sender_id, request.key, packet))
         if may_be_stale or server.may_be_stale:

@@ -13,7 +13,7 @@ from typing import Any, cast
 import structlog
 
 from server.services.money.settlement import SettlementService
-from server.services.packets.commit import CommitPath
+from server.services.packets.commit.path import CommitPath
 from server.services.runtime.bus import Bus
 from server.services.runtime.events import BalanceChange
 from storage.postgres.database import Database
