@@ -114,6 +114,7 @@ class SimServer:
 
     def crash(self) -> None:
         """kill -9: no work is finished and no request answered; effects in flight at the stores still happen."""
+        self.world.clock_ends(self.now_ms())
         for task in self.tasks:
             task.cancel()
         if self.peers is not None:

@@ -75,7 +75,7 @@ class World:
         self.feed = Line("feed", random.Random(f"feed {seed}"), feed_rates, self.trace)  # to PostgreSQL, too
         time_random = random.Random(f"time {seed}")
         self.time = Line("time", time_random, Rates(latency_s=self.plan.rates.latency_s), self.trace)
-        self.database_jump_ms = 0
+        self.database_jump_ms = self.died_ms = 0
         self.local_jumps_ms: dict[int, int] = {}  # by server
         servers = SERVERS if self.plan.peers is None else self.plan.peers.servers
         self.servers = [SimServer(self, number) for number in range(servers)]
@@ -107,8 +107,12 @@ class World:
     # --- for servers and stores -------------------------------------------------------------------------------
 
     def latest_ms(self) -> int:
-        """The clock that is ahead: a packet is over when any server may say so."""
-        return max(server.now_ms() for server in self.servers)
+        """The clock that is ahead: a packet is over when any server may say so, or could when it crashed."""
+        return max(self.died_ms, *(server.now_ms() for server in self.servers))
+
+    def clock_ends(self, now_ms: int) -> None:
+        """A server crashes, and may have closed what was over by its clock."""
+        self.died_ms = max(self.died_ms, min(now_ms, int(self.true_ms()) + check.CLOCKS_DIFFER_MS))
 
     def true_ms(self) -> float:
         """The time that no server can know."""

@@ -59,7 +59,7 @@ class SimTransaction:
         return len(self._changes)
 
     def roll_back(self) -> None:
-        """End it. After `_apply` nothing is left to roll back."""
+        """End it. After `_apply` it only gives the turn on."""
         if self._holds:
             self._holds = False
             self._tables.turn.release()
