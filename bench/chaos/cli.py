@@ -86,9 +86,8 @@ def chaos(
     checks what was handed over between them.
 
     With --payments users pay by card, --rate payments per second, in each of the --sets, and a simulated bank is
-    killed, too. Exit 1 if a
-    payment is lost or doubled, if both books, the statements and what users were told do not agree, or if the p99
-    of the time until an unknown outcome is known exceeds 60 s.
+    killed, too. Exit 1 if a payment is lost or doubled, if both books, the statements and what users were told do
+    not agree, or if the p99 of the time until an unknown outcome is known exceeds 60 s.
 
     With --soak the default limits hold, a crowd reads without pause, and strikes hit the stores, never the server:
     exit 1 if it ends, if the audit or the auditor finds anything, or if the p99 of logins and opens, outside of the

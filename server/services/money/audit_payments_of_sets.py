@@ -6,7 +6,7 @@ and cards and breaks are never removed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from storage.postgres.sets.audit import BreakCited, CardNamed, SetSnapshot
@@ -25,10 +25,10 @@ class NamedByPayments(NamedTuple):
 async def named_by_payments(one: SetSnapshot, first_id: int) -> NamedByPayments:
     """Read it. Raises StoreUnavailable."""
     return NamedByPayments(
-        await one.payers(),
-        await one.strangers(first_id, NUMBERS_OF_SET),
-        await one.cards_named(),
-        await one.breaks_cited(),
+        await one.payments.payers(),
+        await one.payments.strangers(first_id, NUMBERS_OF_SET),
+        await one.payments.cards_named(),
+        await one.payments.breaks_cited(),
     )
 
 
@@ -49,7 +49,7 @@ async def check_payers(first: Mapping[int, NamedByPayments], home: SetSnapshot) 
 async def check_cards(first: Mapping[int, NamedByPayments], home: SetSnapshot) -> list[str]:
     """Every card that a payment names is one of its user, at its gateway."""
     named = [card for one in first.values() for card in one.cards]
-    owners = await home.owners_of_cards({card.card_id for card in named})
+    owners = await home.payments.owners_of_cards({card.card_id for card in named})
     return [
         f"payment {card.number} of user {card.user_id} names card {card.card_id}, which is not the user's"
         for card in named
@@ -63,7 +63,7 @@ async def check_citations(first: Mapping[int, NamedByPayments], second: Sequence
     cited = [one for number in first for one in first[number].cited]
     for of_break in {_set_of(one.break_id) for one in cited}:
         asked = [one for one in cited if _set_of(one.break_id) == of_break]
-        found = await second[of_break].breaks({one.break_id for one in asked}) if of_break < len(second) else {}
+        found = await _breaks(second, of_break, {one.break_id for one in asked})
         for one in asked:
             most_fen = found.get(one.break_id, 0)
             if most_fen is not None and one.amount_fen > most_fen:
@@ -72,6 +72,12 @@ async def check_citations(first: Mapping[int, NamedByPayments], second: Sequence
                     f"correction {one.correction_id} moved {one.amount_fen} ¤, break {one.break_id} is {what}"
                 )
     return lines
+
+
+async def _breaks(
+    snapshots: Sequence[SetSnapshot], of_break: int, break_ids: Collection[int]
+) -> dict[int, int | None]:
+    return await snapshots[of_break].payments.breaks(break_ids) if of_break < len(snapshots) else {}
 
 
 def _set_of(number: int) -> int:

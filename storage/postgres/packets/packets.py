@@ -46,13 +46,11 @@ _COLUMNS = (
 class PacketRow(NamedTuple):
     """A packet as it is recorded. `version` is the number of claims; closed: finished or refunded.
 
-    Its seed follows from server seed `seed_index` of its sender and the client's; older packets hold
-    `seed` instead.
+    Its seed follows from server seed `seed_index` of its sender and the client's; older packets hold a `seed`.
 
     `chat_id`: the one-to-one chat that a personal one was posted in. `only_for`: the users whom an exclusive one is
-    for. `words`: what is recorded of those of a password one. `send_at_ms`: when a scheduled one is
-    posted. `also_in`: groups that it was sent to again; `is_hidden`: a scheduled one that is not posted; told by
-    `load` and `rows`.
+    for. `words`: what is recorded of those of a password one. `send_at_ms`: when a scheduled one is posted.
+    `also_in`: groups that it was sent to again; `is_hidden`: a scheduled one that is not posted; told by `load`.
     """
 
     packet_id: int
@@ -261,8 +259,7 @@ class PacketStore:
     async def refund(self, packet_ids: Sequence[int], now_ms: int) -> list[RefundRow]:
         """Close packets and pay back what their own claims leave. One that is closed already is left out.
 
-        Raises Unanswered with what `find_refunds` is to look for: only what this call has closed. What another
-        server closed in the same millisecond is told there.
+        Raises Unanswered with what `find_refunds` is to look for: only what this very call has closed.
         """
         rows: list[RefundRow] = []
         try:
@@ -282,12 +279,6 @@ class PacketStore:
             for place, packet_id, sender_id, fen, *balance in rows
         }
         return [found.get(place) for place, _ in enumerate(tries, 1)]
-
-
-async def sent_before(connection: Connection, asked: Sequence[tuple[int, str]]) -> list[PacketRow]:
-    """The packets that these (sender, key) pairs made earlier."""
-    senders, keys = [sender for sender, _ in asked], [key for _, key in asked]
-    return [PacketRow(*row) for row in await connection.fetch(_SQL["sent_before"], senders, keys)]
 
 
 async def rows_of(connection: Connection, packet_ids: Sequence[int]) -> list[PacketRow]:

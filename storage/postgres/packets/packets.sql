@@ -7,11 +7,5 @@ SELECT packet_id, sender_id, key, kind, target_id, total_fen, shares, share_fen_
            SELECT FROM scheduled_packets s WHERE s.packet_id = p.packet_id AND s.state <> 'posted') AS is_hidden
 FROM packets p WHERE packet_id = ANY($1)
 
--- name: sent_before
-SELECT p.packet_id, p.sender_id, p.key, p.kind, p.target_id, p.total_fen, p.shares, p.share_fen_min,
-       p.share_fen_max, p.greeting, p.seed, p.created_at_ms, p.expires_at_ms, p.seed_index,
-       p.client_seed, p.commitment, p.chat_id, p.only_for, p.words, p.send_at_ms, p.version, p.claimed_fen, p.refunded_fen, p.closed_at_ms
-FROM packets p JOIN unnest($1::bigint[], $2::text[]) AS asked (sender_id, key) USING (sender_id, key)
-
 -- name: unopened
 SELECT coalesce(sum(total_fen - claimed_fen), 0)::bigint FROM packets WHERE closed_at_ms IS NULL

@@ -99,8 +99,14 @@ class SendStore:
     async def before(self, sender_id: int, key: str) -> PacketRow | None:
         """The packet that a key has sent, if it has."""
         async with self._database.reading() as connection:
-            rows = await packets.sent_before(connection, [(sender_id, key)])
+            rows = await sent_before(connection, [(sender_id, key)])
         return rows[0] if rows else None
+
+
+async def sent_before(connection: Connection, asked: Sequence[tuple[int, str]]) -> list[PacketRow]:
+    """The packets that these (sender, key) pairs made earlier."""
+    senders, keys = [sender for sender, _ in asked], [key for _, key in asked]
+    return [PacketRow(*row) for row in await connection.fetch(_SQL["sent_before"], senders, keys)]
 
 
 async def record(
@@ -114,7 +120,7 @@ async def record(
 ) -> list[Sent | Unsent]:
     # the wallets first: who holds them may be about to commit one of these keys, and then it is seen below
     purses = await wallets.lock(connection, {row.sender_id for row in rows})
-    before = await packets.sent_before(connection, [(row.sender_id, row.key) for row in rows])
+    before = await sent_before(connection, [(row.sender_id, row.key) for row in rows])
     results: dict[tuple[int, str], Sent | Unsent] = {
         (row.sender_id, row.key): Sent(row, EMPTY_ROW, {}) for row in before
     }

@@ -16,3 +16,9 @@ SELECT b.sponsor_id, 'bill:' || b.number, b.failed
 FROM unnest($1::bigint[], $2::text[]) AS asked (sponsor_id, key)
 JOIN bills b ON b.sponsor_id = asked.sponsor_id AND b.number = substr(asked.key, 6)
 ORDER BY b.sponsor_id, b.number FOR SHARE OF b
+
+-- name: sent_before
+SELECT p.packet_id, p.sender_id, p.key, p.kind, p.target_id, p.total_fen, p.shares, p.share_fen_min,
+       p.share_fen_max, p.greeting, p.seed, p.created_at_ms, p.expires_at_ms, p.seed_index,
+       p.client_seed, p.commitment, p.chat_id, p.only_for, p.words, p.send_at_ms, p.version, p.claimed_fen, p.refunded_fen, p.closed_at_ms
+FROM packets p JOIN unnest($1::bigint[], $2::text[]) AS asked (sender_id, key) USING (sender_id, key)

@@ -94,11 +94,50 @@ class BreakCited(NamedTuple):
     amount_fen: int
 
 
+class PaymentsOfSet:
+    """The payments of one set, and what they name, as of the same moment."""
+
+    def __init__(self, number: int, connection: Session) -> None:
+        self._number = number
+        self._connection = connection
+
+    async def payers(self) -> dict[int, int]:
+        """The users whose payments are in this set, each with the number of one of them."""
+        return {row["user_id"]: row["number"] for row in await self._connection.fetch(SQL["payers"])}
+
+    async def strangers(self, first_id: int, first_number: int) -> list[str]:
+        """Payments, breaks and corrections whose number says another set. `first_number`: of breaks of a set."""
+        rows = await self._connection.fetch(SQL["strangers"], first_id, self._number, first_number)
+        return [row["name"] for row in rows]
+
+    async def cards_named(self) -> list[CardNamed]:
+        """The cards that payments of this set name."""
+        return [CardNamed(*row) for row in await self._connection.fetch(SQL["cards_named"])]
+
+    async def owners_of_cards(self, card_ids: Collection[int]) -> dict[int, tuple[int, str]]:
+        """User and gateway of cards; asked in set 0."""
+        found: dict[int, tuple[int, str]] = {}
+        for some in chunks(card_ids):
+            rows = await self._connection.fetch(SQL["owners_of_cards"], some)
+            found |= {row["card_id"]: (row["user_id"], row["gateway"]) for row in rows}
+        return found
+
+    async def breaks_cited(self) -> list[BreakCited]:
+        """The corrections of this set that were approved."""
+        return [BreakCited(*row) for row in await self._connection.fetch(SQL["breaks_cited"])]
+
+    async def breaks(self, break_ids: Collection[int]) -> dict[int, int | None]:
+        """The most that a correction of these breaks may move, in fen; None: it is not known."""
+        rows = await self._connection.fetch(SQL["breaks"], list(break_ids))
+        return {row["break_id"]: row["difference_fen"] for row in rows}
+
+
 class SetSnapshot:
     """One set as of one moment."""
 
     def __init__(self, number: int, connection: Session) -> None:
         self.number = number
+        self.payments = PaymentsOfSet(number, connection)
         self._connection = connection
 
     async def handed_over(self) -> list[HandedOver]:
@@ -184,36 +223,6 @@ class SetSnapshot:
     async def wallets(self) -> list[int]:
         """The users whose wallets are in this set."""
         return [row["user_id"] for row in await self._connection.fetch(SQL["wallets"])]
-
-    async def payers(self) -> dict[int, int]:
-        """The users whose payments are in this set, each with the number of one of them."""
-        return {row["user_id"]: row["number"] for row in await self._connection.fetch(SQL["payers"])}
-
-    async def strangers(self, first_id: int, first_number: int) -> list[str]:
-        """Payments, breaks and corrections whose number says another set. `first_number`: of breaks of a set."""
-        rows = await self._connection.fetch(SQL["strangers"], first_id, self.number, first_number)
-        return [row["name"] for row in rows]
-
-    async def cards_named(self) -> list[CardNamed]:
-        """The cards that payments of this set name."""
-        return [CardNamed(*row) for row in await self._connection.fetch(SQL["cards_named"])]
-
-    async def owners_of_cards(self, card_ids: Collection[int]) -> dict[int, tuple[int, str]]:
-        """User and gateway of cards; asked in set 0."""
-        found: dict[int, tuple[int, str]] = {}
-        for some in chunks(card_ids):
-            rows = await self._connection.fetch(SQL["owners_of_cards"], some)
-            found |= {row["card_id"]: (row["user_id"], row["gateway"]) for row in rows}
-        return found
-
-    async def breaks_cited(self) -> list[BreakCited]:
-        """The corrections of this set that were approved."""
-        return [BreakCited(*row) for row in await self._connection.fetch(SQL["breaks_cited"])]
-
-    async def breaks(self, break_ids: Collection[int]) -> dict[int, int | None]:
-        """The most that a correction of these breaks may move, in fen; None: it is not known."""
-        rows = await self._connection.fetch(SQL["breaks"], list(break_ids))
-        return {row["break_id"]: row["difference_fen"] for row in rows}
 
     async def sets_of_users(self, user_ids: Collection[int]) -> dict[int, int]:
         """Where users are; asked in set 0."""
