@@ -28,6 +28,7 @@ VIEWS = (
     "payments_by_day",
     "payment_differences",
 )
+OF_THE_SERVER = {"known_payments"}  # what the match of a statement reads; it is granted to no role of analysts
 SECRET = ("packets", "users", "seed_trees", "cards", "payments", "claims", "transfers", "webhook_endpoints")
 
 
@@ -127,6 +128,6 @@ async def test_role_of_the_recipe_reads_the_views_and_no_table(postgres_dsn: str
 
 async def test_views_are_those_of_the_documents(sql: Sql) -> None:
     found = await sql.fetch("SELECT viewname FROM pg_views WHERE schemaname = 'public'")
-    assert {row[0] for row in found} == set(VIEWS)
+    assert {row[0] for row in found} - OF_THE_SERVER == set(VIEWS)
     text = DOCUMENT.read_text("utf-8")
     assert [view for view in VIEWS if f"`{view}`" not in text] == []
