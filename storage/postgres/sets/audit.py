@@ -94,7 +94,7 @@ class BreakCited(NamedTuple):
     amount_fen: int
 
 
-class PaymentsOfSet:
+class NamedPayments:
     """The payments of one set, and what they name, as of the same moment."""
 
     def __init__(self, number: int, connection: Session) -> None:
@@ -137,7 +137,7 @@ class SetSnapshot:
 
     def __init__(self, number: int, connection: Session) -> None:
         self.number = number
-        self.payments = PaymentsOfSet(number, connection)
+        self.payments = NamedPayments(number, connection)
         self._connection = connection
 
     async def handed_over(self) -> list[HandedOver]:
