@@ -84,7 +84,7 @@ SEED_OF_DEFECT = {
     "SilentRefundIsReturned": 73,
     "LostRequestsAreForgotten": 22,
     "LostRequestsAreServedTwice": 1,
-    "OwnerServesWithoutALease": 2629,
+    "OwnerServesWithoutALease": 7544,
     "LostBalancesAreNotTold": 29,
     "LostPostsAreNotTold": 22,
     "GapsEndBeforeTheCut": 22,
