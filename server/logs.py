@@ -41,7 +41,8 @@ def configure(level: str, form: str = "auto", worker: int | None = None) -> None
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             *(_text(colors=to_terminal) if as_text else _json()),
         ],
-        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Stderr())),
+        # a line by one write: workers share a log, and `print` would write its end apart
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Stderr())),
     )
     set_level(level)
     logging.captureWarnings(True)

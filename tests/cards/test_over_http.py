@@ -119,15 +119,14 @@ async def test_payment_that_has_ended_is_told_once_by_webhook(
     bank.faults["payout"] = [lambda _: Evidence("payout", Verdict.FAILED, "closed")]
     with pytest.raises(Exception, match="closed"):
         await street.sender.withdraw_to_card(card.card_id, 200, PASSWORD, key="w")
-    bank.faults["charge"] = [answer_lost]
-    with pytest.raises(BankUnknown):
-        await street.sender.top_up_by_card(card.card_id, 300, PASSWORD, key="t")
 
     async def told() -> bool:
         return len(receiver.received) >= 2
 
     await until(told)
-    assert len(receiver.received) == 2  # the open one has not ended
+    bank.faults["charge"] = [answer_lost]
+    with pytest.raises(BankUnknown):
+        await street.sender.top_up_by_card(card.card_id, 300, PASSWORD, key="t")
     await street.until_ended("t")
 
     async def all_told() -> bool:

@@ -8948,6 +8948,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("tests/office/test_money.py::test_payment_by_hand_is_confirmed_once_by_a_second_operator",),
     ),
     Mutation(
+        "logs: the end of a line is written apart from it",
+        "logs",
+        "server/logs.py",
+        "structlog.WriteLoggerFactory(",
+        "structlog.PrintLoggerFactory(",
+        ("tests/server/test_logs.py::test_log_event_is_written_at_once[json]",),
+    ),
+    Mutation(
         "office: what was asked for has no end",
         "office",
         OFFICE_SQL,

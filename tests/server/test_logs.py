@@ -80,6 +80,16 @@ def test_log_event_as_text_has_no_colours_without_a_terminal(capsys: pytest.Capt
 
 
 @pytest.mark.parametrize("form", ["json", "text"])
+def test_log_event_is_written_at_once(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several workers write to one file: the end of a line must not come apart from it."""
+    writes: list[str] = []
+    monkeypatch.setattr(sys.stderr, "write", writes.append)
+    logs.configure("info", form)
+    structlog.get_logger().info("serving")
+    assert [(text.count("serving"), text.count("\n"), text[-1]) for text in writes] == [(1, 1, "\n")]
+
+
+@pytest.mark.parametrize("form", ["json", "text"])
 def test_logged_traceback_has_no_local_variables(capsys: pytest.CaptureFixture[str], form: str) -> None:
     """Keys, tokens and URLs with passwords are among them."""
     logs.configure("info", form)
