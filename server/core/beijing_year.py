@@ -32,6 +32,11 @@ def _first_ms(year: int) -> int:
     return (datetime(year, 1, 1, tzinfo=BEIJING) - _EPOCH) // _MILLISECOND
 
 
+def time_text(at_ms: int) -> str:
+    """A moment in Beijing, to the second: 2026-11-29 20:15:00."""
+    return f"{(_EPOCH + at_ms * _MILLISECOND).astimezone(BEIJING):%Y-%m-%d %H:%M:%S}"
+
+
 def day_begin_ms(at_ms: int) -> int:
     """The first moment of the day of a moment, in milliseconds since 1970."""
     return (at_ms + BEIJING_MS) // DAY_MS * DAY_MS - BEIJING_MS

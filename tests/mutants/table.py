@@ -8282,14 +8282,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "sets: a set that is away holds up payments of all users",
         "outage, not defect",
         PAYMENTS_OF_SETS,
-        "        if not done:\n"
-        "            raise first_of(failed)\n"
-        "        rows = [row for some in done.values() for row in some]\n"
-        "        return sorted(rows, key=lambda row: row.next_try_ms)",
-        "        if failed:\n"
-        "            raise first_of(failed)\n"
-        "        rows = [row for some in done.values() for row in some]\n"
-        "        return sorted(rows, key=lambda row: row.next_try_ms)",
+        "        done = await any_of(\n            {number: one.due(gateway,",
+        "        done = await all_of(\n            {number: one.due(gateway,",
         (T_SET_PAYMENTS + "set_that_is_away_holds_up_payments_of_its_own_users_only",),
     ),
     Mutation(

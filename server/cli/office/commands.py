@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import pwd
 from collections.abc import Callable, Coroutine, Sequence
-from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 
 import cyclopts
@@ -24,6 +23,7 @@ from server.cli.shared.streams import console, print_whole
 from server.cli.shared.words import Text
 from server.clock import Clock
 from server.config import load
+from server.core.beijing_year import time_text
 from server.core.office.entries import OfficeRefused, Operator
 from server.core.office.operator_keys import OperatorKey
 from server.core.office.roles import OfficeRole
@@ -104,8 +104,8 @@ def list_operators(*, data: DataOption = DATA, config: ConfigOption = None, post
         table = Table("operator", "role", "key", "system user", "last seen")
         for one in await service.all():
             uid = "" if one.system_uid is None else str(one.system_uid)
-            key = "none" if one.key_hash is None else f"since {_time(one.key_made_at_ms)}"
-            table.add_row(one.name, one.role, key, uid, "" if one.seen_at_ms is None else _time(one.seen_at_ms))
+            key = "none" if one.key_hash is None else f"since {time_text(one.key_made_at_ms)}"
+            table.add_row(one.name, one.role, key, uid, "" if one.seen_at_ms is None else time_text(one.seen_at_ms))
         print_whole(console(), table)
         return 0
 
@@ -247,7 +247,7 @@ def _show_entries(entries: Sequence[LoggedEntry]) -> None:
     for one in entries:
         number = str(one.entry_id) if one.of_entry is None else f"{one.entry_id} (of {one.of_entry})"
         about = f"{one.subject_kind}:{one.subject}" if one.subject else one.subject_kind
-        cells = (number, _time(one.at_ms), f"{one.operator} ({one.role})", one.door, one.state, about)
+        cells = (number, time_text(one.at_ms), f"{one.operator} ({one.role})", one.door, one.state, about)
         facts = _facts(one.before), _facts(one.after)
         table.add_row(*(Cell(humanize("text", cell)) for cell in (*cells, one.case_number, one.reason, *facts)))
     print_whole(console(), table)
@@ -255,8 +255,3 @@ def _show_entries(entries: Sequence[LoggedEntry]) -> None:
 
 def _facts(values: dict[str, Any]) -> str:
     return ", ".join(f"{name}={value}" for name, value in values.items())
-
-
-def _time(at_ms: int) -> str:
-    """A moment in Beijing."""
-    return f"{datetime(1970, 1, 1, 8) + timedelta(milliseconds=at_ms):%Y-%m-%d %H:%M:%S}"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Coroutine
-from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
 
 import cyclopts
@@ -22,6 +21,7 @@ from server.cli.shared.users import User
 from server.cli.shared.words import Day, FilePath, Text
 from server.clock import Clock
 from server.config import load
+from server.core.beijing_year import time_text
 from server.core.reconciliation.days import DAY_MS, first_ms
 from server.core.risk.facts import FACTS
 from server.core.risk.rules import RuleBook
@@ -166,8 +166,8 @@ def backtest(
         table = Table("decision", "user", "time", "was", "would be", "rules that would hit")
         for one in result.differences:
             row, now = one.row, one.now
-            cells = str(row.decision_id), str(row.user_id), _time(row.at_ms), row.action, str(now.verdict.action)
-            table.add_row(*cells, ", ".join(now.hits))
+            cells = str(row.decision_id), str(row.user_id), time_text(row.at_ms), row.action
+            table.add_row(*cells, str(now.verdict.action), ", ".join(now.hits))
         print_whole(console(), table)
         for name, count in result.errors.items():
             print(f"{name}: failed {count:,} times")
@@ -206,7 +206,7 @@ def release(
         decision = await store.release(user, now_ms, os.getuid(), until_ms, reason)
         if decision is None:
             raise CommandFailed(f"nothing holds user {user} back")
-        print(f"user {user} is released until {_time(until_ms)} (decision {decision})")
+        print(f"user {user} is released until {time_text(until_ms)} (decision {decision})")
         return 0
 
     return _on_records(work, data, config, postgres)
@@ -236,7 +236,7 @@ async def _show_user(store: RiskStore, user_id: int, decisions: list[DecisionRow
         held = ", withdrawals are held back" if row.holds_withdrawals else ""
         print(f"in force: {row.action}{cap}{held} (decision {row.decision_id})")
         if row.released_until_ms:
-            print(f"released by an operator until {_time(row.released_until_ms)}")
+            print(f"released by an operator until {time_text(row.released_until_ms)}")
     await _explain(store, decisions[0])
     if decisions[1:]:
         _show_decisions(decisions[1:])
@@ -244,7 +244,7 @@ async def _show_user(store: RiskStore, user_id: int, decisions: list[DecisionRow
 
 async def _explain(store: RiskStore, one: DecisionRow) -> None:
     effect = "" if one.mode == "on" else ", which changed nothing (mode shadow)"
-    print(f"decision {one.decision_id}: user {one.user_id}, {_time(one.at_ms)}, rules {one.rules}")
+    print(f"decision {one.decision_id}: user {one.user_id}, {time_text(one.at_ms)}, rules {one.rules}")
     print(f"{one.action}{effect}")
     known = {rule["name"]: rule for rule in await store.rules(one.rules) or ()}
     for name in one.hits:
@@ -266,11 +266,6 @@ async def _explain(store: RiskStore, one: DecisionRow) -> None:
 def _show_decisions(decisions: list[DecisionRow]) -> None:
     table = Table("decision", "user", "time", "mode", "action", "rules that hit")
     for one in decisions:
-        cells = str(one.decision_id), str(one.user_id), _time(one.at_ms), one.mode, one.action
+        cells = str(one.decision_id), str(one.user_id), time_text(one.at_ms), one.mode, one.action
         table.add_row(*cells, ", ".join(one.hits))
     print_whole(console(), table)
-
-
-def _time(at_ms: int) -> str:
-    """A moment in Beijing."""
-    return f"{datetime(1970, 1, 1, 8) + timedelta(milliseconds=at_ms):%Y-%m-%d %H:%M:%S}"

@@ -15,7 +15,7 @@ from storage.errors import StoreUnavailable
 from storage.postgres.campaigns.campaigns import CampaignStore
 from storage.postgres.campaigns.leases import LeaseStore, Plan
 from storage.postgres.enterprise.bills import BillStore
-from storage.postgres.sets.places import HOME, all_of, first_of, grouped, settled
+from storage.postgres.sets.places import HOME, all_of, any_of, grouped, settled
 
 if TYPE_CHECKING:
     from storage.postgres.campaigns.campaigns import (
@@ -64,16 +64,12 @@ class SetCampaignStore(CampaignStore):
     async def rows(self, campaign_ids: Collection[int]) -> dict[int, CampaignRow]:
         """Of the sets that answer; raises StoreUnavailable if none does."""
         by_set = self._sets.packets_by_set(campaign_ids)
-        done, failed = await settled({number: self._stores[number].rows(ids) for number, ids in by_set.items()})
-        if failed and not done:
-            raise first_of(failed)
+        done = await any_of({number: self._stores[number].rows(ids) for number, ids in by_set.items()})
         return {campaign_id: row for rows in done.values() for campaign_id, row in rows.items()}
 
     async def open_ids(self) -> list[int]:
         """Of the sets that answer; raises StoreUnavailable if none does."""
-        done, failed = await settled({number: one.open_ids() for number, one in enumerate(self._stores)})
-        if not done:
-            raise first_of(failed)
+        done = await any_of({number: one.open_ids() for number, one in enumerate(self._stores)})
         return sorted(campaign_id for ids in done.values() for campaign_id in ids)
 
     async def page(self, before_id: int, most: int) -> list[CampaignRow]:

@@ -13,7 +13,7 @@ from storage.postgres.packets.admissions import AdmissionStore
 from storage.postgres.packets.packets import PacketStore
 from storage.postgres.packets.scheduled import DuePackets, ScheduledStore
 from storage.postgres.packets.words import WordsStore
-from storage.postgres.sets.places import USER_ID_MAX, all_of, first_of, grouped, settled
+from storage.postgres.sets.places import USER_ID_MAX, all_of, any_of, grouped, settled
 from storage.postgres.sets.sends import ChatOfSets
 
 if TYPE_CHECKING:
@@ -43,9 +43,7 @@ class SetScheduledStore(ScheduledStore):
     async def post(self, now_ms: int, most: int, streams_of: Callable[[PacketRow], tuple[int, ...]]) -> DuePackets:
         """A transaction in each set that answers, of up to `most` packets. Raises StoreUnavailable if none does."""
         calls = {number: one.post(now_ms, most, streams_of) for number, one in enumerate(self._stores)}
-        done, failed = await settled(calls)
-        if not done:
-            raise first_of(failed)
+        done = await any_of(calls)
         return DuePackets(
             [one for due in done.values() for one in due.posted],
             [one for due in done.values() for one in due.refunds],
@@ -109,11 +107,9 @@ class SetAdmissionStore(AdmissionStore):
         """In the sets of the packets. None, too, if the set gives no answer: then ask again."""
         by_set = grouped(range(len(asked)), lambda place: self._sets.of_packet(asked[place].packet_id))
         parts = {number: [asked[place] for place in places] for number, places in by_set.items()}
-        done, failed = await settled(
+        done = await any_of(
             {number: self._stores[number].admit(part, kinds, depth_max) for number, part in parts.items()}
         )
-        if not done:
-            raise first_of(failed)
         rows: dict[int, AdmissionRow | None] = {}
         for number, some in done.items():
             rows |= zip(by_set[number], some, strict=True)

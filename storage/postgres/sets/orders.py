@@ -18,7 +18,7 @@ from storage.postgres.money import wallets
 from storage.postgres.money.wallet_orders import Ordered, WalletOrderRow, WalletOrderStore
 from storage.postgres.money.wallets import BalanceRow, TransferRow
 from storage.postgres.sets.opening import TRANSIT
-from storage.postgres.sets.places import first_of, grouped, in_order, settled
+from storage.postgres.sets.places import any_of, grouped, in_order
 from storage.postgres.sets.sends import ChatOfSets
 
 if TYPE_CHECKING:
@@ -116,9 +116,7 @@ class SetOrderCarrier:
                 number: _arrive(self._sets.databases[number], some, TRANSIT - self._number)
                 for number, some in waiting.items()
             }
-            done, failed = await settled(calls)
-            if failed and not done:
-                raise first_of(failed)
+            done = await any_of(calls)
             arrived = [one for some in done.values() for one in some]
             keys = [one.order.user_id for one in arrived], [one.order.key for one in arrived]
             await connection.execute(SQL["remove"], *keys)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from storage.errors import PartlyLocked, Unanswered
 from storage.postgres.packets.packets import Advance, ClaimRow, PacketRow, PacketStore, PartlyRead, RefundRow
-from storage.postgres.sets.places import all_of, first_of, grouped, in_order, settled
+from storage.postgres.sets.places import all_of, any_of, first_of, grouped, in_order, settled
 
 if TYPE_CHECKING:
     from storage.postgres.sets.places import Sets
@@ -65,9 +65,7 @@ class SetPacketStore(PacketStore):
 
     async def due(self, now_ms: int, most: int) -> list[int]:
         """Those of the sets that answer."""
-        done, failed = await settled({number: one.due(now_ms, most) for number, one in enumerate(self._stores)})
-        if not done:
-            raise first_of(failed)
+        done = await any_of({number: one.due(now_ms, most) for number, one in enumerate(self._stores)})
         # the oldest of each set come first
         longest = max(len(found) for found in done.values())
         return [found[place] for place in range(longest) for found in done.values() if place < len(found)][:most]

@@ -17,7 +17,7 @@ from storage.postgres.cards import cards, payers
 from storage.postgres.cards.card_payments import CardPaymentStore
 from storage.postgres.cards.cards import CardStore
 from storage.postgres.money.payments import PaymentFigure, PaymentStore
-from storage.postgres.sets.places import HOME, all_of, first_of, grouped, settled
+from storage.postgres.sets.places import HOME, all_of, any_of, grouped
 from storage.postgres.sets.sends import ChatOfSets
 
 if TYPE_CHECKING:
@@ -72,23 +72,19 @@ class SetPaymentStore(PaymentStore):
         """
         by_set = grouped(numbers, lambda user_id: self.set_of(numbers[user_id]))
         about = gateway, transfer_of, now_ms, failed_after_ms
-        done, failed = await settled(
+        done = await any_of(
             {
                 number: self._stores[number].create_payouts({one: numbers[one] for one in users}, *about)
                 for number, users in by_set.items()
             }
         )
-        if failed and not done:
-            raise first_of(failed)
         return [one for some in done.values() for one in some]
 
     async def page_of_wallets(self, after_user: int, most: int) -> tuple[list[int], int | None]:
         """Of the sets that answer, up to the user whom each of them has looked at. Raises if none does."""
-        done, failed = await settled(
+        done = await any_of(
             {number: one.page_of_wallets(after_user, most) for number, one in enumerate(self._stores)}
         )
-        if not done:
-            raise first_of(failed)
         ends = [last for _, last in done.values() if last is not None]
         last = min(ends, default=None)
         found = sorted(user_id for users, _ in done.values() for user_id in users)
@@ -96,11 +92,9 @@ class SetPaymentStore(PaymentStore):
 
     async def due(self, gateway: str, now_ms: int, besides: Sequence[int], most: int) -> list[PaymentRow]:
         """Of the sets that answer. Raises StoreUnavailable if none does."""
-        done, failed = await settled(
+        done = await any_of(
             {number: one.due(gateway, now_ms, besides, most) for number, one in enumerate(self._stores)}
         )
-        if not done:
-            raise first_of(failed)
         rows = [row for some in done.values() for row in some]
         return sorted(rows, key=lambda row: row.next_try_ms)[:most]
 
@@ -120,9 +114,7 @@ class SetPaymentStore(PaymentStore):
 
     async def figures(self, not_asked: Sequence[str]) -> list[PaymentFigure]:
         """Of the sets that answer. Raises StoreUnavailable if none does."""
-        done, failed = await settled({number: one.figures(not_asked) for number, one in enumerate(self._stores)})
-        if not done:
-            raise first_of(failed)
+        done = await any_of({number: one.figures(not_asked) for number, one in enumerate(self._stores)})
         rows = [row for some in done.values() for row in some]
         return [
             PaymentFigure(
@@ -137,11 +129,7 @@ class SetPaymentStore(PaymentStore):
 
     async def without_gateway(self, gateways: Sequence[str]) -> dict[str, int]:
         """Of the sets that answer. Raises StoreUnavailable if none does."""
-        done, failed = await settled(
-            {number: one.without_gateway(gateways) for number, one in enumerate(self._stores)}
-        )
-        if not done:
-            raise first_of(failed)
+        done = await any_of({number: one.without_gateway(gateways) for number, one in enumerate(self._stores)})
         return dict(sum((Counter(some) for some in done.values()), Counter()))
 
     def _of(self, number: int) -> PaymentStore:

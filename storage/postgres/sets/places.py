@@ -169,3 +169,11 @@ async def all_of(calls: Mapping[int, Awaitable[Result]]) -> dict[int, Result]:
     if failed:
         raise first_of(failed)
     return done
+
+
+async def any_of(calls: Mapping[int, Awaitable[Result]]) -> dict[int, Result]:
+    """Call sets at the same time: the results of those that answer; raises StoreUnavailable if none does."""
+    done, failed = await settled(calls)
+    if failed and not done:
+        raise first_of(failed)
+    return done

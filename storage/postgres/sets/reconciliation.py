@@ -23,7 +23,7 @@ from storage.postgres.reconciliation.breaks import BreakRow, BreakStore
 from storage.postgres.reconciliation.corrections import BetweenSets, CorrectionStore
 from storage.postgres.reconciliation.matching import LOCK_GATEWAY, MatchingStore
 from storage.postgres.sessions import wait_for_locks
-from storage.postgres.sets.places import HOME, USER_ID_MAX, all_of, first_of, settled
+from storage.postgres.sets.places import HOME, USER_ID_MAX, all_of, any_of
 
 if TYPE_CHECKING:
     from storage.postgres.database import Connection, Database
@@ -127,9 +127,7 @@ class SetBreakStore(BreakStore):
 
     async def figures(self, now_ms: int) -> dict[str, tuple[int, int]]:
         """Of the sets that answer. Raises StoreUnavailable if none does."""
-        done, failed = await settled({number: one.figures(now_ms) for number, one in enumerate(self._stores)})
-        if not done:
-            raise first_of(failed)
+        done = await any_of({number: one.figures(now_ms) for number, one in enumerate(self._stores)})
         found: dict[str, tuple[int, int]] = {}
         for some in done.values():
             for name, (count, oldest_ms) in some.items():

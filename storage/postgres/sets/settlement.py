@@ -16,7 +16,7 @@ from storage.errors import StoreBusy, StoreUnavailable, Unanswered
 from storage.postgres.money.settlement import Backlog, Credit, SettlementQueue
 from storage.postgres.money.wallets import BalanceRow
 from storage.postgres.sets.opening import TRANSIT
-from storage.postgres.sets.places import HOME, first_of, grouped, in_order, settled
+from storage.postgres.sets.places import HOME, any_of, grouped, in_order
 
 if TYPE_CHECKING:
     from storage.postgres.database import Connection
@@ -172,9 +172,7 @@ class SetSettlementQueue(SettlementQueue):
 
     async def backlog(self) -> Backlog:
         """In the sets that answer."""
-        done, failed = await settled({number: queue.backlog() for number, queue in enumerate(self._queues)})
-        if not done:
-            raise first_of(failed)
+        done = await any_of({number: queue.backlog() for number, queue in enumerate(self._queues)})
         oldest_ms = [one.oldest_ms for one in done.values() if one.oldest_ms is not None]
         claims, amount_fen = sum(one.claims for one in done.values()), sum(one.amount_fen for one in done.values())
         return Backlog(claims, amount_fen, min(oldest_ms, default=None))
