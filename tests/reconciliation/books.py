@@ -149,16 +149,19 @@ class Books:
             at_ms, serial, kind=kind, account=account, amount_fen=amount_fen, state=state, changed_at_ms=end_ms
         )
 
-    def _take(self, fits: Callable[[OurPayment], bool] = lambda one: True) -> tuple[date, int, OurPayment]:
-        """A row that nothing was done to yet, and its payment."""
+    def _untouched(self, fits: Callable[[OurPayment], bool]) -> list[tuple[date, int, OurPayment]]:
+        """The rows that nothing was done to yet, with their days, places and payments."""
         ours = {str(one.number): one for one in self.payments}
-        found = [
+        return [
             (day, place, ours[row.number])
             for day in self.days
             for place, row in enumerate(self.rows[day])
             if row.number in ours and int(row.number) not in self.touched and fits(ours[row.number])
         ]
-        day, place, one = self.random.choice(found)
+
+    def _take(self, fits: Callable[[OurPayment], bool] = lambda one: True) -> tuple[date, int, OurPayment]:
+        """One of the rows that nothing was done to yet."""
+        day, place, one = self.random.choice(self._untouched(fits))
         self.touched.add(one.number)
         return day, place, one
 
@@ -187,7 +190,8 @@ class Books:
         self._change("amount", amount_fen=30_001)
 
     def state(self) -> None:
-        if self.random.random() < 0.7:
+        failed = self._untouched(lambda one: one.state == "failed")  # in some books no failed one reached the bank
+        if not failed or self.random.random() < 0.7:
             self._change("state", state=self.random.choice(("failed", "reversed")))
             return
         day, place, one = self._take(lambda one: one.state == "failed")
