@@ -218,15 +218,14 @@ class App:
         """Other limits, keys and another certificate from now on; connections stay."""
         self._limits.become(reading.config.limits)
         self.services.login.use(reading.credentials.keys, reading.config.auth.v1_tokens_end_ms)
-        self.services.seeds.use_keys(reading.credentials.seed_keys)
-        self.services.webhook_secrets.use_keys(reading.credentials.seed_keys)
-        self.services.enterprise.use_keys(reading.credentials.seed_keys)
-        self.services.cards.secrets.use_keys(reading.credentials.seed_keys)
-        self.services.everyday.hidden_words.use_keys(reading.credentials.seed_keys)
+        of = self.services
+        for sealed in (of.seeds, of.webhook_secrets, of.enterprise, of.cards.secrets, of.everyday.hidden_words):
+            sealed.use_keys(reading.credentials.seed_keys)
         self.services.passes.use(reading.credentials.keys)
         self.listener.reload(reading.credentials.tls)
         self.services.payments.use_config(reading.config)
         self.services.enterprise.use_config(reading.config)
+        self.services.risk.use(reading.config, reading.rules)
         self.services.reconciliation.statements.use_sources(sources_of(reading.config))
         self.http_api.apply(reading.config, reading.credentials.api_keys, reading.credentials.tls)
         self.office.apply(reading.credentials.tls)

@@ -186,6 +186,40 @@ async def test_retention_counts_days_that_are_over_and_users_who_are_new(databas
     assert later.tables["retention"].rows == []  # none of them is new
 
 
+HIT = """
+INSERT INTO risk_decisions (user_id, at_ms, mode, rules, action, hits, errors, facts)
+SELECT number, $1, $2, 'v', 'review', $3, '{}', '{}' FROM generate_series(1, $4) AS number
+"""
+
+
+async def test_risk_hits_are_those_of_the_days_by_rule_and_mode_and_few_users_are_not_told(
+    database: Database, sql: Sql
+) -> None:
+    await sql.execute("INSERT INTO risk_rules VALUES ('v', '[]', 1)")
+    for at_ms, mode, hits, users in (
+        (NOW_MS, "on", ["ring", "many-opens"], 21),
+        (NOW_MS + 1, "on", ["ring"], 30),
+        (NOW_MS, "shadow", ["ring"], 25),
+        (NOW_MS, "on", ["rare"], 19),
+        (NOW_MS + DAY_MS, "on", ["ring"], 40),
+        (NOW_MS - 1, "on", ["ring"], 40),
+    ):
+        await sql.execute(HIT, at_ms, mode, hits, users)
+    for action, first, last in (("deny", 1, 24), ("limit", 25, 50), ("freeze", 51, 53)):
+        await sql.execute(
+            "INSERT INTO risk_verdicts SELECT unnest($2::bigint[]), 1, $1, true, NULL, '', 1",
+            action,
+            list(range(first, last + 1)),
+        )
+    tables = (await make_report([database], SentSpan(NOW_MS, NOW_MS + DAY_MS))).tables
+    assert tables["risk_hits"].rows == [
+        ("ring", "on", 51, 30),
+        ("ring", "shadow", 25, 25),
+        (OTHERS, "", 40, None),  # rare, and many-opens with it
+    ]
+    assert tables["risk_in_force"].rows == [("limit", 26), (OTHERS, 27)]
+
+
 async def test_two_sets_are_one_report(database: Database, other: Database) -> None:
     await crowd_of(Books(database), 25)
     books = Books(other)
