@@ -245,6 +245,20 @@ class OfficeSection(Section, frozen=True):
     behind_proxy: bool = False
 
 
+class OidcSection(Section, frozen=True):
+    """A provider of OpenID Connect at which operators of the back office log in."""
+
+    issuer: str = ""
+    client_id: str = ""
+    client_secret: str = ""
+    office_url: str = ""
+    scopes: tuple[str, ...] = ("openid", "profile")
+    name_claim: str = "preferred_username"
+    role_claim: str = "groups"
+    roles: dict[str, str] = {}
+    allow_private: tuple[str, ...] = ()
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings. `load` returns a checked one."""
 
@@ -252,6 +266,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     websocket: WebsocketSection = WebsocketSection()
     peers: PeersSection = PeersSection()
     office: OfficeSection = OfficeSection()
+    oidc: OidcSection = OidcSection()
     stores: StoresSection = StoresSection()
     limits: Limits = msgspec.field(default_factory=Limits)
     chat: ChatSection = ChatSection()
