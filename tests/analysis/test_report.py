@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TypeAlias
+import os
+import sys
+import threading
+from typing import Any, TypeAlias
 
 import asyncpg
 import pytest
@@ -11,6 +14,7 @@ import pytest
 from bench.analysis.large_records import FIRST_MS, fill
 from server.core.analysis.luck_test import ALPHA
 from server.core.ledger import MOVES_NOTHING
+from server.loop import NICE_MAX
 from server.services.analysis.figures import OTHERS, ReportFigures
 from server.services.analysis.report import make_report
 from storage.postgres.analysis.narrow_copy import SentSpan
@@ -118,6 +122,28 @@ async def test_greeting_of_one_user_is_never_shown(large: Database, sql: Sql) ->
     assert packets == report.facts.packets
     # the row of others is no difference of a total and one user: it holds another greeting, too
     assert next(row[1] for row in greetings.rows if row[0] == OTHERS) > 20
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread has no priority of its own")
+async def test_report_is_asked_at_a_lower_priority_than_all_else(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also by the threads that DuckDB starts: with this one as many as there are processors."""
+    await crowd_of(Books(database), 3)
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    seen: list[int] = []
+    real = make_report.__globals__["figures_of"]
+
+    def spied(*asked: Any) -> ReportFigures:
+        seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        seen.extend(os.getpriority(os.PRIO_PROCESS, int(one)) for one in os.listdir("/proc/self/task"))
+        return real(*asked)  # type: ignore[no-any-return]
+
+    monkeypatch.setitem(make_report.__globals__, "figures_of", spied)
+    await make_report([database], ALL)
+    assert seen[0] == NICE_MAX
+    assert seen[1:].count(NICE_MAX) >= len(os.sched_getaffinity(0))
+    assert os.getpriority(os.PRIO_PROCESS, 0) == own
 
 
 async def test_span_holds_the_packets_of_its_days_and_all_that_became_of_them(database: Database) -> None:

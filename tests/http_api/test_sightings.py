@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
-from tests.conftest import StartServer
+from tests.conftest import Server, StartServer
 from tests.http_api.conftest import ADDRESS, Dial
+from tests.risk.test_effects import NEVER_BY_ITSELF, judge
 from tests.services.conftest import until
+
+
+async def all_are_judged(server: Server, sql: Any) -> bool:
+    """Make a round; True if it left nobody who waits to be judged."""
+    await judge(server)
+    return not await sql.fetchval("SELECT count(*) FROM risk_activity")
 
 
 async def test_users_of_one_device_are_counted_and_all_of_them_judged_again(
     start_server: StartServer, dial: Dial, sql: Any
 ) -> None:
-    server = await start_server(http_api__address=ADDRESS, risk__mode="on", risk__interval_s=0.05)
+    rounds = {"risk__mode": "on", "risk__interval_s": NEVER_BY_ITSELF}
+    server = await start_server(http_api__address=ADDRESS, **rounds)
     api = await dial(server)
     for user_id in range(1, 5):
         await api.ok("PUT", f"/v1/users/{user_id}", {})
         seen = await api.ok("POST", f"/v1/users/{user_id}/sightings", {"device": "phone 1", "address": "10.0.0.1"})
         assert seen == {"user_id": str(user_id), "device_users": user_id, "address_users": user_id}
+        await until(partial(all_are_judged, server, sql))  # of the others again with the last one
+        found = await sql.fetch("SELECT DISTINCT user_id FROM risk_decisions WHERE 'shared-device' = ANY(hits)")
+        assert {row["user_id"] for row in found} == ({1, 2, 3, 4} if user_id == 4 else set())
     again = await api.ok("POST", "/v1/users/4/sightings", {"device": "phone 1"})
     assert again == {"user_id": "4", "device_users": 4, "address_users": 0}
-
-    async def all_are_found() -> bool:
-        found = await sql.fetch("SELECT user_id FROM risk_decisions WHERE 'shared-device' = ANY(hits)")
-        return {row["user_id"] for row in found} == {1, 2, 3, 4}
-
-    await until(all_are_found)
     kept = await sql.fetch("SELECT mark FROM risk_marks")
     assert len(kept) == 8
     assert not any("phone" in row["mark"] or "10.0" in row["mark"] for row in kept)

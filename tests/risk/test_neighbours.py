@@ -138,7 +138,7 @@ async def test_circle_of_up_to_six_users_is_found_for_each(database: Database, s
     for one in range(users):
         await give(sql, 2**60 + one, 10 + one, 10 + (one + 1) % users, 2_000 + one)
     await give(sql, 2**60 + 99, 10, 99, 2_000)  # half of what the first one gave went elsewhere
-    found = await RiskStore(database).facts(range(10, 10 + users), NOW_MS)
+    found = {one: await facts(database, one) for one in range(10, 10 + users)}
     assert {(one["circle_users_1d"], one["circle_fen_1d"]) for one in found.values()} == {(users, 2_000)}
     assert (found[10]["circle_percent_1d"], found[11]["circle_percent_1d"]) == (50, 99)
 
@@ -165,6 +165,7 @@ async def test_circle_is_found_among_many_partners_and_few_users_are_read(
     for other in range(100, 140):  # each gave on to many more
         await give(sql, 2**60 + other, 10, other, 1_500)
         await give(sql, 2**60 + 100 + other, other, 900 + other, 1_500)
+        await give(sql, 2**60 + 200 + other, 2_000 + other, 10, 1_500)
     for place, (giver, receiver) in enumerate(((10, 11), (11, 12), (12, 13), (13, 10))):
         await give(sql, 2**61 + place, giver, receiver, 8_000)
     asked: list[int] = []
