@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 
 MakeProtocol: TypeAlias = Callable[[], asyncio.Protocol]
 AT_ONCE: Final = 100
+OFTEN_S: Final = 0.001  # while connections come at shorter intervals the loop's own accept, which is cheaper, keeps up
 
 
 class QueuedConnections:
@@ -27,7 +28,7 @@ class QueuedConnections:
         self._loop = asyncio.get_running_loop()
         self._listening: list[tuple[socket.socket, MakeProtocol]] = []
         self._arriving: set[asyncio.Task[None]] = set()
-        self._is_due = False
+        self._last_s = 0.0  # when a connection arrived
 
     def watch(self, server: asyncio.Server, make: MakeProtocol) -> None:
         """Take from the sockets of this server. `make` makes the protocol of a connection, as the server does."""
@@ -37,9 +38,10 @@ class QueuedConnections:
             self._listening.append((listening, make))
 
     def take_soon(self) -> None:
-        """A connection has arrived: look for others once in this turn."""
-        if not self._is_due:
-            self._is_due = True
+        """A connection has arrived: look for others in this turn if its turns are long, or few connections come."""
+        now_s, last_s = self._loop.time(), self._last_s
+        self._last_s = now_s
+        if now_s - last_s >= OFTEN_S:
             self._loop.call_soon(self._take)
 
     def close(self) -> None:
@@ -49,7 +51,6 @@ class QueuedConnections:
         self._listening.clear()
 
     def _take(self) -> None:
-        self._is_due = False
         for listening, make in self._listening:
             for _ in range(min(AT_ONCE, self._room() - len(self._arriving))):
                 try:
