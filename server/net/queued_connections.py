@@ -10,14 +10,15 @@ from typing import Final, TypeAlias
 
 MakeProtocol: TypeAlias = Callable[[], asyncio.Protocol]
 AT_ONCE: Final = 100
-OFTEN_S: Final = 0.001  # while connections come at shorter intervals the loop's own accept, which is cheaper, keeps up
+PER_S: Final = 1_000  # so many are taken a second, however long the turns of the loop are
 
 
 class QueuedConnections:
     """Takes what waits behind a connection that the loop has accepted.
 
     libuv accepts one connection in a turn of the loop. A turn of a busy server takes up to a tenth of a second, so
-    without this a thousand connections that say nothing would keep every login waiting for a minute or more.
+    without this a thousand connections that say nothing would keep every login waiting for a minute or more. The
+    loop's own accept is cheaper, so no more are taken here than it is behind.
     """
 
     def __init__(self, room: Callable[[], int]) -> None:
@@ -38,11 +39,11 @@ class QueuedConnections:
             self._listening.append((listening, make))
 
     def take_soon(self) -> None:
-        """A connection has arrived: look for others in this turn if its turns are long, or few connections come."""
+        """A connection has arrived: look for others in this turn if it came long after the one before it."""
         now_s, last_s = self._loop.time(), self._last_s
         self._last_s = now_s
-        if now_s - last_s >= OFTEN_S:
-            self._loop.call_soon(self._take)
+        if most := min(AT_ONCE, round((now_s - last_s) * PER_S)):
+            self._loop.call_soon(self._take, most)
 
     def close(self) -> None:
         """Take none any more."""
@@ -50,9 +51,9 @@ class QueuedConnections:
             listening.close()
         self._listening.clear()
 
-    def _take(self) -> None:
+    def _take(self, most: int) -> None:
         for listening, make in self._listening:
-            for _ in range(min(AT_ONCE, self._room() - len(self._arriving))):
+            for _ in range(min(most, self._room() - len(self._arriving))):
                 try:
                     connected, _ = listening.accept()
                 except ConnectionError:

@@ -4044,8 +4044,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "queued connections use the files that are kept for stores",
         "stays up",
         "server/net/queued_connections.py",
-        "range(min(AT_ONCE, self._room() - len(self._arriving)))",
-        "range(AT_ONCE)",
+        "range(min(most, self._room() - len(self._arriving)))",
+        "range(most)",
         (T_FILES + "connections_beyond_the_hard_limit_of_open_files_are_refused_and_the_server_goes_on",),
     ),
     Mutation(
