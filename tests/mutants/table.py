@@ -697,7 +697,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "the commitment is not stored",
         "I10",
         SEED_SERVICE,
-        "commitment=seeds.commitment(seed, row.packet_id, content_of(row))",
+        "commitment=seeds.commitment(seed, row.packet_id, content)",
         "commitment=bytes(32)",
         (T_SEEDS + "root_told_before_the_send_is_that_of_the_proof",),
     ),
