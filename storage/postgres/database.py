@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -68,6 +69,12 @@ def _unavailable_when_broken_off(connection: Connection) -> Iterator[None]:
         if not connection.is_closed():
             raise
         raise StoreUnavailable("PostgreSQL: the connection was ended") from error
+
+
+def _end(connection: Connection) -> None:
+    """End a pooled connection. One that was lost meanwhile is back in the pool, and refuses every call."""
+    with suppress(asyncpg.InterfaceError):
+        connection.terminate()
 
 
 async def _keep(connection: object) -> None:
@@ -145,7 +152,7 @@ class Database:
         with self._health.asking(), unavailable_when_away(self._dsn):
             connection = await self._health.unless_away(self._pool.acquire(timeout=self._timeout_s))
             try:
-                breaking_off = self._health.breaking_off(connection.terminate)
+                breaking_off = self._health.breaking_off(partial(_end, connection))
                 with breaking_off, _unavailable_when_broken_off(connection), self._sessions.passing_on(connection):
                     yield connection
             finally:

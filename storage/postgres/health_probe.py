@@ -56,7 +56,7 @@ class HealthProbe:
 
     @contextmanager
     def breaking_off(self, by: Callable[[], None]) -> Iterator[None]:
-        """What is asked in here ends by a call of `by` if the store turns out to be away."""
+        """What is asked in here ends by a call of `by`, which raises nothing, if the store turns out to be away."""
         me = object()
         self._break_offs[me] = by
         try:
