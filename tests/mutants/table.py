@@ -6905,6 +6905,33 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_CAMPAIGN_STORES + "leases_of_silent_servers_are_abandoned",),
     ),
     Mutation(
+        "campaigns: a lease that is being taken is reclaimed",
+        "I5",
+        "server/services/campaigns/leases.py",
+        "        async with self._taking:  # a lease that is being taken is recorded before it is known here\n",
+        "        if True:\n",
+        (T_LEASES + "lease_that_is_being_taken_is_not_reclaimed",),
+    ),
+    Mutation(
+        "settlement: a credit in doubt is taken for that of another server in the same millisecond",
+        "I9",
+        SETTLEMENT_SQL,
+        " AND t.xmin::text::bigint = asked.xid\n",
+        " AND asked.xid > 0\n",
+        (T_SETTLE + "credit_that_came_to_nothing_is_not_taken_for_one_of_the_same_millisecond",),
+    ),
+    Mutation(
+        "health: a connection that was lost a moment before ends the probe",
+        "outages",
+        "storage/postgres/database.py",
+        "    with suppress(asyncpg.InterfaceError):\n        connection.terminate()\n",
+        "    connection.terminate()\n",
+        (
+            "tests/storage/test_interrupted_statement.py::"
+            "test_connection_that_was_lost_a_moment_before_does_not_end_the_probe",
+        ),
+    ),
+    Mutation(
         "campaigns: a user has many chances a second",
         "fair",
         PACING,
