@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -85,6 +86,12 @@ class _UnavailableWhenBrokenOff:
             raise StoreUnavailable("PostgreSQL: the connection was ended") from error
 
 
+def _end(connection: Connection) -> None:
+    """End a pooled connection. One that was lost meanwhile is back in the pool, and refuses every call."""
+    with suppress(asyncpg.InterfaceError):
+        connection.terminate()
+
+
 async def _keep(connection: object) -> None:
     """Nothing to reset: no statement of ours leaves anything behind in a session."""
 
@@ -160,7 +167,7 @@ class Database:
         with self._health.asking(), unavailable_when_away(self._dsn):
             connection = await self._health.unless_away(self._pool.acquire(timeout=self._timeout_s))
             try:
-                breaking_off = self._health.breaking_off(connection.terminate)
+                breaking_off = self._health.breaking_off(partial(_end, connection))
                 with breaking_off, _UnavailableWhenBrokenOff(connection), self._sessions.passing_on(connection):
                     yield connection
             finally:

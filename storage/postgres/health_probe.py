@@ -41,7 +41,7 @@ class HealthProbe:
         return Asking(self)
 
     def breaking_off(self, by: Callable[[], None]) -> BreakingOff:
-        """What is asked in here ends by a call of `by` if the store turns out to be away."""
+        """What is asked in here ends by a call of `by`, which raises nothing, if the store turns out to be away."""
         return BreakingOff(self._break_offs, by)
 
     def begin(self) -> asyncio.TimerHandle:

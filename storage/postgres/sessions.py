@@ -188,19 +188,20 @@ class Sessions:
 
     def passing_on(self, connection: Connection) -> PassingOn:
         """Around what is asked on a session: its answer is passed on only if it is still one of the primary."""
-        return PassingOn(self, self._generation, connection)
+        return PassingOn(self, self._generation, connection.get_settings())
 
-    def check(self, generation: int, connection: Connection, error: Exception | None) -> None:
+    def check(self, generation: int, reported: object, error: Exception | None) -> None:
         """A session of this generation has answered, if only by an error. Raises StoreUnavailable.
 
-        No statement is needed for it: PostgreSQL reports with each answer whether it has become read only.
+        `reported`: the settings of which PostgreSQL reports each change, with its answers: it takes no statement to
+        see that it has become read only.
         """
         if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
             self._replace(READ_ONLY)
             return
         if generation != self._generation:  # the session was ended, or its answer is one of the old primary
             raise StoreUnavailable(self._replaced_because) from error
-        if error is None and self._writes and _says_read_only(connection.get_settings()):
+        if error is None and self._writes and _says_read_only(reported):
             self._replace(READ_ONLY)
             raise StoreUnavailable(READ_ONLY)
 
@@ -224,19 +225,19 @@ class Sessions:
 class PassingOn:
     """Around what is asked on a session (see Sessions.passing_on). A class: entered for every statement."""
 
-    __slots__ = ("_connection", "_generation", "_sessions")
+    __slots__ = ("_generation", "_reported", "_sessions")
 
-    def __init__(self, sessions: Sessions, generation: int, connection: Connection) -> None:
+    def __init__(self, sessions: Sessions, generation: int, reported: object) -> None:
         self._sessions = sessions
         self._generation = generation
-        self._connection = connection
+        self._reported = reported
 
     def __enter__(self) -> None:
         """Nothing to do."""
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         if error is None or isinstance(error, Exception):
-            self._sessions.check(self._generation, self._connection, error)
+            self._sessions.check(self._generation, self._reported, error)
 
 
 async def wait_for_locks(connection: Connection) -> None:
