@@ -2,6 +2,7 @@
 
 import type { GrabStatLine } from "@hongbao/sdk";
 import { useEffect, useState } from "preact/hooks";
+import { Next } from "../parts/icons.js";
 import { Avatar, Page } from "../parts/page.js";
 import type { Session } from "../state/session.js";
 import { useBusy, useView } from "../view.js";
@@ -43,6 +44,7 @@ function MemberRow({ userId, name, ownerId, stats, streamId, onRemoved }: {
         <Avatar id={userId} name={name} />
         <span class="member-name">{name}{userId === ownerId && <small class="tag">{session.t("owner")}</small>}</span>
         {figures && <span class="member-stats">{session.t(stats.grabs ? "speed" : "never_grabbed", figures)}</span>}
+        {userId !== me && <Next />}
       </button>
       {isOpen && isSure && <p class="member-sure">{session.t("remove_sure", { name })}</p>}
       {isOpen && (

@@ -120,7 +120,7 @@ export function OpenSheet({ packet, page: first }: { packet: Packet; page?: Open
             <span>{session.t("sent_by", { name: sender })}</span>
           </p>
           {line && !asksWords ? null : <p class="open-greeting">{packet.greeting || session.t("default_greeting")}</p>}
-          <p class="open-line" role="status">{isTurning ? <span class="unseen">{session.t("unsealing")}</span> : told}</p>
+          <p class={asksWords ? "open-line small" : "open-line"} role="status">{isTurning ? <span class="unseen">{session.t("unsealing")}</span> : told}</p>
           {names.length > 0 && <p class="open-names">{names.join(" · ")}</p>}
         </div>
         {isFresh && (

@@ -27,8 +27,8 @@ interface SendProps {
 /** What can be chosen in a group; behind the first one stands the switch between lucky and equal. */
 const CHOICES: readonly [name: TextKey, kinds: readonly DraftKind[]][] = [
   ["kind_group", ["lucky", "equal"]],
-  ["exclusive", ["exclusive"]],
-  ["password", ["password"]],
+  ["kind_exclusive", ["exclusive"]],
+  ["kind_password", ["password"]],
 ];
 const AMOUNT_OF: Record<DraftKind, TextKey> = {
   lucky: "total", equal: "single", exclusive: "single", password: "total", personal: "amount",

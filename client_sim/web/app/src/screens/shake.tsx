@@ -115,7 +115,7 @@ export function ShakePage({ campaignId }: { campaignId?: bigint }) {
       <p class="shake-more">
         {campaign !== undefined && campaign.starts_at_ms > now ? session.t("shake_begins", { time: times.dayAndClock(campaign.starts_at_ms) })
           : restS ? session.t("shake_rest_s", { seconds: restS })
-          : shaking?.shakes ? session.t("shake_count", { count: shaking.shakes }) : session.t("shake_key")}
+          : shaking?.shakes ? session.t("shake_count", { count: shaking.shakes }) : <span class="for-keys">{session.t("shake_key")}</span>}
       </p>
       {campaign !== undefined && (
         <p class="shake-left" role="status">

@@ -79,6 +79,8 @@ export const TEXTS = {
   send_packet: ["发红包", "Send a red packet"],
   kind: ["红包类型", "Kind"],
   kind_group: ["群红包", "For everyone"],
+  kind_exclusive: ["专属红包", "For some"],
+  kind_password: ["口令红包", "With words"],
   for_whom: ["发给谁", "For whom"],
   choose_members: ["选择群成员", "Choose members"],
   chosen: ["确定（{count}人）", "Done ({count})"],
