@@ -16,6 +16,6 @@ RISK_KEYS: Final = {
         "file of the rules (TOML); empty: those that come with hongbao", PATH, "HUP reads it again"
     ),
     "risk.interval_s": ConfigKey("time between two rounds of risk control, seconds", number(0.05, 3_600), HUP),
-    # Not less than what the record refuses to delete (migration 0039).
+    # Not less than what the record refuses to delete (migration 0040).
     "risk.keep_days": ConfigKey("days for which decisions of risk control are kept", whole(31, 3_660), HUP),
 }

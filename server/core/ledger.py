@@ -80,12 +80,12 @@ class TransferKind(IntEnum):
     LEASE_RETURNED = 20  # those of the packet that were not won
     CAMPAIGN_RETURNED = 21  # what is left of a campaign that is over
     HANDED_OVER = 22  # a claim that is credited in another set of PostgreSQL; its key is the user
-    SENT_TO_SET = 23  # what a transfer brings a user of another set leaves for that set
-    CAME_FROM_SET = 24  # it arrives there; the transfer itself (13) stands in both
+    SENT_TO_SET = 23  # what a transfer or a correction brings a user of another set leaves for that set
+    CAME_FROM_SET = 24  # it arrives there; the transfer itself (13, 15) stands in both
 
 
-# Beside a transfer (13) that stands in two sets: what it brought passes on there. The wallet of a user is in one
-# set, so no statement of a user has them.
+# Beside a transfer (13, 15) that stands in two sets: what it brought passes on there. The wallet of a user is in
+# one set, so no statement of a user has them.
 BETWEEN_SETS: Final = (TransferKind.SENT_TO_SET, TransferKind.CAME_FROM_SET)
 MOVES_NOTHING: Final = (TransferKind.PENDING, TransferKind.VOIDED)
 

@@ -46,6 +46,7 @@ from server.services.packets.batch import ClaimsRecorded
 from server.services.packets.claim_news import ClaimNews
 from server.services.packets.commit.both_stores import BothStores
 from server.services.packets.commit.mirror_first import MirrorFirst
+from server.services.packets.commit.path import CommitParts
 from server.services.packets.grab_open import GrabOpenService
 from server.services.packets.live_packets import LivePackets
 from server.services.packets.mirror_health import MirrorHealth
@@ -157,16 +158,15 @@ class Services:
         stores, limits, clock, bus = self._stores, self._limits, self._clock, self._bus
         self.mirror_health = MirrorHealth(stores.mirror, self._config.stores.durability)
         self.live_packets = LivePackets(self.groups)
-        self.commit = (MirrorFirst if self.mirror_health.decides else BothStores)(
-            stores.mirror, stores.packets, self.mirror_health, limits, bus, clock.now_ms, clock.elapsed_s
-        )
         stored = stores.packets, stores.mirror, self.mirror_health
+        parts = CommitParts(*stored, limits, bus, clock.now_ms, clock.elapsed_s)
+        self.commit = (MirrorFirst if self.mirror_health.decides else BothStores)(parts)
         others = stores.admissions, stores.words, self._lease_book.dealt_to
         self.reload = PacketReload(*stored, self.groups, self.seeds, *others)
         self.recovery = Recovery(self.reload, self.live_packets, limits, bus)
         self.sweep = Sweep(stores.mirror, stores.packets, self.mirror_health, self.live_packets, self.recovery, bus)
-        parts = self.live_packets, self.commit, self.recovery, self.mirror_health, ClaimNews(self.groups, bus)
-        self.opens = GrabOpenService(*parts, limits, bus, clock.random_number)
+        deciding = self.live_packets, self.commit, self.recovery, self.mirror_health, ClaimNews(self.groups, bus)
+        self.opens = GrabOpenService(*deciding, limits, bus, clock.random_number)
 
     def _make_packets(self) -> None:
         """What else users do with packets, and what becomes of the rest."""

@@ -12,9 +12,10 @@ import structlog
 
 from server.config import Config
 from server.core.ids import IdMaker, id_at, set_of
+from server.core.ledger import TransferKind
 from server.services.chat.groups import GroupService
 from server.services.chat.posts import PostReader
-from server.services.money.set_orders import SetOrders
+from server.services.money.set_money import SetMoney
 from server.services.money.settlement import SettlementService
 from server.services.packets.commit.path import CommitPath
 from server.services.runtime.bus import Bus
@@ -29,13 +30,16 @@ from storage.postgres import facts
 from storage.postgres.database import Database
 from storage.postgres.migrate import migrate
 from storage.postgres.sets import opening
-from storage.postgres.sets.orders import SetOrderCarrier
+from storage.postgres.sets.between.carrying import MoneyCarrier
+from storage.postgres.sets.between.corrections import CORRECTIONS
+from storage.postgres.sets.between.orders import ORDERS
 from storage.postgres.sets.outbox import SetPostStore
 from storage.postgres.sets.places import HOME, Sets
 from storage.postgres.write_probe import WRITE_S
 from storage.stores import Stores
 
 LOG: Final = structlog.get_logger()
+CORRECTIONS_IDLE_S: Final = 2.0  # between two looks for what a server has left that was killed: they are rare
 NO_STANDBY: Final = "this set has no synchronous standby (synchronous_standby_names is empty)"
 Part = TypeVar("Part")
 
@@ -62,7 +66,13 @@ class SetServices:
         self.posts = [
             SetPosts(SetPostStore(stores.sets, number), reader, groups, idle_s, bus) for number in numbers
         ]
-        self.orders = [SetOrders(SetOrderCarrier(stores.sets, number), idle_s, bus) for number in numbers]
+        self.orders, self.corrections = (
+            [SetMoney(MoneyCarrier(stores.sets, number, freight), kind, look_s, bus) for number in numbers]
+            for freight, kind, look_s in (
+                (ORDERS, TransferKind.TRANSFER, idle_s),
+                (CORRECTIONS, TransferKind.CORRECTION, CORRECTIONS_IDLE_S),
+            )
+        )
 
     @property
     def settled_claims(self) -> int:
@@ -82,7 +92,8 @@ class SetServices:
         """The loops of the outboxes."""
         own: dict[str, Loop] = {name: one.run for name, one in by_set("outbox", self.outboxes).items()}
         own |= {name: one.run for name, one in by_set("set_posts", self.posts).items()}
-        return own | {name: one.run for name, one in by_set("set_orders", self.orders).items()}
+        own |= {name: one.run for name, one in by_set("set_orders", self.orders).items()}
+        return own | {name: one.run for name, one in by_set("set_corrections", self.corrections).items()}
 
     def credits_in_doubt(self) -> dict[str, InDoubt[Any, Any]]:
         """Credits with an unknown outcome."""

@@ -133,6 +133,35 @@ def _after(barrier: asyncio.Barrier, store: Any) -> Any:
     return newest_wins
 
 
+async def test_lease_that_is_being_taken_is_not_reclaimed(
+    start_server: StartServer, connect: Connect, make_festival: MakeFestival, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is recorded, and the server that takes it does not know that yet."""
+    server = await start_server()
+    keeper = server.app.services.campaigns.keeper
+    take, recorded, go_on = server.app.stores.leases.take, asyncio.Event(), asyncio.Event()
+
+    async def slow_reply(*words: Any) -> bool:
+        taken = await take(*words)
+        recorded.set()
+        await go_on.wait()
+        return taken
+
+    monkeypatch.setattr(server.app.stores.leases, "take", slow_reply)
+    festival = await make_festival(server)
+    campaign_id = await festival.campaign(40)
+    user = await connect(server, 100)
+    shaking = asyncio.create_task(festival.shake_until(user, campaign_id))
+    await asyncio.wait_for(recorded.wait(), PATIENCE_S)
+    reclaiming = asyncio.create_task(keeper.reclaim())
+    await asyncio.sleep(0)  # it asks, or waits for the one that is taken
+    await asyncio.wait([reclaiming], timeout=0.2)
+    go_on.set()
+    await asyncio.wait_for(reclaiming, PATIENCE_S)
+    assert keeper.reclaimed == 0
+    assert (await shaking).win is not None
+
+
 @pytest.mark.parametrize("durability", ["postgres", "redis"])
 async def test_leases_of_a_killed_server_are_reclaimed(
     durability: str,

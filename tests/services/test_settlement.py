@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
 
 import asyncpg
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from client_sim.sdk.errors import Refusal
 from server.core.kinds import WITH_BEST_LUCK
 from server.services.money.credited import CreditedClaims
+from storage.errors import StoreUnavailable, Unanswered
 from storage.postgres.database import Database
 from storage.postgres.money.settlement import Credit, SettlementQueue
 from storage.postgres.money.wallets import BalanceRow, WalletStore
@@ -90,7 +92,8 @@ async def test_credits_of_a_user_in_one_batch_are_one_push(
     await sql.executemany(
         "INSERT INTO settlement_queue VALUES ($1, 1, 7, 0, 0)", [(PACKETS + n,) for n in range(4)]
     )
-    assert await settlement.settle(10, 5) == (4, [Credit(1, PACKETS, 4, 28, 5, BalanceRow(28, 4))])
+    taken, (credit,) = await settlement.settle(10, 5)
+    assert (taken, credit[:-1]) == (4, Credit(1, PACKETS, 4, 28, 5, BalanceRow(28, 4), 0)[:-1])
     assert await sql.fetchval("SELECT count(*) FROM entries") == 1
     lines = await WalletStore(database).entries(1, 0)
     assert [(one.version, one.account, one.change_fen, one.balance_fen) for one in lines] == [
@@ -109,6 +112,29 @@ async def test_credit_in_doubt_is_found_by_the_time_of_its_batch(settlement: Set
     found = await settlement.find_outcome([never, other, one._replace(at_ms=6), one])
     assert found == [None, other, None, one._replace(balance=BalanceRow(307, 2))]
     assert (one.balance, other.balance) == (BalanceRow(300, 1), BalanceRow(200, 1))
+
+
+async def test_credit_that_came_to_nothing_is_not_taken_for_one_of_the_same_millisecond(
+    database: Database, settlement: SettlementQueue, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two servers credit a claim in one millisecond; the commit of the first is lost before it is done."""
+    await queue(sql, [300])
+    lost = SettlementQueue(database, WITH_BEST_LUCK)
+    begin = lost._writer.transaction
+
+    @asynccontextmanager
+    async def rolled_back() -> AsyncIterator[Any]:
+        async with begin() as connection:
+            yield connection
+            raise StoreUnavailable("lost before the commit")
+
+    monkeypatch.setattr(lost._writer, "transaction", rolled_back)
+    with pytest.raises(Unanswered) as unanswered:
+        await lost.settle(10, 5)
+    _, (credit,) = await settlement.settle(10, 5)
+    (in_doubt,) = unanswered.value.asked
+    assert (in_doubt.packet_id, in_doubt.user_id, in_doubt.at_ms) == (credit.packet_id, credit.user_id, 5)
+    assert await lost.find_outcome([in_doubt, credit]) == [None, credit]
 
 
 async def test_settlements_at_the_same_time_take_different_claims(

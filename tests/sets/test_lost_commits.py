@@ -9,20 +9,24 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import pytest
 
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import ClientError
+from server.services.reconciliation.breaks import BreakRefused
+from server.services.reconciliation.corrections import CorrectionFacts, CorrectionService
 from storage.errors import StoreUnavailable
 from storage.postgres.database import Database, WriterConnection
+from tests.reconciliation.books import ALICE, BOB
 from tests.services.conftest import until
 from tests.sets.conftest import EACH_FEN, NEW, OLD, FindDiscrepancies, MakeCrowd, Sql, is_settled
+from tests.sets.test_corrections import BREAK_OF_UNKNOWN_SIZE
 
 ROUNDS = 40
 CHANCE = 0.08  # of a transaction, on each side of its commit
-IN_FLIGHT = "SELECT count(*) FROM orders_between_sets"
+IN_FLIGHT = "SELECT (SELECT count(*) FROM orders_between_sets) + (SELECT count(*) FROM corrections_between_sets)"
 Reply = TypeVar("Reply")
 
 
@@ -67,11 +71,31 @@ async def answered(ask: Callable[[], Awaitable[Reply]]) -> Reply:
                 await asyncio.sleep(0.02)
 
 
-async def play(draw: random.Random, users: dict[int, Client], group: int, number: int) -> None:
-    """One thing that users do: a packet that all open, perhaps with words, or a transfer."""
+async def correct(books: CorrectionService, *correction: int) -> None:
+    """A correction that two operators propose and approve, again until the answer is known."""
+    made: CorrectionFacts | None = None
+    async with asyncio.timeout(60):
+        while made is None or made.state != "approved":
+            try:
+                if made is None:
+                    shown = await books.dry_run(*correction)
+                    made = await books.propose(*correction, ALICE, shown.digest)
+                made = await books.approve(made.correction_id, BOB)
+            except StoreUnavailable:
+                await asyncio.sleep(0.02)
+            except BreakRefused as refused:
+                if "look again" not in str(refused):  # a balance has changed meanwhile
+                    raise
+
+
+async def play(draw: random.Random, users: dict[int, Client], books: Books, group: int, number: int) -> None:
+    """One thing that users do: a packet that all open, perhaps with words, or a transfer; or a correction."""
     sender_id, other_id = draw.sample(sorted(users), 2)
     sender, key = users[sender_id], f"play {number}"
-    kind = draw.choice(("lucky", "lucky", "password", "personal", "transfer"))
+    kind = draw.choice(("lucky", "lucky", "password", "personal", "transfer", "correction"))
+    if kind == "correction":
+        await correct(books.corrections, books.break_id, sender_id, other_id, draw.randint(1, 50))
+        return
     if kind == "transfer":
         amount_fen = draw.randint(1, 50)
         await answered(lambda: sender.transfer(other_id, amount_fen, key=key))
@@ -85,6 +109,13 @@ async def play(draw: random.Random, users: dict[int, Client], group: int, number
     )
 
 
+class Books(NamedTuple):
+    """What operators correct, and the break that they cite."""
+
+    corrections: CorrectionService
+    break_id: int
+
+
 @pytest.mark.parametrize("seed", [1, 2, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(3, 13))])
 async def test_each_fen_is_in_one_place_whichever_commits_are_lost(
     crowd: MakeCrowd,
@@ -96,11 +127,13 @@ async def test_each_fen_is_in_one_place_whichever_commits_are_lost(
 ) -> None:
     one = await crowd(3, 3)
     users = dict(zip([*range(OLD, OLD + 3), *range(NEW, NEW + 3)], [*one.old, *one.new], strict=True))
+    corrections = one.server.app.services.reconciliation.corrections
+    books = Books(corrections, await sql.fetchval(BREAK_OF_UNKNOWN_SIZE))
     lost, draw = LostCommits(seed), random.Random(f"plays {seed}")
     lost.patch(monkeypatch)
     lost.is_on = True
     for number in range(0, ROUNDS, 2):
-        await asyncio.gather(*(play(draw, users, one.group, place) for place in (number, number + 1)))
+        await asyncio.gather(*(play(draw, users, books, one.group, place) for place in (number, number + 1)))
     assert await discrepancies() == []  # whatever is between two commits
     lost.is_on = False
 

@@ -10,8 +10,8 @@ import pytest
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import Refusal
 from storage.errors import StoreUnavailable
-from storage.postgres.sets import orders
-from storage.postgres.sets.orders import SetOrderCarrier
+from storage.postgres.sets.between import carrying
+from storage.postgres.sets.between.carrying import MoneyCarrier
 from tests.conftest import BACKEND, Connect
 from tests.services.conftest import until
 from tests.sets.conftest import EACH_FEN, NEW, OLD, Crowd, FindDiscrepancies, MakeCrowd, Sql, StartPair
@@ -93,14 +93,14 @@ async def test_transfer_killed_between_the_two_sets_arrives_once(
 ) -> None:
     """It has arrived, and the set of its sender does not know: the order is brought a second time."""
     one = await crowd(1, 1)
-    arrive, killed = orders._arrive, list[int]()
+    arrive, killed = carrying._arrive, list[int]()
 
     async def kill_behind(*words: Any) -> Any:
         await arrive(*words)
         killed.append(1)
         raise StoreUnavailable("killed between the commits")
 
-    monkeypatch.setattr(orders, "_arrive", kill_behind)
+    monkeypatch.setattr(carrying, "_arrive", kill_behind)
     await one.new[0].transfer(OLD, 300, key="once")
 
     async def was_killed() -> bool:
@@ -111,7 +111,7 @@ async def test_transfer_killed_between_the_two_sets_arrives_once(
     assert await other_sql.fetchval(IN_FLIGHT) == 1
     assert await sql.fetchval("SELECT balance_fen FROM wallets WHERE user_id = $1", OLD) == EACH_FEN + 300
     assert await discrepancies() == []  # what is between its two commits is no discrepancy
-    monkeypatch.setattr(orders, "_arrive", arrive)
+    monkeypatch.setattr(carrying, "_arrive", arrive)
     await start_pair()
 
     async def all_is_brought() -> bool:
@@ -139,10 +139,10 @@ async def test_wallet_that_is_locked_holds_up_its_own_transfers_only(
 async def test_transfer_that_left_its_set_and_never_arrived_is_named(
     crowd: MakeCrowd, other_sql: Sql, discrepancies: FindDiscrepancies, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def bring_nothing(self: SetOrderCarrier, most: int) -> Any:
+    async def bring_nothing(self: MoneyCarrier, most: int) -> Any:
         return 0, []
 
-    monkeypatch.setattr(SetOrderCarrier, "bring", bring_nothing)
+    monkeypatch.setattr(MoneyCarrier, "bring", bring_nothing)
     one = await crowd(1, 1)
     await one.new[0].transfer(OLD, 300, key="once")
     assert await discrepancies() == []  # it is in flight

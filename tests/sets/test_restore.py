@@ -1,11 +1,18 @@
-"""After a restore the copies of two sets are of different moments: what the older one lacks is credited again."""
+"""After a restore the copies of two sets are of different moments: what the older one lacks arrives again."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from client_sim.sdk.client import Client
 from storage.postgres.database import Database
 from storage.postgres.sets.restoring import bring_again, queue_again
 from tests.services.conftest import until
-from tests.sets.conftest import EACH_FEN, OLD, FindDiscrepancies, MakeCrowd, Sql, StartPair, is_settled
+from tests.sets.conftest import EACH_FEN, NEW, OLD, Crowd, FindDiscrepancies, MakeCrowd, Sql, StartPair, is_settled
+from tests.sets.test_corrections import WALLET, approved, break_id, pair, users
+from tests.sets.test_orders import has
+
+__all__ = ["break_id", "pair", "users"]
 
 # The copy of set 0 is older than the credit of the packet $1 to the user $2, who had EACH_FEN then.
 OLDER = (
@@ -86,5 +93,44 @@ async def test_transfer_that_is_lost_in_the_other_set_is_brought_again_once(
         await database.close()
     assert await discrepancies() == []
     await start_pair()
+    await until(has_arrived)
+    assert await discrepancies() == []
+
+
+async def test_correction_that_is_lost_in_the_other_set_is_brought_again_once(
+    users: tuple[Client, Client, Any],
+    break_id: int,
+    pair: Crowd,
+    start_pair: StartPair,
+    postgres_dsn: str,
+    other_dsn: str,
+    sql: Sql,
+    discrepancies: FindDiscrepancies,
+) -> None:
+    await approved(users[2], break_id, NEW, OLD)
+    await until(lambda: has(users[0], EACH_FEN + 300))
+    await pair.server.stop()
+    async with sql.transaction():
+        await sql.execute("SET LOCAL session_replication_role = replica")
+        for statement in (
+            "DELETE FROM transfers WHERE kind IN (15, 24)",
+            "DELETE FROM corrections_of_sets",
+            "DELETE FROM entries WHERE kind = 15",
+            "UPDATE wallets SET balance_fen = 100000, version = 1 WHERE user_id = 1",
+        ):
+            await sql.execute(statement)
+    assert any("there it is not recorded" in line for line in await discrepancies())
+    databases = [Database(dsn, pool_max=1, timeout_s=10) for dsn in (postgres_dsn, other_dsn)]
+    for database in databases:
+        await database.open()
+    assert [await bring_again(databases), await bring_again(databases)] == [1, 0]
+    for database in databases:
+        await database.close()
+    assert await discrepancies() == []
+    await start_pair()
+
+    async def has_arrived() -> bool:
+        return bool(await sql.fetchval(WALLET, OLD) == EACH_FEN + 300)
+
     await until(has_arrived)
     assert await discrepancies() == []

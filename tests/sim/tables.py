@@ -73,6 +73,8 @@ class Tables(
         self.queue: list[tuple[int, int, int, int]] = []  # packet, user, amount, time
         self.best_lucks: dict[int, ClaimRow] = {}
         self.posts: dict[int, dict[int, int]] = {}  # packet -> stream -> message
+        self.credited_in: dict[tuple[int, int], int] = {}  # by packet and user: the transaction
+        self.transactions = 0  # of settlements
         self.refunders: dict[int, object] = {}  # of packets that were refunded at their end: the store that did it
 
     # --- packets ----------------------------------------------------------------------------------------------
@@ -273,15 +275,16 @@ class Tables(
         self.queue.sort(key=lambda one: -one[2])
         taken, self.queue = self.queue[:most], self.queue[most:]
         made: dict[int, list[tuple[int, int]]] = {}
+        xid = self.next_transaction()
         for packet_id, user_id, fen, _ in taken:
-            if self.credit(packet_id, user_id, fen, now_ms):
+            if self.credit(packet_id, user_id, fen, now_ms, xid):
                 made.setdefault(user_id, []).append((packet_id, fen))
         credited = [(one, user) for user, paid in made.items() for one, _ in paid if one not in self.leases]
         over = self.finished_by(credited)
         self.find_best_lucks(over, best_luck_kinds)
         self.post_credits({packet_id for packet_id, _ in credited}, over, now_ms)
         return len(taken), [
-            Credit(user_id, min(one)[0], len(one), sum(fen for _, fen in one), now_ms, self.balance(user_id))
+            Credit(user_id, min(one)[0], len(one), sum(fen for _, fen in one), now_ms, self.balance(user_id), xid)
             for user_id, one in sorted(made.items())
         ]
 
@@ -330,18 +333,28 @@ class Tables(
         return [self.settled_one(credit) for credit in credits]
 
     def settled_one(self, credit: Credit) -> Credit | None:
-        row = self.transfers.get((credit.packet_id, credit.user_id, TransferKind.CLAIM, ""))
-        found = row is not None and row.at_ms == credit.at_ms
+        found = self.is_credited_by(credit.packet_id, credit.user_id, credit.at_ms, credit.xid)
         return credit._replace(balance=self.balance(credit.user_id)) if found else None
+
+    def is_credited_by(self, packet_id: int, user_id: int, at_ms: int, xid: int) -> bool:
+        """Whether this transaction has credited a claim."""
+        row = self.transfers.get((packet_id, user_id, TransferKind.CLAIM, ""))
+        return row is not None and row.at_ms == at_ms and self.credited_in[packet_id, user_id] == xid
 
     def is_credited(self, packet_id: int, user_id: int) -> bool:
         return (packet_id, user_id, TransferKind.CLAIM, "") in self.transfers
 
-    def credit(self, packet_id: int, user_id: int, fen: int, now_ms: int) -> bool:
+    def next_transaction(self) -> int:
+        """The number of a settlement."""
+        self.transactions += 1
+        return self.transactions
+
+    def credit(self, packet_id: int, user_id: int, fen: int, now_ms: int, xid: int) -> bool:
         row = TransferRow(packet_id, user_id, TransferKind.CLAIM, "", fen, now_ms)
         if row[:4] in self.transfers:
             return False
         self.transfer(row)
         self.pay(user_id, fen)
+        self.credited_in[packet_id, user_id] = xid
         self.journal.append(("credit", packet_id, user_id, fen))
         return True

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 import pytest
 
 from storage.errors import StoreUnavailable
 from storage.postgres.database import Database
+from tests.services.conftest import until
 
 
 @pytest.mark.parametrize("by", ["pool", "writer"])
@@ -29,6 +30,38 @@ async def test_statement_interrupted_after_prepare_is_an_outage(
         async with database.reading() if by == "pool" else database.writer().alone() as connection:
             await connection.fetchval("SELECT 1 + $1", 1)
     assert raised.type is StoreUnavailable
+    await database.close()
+
+
+async def test_connection_that_was_lost_a_moment_before_does_not_end_the_probe(
+    postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In an overload: its statement has not failed yet, and the pool has it back. Others are broken off."""
+    database = Database(postgres_dsn, pool_max=2, timeout_s=2.0)
+    await database.open()
+    health = database._health
+
+    async def no_answer() -> None:
+        raise StoreUnavailable("no answer")
+
+    monkeypatch.setattr(health, "_probe", no_answer)
+
+    async def ask_beside_a_lost_one() -> None:
+        async with database.reading() as lost, database.reading() as other:
+            cast("Any", lost)._con.terminate()
+            health._answered_s = float("-inf")
+            health._suspect()
+            await other.fetchval("SELECT pg_sleep(60)")
+
+    with pytest.raises(StoreUnavailable):
+        await ask_beside_a_lost_one()
+    assert health.away == "no answer"
+    monkeypatch.undo()
+
+    async def is_back() -> bool:
+        return not health.away
+
+    await until(is_back)  # it goes on to ask
     await database.close()
 
 

@@ -137,6 +137,7 @@ async def test_owner_sees_how_fast_members_grab_and_removes_one(
     await alice.tap("谁总是抢第一？")
     await alice.sees("抢 1 · 第一 1", exact=False)
     row = alice.page.locator(".member", has_text="Ben")
+    await row.get_by_role("button", name="Ben").click()
     await row.get_by_role("button", name="移出群").click()
     await alice.sees("将Ben移出群？移出后不能再加入。")
     await row.get_by_role("button", name="移出群").click()

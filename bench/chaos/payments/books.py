@@ -126,7 +126,7 @@ UNSETTLED_PAYMENTS: Final = "SELECT count(*) FROM payments WHERE state IN ('crea
 UNSETTLED: Final = """
 SELECT (SELECT count(*) FROM payments WHERE state IN ('created', 'submitted', 'unknown'))
      + (SELECT count(*) FROM settlement_queue) + (SELECT count(*) FROM packets WHERE closed_at_ms IS NULL)
-     + (SELECT count(*) FROM orders_between_sets)
+     + (SELECT count(*) FROM orders_between_sets) + (SELECT count(*) FROM corrections_between_sets)
 """
 ORDERS: Final = "SELECT number, kind, fen, result, fault FROM orders"
 POSTINGS: Final = "SELECT number, kind, debit, credit, fen FROM postings"

@@ -16,7 +16,7 @@ IPV6_PREFIX: Final = 64  # what one home or one phone has
 
 
 class MarkKind(IntEnum):
-    """The values stand in the record (migration 0039)."""
+    """The values stand in the record (migration 0040)."""
 
     DEVICE = 1
     ADDRESS = 2

@@ -252,7 +252,8 @@ class LeaseKeeper:
         """Close leases that no living server gives away."""
         if not self._board.all():  # every open lease is of a campaign whose books are open
             return
-        found = await self._store.abandoned(self.server_id, self.book.held.keys(), DEAD_S, CLOSED_AT_ONCE)
+        async with self._taking:  # a lease that is being taken is recorded before it is known here
+            found = await self._store.abandoned(self.server_id, self.book.held.keys(), DEAD_S, CLOSED_AT_ONCE)
         if found:
             LOG.info("leases_reclaimed", leases=len(found))
             self.reclaimed += len(found)

@@ -41,7 +41,7 @@ CHECKS: Final = {
     "handed over": "every claim that left its queue for another set is credited there, with its amount",
     "credits": "every credit for a packet of another set has its claim there, and is the only one",
     "told": "what a set has to tell another one is told there once, or waits for less than a minute",
-    "orders": "every transfer to a user of another set left one set and came to the other, once, with its amount",
+    "orders": "what transfers and corrections take to another set has left one and come to the other, once",
     "members": "only members, or users of a group without a list, opened packets of other sets",
     "places": "every wallet, and every payment, is in the set of its user",
     "cards": "every payment names a card of its user, at its gateway",
@@ -221,7 +221,7 @@ def _is_to_user(one: ToldElsewhere) -> bool:
 
 async def _check_orders(first: FirstRound, second: Sequence[SetSnapshot]) -> list[str]:
     lines = [
-        f"transfer {row.key} of user {row.user_id} in set {number} waits for {row.age_s} s to be brought on"
+        f"{_named(row.key)} in set {number} waits for {row.age_s} s to be brought on"
         for number, rows in first.late_orders.items()
         for row in rows
     ]
@@ -235,12 +235,17 @@ async def _check_orders(first: FirstRound, second: Sequence[SetSnapshot]) -> lis
                 keys = [row.key for row in asked]
                 found = await second[other].orders_of(question, number, keys) if other < len(second) else {}
                 lines += [
-                    f"transfer {row.key} in set {number}: {row.amount_fen} ¤ for user {row.receiver_id} "
+                    f"{_named(row.key)} in set {number}: {row.amount_fen} ¤ for user {row.receiver_id} "
                     f"{there.format(other)} is {_amount_and_user(found.get(row.key))}"
                     for row in asked
                     if found.get(row.key) != (row.receiver_id, row.amount_fen)
                 ]
     return lines
+
+
+def _named(key: str) -> str:
+    """The key of a correction says what it is; that of a transfer is its sender and the key of the order."""
+    return key if key.startswith("break ") else f"transfer {key}"
 
 
 def _amount_and_user(found: tuple[int, int] | None) -> str:

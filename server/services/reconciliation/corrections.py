@@ -13,9 +13,8 @@ from server.core.reconciliation.dry_run import AccountChange, DryRun
 from server.services.reconciliation.breaks import BreakRefused, check_reason
 from server.services.runtime.bus import Bus
 from server.services.runtime.events import BalanceChange
-from storage.postgres.money.wallets import NotEnoughMoney, TransferRow
+from storage.postgres.money.wallets import NotEnoughMoney
 from storage.postgres.reconciliation.corrections import (
-    BetweenSets,
     CorrectedBreak,
     CorrectionRow,
     CorrectionStore,
@@ -58,7 +57,7 @@ class CorrectionService:
 
     async def dry_run(self, break_id: int, debit_account: int, credit_account: int, amount_fen: int) -> DryRun:
         """What both accounts hold, and would hold after a correction. Changes nothing."""
-        await self._check_accounts(break_id, debit_account, credit_account)
+        await self._check_accounts(debit_account, credit_account)
         found = await self._store.find_break(break_id)
         _check_break(break_id, amount_fen, found)
         changes = []
@@ -84,15 +83,14 @@ class CorrectionService:
         return _facts(made)
 
     async def approve(self, correction_id: int, uid: int) -> CorrectionFacts:
-        """Move the money of a proposal of another user, once. If it was approved before, that is the answer."""
+        """Move the money of a proposal of another user, once. If it was approved before, that is the answer.
+
+        Money for a wallet in another set of PostgreSQL than the one it is taken from arrives there a moment later.
+        """
         now_ms = self._clock.now_ms()
 
-        def check(one: CorrectionRow, found: CorrectedBreak | None) -> TransferRow:
+        def check(one: CorrectionRow, found: CorrectedBreak | None) -> None:
             _check_break(one.break_id, one.amount_fen, found)
-            key = correction_key(one.break_id, one.correction_id)
-            return TransferRow(
-                one.debit_account, one.credit_account, TransferKind.CORRECTION, key, one.amount_fen, now_ms
-            )
 
         try:
             decided = _found(await self._store.approve(correction_id, uid, now_ms, check), correction_id)
@@ -125,20 +123,13 @@ class CorrectionService:
             raise BreakRefused(f"there is no correction {correction_id}")
         return found
 
-    async def _check_accounts(self, break_id: int, debit_account: int, credit_account: int) -> None:
+    async def _check_accounts(self, debit_account: int, credit_account: int) -> None:
         if debit_account == credit_account:
             raise BreakRefused("both accounts are the same")
         for account in (debit_account, credit_account):
             is_there = await self._store.is_known(account) if is_user(account) else account in _NAMES
             if not is_there:
                 raise BreakRefused(f"there is no account {account_name(account)}")
-        try:
-            await self._store.place(break_id, debit_account, credit_account)
-        except BetweenSets:
-            raise BreakRefused(
-                f"users {debit_account} and {credit_account} are in two sets of PostgreSQL: propose two "
-                "corrections, one from the first to an account of the system, one from there to the second"
-            ) from None
 
     def _tell(self, decided: Decided) -> None:
         """After the commit: the new balances."""
@@ -154,11 +145,6 @@ class CorrectionService:
 def account_name(account: int) -> str:
     """The name of an account of the system, or the id of a user."""
     return _NAMES.get(account, str(account))
-
-
-def correction_key(break_id: int, correction_id: int) -> str:
-    """The key of a correction's transfer, which cites its break."""
-    return f"break {break_id} correction {correction_id}"
 
 
 def _check_break(break_id: int, amount_fen: int, found: CorrectedBreak | None) -> None:

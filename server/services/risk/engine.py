@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from server.core.risk.actions import RiskAction, RiskVerdict
+from server.services.runtime.look_again import look_again
 from server.services.runtime.outage_log import OutageLog
-from storage.errors import StoreUnavailable
 from storage.postgres.risk.risk import NewDecision, RiskRound, RiskStore, VerdictRow
 
 if TYPE_CHECKING:
@@ -61,13 +61,11 @@ class RiskEngine:
 
     async def run(self) -> None:
         """Make rounds. Never ends; to be supervised."""
-        while True:
-            try:
-                await self.round()
-                self._outage_log.is_over()
-            except StoreUnavailable as error:
-                self._outage_log.begins(error)
-            await asyncio.sleep(self._interval_s)
+        await look_again(self._look, asyncio.Event(), self._outage_log)
+
+    async def _look(self) -> float:
+        await self.round()
+        return self._interval_s
 
     def use(self, book: RuleBook, interval_s: float) -> None:
         """Judge by these rules from the next round on."""

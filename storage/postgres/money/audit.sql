@@ -346,9 +346,10 @@ WHERE given.fen > c.amount_fen
 
 -- name: corrections
 -- Every transfer of kind 15 is a correction that one user of the system proposed and another one approved, and cites its
--- break, whose difference it does not exceed ($1: breaks are in this database).
+-- break, whose difference it does not exceed ($1: breaks are in this database). Those of another set have their copy here.
 WITH approved AS (
-    SELECT *, format('break %s correction %s', break_id, correction_id) AS key FROM corrections WHERE state = 'approved'
+    SELECT *, format('break %s correction %s', break_id, correction_id) AS key
+    FROM (SELECT * FROM corrections WHERE state = 'approved' UNION ALL SELECT * FROM corrections_of_sets) AS known
 )
 SELECT format('correction %s: %s ¤ from %s to %s were approved, the transfer %s moved %s ¤', coalesce(a.correction_id::text, 'none'),
               coalesce(a.amount_fen, 0), coalesce(a.debit_account, t.debit_account), coalesce(a.credit_account, t.credit_account),

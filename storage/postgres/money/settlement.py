@@ -16,7 +16,7 @@ _SQL = statements.load(__file__)
 
 
 class Credit(NamedTuple):
-    """What one user got in one batch, and one of the packets that it came from."""
+    """What one user got in one batch, and one of the packets that it came from. `xid`: of its transaction."""
 
     user_id: int
     packet_id: int
@@ -24,6 +24,7 @@ class Credit(NamedTuple):
     change_fen: int
     at_ms: int
     balance: BalanceRow
+    xid: int
 
 
 class Backlog(NamedTuple):
@@ -63,7 +64,8 @@ class SettlementQueue:
             async with self._writer.transaction() as connection:
                 rows = await connection.fetch(_SQL["settle"], most, now_ms, self._best_luck_kinds, self._locked)
                 credits = [
-                    Credit(row[0], row[1], row[2], row[3], now_ms, BalanceRow(row[4], row[5])) for row in rows
+                    Credit(row[0], row[1], row[2], row[3], now_ms, BalanceRow(row[4], row[5]), row["xid"])
+                    for row in rows
                 ]
         except StoreUnavailable as error:
             self._look_for_locks = True
@@ -82,6 +84,7 @@ class SettlementQueue:
             [credit.packet_id for credit in credits],
             [credit.user_id for credit in credits],
             [credit.at_ms for credit in credits],
+            [credit.xid for credit in credits],
         ]
         async with self._database.reading() as connection:
             rows = await connection.fetch(_SQL["find_outcome"], *columns)

@@ -210,14 +210,17 @@ async def enter_credit(connection: Connection, transfer: TransferRow, user_id: i
     return balance
 
 
-async def move_between(connection: Connection, transfer: TransferRow) -> dict[int, BalanceRow]:
+async def move_between(
+    connection: Connection, transfer: TransferRow, elsewhere: Collection[int] = ()
+) -> dict[int, BalanceRow]:
     """Record a transfer between any two accounts, with an entry in each wallet; what is in these then.
 
-    Raises NotEnoughMoney; a second transfer with the same key fails the transaction.
+    `elsewhere`: wallets of another database, which are left alone. Raises NotEnoughMoney; a second transfer with
+    the same key fails the transaction.
     """
     debit_account, credit_account, _, _, amount_fen, _ = transfer
     changes = {debit_account: -amount_fen, credit_account: amount_fen}
-    users = sorted(account for account in changes if account > 0)
+    users = sorted(account for account in changes if account > 0 and account not in elsewhere)
     await lock(connection, users)
     await insert_transfer(connection, transfer)
     balances = {}

@@ -16,7 +16,7 @@ ENTRY_MAX = 2**63 - 1
 
 
 class OperatorRow(NamedTuple):
-    """An operator; see migrations 0038, 0040. `seen_at_ms`: of the newest session; None: there is none."""
+    """An operator; see migrations 0038, 0041. `seen_at_ms`: of the newest session; None: there is none."""
 
     operator_id: int
     name: str

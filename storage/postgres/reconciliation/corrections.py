@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from storage.postgres.database import Connection, Database
 
 _SQL = statements.load(__file__)
+CORRECTION = 15  # the kind of transfer, see docs/money.md
 
 
 class CorrectionRow(NamedTuple):
@@ -33,6 +34,18 @@ class CorrectionRow(NamedTuple):
     decided_at_ms: int | None
     reason: str
 
+    @property
+    def key(self) -> str:
+        """The key of its transfer, which cites its break."""
+        return f"break {self.break_id} correction {self.correction_id}"
+
+    @property
+    def transfer(self) -> TransferRow:
+        """The transfer that it is, once it is approved."""
+        assert self.decided_at_ms is not None
+        accounts = self.debit_account, self.credit_account
+        return TransferRow(*accounts, CORRECTION, self.key, self.amount_fen, self.decided_at_ms)
+
 
 class CorrectedBreak(NamedTuple):
     """The break that a correction cites. `difference_fen`: the most that one may move; None: not known."""
@@ -45,10 +58,6 @@ class CitedBreak(NamedTuple):
     """A break of another database, which is held there while a correction cites it; None: there is none."""
 
     found: CorrectedBreak | None
-
-
-class BetweenSets(Exception):
-    """The two wallets of a correction are in different databases; no transaction moves both."""
 
 
 class Decided(NamedTuple):
@@ -88,10 +97,6 @@ class CorrectionStore:
             row = await connection.fetchrow(_SQL["find_break"], break_id)
         return None if row is None else CorrectedBreak(*row)
 
-    async def place(self, break_id: int, debit_account: int, credit_account: int) -> int:
-        """The set that has such a correction, with the wallet that it moves: this one. Raises BetweenSets."""
-        return 0
-
     async def is_known(self, user_id: int) -> bool:
         """Whether there is such a user."""
         async with self._database.reading() as connection:
@@ -116,12 +121,12 @@ class CorrectionStore:
         correction_id: int,
         uid: int,
         now_ms: int,
-        check: Callable[[CorrectionRow, CorrectedBreak | None], TransferRow],
+        check: Callable[[CorrectionRow, CorrectedBreak | None], None],
         cited: CitedBreak | None = None,
     ) -> Decided | None:
         """Approve a proposal and move its money in one transaction, once; None: there is none.
 
-        It stays proposed if `uid` has proposed it. `check` gives the transfer, or raises. `cited`: the break, if it
+        It stays proposed if `uid` has proposed it, or `check` of it and its break raises. `cited`: the break, if it
         is not here. Raises NotEnoughMoney.
         """
         async with self._database.transaction() as connection:
@@ -129,8 +134,8 @@ class CorrectionStore:
             if row is None:
                 return await _decided(connection, correction_id)
             one = _row(row)
-            transfer = check(one, await _break(connection, one.break_id, cited))
-            return Decided(one, True, await wallets.move_between(connection, transfer))
+            check(one, await _break(connection, one.break_id, cited))
+            return Decided(one, True, await self._move(connection, one))
 
     async def reject(self, correction_id: int, uid: int, reason: str, now_ms: int) -> Decided | None:
         """Reject a proposal, once; None: there is none."""
@@ -139,6 +144,10 @@ class CorrectionStore:
             if row is None:
                 return await _decided(connection, correction_id)
             return Decided(_row(row), True, {})
+
+    async def _move(self, connection: Connection, one: CorrectionRow) -> dict[int, BalanceRow]:
+        """Move the money of a correction that is approved; what is in the wallets that it has changed."""
+        return await wallets.move_between(connection, one.transfer)
 
 
 @asynccontextmanager

@@ -61,7 +61,10 @@ class LateRow(NamedTuple):
 
 
 class OrderBetween(NamedTuple):
-    """A transfer between users of two sets, as one of them has it. `key`: its sender and the key of the order."""
+    """A transfer or correction between users of two sets, as one of them has it.
+
+    `key`: sender and key of the order, or that of the correction.
+    """
 
     key: str
     receiver_id: int
@@ -70,9 +73,8 @@ class OrderBetween(NamedTuple):
 
 
 class LateOrder(NamedTuple):
-    """A transfer that should have arrived in another set."""
+    """A transfer or correction that should have arrived in another set; with the same key."""
 
-    user_id: int
     key: str
     age_s: int
 
@@ -199,15 +201,15 @@ class SetSnapshot:
         return [LateRow(*row) for row in await self._connection.fetch(SQL["late"])]
 
     async def orders_sent(self) -> list[OrderBetween]:
-        """Transfers that have left this set for others, without those that are in flight."""
+        """Transfers and corrections that have left this set for others, without those that are in flight."""
         return [OrderBetween(*row) for row in await self._connection.fetch(SQL["orders_sent"])]
 
     async def orders_come(self) -> list[OrderBetween]:
-        """Transfers that came to this set from others."""
+        """Transfers and corrections that came to this set from others."""
         return [OrderBetween(*row) for row in await self._connection.fetch(SQL["orders_come"])]
 
     async def orders_of(self, question: str, other_set: int, keys: Iterable[str]) -> dict[str, tuple[int, int]]:
-        """Receiver and amount of transfers with these keys that this set has sent to another one (`sent_of`), or
+        """Receiver and amount of those with these keys that this set has sent to another one (`sent_of`), or
         got from it (`come_of`).
         """
         found: dict[str, tuple[int, int]] = {}
@@ -217,7 +219,7 @@ class SetSnapshot:
         return found
 
     async def late_orders(self) -> list[LateOrder]:
-        """Transfers that are in flight for more than a minute."""
+        """Transfers and corrections that are in flight for more than a minute."""
         return [LateOrder(*row) for row in await self._connection.fetch(SQL["late_orders"])]
 
     async def wallets(self) -> list[int]:

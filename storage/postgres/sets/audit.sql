@@ -69,15 +69,19 @@ SELECT packet_id, topic, stream_id, extract(epoch FROM now() - made_at)::bigint 
 FROM set_outbox WHERE made_at < now() - interval '1 minute' ORDER BY outbox_id
 
 -- name: orders_sent
--- Transfers to users of other sets that have left the queue, so they have arrived there.
+-- Transfers and corrections for users of other sets that have left the queue, so they have arrived there.
 SELECT key, debit_account AS receiver_id, amount_fen, -100 - credit_account AS other_set FROM transfers t
 WHERE kind = 23 AND NOT EXISTS (SELECT FROM orders_between_sets q WHERE q.user_id || ':' || q.key = t.key)
+  AND NOT EXISTS (SELECT FROM corrections_between_sets JOIN corrections c USING (correction_id)
+                  WHERE format('break %s correction %s', c.break_id, c.correction_id) = t.key)
 
 -- name: orders_come
--- Transfers from users of other sets that have arrived here.
-SELECT t.key, o.other_id AS receiver_id, t.amount_fen, -100 - debit_account AS other_set
-FROM transfers t LEFT JOIN wallet_orders o
-    ON o.kind = 13 AND o.user_id = t.credit_account AND t.key = o.user_id || ':' || o.key
+-- Transfers and corrections from users of other sets that have arrived here.
+SELECT t.key, coalesce(o.other_id, c.credit_account) AS receiver_id, t.amount_fen, -100 - t.debit_account AS other_set
+FROM transfers t
+LEFT JOIN wallet_orders o ON o.kind = 13 AND o.user_id = t.credit_account AND t.key = o.user_id || ':' || o.key
+LEFT JOIN corrections_of_sets c
+    ON c.debit_account = t.credit_account AND t.key = format('break %s correction %s', c.break_id, c.correction_id)
 WHERE t.kind = 24
 
 -- name: sent_of
@@ -86,14 +90,20 @@ SELECT key, debit_account AS receiver_id, amount_fen FROM transfers
 WHERE kind = 23 AND credit_account = $1 AND key = ANY($2::text[])
 
 -- name: come_of
-SELECT t.key, o.other_id AS receiver_id, t.amount_fen
-FROM transfers t LEFT JOIN wallet_orders o
-    ON o.kind = 13 AND o.user_id = t.credit_account AND t.key = o.user_id || ':' || o.key
+SELECT t.key, coalesce(o.other_id, c.credit_account) AS receiver_id, t.amount_fen
+FROM transfers t
+LEFT JOIN wallet_orders o ON o.kind = 13 AND o.user_id = t.credit_account AND t.key = o.user_id || ':' || o.key
+LEFT JOIN corrections_of_sets c
+    ON c.debit_account = t.credit_account AND t.key = format('break %s correction %s', c.break_id, c.correction_id)
 WHERE t.kind = 24 AND t.debit_account = $1 AND t.key = ANY($2::text[])
 
 -- name: late_orders
-SELECT user_id, key, extract(epoch FROM now() - made_at)::bigint AS age_s
-FROM orders_between_sets WHERE made_at < now() - interval '1 minute' ORDER BY place
+SELECT user_id || ':' || key AS key, extract(epoch FROM now() - made_at)::bigint AS age_s
+FROM orders_between_sets WHERE made_at < now() - interval '1 minute'
+UNION ALL
+SELECT format('break %s correction %s', break_id, correction_id), extract(epoch FROM now() - made_at)::bigint
+FROM corrections_between_sets JOIN corrections USING (correction_id) WHERE made_at < now() - interval '1 minute'
+ORDER BY age_s DESC, key
 
 -- name: wallets
 SELECT user_id FROM wallets

@@ -5,35 +5,26 @@ there with the payments of all sets: those of other sets are brought into a tabl
 moment, in the transaction that compares. Evidence that contradicts the end of a payment is a break in the set of
 the payment, which writes it in the transaction of the evidence.
 
-A correction is in the set of the wallet that it moves, so it is one transaction with the transfer. Its break is
-held in its own set meanwhile, so it is not closed. Breaks and corrections of set n have numbers from n × 10^9 on.
+Corrections of a break may be in any set (see `between.corrections`). Breaks of set n have numbers from n × 10^9 on.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
 from storage import statements
 from storage.errors import StoreUnavailable
-from storage.postgres.reconciliation import breaks, corrections
+from storage.postgres.reconciliation import breaks
 from storage.postgres.reconciliation.breaks import BreakRow, BreakStore
-from storage.postgres.reconciliation.corrections import BetweenSets, CorrectionStore
 from storage.postgres.reconciliation.matching import LOCK_GATEWAY, MatchingStore
 from storage.postgres.sessions import wait_for_locks
-from storage.postgres.sets.places import HOME, USER_ID_MAX, all_of, any_of
+from storage.postgres.sets.places import HOME, all_of, any_of
 
 if TYPE_CHECKING:
     from storage.postgres.database import Connection, Database
-    from storage.postgres.money.wallets import TransferRow
-    from storage.postgres.reconciliation.corrections import (
-        CitedBreak,
-        CorrectedBreak,
-        CorrectionRow,
-        Decided,
-    )
     from storage.postgres.sessions import Session
     from storage.postgres.sets.places import Sets
 
@@ -175,89 +166,3 @@ async def _approved(database: Database, break_ids: Sequence[int]) -> dict[int, i
     """How many corrections of breaks were approved in a set."""
     async with database.reading() as connection:
         return {row["break_id"]: row["times"] for row in await connection.fetch(SQL["approved"], break_ids)}
-
-
-class SetCorrectionStore(CorrectionStore):
-    """The corrections of all sets, each in that of the wallet that it moves."""
-
-    def __init__(self, sets: Sets) -> None:
-        super().__init__(sets.home)  # which knows the users
-        self._sets = sets
-        self._stores = [CorrectionStore(one) for one in sets.databases]
-
-    async def place(self, break_id: int, debit_account: int, credit_account: int) -> int:
-        """That of the wallet; of accounts of the system that of the payment which the break is about, or set 0.
-
-        Raises BetweenSets, if the wallets are in two.
-        """
-        users = [one for one in (debit_account, credit_account) if 0 < one <= USER_ID_MAX]
-        if users:
-            places = {*(await self._sets.place(users)).values()}
-            if len(places) > 1:
-                raise BetweenSets
-            return places.pop()
-        async with self._sets.databases[self._sets.of_break(break_id)].reading() as connection:
-            number = await connection.fetchval(SQL["payment_of"], break_id)
-        return HOME if number is None else self._sets.of_packet(number)
-
-    async def get(self, correction_id: int) -> CorrectionRow | None:
-        """In the set of the correction."""
-        return await self._of(correction_id).get(correction_id)
-
-    async def newest(self, break_id: int, most: int) -> list[CorrectionRow]:
-        """Raises StoreUnavailable if one of the sets gives no answer."""
-        found = await all_of({number: one.newest(break_id, most) for number, one in enumerate(self._stores)})
-        rows = sorted((row for some in found.values() for row in some), key=lambda row: row.proposed_at_ms)
-        return rows[::-1][:most]
-
-    async def balance(self, account: int) -> int | None:
-        """A wallet in the set of its user; of an account of the system what all sets have there."""
-        if 0 < account <= USER_ID_MAX:
-            return await self._stores[(await self._sets.of_users([account]))[account]].balance(account)
-        found = await all_of({number: one.balance(account) for number, one in enumerate(self._stores)})
-        parts = [fen for fen in found.values() if fen is not None]
-        return sum(parts) if parts else None
-
-    async def find_break(self, break_id: int) -> CorrectedBreak | None:
-        """In the set of the break."""
-        return await self._stores[self._sets.of_break(break_id)].find_break(break_id)
-
-    async def propose(
-        self,
-        one: CorrectionRow,
-        check: Callable[[CorrectedBreak | None], None],
-        cited: CitedBreak | None = None,
-    ) -> CorrectionRow:
-        """In the set of the wallet, while the break is held in its own. Raises BetweenSets."""
-        number = await self.place(one.break_id, one.debit_account, one.credit_account)
-        of_break = self._sets.of_break(one.break_id)
-        if number == of_break:
-            return await self._stores[number].propose(one, check)
-        async with corrections.held(self._sets.databases[of_break], one.break_id) as cited:
-            return await self._stores[number].propose(one, check, cited)
-
-    async def approve(
-        self,
-        correction_id: int,
-        uid: int,
-        now_ms: int,
-        check: Callable[[CorrectionRow, CorrectedBreak | None], TransferRow],
-        cited: CitedBreak | None = None,
-    ) -> Decided | None:
-        """In the set of the correction, while the break is held in its own."""
-        store = self._of(correction_id)
-        row = await store.get(correction_id)
-        if row is None:
-            return None
-        of_break = self._sets.of_break(row.break_id)
-        if of_break == self._sets.of_break(correction_id):
-            return await store.approve(correction_id, uid, now_ms, check)
-        async with corrections.held(self._sets.databases[of_break], row.break_id) as cited:
-            return await store.approve(correction_id, uid, now_ms, check, cited)
-
-    async def reject(self, correction_id: int, uid: int, reason: str, now_ms: int) -> Decided | None:
-        """In the set of the correction."""
-        return await self._of(correction_id).reject(correction_id, uid, reason, now_ms)
-
-    def _of(self, correction_id: int) -> CorrectionStore:
-        return self._stores[self._sets.of_break(correction_id)]

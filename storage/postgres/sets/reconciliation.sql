@@ -42,6 +42,3 @@ DELETE FROM payments_of_sets
 
 -- name: approved
 SELECT break_id, count(*) AS times FROM corrections WHERE break_id = ANY($1) AND state = 'approved' GROUP BY 1
-
--- name: payment_of
-SELECT number FROM payment_breaks WHERE break_id = $1

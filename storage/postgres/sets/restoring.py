@@ -36,7 +36,10 @@ async def queue_again(databases: Sequence[Database]) -> int:
 
 
 async def bring_again(databases: Sequence[Database]) -> int:
-    """Queue the transfers to users of other sets that have not arrived there; how many. Raises StoreUnavailable."""
+    """Queue the transfers and corrections for users of other sets that have not arrived there; how many.
+
+    Raises StoreUnavailable.
+    """
     queued = 0
     for number, database in enumerate(databases):
         async with database.snapshot() as connection:
@@ -49,6 +52,7 @@ async def bring_again(databases: Sequence[Database]) -> int:
             async with database.long_transaction() as writing:
                 for some in chunks(lost):
                     await writing.execute(SQL["bring_again"], some)
+                    await writing.execute(SQL["bring_corrections_again"], some)
             queued += len(lost)
     return queued
 

@@ -17,5 +17,11 @@ INSERT INTO orders_between_sets (user_id, key)
 SELECT o.user_id, o.key FROM wallet_orders o JOIN unnest($1::text[]) AS a (between_key) ON a.between_key = o.user_id || ':' || o.key
 WHERE o.kind = 13 ON CONFLICT DO NOTHING
 
+-- name: bring_corrections_again
+-- $1: the same keys; those of corrections are their own.
+INSERT INTO corrections_between_sets (correction_id)
+SELECT correction_id FROM corrections
+WHERE state = 'approved' AND format('break %s correction %s', break_id, correction_id) = ANY($1::text[]) ON CONFLICT DO NOTHING
+
 -- name: guard_again
 ALTER TABLE transfers ENABLE TRIGGER transfers_stay

@@ -138,7 +138,7 @@ class QueueOfSet(SettlementQueue):
 async def _credit(connection: Connection, claims: Sequence[QueuedClaim], now_ms: int) -> list[Credit]:
     columns = [[row[column] for row in claims] for column in (1, 2, 3, 4)]
     rows = await connection.fetch(SQL["credit"], *columns, now_ms)
-    return [Credit(row[0], row[1], row[2], row[3], now_ms, BalanceRow(row[4], row[5])) for row in rows]
+    return [Credit(row[0], row[1], row[2], row[3], now_ms, BalanceRow(row[4], row[5]), row[6]) for row in rows]
 
 
 class SetSettlementQueue(SettlementQueue):

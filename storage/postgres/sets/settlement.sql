@@ -47,7 +47,8 @@ WITH taken AS (
     SET received_count = y.received_count + excluded.received_count,
         received_fen = y.received_fen + excluded.received_fen
 )
-SELECT user_id, packet_id, claims, change_fen, balance_fen, version FROM sums JOIN credited USING (user_id)
+SELECT user_id, packet_id, claims, change_fen, balance_fen, version, pg_current_xact_id()::xid::text::bigint AS xid
+FROM sums JOIN credited USING (user_id)
 
 -- name: take_off
 -- In the set of the packets, once their claims are credited: the rows leave the queue, and what follows from the credits

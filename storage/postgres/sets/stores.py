@@ -12,18 +12,15 @@ from storage.postgres.money.statement import StatementStore
 from storage.postgres.money.wallets import WalletStore
 from storage.postgres.packets.packets import PacketStore
 from storage.postgres.packets.seed_trees import SeedTreeStore
+from storage.postgres.sets.between.corrections import SetCorrectionStore
+from storage.postgres.sets.between.orders import SetOrderStore
 from storage.postgres.sets.campaigns import SetBillStore, SetCampaignStore, SetLeaseStore
 from storage.postgres.sets.chat import SetGroupStore, SetMessageStore, SetRelayStore, SetUserStore
 from storage.postgres.sets.everyday import SetAdmissionStore, SetScheduledStore, SetWordsStore
-from storage.postgres.sets.orders import SetOrderStore
 from storage.postgres.sets.outbox import SetOutboxStore
 from storage.postgres.sets.packets import SetPacketStore
 from storage.postgres.sets.payments import SetCardPaymentStore, SetCardStore, SetPaymentStore
-from storage.postgres.sets.reconciliation import (
-    SetBreakStore,
-    SetCorrectionStore,
-    SetMatchingStore,
-)
+from storage.postgres.sets.reconciliation import SetBreakStore, SetMatchingStore
 from storage.postgres.sets.records import SetRecordStore
 from storage.postgres.sets.risk import SetRiskStore
 from storage.postgres.sets.seed_trees import SetSeedTreeStore

@@ -8,18 +8,13 @@ cannot be asked about rejects its part: the reload and `GrabOpenService._retry` 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
 
-from server.core.limits import Limits
 from server.services.packets.batch import PacketBatch, claims_in, joined, without
-from server.services.packets.commit.path import BATCH_MAX, CommitPath
-from server.services.packets.mirror_health import MirrorHealth
-from server.services.runtime.bus import Bus
+from server.services.packets.commit.path import BATCH_MAX, CommitParts, CommitPath
 from server.services.runtime.supervised import Loop
-from storage.postgres.packets.packets import PacketStore
-from storage.redis.mirror import Mirror
 
 # A batch may expect no log if the record was read at most so long ago. If the packet has finished meanwhile, its
 # log is still there and refuses the batch: a log lapses after a minute (mirror._FORGET_MS).
@@ -31,17 +26,8 @@ LINGER_S: Final = 0.03  # for a larger batch to record
 class MirrorFirst(CommitPath):
     """The mirror, the answers, then the record."""
 
-    def __init__(
-        self,
-        mirror: Mirror,
-        packets: PacketStore,
-        health: MirrorHealth,
-        limits: Limits,
-        bus: Bus,
-        now_ms: Callable[[], int],
-        elapsed_s: Callable[[], float],
-    ) -> None:
-        super().__init__(mirror, packets, health, limits, bus, now_ms, elapsed_s)
+    def __init__(self, parts: CommitParts) -> None:
+        super().__init__(parts)
         self._between: asyncio.Queue[list[PacketBatch]] = asyncio.Queue(AHEAD_MAX)
 
     def loops(self) -> Mapping[str, Loop]:

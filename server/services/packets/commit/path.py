@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, NamedTuple
 
 from server.core.decisions import WON
 from server.core.latency import Histogram
@@ -42,28 +42,31 @@ BATCH_MAX: Final = 1_000  # claims; larger batches gain little and every open in
 UNRECORDED_MAX: Final = 50_000
 
 
+class CommitParts(NamedTuple):
+    """What a commit path works with. `elapsed_s` is a clock that never jumps: it measures how long batches take."""
+
+    packets: PacketStore
+    mirror: Mirror
+    health: MirrorHealth
+    limits: Limits
+    bus: Bus
+    now_ms: Callable[[], int]
+    elapsed_s: Callable[[], float]
+
+
 class CommitPath:
     """Takes decided opens and makes them durable. The order of the stores is that of a subclass."""
 
-    def __init__(
-        self,
-        mirror: Mirror,
-        packets: PacketStore,
-        health: MirrorHealth,
-        limits: Limits,
-        bus: Bus,
-        now_ms: Callable[[], int],
-        elapsed_s: Callable[[], float],
-    ) -> None:
-        """`elapsed_s` is a clock that never jumps: it measures the time that batches take."""
-        self.won_after_mirror = health.decides
-        self._bus = bus
+    def __init__(self, parts: CommitParts) -> None:
+        self.won_after_mirror = parts.health.decides
+        self._bus = parts.bus
         self._gathering: dict[LivePacket, PacketBatch] = {}
         self._wake = asyncio.Event()
-        self._load_shedding = LoadShedding(BATCH_MAX, limits, UNRECORDED_MAX)
-        self._stores = CommitStores(mirror, packets, health, self._load_shedding, self._more_waits, elapsed_s)
+        self._load_shedding = LoadShedding(BATCH_MAX, parts.limits, UNRECORDED_MAX)
+        stores = parts.mirror, parts.packets, parts.health
+        self._stores = CommitStores(*stores, self._load_shedding, self._more_waits, parts.elapsed_s)
         self._gathered = 0
-        self._now_ms = now_ms
+        self._now_ms = parts.now_ms
         self.open_ms = Histogram()  # from the arrival of an open until its `won`
         self.batch_ms = self._stores.batch_ms
         self.unrecorded = 0  # claims in flight

@@ -4,14 +4,14 @@ import {
   type CampaignLine, Client, ClientError, type Language, money, type MoneyUnit, type Post, type Push,
   type ResultPageBody, type Welcome,
 } from "@hongbao/sdk";
-import { Conversation, Model, type Notice, type PacketState } from "./model.js";
+import { Conversation, Model, type Notice, type PacketState, POSTS_KEPT, usersOf } from "./model.js";
 import type { Payer } from "./orders.js";
 import { take } from "./pushed.js";
 import { endInWords, inWords } from "./refusals.js";
 import type { Snapshot } from "./snapshot.js";
 import { type Figures, text, type TextKey } from "./texts.js";
 
-const HISTORY = 50; // posts that are fetched at once
+const HISTORY = POSTS_KEPT; // posts that are fetched at once
 const LOADED_MOST = 40; // chats whose newest posts are fetched at the login; the others when they are shown
 const STATES_ASKED = 10; // open packets in them whose states are fetched
 const CHANGES_LOOKED_AT = 200; // of the wallet, for packets that were opened on another device
@@ -222,9 +222,9 @@ export class Session {
     const isPost = (one: { kind: string }): one is Post => one.kind.endsWith("Posted");
     const posts = found.messages.filter(isPost).filter((one) => one.message < conversation.oldest);
     const now = Date.now();
-    this.learnNames(posts.map((post) => (post.kind === "RelayPosted" ? post.user_id : post.sender_id)));
+    this.learnNames(posts.flatMap(usersOf));
     conversation.addHistory(posts.map((post) => this.model.entry(post, now)));
-    conversation.posts.unshift(...posts);
+    conversation.keepHistory(posts);
     this.changed();
     const open = conversation.cards().filter((card) => card.packet.state === "open").slice(-STATES_ASKED);
     for (const { packet } of open) await this.quietly(() => this.learnState(packet.id));
@@ -307,6 +307,7 @@ export class Session {
     for (const one of snapshot.conversations) {
       const known = this.model.place(one.streamId, one.name, one.ownerId, one.lastMessage);
       known.isOneToOne = one.isOneToOne;
+      known.draft = one.draft ?? "";
       known.addHistory(one.posts.map((post) => this.model.entry(post, now)));
       known.posts = one.posts;
     }
@@ -316,13 +317,14 @@ export class Session {
   /** What the next start begins with. */
   snapshot(): Snapshot {
     const conversations = [...this.model.conversations.values()].map((one) => {
-      const { streamId, name, ownerId, isOneToOne } = one;
-      const posts = one.posts.slice(-HISTORY);
-      return { streamId, name, ownerId, isOneToOne, lastMessage: one.lastMessage, posts };
+      const { streamId, name, ownerId, isOneToOne, draft } = one;
+      const posts = one.posts.slice(-POSTS_KEPT);
+      return { streamId, name, ownerId, isOneToOne, lastMessage: one.lastMessage, posts, draft };
     });
     const positions = this.client.positions;
     // a stream of which nothing was loaded is followed from its end by the next start
     const known = conversations.filter((one) => one.posts.length);
+    const packets = known.flatMap((one) => one.posts.flatMap((post) => (post.kind === "PacketPosted" ? [post.packet_id] : [])));
     return {
       userId: this.model.userId,
       balanceFen: this.model.balanceFen,
@@ -333,8 +335,10 @@ export class Session {
         const last = positions.get(streamId);
         return last === undefined ? [] : [[streamId, last] as [bigint, number]];
       }),
-      packets: [...this.model.packets.values()].map((one) => [one.id, one.state, one.amountFen]),
+      packets: [...new Set(packets)].flatMap((id) => {
+        const found = this.model.packets.get(id);
+        return found === undefined ? [] : [[id, found.state, found.amountFen] as [bigint, PacketState, number]];
+      }),
     };
   }
 }
-
