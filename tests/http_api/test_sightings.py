@@ -12,7 +12,7 @@ from tests.services.conftest import until
 
 
 async def all_are_judged(server: Server, sql: Any) -> bool:
-    """Make a round; True if it left nobody who waits to be judged."""
+    """Make a round; True if no user waits to be judged then."""
     await judge(server)
     return not await sql.fetchval("SELECT count(*) FROM risk_activity")
 

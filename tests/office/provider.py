@@ -21,8 +21,9 @@ Claims = dict[str, Any]
 class SmallProvider:
     """Configuration, keys and tokens over HTTP. `person`: who logs in; the hooks spoil what it says."""
 
-    def __init__(self) -> None:
-        self.url = ""
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self._host = host
+        self.url = self.office_url = ""  # the latter: of the back office, for browsers that log in by themselves
         self.key = RSAKey.generate_key(2048, {"kid": "one", "use": "sig"})
         self.shown_keys: list[dict[str, Any]] = [self.key.as_dict(private=False)]
         self.person: Claims = {
@@ -41,14 +42,15 @@ class SmallProvider:
         """Listen at a free port."""
         app = web.Application()
         app.router.add_get("/.well-known/openid-configuration", self._configuration)
+        app.router.add_get("/authorize", self._authorize)
         app.router.add_get("/keys", self._keys)
         app.router.add_post("/token", self._token)
         self._runner = web.AppRunner(app)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        site = web.TCPSite(self._runner, self._host, 0)
         await site.start()
         assert site._server is not None
-        self.url = f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"
+        self.url = f"http://{self._host}:{site._server.sockets[0].getsockname()[1]}"
 
     async def close(self) -> None:
         """Listen no more."""
@@ -84,6 +86,12 @@ class SmallProvider:
         }
         self.spoil_configuration(configuration)
         return web.json_response(configuration)
+
+    async def _authorize(self, request: web.Request) -> web.Response:
+        """Each browser is one of the person."""
+        self.calls.append("authorize")
+        back = self.log_in(f"{self.url}{request.raw_path}")
+        return web.Response(status=302, headers={"Location": self.office_url.rstrip("/") + back})
 
     async def _keys(self, request: web.Request) -> web.Response:
         self.calls.append("keys")

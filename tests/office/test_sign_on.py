@@ -204,6 +204,18 @@ async def test_sign_on_state_is_used_once_and_only_by_its_browser(
     assert (replayed.status, provider.calls.count("token")) == (403, taken)
 
 
+async def test_sign_on_begun_at_one_server_ends_at_another_one(
+    stranger: Desk, provider: SmallProvider, start_server: StartServer
+) -> None:
+    second = await start_server(**SERVES_OFFICE, **oidc(provider.url), server__node=2)
+    other = Desk(stranger._session, second.app.office.url)  # the same browser: cookies know no ports
+    begun = await stranger.get("/oidc")
+    back = provider.log_in(begun.place)
+    assert (await other.get(back)).status == 200
+    assert (await stranger.get("/")).status == 200
+    assert (await stranger.get(back)).status == 403
+
+
 async def test_sign_on_flow_is_over_after_its_time(
     stranger: Desk, provider: SmallProvider, turn_clock: Turn
 ) -> None:

@@ -178,14 +178,21 @@ async def test_shares_of_a_group_count_in_the_group_with_most_and_not_between_tw
     database: Database, sql: Sql
 ) -> None:
     for place, (target_id, ago_ms) in enumerate(
-        [(GROUP, 1), (GROUP, HOUR_MS // 2), (GROUP + 1, 2), (GROUP + 1, 3), (GROUP + 1, DAY_MS - 1), (OTHER, 4)]
+        [
+            (GROUP, 1),
+            (GROUP, HOUR_MS // 2),
+            (GROUP + 1, 2),
+            (GROUP + 1, 3),
+            (GROUP + 1, DAY_MS - 1),
+            *[(OTHER, 4)] * 3,
+        ]
     ):
         await packet(sql, 2**60 + place, OTHER, 60, 2, ago_ms + 1)
         await sql.execute("UPDATE packets SET target_id = $1 WHERE packet_id = $2", target_id, 2**60 + place)
         await credit(sql, 2**60 + place, USER, 30, ago_ms)
     found = await facts_of(database)
     assert tuple(found[f"group_opens_{span}"] for span in ("1m", "1h", "1d")) == (2, 2, 3)
-    assert tuple(found[f"pair_shares_{span}"] for span in ("1m", "1h", "1d")) == (4, 5, 6)
+    assert tuple(found[f"pair_shares_{span}"] for span in ("1m", "1h", "1d")) == (6, 7, 8)
 
 
 async def test_account_counts_from_when_the_user_became_known_and_sponsors_are_not_judged(

@@ -26,7 +26,7 @@ WINNERS = RULE.format(name="winners", when="opens_1d >= 1")
 
 
 class Reloading:
-    """A server whose config can be read again, as SIGHUP does it."""
+    """A server whose config can be read again, like SIGHUP."""
 
     def __init__(self, server: Server, **options: Any) -> None:
         self._server = server

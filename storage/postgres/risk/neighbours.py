@@ -16,7 +16,7 @@ from storage.postgres.risk.circles import Circle, FlowGraph
 if TYPE_CHECKING:
     from storage.postgres.database import Connection
 
-SQL: Final = statements.load(__file__.replace("neighbours", "risk_facts"))
+SQL: Final = statements.load(__file__)
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
 MARKS: Final = {1: "device", 2: "address", 3: "card"}
 COUNTED: Final = (
