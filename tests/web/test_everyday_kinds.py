@@ -85,7 +85,7 @@ async def test_packet_with_words_is_opened_by_saying_them(server: Server, family
     await ben.type("输入口令", "芝麻关门")
     await ben.tap("说出口令")
     await ben.sees("口令不对，还可以试4次")
-    await expect(ben.page.get_by_label("输入口令")).to_have_value("芝麻关门")  # it can be mended
+    await expect(ben.page.get_by_label("输入口令")).to_have_value("芝麻关门")  # to be typed again
     await ben.type("输入口令", " 芝麻开门")
     await ben.tap("说出口令")
     await expect(ben.page.locator(".result-amount")).to_have_text(AMOUNT)  # it is opened with the words

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgpack
 import pytest
+from playwright.async_api import Browser
 
 from protocol import messages
 from tests.conftest import Connect, Server
@@ -55,15 +56,21 @@ def test_ids_of_the_document_are_ids_of_the_table() -> None:
             assert not is_id(name, field), (name, field)
 
 
-async def test_every_vector_is_read_and_written_byte_for_byte() -> None:
-    body = """
-    const codec = new sdk.Codec(sdk.USER_MESSAGES, sdk.BACKEND_MESSAGES);
-    print(JSON.parse(input).map((frame) => {
-      const message = codec.decode(sdk.fromHex(frame).slice(4));
-      return [message.kind, sdk.toHex(codec.encode(message.kind, message.seq, message))];
-    }));
-    """
-    read = await script(body, json.dumps([one["frame"] for one in MESSAGES]))
+READ_AND_WRITTEN = """(frames) => {
+  const codec = new sdk.Codec(sdk.USER_MESSAGES, sdk.BACKEND_MESSAGES);
+  return frames.map((frame) => {
+    const message = codec.decode(sdk.fromHex(frame).slice(4));
+    return [message.kind, sdk.toHex(codec.encode(message.kind, message.seq, message))];
+  });
+}"""
+IMPORT = """async (text) => {
+  window.sdk = await import(URL.createObjectURL(new Blob([text], { type: "text/javascript" })));
+}"""
+FRAMES = [one["frame"] for one in MESSAGES]
+
+
+def check_written(read: list[tuple[str, str]]) -> None:
+    """Each vector was read as its message, and written as it is."""
     for vector, (name, payload) in zip(MESSAGES, read, strict=True):
         assert name == vector["message"]
         frame = vector["frame"][8:]
@@ -72,6 +79,17 @@ async def test_every_vector_is_read_and_written_byte_for_byte() -> None:
         else:  # an older client leaves out fields at the end
             full, short = msgpack.unpackb(bytes.fromhex(payload)), msgpack.unpackb(bytes.fromhex(frame))
             assert full[: len(short)] == short, name
+
+
+async def test_every_vector_is_read_and_written_byte_for_byte() -> None:
+    check_written(await script(f"print(({READ_AND_WRITTEN})(JSON.parse(input)));", json.dumps(FRAMES)))
+
+
+@pytest.mark.long
+async def test_every_vector_is_read_and_written_in_a_browser_as_well(chromium: Browser) -> None:
+    page = await (await chromium.new_context()).new_page()
+    await page.evaluate(IMPORT, SDK.read_text("utf-8"))
+    check_written(await page.evaluate(READ_AND_WRITTEN, FRAMES))
 
 
 async def test_integers_of_63_bits_and_the_shortest_forms() -> None:

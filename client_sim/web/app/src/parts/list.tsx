@@ -61,7 +61,7 @@ export function LongList<Item>({ items, keyOf, draw, onTop, onEnd, label }: Long
         hasChanged = true;
       }
     }
-    if (heights.size > HEIGHTS_SPARE + 2 * items.length) forgetHeights();
+    if (heights.size > HEIGHTS_SPARE + items.length) forgetHeights();
     if (hasChanged) redraw(0);
     else if (place.isAtEnd) element.scrollTop = element.scrollHeight;
     else element.scrollTop = scrollTopOf();

@@ -65,7 +65,7 @@ export function OpenSheet({ packet, page: first }: { packet: Packet; page?: Open
       await what();
     } catch (error) {
       setLine(session.why(error));
-      input.current?.select(); // wrong words are typed over, or mended
+      input.current?.select(); // wrong words are typed over, or corrected
     } finally {
       if (isShown.current) setTurning(false);
     }

@@ -44,7 +44,7 @@ export function PeoplePage({ streamId, chosen: before, onChosen }: PeopleProps) 
           </li>
         ))}
       </ul>
-      {members !== undefined && !members.length && <p class="empty">{session.t("nobody_else")}</p>}
+      {members !== undefined && !members.length && <p class="empty">{session.t("alone_here")}</p>}
     </Page>
   );
 }

@@ -85,7 +85,7 @@ export const TEXTS = {
   choose_members: ["选择群成员", "Choose members"],
   chosen: ["确定（{count}人）", "Done ({count})"],
   done: ["确定", "Done"],
-  nobody_else: ["群里还没有别人", "Nobody else is in this group"],
+  alone_here: ["群里还没有别人", "No other user is in this group"],
   words: ["口令", "Words"],
   words_to_say: ["大家要说的话", "What the others say"],
   send_when: ["发出时间", "When"],
