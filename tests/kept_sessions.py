@@ -3,7 +3,7 @@
 A new session costs PostgreSQL some 3 ms of processor time: a process, its view of the catalogue, a plan for each
 statement. A server opens a dozen, so sessions were more than half of its cost in a test. A session that its owner
 ends is reset here (locks, channels, cursors, roles, settings), and gets a new owner when its database is connected
-to again; only its prepared statements stay. A session with a statement or a transaction under way is ended as ever,
+to again; only its prepared statements stay. A session with a statement or a transaction under way is ended,
 and so is one that is not opened by `asyncpg.connect` with a DSN alone.
 
 This replaces private parts of asyncpg. A test that needs new sessions is marked `new_sessions`.

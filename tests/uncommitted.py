@@ -1,4 +1,4 @@
-"""The audit of books as one session sees them: what is planted there is never committed, and undone."""
+"""The audit of books as one session sees them: what is planted there is never committed, but rolled back."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Uncommitted:
         yield self._session
 
     async def audit_with(self, planted: str) -> Report:
-        """What the audit finds once this statement has changed rows; it is undone afterwards."""
+        """What the audit finds once this statement has changed rows; it is rolled back afterwards."""
         transaction = self._session.transaction()
         await transaction.start()
         try:

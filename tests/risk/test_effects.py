@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from client_sim.sdk.errors import Refusal
-from server.services.risk.engine import CHECK_AGAIN_MS
+from server.services.risk.engine import CHECK_AGAIN_MS, RiskEngine
 from storage.errors import StoreUnavailable
 from storage.postgres.risk.risk import RiskRound, RiskStore
 from tests.conftest import Connect, Server, StartServer, Turn
@@ -275,7 +275,13 @@ async def test_round_that_fails_is_made_again_with_the_same_users(
     assert await sql.fetchval("SELECT count(*) FROM risk_decisions") == before + 2
 
 
-async def test_one_server_at_a_time_makes_a_round(start_server: StartServer) -> None:
+async def test_one_server_at_a_time_makes_a_round(
+    start_server: StartServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(_: RiskEngine) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(RiskEngine, "run", never)  # a server makes its first round when it starts
     options = {"risk__mode": "on", "risk__interval_s": NEVER_BY_ITSELF}
     one, other = await start_server(server__node=1, **options), await start_server(server__node=2, **options)
     async with one.app.stores.risk.round() as held, other.app.stores.risk.round() as second:

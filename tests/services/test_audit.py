@@ -229,7 +229,7 @@ async def test_planted_discrepancies_are_named(
         if check not in named_in(await books.audit_with(statement.format(p=finished, o=still_open)))
     ]
     assert missed == []
-    assert named_in(await audit(database, SEED_KEYS)) == set()  # each was undone
+    assert named_in(await audit(database, SEED_KEYS)) == set()  # nothing planted is left
 
 
 async def test_the_database_itself_refuses(start_server: StartServer, party: MakeParty, sql: Sql) -> None:

@@ -60,7 +60,8 @@ def ws_frame(
         head += bytes([masked | 127]) + struct.pack(">Q", size)
     if mask is None:
         return head + payload
-    return head + mask + bytes(byte ^ mask[at % 4] for at, byte in enumerate(payload))
+    repeated = int.from_bytes((mask * (size // 4 + 1))[:size])
+    return head + mask + (int.from_bytes(payload) ^ repeated).to_bytes(size)
 
 
 class Answer(NamedTuple):
