@@ -1358,7 +1358,7 @@ const PPM = 1000000n;
 const BLOCK = 256n;
 const ROUNDS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
 const PERMUTATION = UTF8$2.encode("permutation");
-const BANDS_MAX = 1e3;
+const DECK = /^hongbao deck 1\n(bands|draws) (\d+(?: \d+)*)((?:\n\d+ \d+ \d+)*)\n$/;
 const PLANTED_MAX = 100000n;
 class MalformedDeck extends Error {
 }
@@ -1369,20 +1369,19 @@ class RevealedPool {
   /** Throws MalformedDeck. */
   constructor(deck, seed) {
     this.seed = seed;
-    const { scheme, shares, terms, bands } = parsed(deck);
+    const { isDrawn, shares, terms, bands } = parsed(deck);
     this.shares = shares;
     this.width = rootUp(shares);
     this.height = (shares + this.width - 1n) / this.width;
-    const isDrawn = scheme === "draws";
     this.bands = isDrawn ? bands.map((band) => ({ ...band, quota: shares * band.ppm / PPM })) : withQuotas(shares, bands);
-    if (this.bands.some((band) => band.quota < 1n)) throw new MalformedDeck("the deck has a band without a number");
+    if (this.bands.some((band) => band.quota < 1n)) throw new MalformedDeck("a band has no number");
     const placed = this.bands.reduce((sum, band) => sum + sumOf(band), 0n);
     const limits = this.bands.flatMap((band) => [band.low, lastOf(band)]);
     this.totalFen = placed;
     if (isDrawn) {
       const [total, low, high] = terms;
       const places = this.bands.reduce((sum, band) => sum + band.quota, 0n);
-      if (places > PLANTED_MAX || places >= shares) throw new MalformedDeck("the deck plants too many numbers");
+      if (places > PLANTED_MAX || places >= shares) throw new MalformedDeck("too many numbers are planted");
       for (let place = 0n; place < places; place++) this.planted.push(this.walk(place, [...ROUNDS].reverse(), -1n));
       this.totalFen = total;
       this.drawn = { fen: total - placed, numbers: shares - places, low, high };
@@ -1434,19 +1433,16 @@ class RevealedPool {
   }
 }
 function parsed(deck) {
-  const text = new TextDecoder().decode(deck);
-  const [title, head = "", ...lines] = text.replace(/\n$/, "").split("\n");
-  const [scheme = "", ...counts] = head.split(" ");
-  const rows = [counts, ...lines.map((line) => line.split(" "))];
-  const isNumbers = rows.every((row) => row.every((one) => /^\d{1,18}$/.test(one)));
-  const isScheme = scheme === "bands" && counts.length === 1 || scheme === "draws" && counts.length === 4;
-  if (title !== "hongbao deck 1" || !isScheme || !isNumbers || lines.length > BANDS_MAX) {
-    throw new MalformedDeck("the deck is of no known scheme");
-  }
-  const [[shares, ...terms], ...bands] = rows.map((row) => row.map(BigInt));
-  const isBand = ([low, high, ppm, ...more]) => ppm !== void 0 && low <= high && !more.length;
-  if (shares < 1n || shares > 0xffffffffn || !bands.every(isBand)) throw new MalformedDeck("the deck cannot be read");
-  return { scheme, shares, terms, bands: bands.map(([low, high, ppm]) => ({ low, high, ppm })) };
+  const [, scheme, head = "", lines = ""] = DECK.exec(new TextDecoder().decode(deck)) ?? [];
+  const numbers = (line) => line.split(" ").map(BigInt);
+  const [shares = 0n, ...terms] = numbers(head);
+  const isDrawn = scheme === "draws";
+  if (!shares || terms.length !== (isDrawn ? 3 : 0)) throw new MalformedDeck("the deck is of no known scheme");
+  const bands = (lines.match(/\d.*/g) ?? []).map((line) => {
+    const [low, high, ppm] = numbers(line);
+    return { low, high, ppm };
+  });
+  return { isDrawn, shares, terms, bands };
 }
 function withQuotas(shares, bands) {
   const found = bands.map((band) => ({ ...band, quota: shares * band.ppm / PPM }));

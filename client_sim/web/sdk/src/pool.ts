@@ -14,7 +14,7 @@ const PPM = 1_000_000n;
 const BLOCK = 256n;
 const ROUNDS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
 const PERMUTATION = UTF8.encode("permutation");
-const BANDS_MAX = 1_000; // a longer deck is none of ours
+const DECK = /^hongbao deck 1\n(bands|draws) (\d+(?: \d+)*)((?:\n\d+ \d+ \d+)*)\n$/;
 const PLANTED_MAX = 100_000n; // each planted number costs a walk through the permutation
 
 /** The text is no deck. */
@@ -45,20 +45,19 @@ export class RevealedPool {
 
   /** Throws MalformedDeck. */
   constructor(deck: Uint8Array, private readonly seed: Uint8Array) {
-    const { scheme, shares, terms, bands } = parsed(deck);
+    const { isDrawn, shares, terms, bands } = parsed(deck);
     this.shares = shares;
     this.width = rootUp(shares);
     this.height = (shares + this.width - 1n) / this.width;
-    const isDrawn = scheme === "draws";
     this.bands = isDrawn ? bands.map((band) => ({ ...band, quota: (shares * band.ppm) / PPM })) : withQuotas(shares, bands);
-    if (this.bands.some((band) => band.quota < 1n)) throw new MalformedDeck("the deck has a band without a number");
+    if (this.bands.some((band) => band.quota < 1n)) throw new MalformedDeck("a band has no number");
     const placed = this.bands.reduce((sum, band) => sum + sumOf(band), 0n);
     const limits = this.bands.flatMap((band) => [band.low, lastOf(band)]);
     this.totalFen = placed;
     if (isDrawn) {
       const [total, low, high] = terms as [bigint, bigint, bigint];
       const places = this.bands.reduce((sum, band) => sum + band.quota, 0n);
-      if (places > PLANTED_MAX || places >= shares) throw new MalformedDeck("the deck plants too many numbers");
+      if (places > PLANTED_MAX || places >= shares) throw new MalformedDeck("too many numbers are planted");
       for (let place = 0n; place < places; place++) this.planted.push(this.walk(place, [...ROUNDS].reverse(), -1n));
       this.totalFen = total;
       this.drawn = { fen: total - placed, numbers: shares - places, low, high };
@@ -101,20 +100,17 @@ export class RevealedPool {
   }
 }
 
-function parsed(deck: Uint8Array): { scheme: string; shares: bigint; terms: bigint[]; bands: Omit<Band, "quota">[] } {
-  const text = new TextDecoder().decode(deck);
-  const [title, head = "", ...lines] = text.replace(/\n$/, "").split("\n");
-  const [scheme = "", ...counts] = head.split(" ");
-  const rows = [counts, ...lines.map((line) => line.split(" "))];
-  const isNumbers = rows.every((row) => row.every((one) => /^\d{1,18}$/.test(one)));
-  const isScheme = (scheme === "bands" && counts.length === 1) || (scheme === "draws" && counts.length === 4);
-  if (title !== "hongbao deck 1" || !isScheme || !isNumbers || lines.length > BANDS_MAX) {
-    throw new MalformedDeck("the deck is of no known scheme");
-  }
-  const [[shares, ...terms], ...bands] = rows.map((row) => row.map(BigInt)) as [[bigint, ...bigint[]], ...bigint[][]];
-  const isBand = ([low, high, ppm, ...more]: bigint[]) => ppm !== undefined && low! <= high! && !more.length;
-  if (shares < 1n || shares > 0xffff_ffffn || !bands.every(isBand)) throw new MalformedDeck("the deck cannot be read");
-  return { scheme, shares, terms, bands: bands.map(([low, high, ppm]) => ({ low: low!, high: high!, ppm: ppm! })) };
+function parsed(deck: Uint8Array): { isDrawn: boolean; shares: bigint; terms: bigint[]; bands: Omit<Band, "quota">[] } {
+  const [, scheme, head = "", lines = ""] = DECK.exec(new TextDecoder().decode(deck)) ?? [];
+  const numbers = (line: string) => line.split(" ").map(BigInt);
+  const [shares = 0n, ...terms] = numbers(head);
+  const isDrawn = scheme === "draws";
+  if (!shares || terms.length !== (isDrawn ? 3 : 0)) throw new MalformedDeck("the deck is of no known scheme");
+  const bands = (lines.match(/\d.*/g) ?? []).map((line) => {
+    const [low, high, ppm] = numbers(line) as [bigint, bigint, bigint];
+    return { low, high, ppm };
+  });
+  return { isDrawn, shares, terms, bands };
 }
 
 /** How many numbers each band has: rounded down, and what is left to the largest remainders. */

@@ -33,9 +33,10 @@ export function ShakePage({ campaignId }: { campaignId?: bigint }) {
     void (async () => {
       try {
         const found = await session.client.patiently(() => packets.campaigns());
-        session.change(() => (session.campaigns = found.campaigns));
-        const running = found.campaigns.find((one) => one.state === "running") ?? found.campaigns[0];
-        const id = campaignId ?? running?.campaign_id;
+        session.takeCampaigns(found.campaigns);
+        const { campaigns } = session;
+        const running = campaigns.find((one) => one.state === "running") ?? campaigns[0];
+        const id = (session.shookIn = campaignId ?? running?.campaign_id);
         if (id === undefined) setLine(session.t("no_campaign"));
         else setShaking(new Shaking(await packets.campaign(id, session.language)));
       } catch (error) {

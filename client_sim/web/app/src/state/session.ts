@@ -26,6 +26,7 @@ export class Session {
   status: Status = "connecting";
   endText = "";
   campaigns: CampaignLine[] = [];
+  shookIn: bigint | undefined; // the campaign that was shown last
   payer: Payer | undefined; // not asked since the login if it is missing
   toast = "";
   private walletVersion: number | undefined;
@@ -142,9 +143,17 @@ export class Session {
     for (const one of [...model.conversations.values()].slice(-LOADED_MOST)) await this.load(one);
     await this.quietly(async () => {
       const { campaigns } = await this.client.patiently(() => this.client.packets.campaigns());
-      this.change(() => (this.campaigns = campaigns));
+      this.takeCampaigns(campaigns);
     });
     await this.quietly(() => this.client.packets.seedTrees());
+  }
+
+  /** The campaigns that are open. The one that was shown last stays when it is over: its wins can be proved then. */
+  takeCampaigns(open: CampaignLine[]): void {
+    const isOver = (one: CampaignLine) =>
+      one.campaign_id === this.shookIn && open.every((other) => other.campaign_id !== one.campaign_id);
+    const over = this.campaigns.filter(isOver).map((one) => ({ ...one, state: "ended", highlighted: false }));
+    this.change(() => (this.campaigns = [...open, ...over]));
   }
 
   /** What is only nice to have: the next login asks again. */
@@ -181,7 +190,7 @@ export class Session {
 
   /** Put a conversation on the screen. */
   enter(streamId: bigint | undefined): void {
-    this.model.currentId = streamId;
+    this.change(() => (this.model.currentId = streamId));
     const conversation = streamId === undefined ? undefined : this.model.conversations.get(streamId);
     if (conversation === undefined) return;
     this.read(conversation, true);
