@@ -55,6 +55,7 @@ class KeptLoop(StrictLoop):
         super().__init__()
         self.is_lent = True  # to a test, or closed for good
         self._is_changed = False
+        self._timers: WeakSet[asyncio.TimerHandle] = WeakSet()
         self._threads = self._new_threads()
         self.keeps: set[int] = set()  # descriptors that may stay open from one test to the next
         self.end_kept: Callable[[], None] = lambda: None  # ends what stays open
@@ -95,10 +96,25 @@ class KeptLoop(StrictLoop):
         self._is_changed = True
         super().set_task_factory(*args)
 
+    def call_later(self, *args: Any, **options: Any) -> asyncio.TimerHandle:  # type: ignore[override]
+        """A timer ends with its test."""
+        timer = super().call_later(*args, **options)
+        self._timers.add(timer)
+        return timer
+
+    def call_at(self, *args: Any, **options: Any) -> asyncio.TimerHandle:  # type: ignore[override]
+        """As above."""
+        timer = super().call_at(*args, **options)
+        self._timers.add(timer)
+        return timer
+
     def close(self) -> None:
         """The end of a test. Raises ResourceWarning with what it left open."""
         if self.is_closed():
             return
+        for timer in list(self._timers):
+            timer.cancel()
+        self._timers.clear()
         if self._is_clean():
             self.is_lent = False
         else:

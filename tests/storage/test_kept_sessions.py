@@ -155,6 +155,19 @@ def test_loop_that_is_left_clean_serves_again() -> None:
     assert first.is_closed()
 
 
+def test_timer_that_a_test_leaves_ends_with_it() -> None:
+    loops, fired = Loops(), []
+    with asyncio.Runner(loop_factory=loops) as runner:
+        first = runner.get_loop()
+        first.call_later(0.001, fired.append, "later")
+        first.call_at(first.time() + 0.001, fired.append, "at")
+    with asyncio.Runner(loop_factory=loops) as runner:
+        assert runner.get_loop() is first
+        runner.run(asyncio.sleep(0.02))
+    assert not fired
+    loops.close()
+
+
 def test_loop_in_use_is_not_given_twice() -> None:
     loops = Loops()
     with asyncio.Runner(loop_factory=loops) as runner, asyncio.Runner(loop_factory=loops) as other:
