@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -151,3 +152,32 @@ async def test_command_adds_lists_changes_and_disables_operators(
     assert (code, "start a server of this version on them first" in told) == (1, True)
     await sql.execute("ALTER TABLE office_log_of_later RENAME TO office_log")
     assert doors == ["add_operator", *["change_operator"] * 4]
+
+
+async def test_command_links_an_operator_to_a_subject_of_the_provider(
+    server: Server, sql: Any, postgres_dsn: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "hongbao.toml"
+    file.write_text('[oidc]\nissuer = "https://login.example"\n')
+
+    def run(*words: str) -> tuple[int, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(["office", "operator", *words, "--postgres", postgres_dsn])
+        printed = capsys.readouterr()
+        return int(ended.value.code or 0), printed.out + printed.err
+
+    async def operator(*words: str) -> tuple[int, str]:
+        return await asyncio.to_thread(run, *words)
+
+    for name in ("lin", "wu"):
+        assert (await operator("add", name, "--role", "viewer"))[0] == 0
+    code, told = await operator("link", "lin", "--subject", "248289")
+    assert (code, "oidc.issuer is not set" in told) == (1, True)
+    code, told = await operator("link", "lin", "--subject", "248289", "--config", str(file))
+    assert (code, told) == (0, "lin signs on as 248289 at https://login.example\n")
+    code, told = await operator("link", "wu", "--subject", "248289", "--config", str(file))
+    assert (code, "linked to this subject already" in told) == (1, True)
+    assert (await operator("link", "lin", "--subject", "a\nb", "--config", str(file)))[0] == 1
+    assert "248289" in (await operator("list"))[1]
+    last = await sql.fetchrow("SELECT door, state, after::text FROM office_log ORDER BY entry_id DESC LIMIT 1")
+    assert (last["door"], last["state"], "248289" in last["after"]) == ("change_operator", "done", True)

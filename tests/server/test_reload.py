@@ -16,7 +16,7 @@ from server.credentials import load_credentials
 from server.process import ServerProcess
 from server.reload import Outcome, Reading, merge
 from tests.issuer import Issuer
-from tests.server.log import hang_up
+from tests.server.log import hang_up, logged, wait_for
 
 FAR_AWAY_S = 4_000_000_000
 NEW_KEY = bytes(range(32))
@@ -147,6 +147,22 @@ async def test_reload_applies_tls_files(data: Path) -> None:
                 await Client(server.url, mine, ca_file=first.ca_file).connect(patience_s=0)
             assert await there.balance() == 0
             assert there.reconnects == 0
+
+
+async def test_reload_takes_over_rules_of_risk_control(data: Path) -> None:
+    file, rules = data / "hongbao.toml", data / "rules.toml"
+    rule = '[[rules]]\nname = "one"\nwhen = "{}"\nthen = "review"\nsays = "s"\n'
+    rules.write_text(rule.format("opens_1m > 9"))
+    file.write_text(f'[risk]\nmode = "shadow"\nrules = "{rules}"\n')
+    with ServerProcess(data, "--config", str(file)):
+        wait_for(lambda: any(one["event"] == "seed_key_made" for one in logged(data)))  # the last line of its start
+        assert reloaded(data) == ([], [])
+        rules.write_text(rule.format("opens_1m > 8"))
+        assert reloaded(data) == (["risk.rules"], [])
+        rules.write_text(rule.format("no_such_fact > 8"))
+        assert f"risk.rules: {rules}: one: when: " in kept(data)
+        rules.write_text(rule.format("opens_1m > 8"))
+        assert reloaded(data) == ([], [])
 
 
 # --- merge, without a server -----------------------------------------------------------------------------------

@@ -85,7 +85,7 @@ def _head(ask: Ask, life: PacketLife, names: dict[int, str], title: str) -> Html
     target = (
         ask.user(life.target_id, names.get(life.target_id, ""))
         if is_user(life.target_id)
-        else html(say("group"), " ", el("span", life.target_id, class_="id"))
+        else ask.subject(Subject("group", str(life.target_id)))
     )
     rows = [
         (say("from_user"), ask.user(life.sender_id, names.get(life.sender_id, ""))),
@@ -163,9 +163,9 @@ def _step(ask: Ask, life: PacketLife, one: Moment, names: dict[int, str]) -> Htm
     )
 
 
-def _place(ask: Ask, one: Moment) -> str:
-    stream = ask.say("user" if is_user(one.stream_id) else "group")
-    return f"{stream} {one.stream_id}" + (f" #{one.place}" if one.place else "")
+def _place(ask: Ask, one: Moment) -> Html:
+    kind = "user" if is_user(one.stream_id) else "group"
+    return html(ask.subject(Subject(kind, str(one.stream_id))), f" #{one.place}" if one.place else "")
 
 
 def _since(ms: int) -> str:

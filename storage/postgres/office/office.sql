@@ -1,5 +1,5 @@
 -- name: is_there
-SELECT to_regclass('office_log') IS NOT NULL
+SELECT to_regclass('office_log') IS NOT NULL AND to_regclass('office_sign_ons') IS NOT NULL
 
 -- name: add_operator
 INSERT INTO office_operators (name, role, system_uid, made_at_ms, key_made_at_ms) VALUES ($1, $2, $3, $4, $4)
