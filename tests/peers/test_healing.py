@@ -41,7 +41,7 @@ class Told:
         self.times_s: dict[int, list[float]] = {HERE: [], AWAY: []}
 
     def user_ids(self) -> list[int]:
-        return [HERE, AWAY]
+        return [AWAY, HERE]
 
     def balance_versions(self, user_ids: Sequence[int]) -> dict[int, int]:
         return dict.fromkeys(user_ids, 0)
