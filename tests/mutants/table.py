@@ -7283,7 +7283,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "peers: a gap is not healed",
         "peers",
         "server/peers/healing.py",
-        "                    await self._tell(user_ids[first : first + USERS_AT_ONCE], since_ms)\n",
+        "                    await self._tell(some, since_ms)\n",
         "                    pass\n",
         (T_PEERS + "what_a_lost_connection_swallowed_is_told_from_the_record",),
     ),
