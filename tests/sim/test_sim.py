@@ -95,6 +95,11 @@ SEED_OF_DEFECT = {
     "OwnersAreNotLearned": 1,
     "SubscriptionsStay": 165,
     "FollowersAreToldAgain": 93,
+    "AwaySetCountsAsRecorded": 10_000,
+    "GapsAreHealedInOneSet": 10_001,
+    "UsersArePlacedTwice": 10_000,
+    "CreditsOfOtherSetsAreNotTold": 10_003,
+    "ClaimsLeaveBeforeTheyArrive": 10_000,
 }
 WITH_OWNERS_LINKS_AND_SETS = {one.__name__ for one in SPREAD_DEFECTS}
 ERRORS_OF_THE_DEFECT = ("AttributeError", "NameError", "TypeError")  # it breaks itself, and nothing was found

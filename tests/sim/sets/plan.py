@@ -19,5 +19,5 @@ def sets_plan(rng: random.Random) -> SetsPlan:
     return SetsPlan(
         sets=rng.choice((2, 2, 3)),
         strikes_s=rng.choice((0.3, 1.0, 1e6)),
-        strike_s=rng.choice((0.5, 4.0)),
+        strike_s=rng.choice((0.5, 8.0)),
     )

@@ -58,28 +58,6 @@ class GapsAreHealedInOneSet(SpreadDefect):
         news.balances = of_home
 
 
-class GapsEndBesideAnAwaySet(SpreadDefect):
-    """A gap is healed although the set of a user gave no answer."""
-
-    def break_spread(self, server: Any, services: Any) -> None:
-        news = services.missed_news
-        posts, balances = news.posts, news.balances
-
-        async def some_posts(*words: Any) -> Any:
-            try:
-                return await posts(*words)
-            except StoreUnavailable:
-                return []
-
-        async def some_balances(known: Mapping[int, int]) -> Any:
-            try:
-                return await balances(known)
-            except StoreUnavailable:
-                return []
-
-        news.posts, news.balances = some_posts, some_balances
-
-
 class UsersArePlacedTwice(SpreadDefect):
     """Each server puts a new user where it wants, not where the record has the user."""
 
@@ -122,7 +100,6 @@ class ClaimsLeaveBeforeTheyArrive(SpreadDefect):
 SPREAD_DEFECTS: tuple[type[SpreadDefect], ...] = (
     AwaySetCountsAsRecorded,
     GapsAreHealedInOneSet,
-    GapsEndBesideAnAwaySet,
     UsersArePlacedTwice,
     CreditsOfOtherSetsAreNotTold,
     ClaimsLeaveBeforeTheyArrive,
