@@ -8471,6 +8471,17 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("tests/sets/test_restore.py::test_correction_that_is_lost_in_the_other_set_is_brought_again_once",),
     ),
     Mutation(
+        "workers: a restart leaves those that do not serve for the end",
+        "outages",
+        "server/workers/restart.py",
+        'key=lambda one: one.state == "serving")',
+        'key=lambda one: one.state != "serving")',
+        (
+            "tests/workers/test_restart_order.py::"
+            "test_workers_that_do_not_serve_are_started_before_a_failure_ends_the_restart",
+        ),
+    ),
+    Mutation(
         "sets: a gap is over although the set of some users gave no answer",
         "posts",
         "server/peers/healing.py",
