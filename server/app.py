@@ -103,7 +103,7 @@ class App:
         self.dispatch = Dispatch(self.services, self.hub, self.subscriptions, sessions, bus, clock, money)
         self.listener = self._make_listener(sessions, connections_most)
         self.http_api = HttpApi(config, self.services, api_keys or {}, tls, clock, self.hub.admit, money)
-        self.office = Office(config, OfficeServices(stores, self.services, clock), tls, clock, money)
+        self.office = Office(config, OfficeServices(stores, self.services, clock, config), tls, clock, money)
         at = PeerPlace(peers_folder, config.peers, config.nats, 1 if place is None else place.workers)
         self.peers = self._with_peers(sessions, bus, at) if at.is_anywhere else None
         self.operations = self._for_operators(postgres_dsn, money)
@@ -218,15 +218,14 @@ class App:
         """Other limits, keys and another certificate from now on; connections stay."""
         self._limits.become(reading.config.limits)
         self.services.login.use(reading.credentials.keys, reading.config.auth.v1_tokens_end_ms)
-        self.services.seeds.use_keys(reading.credentials.seed_keys)
-        self.services.webhook_secrets.use_keys(reading.credentials.seed_keys)
-        self.services.enterprise.use_keys(reading.credentials.seed_keys)
-        self.services.cards.secrets.use_keys(reading.credentials.seed_keys)
-        self.services.everyday.hidden_words.use_keys(reading.credentials.seed_keys)
+        of = self.services
+        for sealed in (of.seeds, of.webhook_secrets, of.enterprise, of.cards.secrets, of.everyday.hidden_words):
+            sealed.use_keys(reading.credentials.seed_keys)
         self.services.passes.use(reading.credentials.keys)
         self.listener.reload(reading.credentials.tls)
         self.services.payments.use_config(reading.config)
         self.services.enterprise.use_config(reading.config)
+        self.services.risk.use(reading.config, reading.rules)
         self.services.reconciliation.statements.use_sources(sources_of(reading.config))
         self.http_api.apply(reading.config, reading.credentials.api_keys, reading.credentials.tls)
         self.office.apply(reading.credentials.tls)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
+import sys
+import threading
 from collections.abc import Coroutine
-from typing import Any, TypeVar
+from contextlib import suppress
+from typing import Any, Final, TypeVar
 
 import uvloop
 
 Result = TypeVar("Result")
+NICE_MAX: Final = 19
 
 
 def run(work: Coroutine[Any, Any, Result]) -> Result:
@@ -26,3 +31,11 @@ def tame_garbage_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+
+
+def lower_thread_priority(nicer: int) -> None:
+    """Of the calling thread, and of those that it starts. Only Linux has one for each thread."""
+    if sys.platform == "linux":
+        with suppress(OSError):  # a sandbox may forbid it: then all threads are as urgent as the loop
+            nice = min(os.getpriority(os.PRIO_PROCESS, 0) + nicer, NICE_MAX)
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)

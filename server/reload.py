@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
 
@@ -12,14 +12,18 @@ from server.config import Config, ConfigError, flat, structured
 from server.config.table import KEYS, TLS_FILES
 from server.credentials import Credentials
 
+if TYPE_CHECKING:
+    from server.core.risk.rules import RuleBook
+
 LOG = structlog.get_logger()
 
 
 class Reading(NamedTuple):
-    """What a server reads at its start and at every reload."""
+    """What a server reads at its start and at every reload. `rules`: of risk control; None: its mode is off."""
 
     config: Config
     credentials: Credentials
+    rules: RuleBook | None = None
 
 
 class Outcome(NamedTuple):
@@ -79,15 +83,17 @@ def merge(now: Reading, asked: Reading, may_change: Callable[[str], bool] = is_r
     credentials = asked.credentials
     if tls_switched:
         credentials = credentials._replace(tls=now.credentials.tls, tls_digests=now.credentials.tls_digests)
-    return Reading(config, credentials), Outcome([key for key in differ if key not in stay], stay)
+    return Reading(config, credentials, asked.rules), Outcome([key for key in differ if key not in stay], stay)
 
 
 def _comparable(reading: Reading) -> dict[str, Any]:
     """The values to compare: those of the config, for files their content, for keys also their order."""
     keys, seed_keys, _, tls_digests, api_keys = reading.credentials
-    listed = {
+    listed: dict[str, Any] = {
         "auth.keys": list(keys.items()),
         "seeds.key_file": list(seed_keys.items()),
         "http_api.keys": list(api_keys.items()),
     }
+    if reading.rules is not None:
+        listed["risk.rules"] = [reading.rules.version]
     return flat(reading.config) | listed | tls_digests

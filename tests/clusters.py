@@ -12,11 +12,12 @@ from pathlib import Path
 
 from server import embedded
 from server.embedded.run import account, let_pass
-from server.embedded.stores import POSTGRES, postgres_program
+from server.embedded.stores import POSTGRES, postgres_program, stores_with
 from storage.postgres.database import Database
 from storage.postgres.migrate import migrate
 
 UNMIGRATED = "unmigrated"
+CONNECTIONS = 100  # the servers of a test, and the sessions that are kept for the next one
 
 
 def make_cluster(shared: Path) -> Path:
@@ -71,5 +72,5 @@ def private_stores(shared: Path) -> Iterator[embedded.StoreAddresses]:
     with data_folder(make_cluster(shared)) as data:
         with (data / POSTGRES.name / "postgresql.conf").open("a") as settings:
             settings.write("autovacuum = off\n")
-        with embedded.start(data) as running:
+        with embedded.start(data, stores_with(CONNECTIONS)) as running:
             yield running

@@ -33,8 +33,9 @@ from storage.postgres import health_probe
 from storage.postgres.database import Database
 from tests.clusters import make_cluster, private_stores
 from tests.databases import Databases
+from tests.kept_sessions import KEEPER
 from tests.memory import use_memory
-from tests.strict_loop import StrictLoop, remember_sessions
+from tests.strict_loop import Loops, remember_sessions
 
 KEYS = {"test": b"a key that only tests know"}
 API_KEYS = {"api": b"a key of the API for tests", "next": b"the key that replaces it"}
@@ -46,12 +47,14 @@ DAY_MS = 86_400_000  # after it a packet has expired
 LENT_STORES = "HONGBAO_TEST_STORES"  # DSN and url of stores that run already, for one run of pytest at a time
 # Servers that run as processes of their own take any free ports, not the defaults: several run side by side.
 ANY_PORTS = {"HONGBAO_SERVER__PORT": "0", "HONGBAO_OPS__HTTP": "127.0.0.1:0"}
+LOOPS = Loops()
 
 
 def pytest_configure() -> None:
     """Before the first temporary folder is made and the first process started, workers included."""
     use_memory()
     remember_sessions()
+    asyncpg.connect = KEEPER.connect
     os.environ.update(ANY_PORTS)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what runs in its background
 
@@ -71,7 +74,12 @@ def pytest_collection_finish() -> None:
 
 def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Tests run on the loop that the server runs on."""
-    return {"uvloop": StrictLoop}
+    return {"uvloop": LOOPS}
+
+
+def pytest_sessionfinish() -> None:
+    """After the last test."""
+    LOOPS.close()
 
 
 @pytest.fixture(autouse=True)
@@ -123,8 +131,24 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.StoreA
 def databases(stores: embedded.StoreAddresses) -> Iterator[Databases]:
     """Makes the databases of tests."""
     made = Databases(stores.postgres_dsn)
+    made.idle_sessions, made.on_drop = KEEPER.pids, KEEPER.forget
     yield made
     made.close()
+
+
+@pytest.fixture
+async def kept_sessions(databases: Databases, request: pytest.FixtureRequest) -> AsyncIterator[None]:
+    """Sessions that servers and fixtures of the test end serve the next test (see tests/kept_sessions.py).
+
+    Marked `new_sessions` or `fresh_database`: none do.
+    """
+    if any(request.node.get_closest_marker(name) for name in ("new_sessions", "fresh_database")):
+        yield
+        return
+    with KEEPER.keeping(asyncio.get_running_loop(), databases.is_lent) as shelf:
+        yield
+        if shelf is not None:
+            await shelf.settled()
 
 
 @pytest.fixture
@@ -147,7 +171,7 @@ def redis_url(stores: embedded.StoreAddresses) -> str:
 
 
 @pytest.fixture
-async def sql(postgres_dsn: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+async def sql(postgres_dsn: str, kept_sessions: None) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
     """The test's own view of the records."""
     connection = await asyncpg.connect(postgres_dsn)
     yield connection
@@ -155,7 +179,7 @@ async def sql(postgres_dsn: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Rec
 
 
 @pytest.fixture
-async def database(postgres_dsn: str) -> AsyncIterator[Database]:
+async def database(postgres_dsn: str, kept_sessions: None) -> AsyncIterator[Database]:
     """The records as the program reaches them, without a server."""
     opened = Database(postgres_dsn, pool_max=4, timeout_s=10)
     await opened.open()
@@ -251,7 +275,7 @@ def server_clock() -> TurnedClock:
 
 @pytest.fixture
 async def start_server(
-    postgres_dsn: str, redis_url: str, tmp_path: Path, server_clock: TurnedClock
+    postgres_dsn: str, redis_url: str, tmp_path: Path, server_clock: TurnedClock, kept_sessions: None
 ) -> AsyncIterator[StartServer]:
     """Starts servers; keywords are config values with `__` for the dot, such as limits__shares_max=3."""
     servers: list[Server] = []

@@ -11,6 +11,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 import asyncpg
@@ -19,6 +21,7 @@ from storage.postgres.database import Database
 from storage.postgres.migrate import migrate
 
 USES_MAX: Final = 100  # deleted rows stay in the files
+KEPT_MOST: Final = 3  # databases
 EMPTYING_S: Final = 5.0
 # What a test may have changed besides rows: how many there are of each kind, and the newest. A changed row of the
 # catalogue is a new version, which has the largest xmin; a copy has the xmin of its template. Statistics are
@@ -43,6 +46,7 @@ CATALOGUE: Final = "SELECT concat_ws(' ', {counts}, {settings}, {database})".for
 OTHER_SESSIONS: Final = """
 SELECT bool_and(pg_terminate_backend(pid, 3000)) FROM pg_stat_activity
 WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
+    AND pid <> ALL($1::int[])
 """
 TABLES: Final = (
     "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
@@ -67,43 +71,56 @@ class Databases:
         self._names = (f"{prefix}_{os.getpid()}_{number}" for number in itertools.count(1))
         self._loop = asyncio.new_event_loop()
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
-        self._kept = ""  # a database that is ready to be used again
-        self._inside: asyncpg.Connection[asyncpg.Record] | None = (
-            None  # the session that empties the database used last
-        )
-        self._inside_of = ""
-        self._uses = 0
+        self._kept: list[
+            str
+        ] = []  # databases that are ready to be used again; a test with several sets uses several
+        self._uses: Counter[str] = Counter()
+        self._taken: set[str] = set()
+        self.idle_sessions: Callable[[], Sequence[int]] = lambda: ()  # that no test has, and that may stay
+        self.on_drop: Callable[[str], None] = lambda _: None  # gets the DSN
+        self._inside: dict[str, asyncpg.Connection[asyncpg.Record]] = {}  # by database: the session that empties it
         self._migrated = self._loop.run_until_complete(self._make_template())
 
     def dsn_of(self, name: str) -> str:
         """The DSN of one database."""
         return self._dsn.replace("/hongbao?", f"/{name}?")
 
+    def is_lent(self, dsn: str) -> bool:
+        """Whether this is a database that a test has now."""
+        return dsn in self._taken
+
     def take(self, fresh: bool = False) -> str:
         """The name of an empty, migrated database; `fresh`: one that nothing was ever written to."""
         if self._kept and not fresh:
-            name, self._kept = self._kept, ""
-            return name
-        name = next(self._names)
-        # copied as files: half the time, and its end is cheaper too
-        self._execute(f"CREATE DATABASE {name} TEMPLATE {self._template} STRATEGY = FILE_COPY")
+            name = self._kept.pop()
+        else:
+            name = next(self._names)
+            # copied as files: half the time, and its end is cheaper too
+            self._execute(f"CREATE DATABASE {name} TEMPLATE {self._template} STRATEGY = FILE_COPY")
+        self._taken.add(self.dsn_of(name))
         return name
 
     def give_back(self, name: str) -> None:
         """A test has ended: keep its database for the next one, or drop it."""
-        self._uses += 1
-        if not self._kept and self._uses < USES_MAX and self._loop.run_until_complete(self._emptied(name)):
-            self._kept = name
+        self._uses[name] += 1
+        self._taken.discard(self.dsn_of(name))
+        has_room = len(self._kept) < KEPT_MOST and self._uses[name] < USES_MAX
+        if has_room and self._loop.run_until_complete(self._emptied(name)):
+            self._kept.append(name)
         else:
-            self._uses = 0
             self._leave(name)
-            self._execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+            self._drop(name)
+
+    def _drop(self, name: str) -> None:
+        self.on_drop(self.dsn_of(name))
+        self._execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
     def close(self) -> None:
-        """Drop the database that is kept, end the session."""
-        self._leave(self._inside_of)
-        if self._kept:
-            self._execute(f"DROP DATABASE {self._kept} WITH (FORCE)")
+        """Drop the databases that are kept, end the sessions."""
+        for name in list(self._inside):
+            self._leave(name)
+        for name in self._kept:
+            self._drop(name)
         if self._connection is not None:
             self._connection.terminate()
         self._loop.run_until_complete(asyncio.sleep(0))  # the transport closes in the loop's next turn
@@ -127,7 +144,7 @@ class Databases:
         try:
             async with asyncio.timeout(EMPTYING_S):
                 connection = await self._enter(name)
-                if await connection.fetchval(OTHER_SESSIONS) is False:
+                if await connection.fetchval(OTHER_SESSIONS, list(self.idle_sessions())) is False:
                     return False
                 if await connection.fetchval(CATALOGUE) != self._migrated.catalogue:
                     return False
@@ -139,19 +156,19 @@ class Databases:
 
     async def _enter(self, name: str) -> asyncpg.Connection[asyncpg.Record]:
         """The session in a database; a test may have ended it."""
-        if self._inside is None or self._inside_of != name or self._inside.is_closed():
-            self._leave(self._inside_of)
+        inside = self._inside.get(name)
+        if inside is None or inside.is_closed():
+            self._leave(name)
             # whatever the length of a statement is, it is planned once
-            self._inside = await asyncpg.connect(self.dsn_of(name), max_cacheable_statement_size=0)
-            self._inside_of = name
-            await self._inside.execute("SET session_replication_role = replica")  # no triggers
-        return self._inside
+            inside = await asyncpg.connect(self.dsn_of(name), max_cacheable_statement_size=0)
+            self._inside[name] = inside
+            await inside.execute("SET session_replication_role = replica")  # no triggers
+        return inside
 
     def _leave(self, name: str) -> None:
-        """End the session, if it is in this database."""
-        if self._inside is not None and self._inside_of == name:
-            self._inside.terminate()
-            self._inside, self._inside_of = None, ""
+        """End the session in a database, if there is one."""
+        if name in self._inside:
+            self._inside.pop(name).terminate()
 
     def _execute(self, statement: str) -> None:
         """Run a statement; in a new session if a test has ended the last one."""
@@ -187,6 +204,7 @@ async def _emptying(connection: asyncpg.Connection[asyncpg.Record]) -> str:
         is_other = f"(SELECT json_agg(t)::text FROM {table} AS t) IS DISTINCT FROM {values}"
         needed.append(f"CASE WHEN {is_other} THEN {again} END")
     for sequence, start in await connection.fetch(SEQUENCES):
-        is_used = f"pg_sequence_last_value('{sequence}'::regclass) IS NOT NULL"
-        needed.append(f"CASE WHEN {is_used} THEN $$SELECT setval('{sequence}', {start}, false)$$ END")
+        # a further set moves one on without using it
+        is_other = f"(SELECT is_called OR last_value <> {start} FROM {sequence})"
+        needed.append(f"CASE WHEN {is_other} THEN $$SELECT setval('{sequence}', {start}, false)$$ END")
     return f"SELECT array_remove(ARRAY[{', '.join(needed)}], NULL)"

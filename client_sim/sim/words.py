@@ -229,10 +229,17 @@ WORDS: Final[Mapping[str, Text]] = {
     "web_guest": Text("客人{number}", "Guest {number}"),
     "web_link": Text("在浏览器里一起玩（演示期间）：{link}", "join in a browser (during the demo): {link}"),
     "web_phones": Text(
-        "用手机扫码进群抢红包，前{seats}部手机有座位：{link}\n按回车结束",
-        "scan it with a phone to open packets in the group; seats for the first {seats} phones: {link}\n"
-        "press Enter to end",
+        "用手机扫码进群抢红包，前{seats}部手机有座位：{link}",
+        "scan it with a phone to open packets in the group; seats for the first {seats} phones: {link}",
     ),
+    "web_warns": Text(
+        "手机会警告连接不私密：证书是这台电脑刚做的，没有机构签过。核对 SHA-256 指纹后点“高级”，再“继续前往”"
+        "（iPhone：“显示详细信息”，再“访问此网站”）：\n{digest}",
+        "the phone will warn that the connection is not private: this machine has just made the certificate, and "
+        "no authority signed it. Compare its SHA-256, then choose Advanced, Proceed (on an iPhone Show Details, "
+        "visit this website):\n{digest}",
+    ),
+    "web_enter": Text("按回车结束", "press Enter to end"),
     "connecting": Text("{users} 个用户正在上线…", "{users} users are connecting …"),
     "leaving": Text("所有用户正在下线…", "all users are leaving …"),
 }

@@ -8,7 +8,7 @@ import { createHash } from "node:crypto";
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build } from "vite";
+import { build, transformWithEsbuild } from "vite";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const target = process.argv[2] === undefined ? undefined : resolve(process.argv[2]);
@@ -63,5 +63,8 @@ for (const file of output[0].output) {
   const name = file.fileName.endsWith(".css") ? "app.css" : "app.js";
   writeFileSync(join(appFolder, name), file.type === "asset" ? file.source : file.code);
 }
+const shell = join(here, "app", "src", "style", "shell.css"); // stands before the page, without the rest of the style
+const { code } = await transformWithEsbuild(readFileSync(shell, "utf8"), shell, { loader: "css", minify: true, sourcemap: false });
+writeFileSync(join(appFolder, "shell.css"), code);
 for (const path of filesBelow(join(here, "app", "public"))) copyFileSync(path, join(appFolder, relative(join(here, "app", "public"), path)));
 writeFileSync(join(target ?? here, "built.json"), `${JSON.stringify(hashes(), null, 2)}\n`);

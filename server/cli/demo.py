@@ -31,7 +31,15 @@ from server.cli.shared.audit_report import print_audit, print_proof
 from server.cli.shared.crowd_options import CROWD, CrowdOptions
 from server.cli.shared.demo_bank import DemoBank, may_have_bank, print_books, settled
 from server.cli.shared.demo_http import ended, http_words, offer
-from server.cli.shared.demo_web import NO_PHONES, People, PhoneOptions, let_phones_in, show_link, web_environment
+from server.cli.shared.demo_web import (
+    NO_PHONES,
+    People,
+    PhoneOptions,
+    environment_for,
+    let_phones_in,
+    proxy_for,
+    show_link,
+)
 from server.cli.shared.options import DATA, DataOption, LanguageOption
 from server.cli.shared.pool_report import print_pool, recorded_proof
 from server.cli.shared.resources import WrongOptions, mint, opened
@@ -110,7 +118,7 @@ def demo(
     name
         your name or user id with --join
     """
-    people = People(name if join else "", http, phones.phone, phones.address)
+    people = People(name if join else "", http, phones.phone, phones.address, phones.tls)
     language = lang or language_of_environment()
     size = CrowdSize(crowd.users, crowd.groups, crowd.seconds, crowd.seed, language=language)
     if not festival:
@@ -159,9 +167,9 @@ def _demonstrate(data: Path, size: CrowdSize, people: People, *, any_books: bool
     console.print(words(size.language, "demo", data=data), highlight=False)
     with ExitStack() as undo:
         bank = undo.enter_context(DemoBank(data, size.seed)) if may_have_bank(load(None, {}), data) else None
-        environment = {**web_environment(people.address), **({} if bank is None else bank.environment)}
-        words_of_server = http_words(data, people.address)
-        server = undo.enter_context(ServerProcess(data, *words_of_server, environment=environment))
+        people = people._replace(proxy=undo.enter_context(proxy_for(people, data)))
+        environment = {**environment_for(people), **({} if bank is None else bank.environment)}
+        server = undo.enter_context(ServerProcess(data, *http_words(data, people.listens), environment=environment))
         if not any_books:
             run(check_books(dsn_of_server(load(None, {}), data, None), data))
         return run(_play(server, bank, data, size, people, console))
@@ -187,7 +195,7 @@ async def _play(
     if people.guest:
         playing = _joined(crowd, partial(_chat_in, crowd, people.guest), console)
     elif people.phone:
-        playing = _joined(crowd, partial(let_phones_in, crowd, data, console, size.language), console)
+        playing = _joined(crowd, partial(let_phones_in, crowd, data, console, size.language, people.proxy), console)
     else:
         playing = screen.present(SCENARIO, crowd, console)
         offers.append(show_link(crowd, data, console, size.language))

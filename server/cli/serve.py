@@ -26,6 +26,7 @@ from server.net.addresses import check_free, host_and_port, is_loopback, shown
 from server.office.listening import check_office
 from server.peers.links.place import check_peers
 from server.reload import Reading
+from server.services.risk.rule_files import rules_of
 from server.standard_streams import open_missing
 from server.workers.sizing import postgres_connections, workers_of
 
@@ -44,7 +45,7 @@ def serve(*, data: DataOption = DATA, config: ConfigOption = None, flags: Flags 
 
     def read() -> Reading:
         settings = load_to_serve(config, flags)
-        return Reading(settings, load_credentials(settings, data, may_make=False))
+        return Reading(settings, load_credentials(settings, data, may_make=False), rules_of(settings))
 
     open_missing()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until a reload is possible: its default would end the process
@@ -70,7 +71,7 @@ def serve(*, data: DataOption = DATA, config: ConfigOption = None, flags: Flags 
             check_free(*host_and_port(settings.office.listen), where="office.listen")
         seed_keys = seed_key_path(settings, data)
         made = None if seed_keys.exists() else seed_keys
-        now = Reading(settings, load_credentials(settings, data))
+        now = Reading(settings, load_credentials(settings, data), rules_of(settings))
         # what only one of both ways needs is imported there: a supervisor has no stores and no clients
         if workers > 1:
             from server.workers.supervisor import AskedFor, SupervisorWork, supervise

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from server.config.api_keys import API_KEYS_FILE, append_api_key, load_api_keys
+from server.config.flat_values import SECTIONS, TYPES, flat, structured
 from server.config.loading import Resolved, load, resolve, variable
 from server.config.seed_keys import append_seed_key, found_seed_keys, load_seed_keys, seed_key_path
 from server.config.token_keys import KEYS_FILE, load_keys
 from server.config.values import (
-    SECTIONS,
-    TYPES,
     BankSection,
     Config,
     ConfigError,
@@ -18,8 +17,6 @@ from server.config.values import (
     PeersSection,
     WebsocketSection,
     WrongOption,
-    flat,
-    structured,
 )
 
 __all__ = [

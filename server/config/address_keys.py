@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from server.config.config_key import FOR_CONNECTIONS, ConfigKey
-from server.config.office_keys import OFFICE_KEYS
+from server.config.office_keys import OFFICE_KEYS, OIDC_KEYS
 from server.config.rules import ADDRESS, BOOLEAN, NETWORKS, ORIGINS, PATH, Rule, matching, whole
 from server.core.ids import NODE_BITS
 
@@ -63,4 +63,5 @@ ADDRESS_KEYS: Final = {
         BOOLEAN,
     ),
     **OFFICE_KEYS,
+    **OIDC_KEYS,
 }

@@ -17,8 +17,9 @@ from typing import Any, Final, NamedTuple, get_origin
 
 import msgspec
 
+from server.config.flat_values import SECTIONS, TYPES, flat, structured
 from server.config.table import ALL_OR_NONE, KEYS, ORDER, TOGETHER
-from server.config.values import SECTIONS, TYPES, Config, ConfigError, WrongOption, flat, in_words, structured
+from server.config.values import Config, ConfigError, WrongOption, in_words
 from server.core import key_pairs
 from server.core.webhooks.addresses import networks_of, why_not_url
 

@@ -6,9 +6,10 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from server.config.flat_values import SECTIONS, flat
 from server.config.loading import Resolved, variable
 from server.config.table import KEYS
-from server.config.values import SECTIONS, Config, flat
+from server.config.values import Config
 
 COMMENT_COLUMN: Final = 40
 HEAD_OF_DEFAULTS: Final = f"""\

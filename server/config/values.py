@@ -1,11 +1,10 @@
-"""The values of the config as types: one struct per section, and the same values as a flat mapping."""
+"""The values of the config as types: one struct per section."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import Literal
 
 import msgspec
 
@@ -235,6 +234,7 @@ class RiskSection(Section, frozen=True):
     mode: Literal["off", "shadow", "on"] = "off"
     rules: str = ""
     interval_s: float = 2.0
+    keep_days: int = 400
 
 
 class OfficeSection(Section, frozen=True):
@@ -245,6 +245,20 @@ class OfficeSection(Section, frozen=True):
     behind_proxy: bool = False
 
 
+class OidcSection(Section, frozen=True):
+    """A provider of OpenID Connect at which operators of the back office log in."""
+
+    issuer: str = ""
+    client_id: str = ""
+    client_secret: str = ""
+    office_url: str = ""
+    scopes: tuple[str, ...] = ("openid", "profile")
+    name_claim: str = "preferred_username"
+    role_claim: str = "groups"
+    roles: dict[str, str] = {}
+    allow_private: tuple[str, ...] = ()
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """All settings. `load` returns a checked one."""
 
@@ -252,6 +266,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     websocket: WebsocketSection = WebsocketSection()
     peers: PeersSection = PeersSection()
     office: OfficeSection = OfficeSection()
+    oidc: OidcSection = OidcSection()
     stores: StoresSection = StoresSection()
     limits: Limits = msgspec.field(default_factory=Limits)
     chat: ChatSection = ChatSection()
@@ -273,27 +288,3 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     payments: PaymentsSection = PaymentsSection()
     enterprise: EnterpriseSection = EnterpriseSection()
     risk: RiskSection = RiskSection()
-
-
-SECTIONS: Final[dict[str, type[msgspec.Struct]]] = {one.name: one.type for one in msgspec.structs.fields(Config)}
-TYPES: Final[dict[str, Any]] = {
-    f"{section}.{field.name}": field.type
-    for section, struct in SECTIONS.items()
-    for field in msgspec.structs.fields(struct)
-}
-
-
-def flat(config: Config) -> dict[str, Any]:
-    """The values by "section.key", in the order of the sections."""
-    return {
-        dotted: getattr(getattr(config, section), key) for dotted in TYPES for section, key in [dotted.split(".")]
-    }
-
-
-def structured(values: Mapping[str, Any]) -> Config:
-    """The inverse of `flat`."""
-    sections: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
-    for dotted, value in values.items():
-        section, _, key = dotted.partition(".")
-        sections[section][key] = value
-    return msgspec.convert(sections, Config)

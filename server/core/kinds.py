@@ -28,6 +28,10 @@ class Audience(Enum):
     INVITED = auto()  # the one user, and who was admitted by a link of an opener; not the sender
 
 
+_OF_A_GROUP: Final = (Audience.GROUP, Audience.LISTED)
+_OF_A_USER: Final = (Audience.RECEIVER, Audience.INVITED)
+
+
 class Allocation(Enum):
     """How the total becomes shares."""
 
@@ -81,12 +85,12 @@ class KindRow(NamedTuple):
     @property
     def goes_to_group(self) -> bool:
         """Its target is a group."""
-        return self.audience in (Audience.GROUP, Audience.LISTED)
+        return self.audience in _OF_A_GROUP
 
     @property
     def goes_to_user(self) -> bool:
         """Its target is a user, not a group."""
-        return self.audience in (Audience.RECEIVER, Audience.INVITED)
+        return self.audience in _OF_A_USER
 
 
 class PacketKind(StrEnum):

@@ -16,6 +16,7 @@ from server.core.seeds import Content, SeedUse
 RECEIVER: Final = Audience.RECEIVER
 LISTED: Final = Audience.LISTED
 DEFAULT_GREETING = "恭喜发财,大吉大利"
+_BY_NAME: Final = {kind.value: kind for kind in PacketKind if kind.row.sent_by is not SentBy.CAMPAIGNS}
 
 
 class PacketRequest(NamedTuple):
@@ -72,7 +73,7 @@ def request_of(
 
     `words`: those of a password packet, hidden (see services/everyday/words).
     """
-    known = next((one for one in PacketKind if one == kind and one.row.sent_by is not SentBy.CAMPAIGNS), None)
+    known = _BY_NAME.get(kind)
     if known is None:
         raise RequestRefused(Reason.BAD_TARGET, f"packet_kind: no kind of packet is called {kind[:20]!r}")
     if known.row.sent_by is not SentBy.USERS:

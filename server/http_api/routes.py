@@ -73,6 +73,7 @@ def _users() -> Iterator[Route]:
     yield Route("POST", f"{user}/revoke-tokens", on.revoke_tokens, users.TokensRevokedReply)
     yield Route("POST", f"{user}/token", on.token, users.TokenReply, users.TokenBody)
     yield Route("POST", f"{user}/forget", on.forget, users.UserForgottenReply)
+    yield Route("POST", f"{user}/sightings", on.see, users.SightingReply, users.SightingBody)
     yield Route("GET", f"{user}/records", RecordRequests.show, money.RecordPageReply, query=money.RecordsQuery)
 
 

@@ -182,8 +182,7 @@ class Listener:
         session.number = self.accepted
         self.sessions[session.number] = session
         self._queued.take_soon()
-        came_through_gate = session.transport.get_extra_info("sslcontext") is not None
-        refusal = None if came_through_gate else self._enter(session.address)
+        refusal = None if session.by_tls else self._enter(session.address)  # the TLS listener has asked before
         if self._closing:
             session.close(codes.Close.SHUTTING_DOWN)
         elif len(self.sessions) > self.connections_max:

@@ -10,13 +10,15 @@ from typing import Final, TypeAlias
 
 MakeProtocol: TypeAlias = Callable[[], asyncio.Protocol]
 AT_ONCE: Final = 100
+PER_S: Final = 1_000  # so many are taken a second, however long the turns of the loop are
 
 
 class QueuedConnections:
     """Takes what waits behind a connection that the loop has accepted.
 
     libuv accepts one connection in a turn of the loop. A turn of a busy server takes up to a tenth of a second, so
-    without this a thousand connections that say nothing would keep every login waiting for a minute or more.
+    without this a thousand connections that say nothing would keep every login waiting for a minute or more. The
+    loop's own accept is cheaper, so no more are taken here than it is behind.
     """
 
     def __init__(self, room: Callable[[], int]) -> None:
@@ -27,7 +29,7 @@ class QueuedConnections:
         self._loop = asyncio.get_running_loop()
         self._listening: list[tuple[socket.socket, MakeProtocol]] = []
         self._arriving: set[asyncio.Task[None]] = set()
-        self._is_due = False
+        self._last_s = 0.0  # when a connection arrived
 
     def watch(self, server: asyncio.Server, make: MakeProtocol) -> None:
         """Take from the sockets of this server. `make` makes the protocol of a connection, as the server does."""
@@ -37,10 +39,11 @@ class QueuedConnections:
             self._listening.append((listening, make))
 
     def take_soon(self) -> None:
-        """A connection has arrived: look for others once in this turn."""
-        if not self._is_due:
-            self._is_due = True
-            self._loop.call_soon(self._take)
+        """A connection has arrived: look for others in this turn if it came long after the one before it."""
+        now_s, last_s = self._loop.time(), self._last_s
+        self._last_s = now_s
+        if most := min(AT_ONCE, round((now_s - last_s) * PER_S)):
+            self._loop.call_soon(self._take, most)
 
     def close(self) -> None:
         """Take none any more."""
@@ -48,10 +51,9 @@ class QueuedConnections:
             listening.close()
         self._listening.clear()
 
-    def _take(self) -> None:
-        self._is_due = False
+    def _take(self, most: int) -> None:
         for listening, make in self._listening:
-            for _ in range(min(AT_ONCE, self._room() - len(self._arriving))):
+            for _ in range(min(most, self._room() - len(self._arriving))):
                 try:
                     connected, _ = listening.accept()
                 except ConnectionError:

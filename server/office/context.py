@@ -17,6 +17,7 @@ LANGUAGES: Final = ("zh", "en")
 DOORS_OF_KINDS: Final = {  # of a subject that has a page
     "user": Door.USER,
     "packet": Door.PACKET,
+    "group": Door.GROUP,
     "payment": Door.PAYMENT,
     "campaign": Door.CAMPAIGNS,
     "break": Door.BREAKS,

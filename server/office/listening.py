@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -28,6 +29,7 @@ class Office:
     ) -> None:
         """Raises ConfigError."""
         check_office(config)
+        check_sign_on(config)
         self._config = config.office
         self.services = services
         self._tls = None if config.office.behind_proxy else tls
@@ -63,6 +65,8 @@ class Office:
         """Close all connections, after a while for those with a request."""
         if self._listener is not None:
             await self._listener.close()
+        if self.services.sign_on is not None:
+            await self.services.sign_on.close()
 
 
 def check_office(config: Config) -> None:
@@ -75,3 +79,17 @@ def check_office(config: Config) -> None:
             f"office.listen = {office.listen} is open to the network without TLS: set server.tls_certificate, or "
             f"office.behind_proxy = true if a proxy before it ends TLS"
         )
+
+
+def check_sign_on(config: Config) -> None:
+    """Raise ConfigError if operators could not sign on, or tokens would go through a network in clear text."""
+    oidc = config.oidc
+    if not oidc.issuer:
+        return
+    for name, url in (("issuer", oidc.issuer), ("office_url", oidc.office_url)):
+        host = urlsplit(url).hostname or ""
+        if url.startswith("http://") and not is_loopback(host):
+            raise ConfigError(f"oidc.{name} = {url}: it begins with https://, unless it is on this machine")
+    for name in ("client_id", "office_url", "roles"):
+        if not getattr(oidc, name):
+            raise ConfigError(f"oidc.{name} is needed where oidc.issuer is set")

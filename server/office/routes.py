@@ -11,6 +11,7 @@ from server.office.answers import OfficeAnswer
 from server.office.context import Ask
 from server.office.pages.books import BookPages
 from server.office.pages.campaigns import CampaignPages
+from server.office.pages.groups import GroupPages
 from server.office.pages.home import HomePages
 from server.office.pages.log import LogPages
 from server.office.pages.packets import PacketPages
@@ -62,7 +63,7 @@ class OfficeRoutes:
 
 def _rows(office: OfficeServices) -> list[OfficeRoute]:
     home, users, logs, packets = HomePages(office), UserPages(office), LogPages(office), PacketPages(office)
-    risk = RiskPages(office)
+    risk, groups = RiskPages(office), GroupPages(office)
     return [
         OfficeRoute("GET", "/", (Door.HOME,), home.home),
         OfficeRoute("GET", "/search", (Door.SEARCH,), home.search),
@@ -74,6 +75,8 @@ def _rows(office: OfficeServices) -> list[OfficeRoute]:
         OfficeRoute("POST", "/user/{n}/release", (Door.USER, Door.RELEASE), users.release),
         OfficeRoute("GET", "/packet/{n}", (Door.PACKET,), packets.packet),
         OfficeRoute("GET", "/packet/{n}/life.csv", (Door.PACKET, Door.EXPORT), packets.life_csv),
+        OfficeRoute("GET", "/group/{n}", (Door.GROUP,), groups.group),
+        OfficeRoute("GET", "/group/{n}/members.csv", (Door.GROUP, Door.EXPORT), groups.members_csv),
         *_of_payments(PaymentPages(office)),
         *_of_books(BookPages(office)),
         *_of_campaigns(CampaignPages(office)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
 from urllib.parse import quote
 
 import structlog
@@ -16,6 +15,7 @@ from server.core.office.roles import DOORS, Door, OfficeRole, may
 from server.office.answers import Changed, NotThere, OfficeAnswer, Taken
 from server.office.context import LANGUAGES, Ask, say
 from server.office.pages import frame
+from server.office.replies import HEADERS, Cookies, moved, page, too_many
 from server.office.requests import (
     LANGUAGE_COOKIE,
     BadForm,
@@ -26,20 +26,12 @@ from server.office.requests import (
     query_of,
 )
 from server.office.routes import OfficeRoute, OfficeRoutes
+from server.office.sign_on import PATHS, SignOnPages
 from server.services.office.assembly import OfficeServices
 from server.services.office.operators import TooManyLogins
 from server.services.runtime.store_errors import StoreUnavailable
 
 LOG = structlog.get_logger()
-COOKIE: Final = "hongbao_office"
-HEADERS: Final = {
-    "Server": "hongbao",
-    "Cache-Control": "no-store",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "same-origin",  # with no-referrer a browser would not say where a form comes from
-    "X-Content-Type-Options": "nosniff",
-}
 
 
 class OfficeServing:
@@ -49,8 +41,8 @@ class OfficeServing:
         self._office = office
         self._now_ms = clock.now_ms
         self._money = money
-        self._is_secure = is_secure
-        self._cookie = f"__Host-{COOKIE}" if is_secure else COOKIE
+        self._cookies = Cookies(is_secure=is_secure)
+        self._sign_on = None if office.sign_on is None else SignOnPages(office.sign_on, self._cookies)
         self.routes = OfficeRoutes(office)
 
     async def __call__(self, request: web.BaseRequest) -> web.Response:
@@ -60,27 +52,29 @@ class OfficeServing:
             return await self._serve(request, language)
         except StoreUnavailable as error:
             LOG.warning("office_found_no_store", path=request.path[:100], why=str(error))
-            return _page(503, frame.alone(language, say(language, "no_store"), say(language, "no_store_text")))
+            return page(503, frame.alone(language, say(language, "no_store"), say(language, "no_store_text")))
         except BadForm:
-            return _page(400, frame.alone(language, say(language, "not_done"), say(language, "bad_form")))
+            return page(400, frame.alone(language, say(language, "not_done"), say(language, "bad_form")))
         except Exception:
             LOG.exception("office_request_failed", path=request.path[:100])
-            return _page(500, frame.alone(language, say(language, "defect"), say(language, "defect")))
+            return page(500, frame.alone(language, say(language, "defect"), say(language, "defect")))
 
     async def _serve(self, request: web.BaseRequest, language: str) -> web.Response:
         path = request.raw_path.partition("?")[0]
         if request.method == "POST" and not is_from_here(request.headers):
-            return _page(403, frame.alone(language, say(language, "not_done"), say(language, "bad_form")))
+            return page(403, frame.alone(language, say(language, "not_done"), say(language, "bad_form")))
         if path == "/login":
             return await self._login(request, language)
-        secret = request.cookies.get(self._cookie, "")
+        if self._sign_on is not None and path in PATHS:
+            return await self._sign_on.answer(request, path, language)
+        secret = self._cookies.session_of(request)
         operator = await self._office.operators.operator(secret, request.remote or "")
         if operator is None:
             then = f"?then={quote(request.raw_path, safe='')}" if request.method == "GET" and path != "/" else ""
-            return _moved(f"/login{then}")
+            return moved(f"/login{then}")
         form = await form_of(request) if request.method == "POST" else {}
         if request.method == "POST" and not is_proof(secret, form.get("proof", "")):
-            return _page(403, frame.alone(language, say(language, "not_done"), say(language, "bad_form")))
+            return page(403, frame.alone(language, say(language, "not_done"), say(language, "bad_form")))
         if request.method == "POST" and path in ("/log-out", "/language"):
             return await (
                 self._log_out(secret, operator) if path == "/log-out" else _other_language(language, form)
@@ -101,7 +95,7 @@ class OfficeServing:
         if found is None:
             is_known = self.routes.knows(request.method, path)
             title = ask.say("wrong_method" if is_known else "not_found")
-            return _page(405 if is_known else 404, frame.message(ask, title, ask.say("not_found_text")))
+            return page(405 if is_known else 404, frame.message(ask, title, ask.say("not_found_text")))
         return await self._pass(found[0], ask)
 
     # --- a door -----------------------------------------------------------------------------------------------
@@ -111,80 +105,61 @@ class OfficeServing:
         for door in route.doors:
             if not may(OfficeRole(ask.operator.role), door):
                 await self._office.journal.denied(ask.operator, door, Subject("page", ask.path))
-                return _page(
+                return page(
                     403, frame.message(ask, ask.say("not_for_role"), ask.say("denied_text", ask.operator.role))
                 )
         try:
             answer = await route.answer(ask)
         except OfficeRefused as refused:
             back = own_path(ask.form.get("back", ""), own_path(ask.path) if not ask.form else "/")
-            return _page(409, frame.message(ask, ask.say("not_done"), str(refused), back))
+            return page(409, frame.message(ask, ask.say("not_done"), str(refused), back))
         return await self._shown(route.door, answer, ask)
 
     async def _shown(self, door: Door, answer: OfficeAnswer, ask: Ask) -> web.Response:
         """What was answered, once the log has it."""
         if isinstance(answer, Changed):
-            return _moved(f"{answer.path}?done={answer.entry_id}")
+            return moved(f"{answer.path}?done={answer.entry_id}")
         if DOORS[door].is_personal or DOORS[door].is_change:  # a dry run shows what a wallet holds
             what = {"found": False} if isinstance(answer, NotThere) else answer.what
             await self._office.journal.seen(ask.operator, door, answer.subject, what)
         if isinstance(answer, NotThere):
-            return _page(404, frame.message(ask, ask.say("not_found"), ask.say("not_found_text")))
+            return page(404, frame.message(ask, ask.say("not_found"), ask.say("not_found_text")))
         if isinstance(answer, Taken):
             response = web.Response(body=answer.text.encode(), headers=HEADERS)
             response.headers["Content-Type"] = "text/csv; charset=utf-8"
             response.headers["Content-Disposition"] = f'attachment; filename="{answer.name}"'
             return response
-        return _page(200, answer.body)
+        return page(200, answer.body)
 
     # --- sessions ---------------------------------------------------------------------------------------------
 
     async def _login(self, request: web.BaseRequest, language: str) -> web.Response:
+        has_sign_on = self._sign_on is not None
         if request.method != "POST":
-            return _page(200, frame.login(language, own_path(query_of(request).get("then", ""))))
+            then = own_path(query_of(request).get("then", ""))
+            return page(200, frame.login(language, then, has_sign_on=has_sign_on))
         form = await form_of(request)
         then = own_path(form.get("then", ""))
         try:
             secret = await self._office.operators.log_in(form.get("key", ""), request.remote or "")
         except TooManyLogins as refused:
-            said = say(language, "too_many", int(refused.wait_s) + 1)
-            response = _page(429, frame.login(language, then, said))
-            response.headers["Retry-After"] = str(int(refused.wait_s) + 1)
-            return response
+            return too_many(language, then, refused.wait_s, has_sign_on=has_sign_on)
         if secret is None:
-            return _page(403, frame.login(language, then, say(language, "wrong_key")))
-        response = _moved(then)
-        response.set_cookie(
-            self._cookie,
-            secret,
-            max_age=SESSION_MS // 1000,
-            path="/",
-            secure=self._is_secure,
-            httponly=True,
-            samesite="Strict",
-        )
+            said = say(language, "wrong_key")
+            return page(403, frame.login(language, then, said, has_sign_on=has_sign_on))
+        response = moved(then)
+        self._cookies.set_session(response, secret, SESSION_MS // 1000)
         return response
 
     async def _log_out(self, secret: str, operator: Operator) -> web.Response:
         await self._office.operators.log_out(secret, operator)
-        response = _moved("/login")
-        response.del_cookie(self._cookie, path="/", secure=self._is_secure, httponly=True, samesite="Strict")
+        response = moved("/login")
+        self._cookies.drop_session(response)
         return response
 
 
 async def _other_language(language: str, form: dict[str, str]) -> web.Response:
-    response = _moved(own_path(form.get("back", "")))
+    response = moved(own_path(form.get("back", "")))
     other = LANGUAGES[1 - LANGUAGES.index(language)]
     response.set_cookie(LANGUAGE_COOKIE, other, max_age=31_536_000, path="/", httponly=True, samesite="Strict")
     return response
-
-
-def _page(status: int, body: str) -> web.Response:
-    response = web.Response(status=status, body=body.encode("utf-8", "replace"), headers=HEADERS)
-    response.headers["Content-Type"] = "text/html; charset=utf-8"
-    response.headers["Content-Security-Policy"] = frame.style().policy
-    return response
-
-
-def _moved(path: str) -> web.Response:
-    return web.Response(status=303, headers={**HEADERS, "Location": path})

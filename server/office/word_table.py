@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from server.office.login_words import LOGIN_WORDS
+
 WORDS: Final[dict[str, tuple[str, str]]] = {
     # frame
     "office": ("后台", "Back office"),
@@ -15,15 +17,7 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
         "Times are those of Beijing. Each look at personal data and each change is logged.",
     ),
     "skip": ("跳到内容", "Skip to the content"),
-    # login
-    "log_in": ("登录", "Log in"),
-    "key": ("操作员密钥", "Operator key"),
-    "key_hint": (
-        "管理员用 hongbao office operator add 生成，只显示一次。",
-        "An administrator makes it with hongbao office operator add, which shows it once.",
-    ),
-    "wrong_key": ("密钥不对。", "No operator has this key."),
-    "too_many": ("尝试次数过多，请等候 {0} 秒。", "Too many tries: wait {0} s."),
+    **LOGIN_WORDS,
     # refusals
     "not_for_role": ("无权限", "Not for your role"),
     "denied_text": (
@@ -47,8 +41,8 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "back": ("返回", "Back"),
     # search
     "search_hint": (
-        "用户 ID 或名字、红包、支付或活动编号，或“用户 ID 单号”",
-        "a user by id or name, the number of a packet, payment or campaign, or USER KEY",
+        "用户 ID 或名字，群、红包、支付或活动编号，或“用户 ID 单号”",
+        "a user by id or name, the number of a group, packet, payment or campaign, or USER KEY",
     ),
     "found": ("找到 {0} 项", "{0} found"),
     "nothing_found": (
@@ -60,8 +54,8 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "recent": ("最近打开", "Opened lately"),
     "wait_for_second": ("{0} 项更正等待另一位操作员批准", "{0} corrections wait for a second operator"),
     "search_text": (
-        "查找用户、红包、资金变动、支付和活动。",
-        "Find users, packets, movements, payments and campaigns with the field above.",
+        "查找用户、群、红包、资金变动、支付和活动。",
+        "Find users, groups, packets, movements, payments and campaigns with the field above.",
     ),
     "names": ("查看用户名字", "see names of users"),
     "export": ("导出", "export"),
@@ -75,6 +69,18 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     "correction": ("更正", "correction"),
     "operator": ("操作员", "operator"),
     "group": ("群", "group"),
+    "members": ("成员", "Members"),
+    "messages": ("消息数", "messages"),
+    "packets": ("红包", "Packets"),
+    "direct": ("单聊", "one-to-one chat"),
+    "signed": ("经签名加入的群", "group with signed passes"),
+    "made": ("建立", "made"),
+    "deleted": ("已解散", "deleted"),
+    "joined": ("加入", "joined"),
+    "left_group": ("离开", "left"),
+    "removed": ("移出", "removed"),
+    "external_id": ("外部编号", "external id"),
+    "sent_by": ("发送者", "sender"),
     "payments": ("支付", "Payments"),
     "campaigns": ("活动", "Campaigns"),
     "breaks": ("对账差异", "Breaks"),

@@ -171,6 +171,19 @@ def refusals(shown: Shown) -> str:
     return shown.card(shown.say("refusals"), table(head, rows) if rows else "", shown.say("refusals_note"))
 
 
+def risk(shown: Shown) -> str:
+    """Hits of risk control, and whom it holds back."""
+    rows = [
+        [shown.named(rule), mode, f"{decisions:,}", "–" if users is None else f"{users:,}"]
+        for rule, mode, decisions, users in shown.rows("risk_hits")
+    ]
+    head = [shown.say(key) for key in ("rule", "mode", "decisions", "risk_users")]
+    held = [[shown.named(action), f"{users:,}"] for action, users in shown.rows("risk_in_force")]
+    inner = table(head, rows) if rows else ""
+    inner += table([shown.say("in_force"), shown.say("risk_users")], held) if held else ""
+    return shown.card(shown.say("risk"), inner, shown.say("risk_note"))
+
+
 def payments(shown: Shown) -> str:
     """Payments by state, and what is unknown."""
     rows = [

@@ -34,6 +34,7 @@ CARDS: Final[tuple[Callable[[Shown], str], ...]] = (
     money_cards.shakes,
     money_cards.sponsors,
     money_cards.refusals,
+    money_cards.risk,
     money_cards.payments,
     money_cards.breaks,
 )

@@ -24,6 +24,7 @@ from server.credentials import load_credentials
 from server.embedded import StoreAddresses
 from server.loop import run
 from server.reload import Reading
+from server.services.risk.rule_files import rules_of
 from server.services.runtime.store_errors import StoreRefused, StoreUnavailable
 from server.services.seeds.seals import SeedsSealed
 from server.serving import ServerWork, serve_until_stopped
@@ -68,11 +69,11 @@ def _serve(orders: WorkerOrders, tell: Tell) -> None:
     def read() -> Reading:
         """Read again; the supervisor has read the same before, and has refused what no server may have."""
         settings = load(None if orders.config_file is None else Path(orders.config_file), orders.overrides)
-        return Reading(own(settings), load_credentials(settings, data, may_make=False))
+        return Reading(own(settings), load_credentials(settings, data, may_make=False), rules_of(settings))
 
     settings = own(orders.config)
     logs.configure(settings.log.level, settings.log.format, worker=orders.number)
-    now = Reading(settings, load_credentials(settings, data, may_make=False))
+    now = Reading(settings, load_credentials(settings, data, may_make=False), rules_of(settings))
     stores = StoreAddresses(orders.postgres_dsn, orders.redis_url)
     run(_work(ServerWork(now, read, data, stores, orders.place()), tell))
 

@@ -158,6 +158,12 @@ GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 -- name: breaks
 SELECT class, is_open, sum(breaks)::BIGINT, sum(amount_fen)::BIGINT FROM breaks GROUP BY 1, 2 ORDER BY 1, 2
 
+-- name: risk_hits
+SELECT rule, mode, sum(decisions)::BIGINT, count(DISTINCT user_id) FROM risk_hits GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2
+
+-- name: risk_in_force
+SELECT action, count(*) FROM risk_in_force GROUP BY 1 ORDER BY 2 DESC, 1
+
 -- name: luck_groups
 -- Emptied packets with the same total, shares and limits, the most frequent first; with their openers. $kinds: those that
 -- are drawn.

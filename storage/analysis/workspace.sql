@@ -15,6 +15,8 @@ CREATE TABLE payments (
 );
 CREATE TABLE breaks (class VARCHAR, is_open BOOLEAN, breaks BIGINT, amount_fen BIGINT);
 CREATE TABLE bill_failures (reason VARCHAR, failures BIGINT);
+CREATE TABLE risk_hits (rule VARCHAR, mode VARCHAR, user_id BIGINT, decisions BIGINT);
+CREATE TABLE risk_in_force (action VARCHAR, user_id BIGINT);
 CREATE MACRO power_of(fen) AS (10 ** floor(log10(fen + 0.5)))::BIGINT;
 CREATE MACRO amounts_from(fen) AS
     power_of(fen) * CASE WHEN fen >= 5 * power_of(fen) THEN 5 WHEN fen >= 2 * power_of(fen) THEN 2 ELSE 1 END;

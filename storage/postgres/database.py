@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -46,29 +46,44 @@ _AWAY = (
 )
 
 
-@contextmanager
-def unavailable_when_away(dsn: str = "") -> Iterator[None]:
+# Context managers that are entered for every statement are classes: a generator would cost five times as much.
+
+
+class unavailable_when_away:  # noqa: N801  called like a function
     """Turn everything that means "the store is away or gave up" into StoreUnavailable, which says where it is.
 
     Every other error of PostgreSQL is unknown here. It is an answer: the statement or transaction was rolled back.
     """
-    try:
-        yield
-    except _BUSY as error:
-        raise StoreBusy(f"PostgreSQL: {error}") from error
-    except _AWAY as error:
-        raise unavailable("PostgreSQL", error, dsn) from error
+
+    __slots__ = ("_dsn",)
+
+    def __init__(self, dsn: str = "") -> None:
+        self._dsn = dsn
+
+    def __enter__(self) -> None:
+        """Nothing to do."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if isinstance(error, _BUSY):
+            raise StoreBusy(f"PostgreSQL: {error}") from error
+        if isinstance(error, _AWAY):
+            raise unavailable("PostgreSQL", error, self._dsn) from error
 
 
-@contextmanager
-def _unavailable_when_broken_off(connection: Connection) -> Iterator[None]:
+class _UnavailableWhenBrokenOff:
     """Between two steps of a statement asyncpg does not look whether its connection was ended meanwhile."""
-    try:
-        yield
-    except AttributeError as error:
-        if not connection.is_closed():
-            raise
-        raise StoreUnavailable("PostgreSQL: the connection was ended") from error
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        """Nothing to do."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if isinstance(error, AttributeError) and self._connection.is_closed():
+            raise StoreUnavailable("PostgreSQL: the connection was ended") from error
 
 
 def _end(connection: Connection) -> None:
@@ -153,7 +168,7 @@ class Database:
             connection = await self._health.unless_away(self._pool.acquire(timeout=self._timeout_s))
             try:
                 breaking_off = self._health.breaking_off(partial(_end, connection))
-                with breaking_off, _unavailable_when_broken_off(connection), self._sessions.passing_on(connection):
+                with breaking_off, _UnavailableWhenBrokenOff(connection), self._sessions.passing_on(connection):
                     yield connection
             finally:
                 await self._pool.release(connection)
@@ -188,7 +203,7 @@ class Database:
             connection = await self._sessions.connect(is_bounded=False)
         watch = asyncio.get_running_loop().create_task(self._end_when_silent(connection))
         try:
-            with unavailable_when_away(self._dsn), _unavailable_when_broken_off(connection):
+            with unavailable_when_away(self._dsn), _UnavailableWhenBrokenOff(connection):
                 yield connection
         except StoreUnavailable:
             if watch.done():
@@ -251,10 +266,14 @@ class WriterConnection:
         async with self._turn:
             try:
                 with self._health.asking(), unavailable_when_away(self._sessions.dsn):
-                    connection = await self._health.unless_away(self._connect())
+                    connection = self._connection
+                    if connection is None or connection.is_closed():
+                        connection = self._connection = await self._health.unless_away(
+                            self._sessions.connect(self._settings)
+                        )
                     breaking_off = self._health.breaking_off(connection.terminate)
                     passing_on = self._sessions.passing_on(connection)
-                    with breaking_off, _unavailable_when_broken_off(connection), passing_on:
+                    with breaking_off, _UnavailableWhenBrokenOff(connection), passing_on:
                         yield connection
             except StoreUnavailable:
                 self.drop()
@@ -265,11 +284,6 @@ class WriterConnection:
         """The connection, inside a transaction. Raises StoreUnavailable: outcome unknown."""
         async with self.alone() as connection, connection.transaction():
             yield connection
-
-    async def _connect(self) -> Session:
-        if self._connection is None or self._connection.is_closed():
-            self._connection = await self._sessions.connect(self._settings)
-        return self._connection
 
     def drop(self) -> None:
         """Forget the connection."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 from storage.errors import StoreUnavailable
@@ -35,34 +34,37 @@ class HealthProbe:
         self._break_offs: dict[object, Callable[[], None]] = {}
         self._away = self._held = ""
         self._refused, self._refused_s = "", float("-inf")
+        self._loop: asyncio.AbstractEventLoop | None = None
 
-    @contextmanager
-    def asking(self) -> Iterator[None]:
+    def asking(self) -> Asking:
         """Around whatever is asked of the store. Raises StoreUnavailable."""
+        return Asking(self)
+
+    def breaking_off(self, by: Callable[[], None]) -> BreakingOff:
+        """What is asked in here ends by a call of `by`, which raises nothing, if the store turns out to be away."""
+        return BreakingOff(self._break_offs, by)
+
+    def begin(self) -> asyncio.TimerHandle:
+        """Something is about to be asked: what ends the suspicion that is raised if it takes long.
+
+        Raises StoreUnavailable.
+        """
         if self._held or self._away:
             raise StoreUnavailable(self._held or self._away)
-        loop = asyncio.get_running_loop()
-        slow = loop.call_later(SLOW_S, self._suspect)
-        try:
-            yield
-            self._answered_s = loop.time()
-        except StoreUnavailable as error:
-            if getattr(error.__cause__, "sqlstate", None) in REFUSALS:
-                self._refused, self._refused_s = str(error), loop.time()
-            self._suspect()
-            raise
-        finally:
-            slow.cancel()
+        if self._loop is None:  # kept, because asking for it costs a system call
+            self._loop = asyncio.get_running_loop()
+        return self._loop.call_later(SLOW_S, self._suspect)
 
-    @contextmanager
-    def breaking_off(self, by: Callable[[], None]) -> Iterator[None]:
-        """What is asked in here ends by a call of `by`, which raises nothing, if the store turns out to be away."""
-        me = object()
-        self._break_offs[me] = by
-        try:
-            yield
-        finally:
-            self._break_offs.pop(me, None)
+    def answered(self) -> None:
+        """An answer came to what has begun."""
+        assert self._loop is not None
+        self._answered_s = self._loop.time()
+
+    def failed(self, error: StoreUnavailable) -> None:
+        """No answer came, or one that tells of a store that is not well."""
+        if getattr(error.__cause__, "sqlstate", None) in REFUSALS:
+            self._refused, self._refused_s = str(error), asyncio.get_running_loop().time()
+        self._suspect()
 
     async def unless_away(self, asked: Awaitable[Asked]) -> Asked:
         """What is awaited, be it a connection. Raises TimeoutError if the store turns out to be away meanwhile."""
@@ -116,6 +118,44 @@ class HealthProbe:
         break_offs, self._break_offs = self._break_offs, {}
         for break_off in break_offs.values():
             break_off()
+
+
+# The next two are entered for every statement, so they are classes: a generator would cost five times as much.
+
+
+class Asking:
+    """Around whatever is asked of the store (see HealthProbe.asking)."""
+
+    __slots__ = ("_health", "_slow")
+
+    def __init__(self, health: HealthProbe) -> None:
+        self._health = health
+
+    def __enter__(self) -> None:
+        self._slow = self._health.begin()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        self._slow.cancel()
+        if error is None:
+            self._health.answered()
+        elif isinstance(error, StoreUnavailable):
+            self._health.failed(error)
+
+
+class BreakingOff:
+    """Around what is to end by a call when the store turns out to be away (see HealthProbe.breaking_off)."""
+
+    __slots__ = ("_break_offs", "_by")
+
+    def __init__(self, break_offs: dict[object, Callable[[], None]], by: Callable[[], None]) -> None:
+        self._break_offs = break_offs
+        self._by = by
+
+    def __enter__(self) -> None:
+        self._break_offs[self] = self._by
+
+    def __exit__(self, *_: object) -> None:
+        self._break_offs.pop(self, None)
 
 
 def _why(error: Exception) -> str:

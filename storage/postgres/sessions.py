@@ -7,8 +7,8 @@ that matters after it is connected. (Poolers refuse most settings in the request
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 from weakref import WeakSet
@@ -186,25 +186,22 @@ class Sessions:
         rows = (f"('{name}', '{value.replace(chr(39), 2 * chr(39))}')" for name, value in values.items())
         await connection.execute(_SET.format(values=", ".join(rows)))
 
-    @contextmanager
-    def passing_on(self, connection: Connection) -> Iterator[None]:
-        """Around what is asked on a session: its answer is passed on only if it is still one of the primary.
+    def passing_on(self, connection: Connection) -> PassingOn:
+        """Around what is asked on a session: its answer is passed on only if it is still one of the primary."""
+        return PassingOn(self, self._generation, connection.get_settings())
 
-        No statement is needed for it: PostgreSQL reports with each answer whether it has become read only.
+    def check(self, generation: int, reported: object, error: Exception | None) -> None:
+        """A session of this generation has answered, if only by an error. Raises StoreUnavailable.
+
+        `reported`: the settings of which PostgreSQL reports each change, with its answers: it takes no statement to
+        see that it has become read only.
         """
-        generation, reported = self._generation, connection.get_settings()
-        try:
-            yield
-        except asyncpg.ReadOnlySQLTransactionError:
+        if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
             self._replace(READ_ONLY)
-            raise
-        except Exception as error:
-            if generation != self._generation:  # the session was ended, or its answer is one of the old primary
-                raise StoreUnavailable(self._replaced_because) from error
-            raise
-        if generation != self._generation:
-            raise StoreUnavailable(self._replaced_because)
-        if self._writes and _says_read_only(reported):
+            return
+        if generation != self._generation:  # the session was ended, or its answer is one of the old primary
+            raise StoreUnavailable(self._replaced_because) from error
+        if error is None and self._writes and _says_read_only(reported):
             self._replace(READ_ONLY)
             raise StoreUnavailable(READ_ONLY)
 
@@ -223,6 +220,24 @@ class Sessions:
         for connection in list(self._open):
             connection.terminate()
         self._open.clear()
+
+
+class PassingOn:
+    """Around what is asked on a session (see Sessions.passing_on). A class: entered for every statement."""
+
+    __slots__ = ("_generation", "_reported", "_sessions")
+
+    def __init__(self, sessions: Sessions, generation: int, reported: object) -> None:
+        self._sessions = sessions
+        self._generation = generation
+        self._reported = reported
+
+    def __enter__(self) -> None:
+        """Nothing to do."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if error is None or isinstance(error, Exception):
+            self._sessions.check(self._generation, self._reported, error)
 
 
 async def wait_for_locks(connection: Connection) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TypeAlias
+import os
+import sys
+import threading
+from typing import Any, TypeAlias
 
 import asyncpg
 import pytest
@@ -11,6 +14,7 @@ import pytest
 from bench.analysis.large_records import FIRST_MS, fill
 from server.core.analysis.luck_test import ALPHA
 from server.core.ledger import MOVES_NOTHING
+from server.loop import NICE_MAX
 from server.services.analysis.figures import OTHERS, ReportFigures
 from server.services.analysis.report import make_report
 from storage.postgres.analysis.narrow_copy import SentSpan
@@ -120,6 +124,28 @@ async def test_greeting_of_one_user_is_never_shown(large: Database, sql: Sql) ->
     assert next(row[1] for row in greetings.rows if row[0] == OTHERS) > 20
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread has no priority of its own")
+async def test_report_is_asked_at_a_lower_priority_than_all_else(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also by the threads that DuckDB starts: with this one as many as there are processors."""
+    await crowd_of(Books(database), 3)
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    seen: list[int] = []
+    real = make_report.__globals__["figures_of"]
+
+    def spied(*asked: Any) -> ReportFigures:
+        seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        seen.extend(os.getpriority(os.PRIO_PROCESS, int(one)) for one in os.listdir("/proc/self/task"))
+        return real(*asked)  # type: ignore[no-any-return]
+
+    monkeypatch.setitem(make_report.__globals__, "figures_of", spied)
+    await make_report([database], ALL)
+    assert seen[0] == NICE_MAX
+    assert seen[1:].count(NICE_MAX) >= len(os.sched_getaffinity(0))
+    assert os.getpriority(os.PRIO_PROCESS, 0) == own
+
+
 async def test_span_holds_the_packets_of_its_days_and_all_that_became_of_them(database: Database) -> None:
     books = Books(database)
     await books.populate(range(1, 30), 1_000_000)
@@ -184,6 +210,40 @@ async def test_retention_counts_days_that_are_over_and_users_who_are_new(databas
     await books.settlement.settle(1_000, NOW_MS)
     later = await make_report([database], SentSpan(NOW_MS + DAY_MS, NOW_MS + 3 * DAY_MS))
     assert later.tables["retention"].rows == []  # none of them is new
+
+
+HIT = """
+INSERT INTO risk_decisions (user_id, at_ms, mode, rules, action, hits, errors, facts)
+SELECT number, $1, $2, 'v', 'review', $3, '{}', '{}' FROM generate_series(1, $4) AS number
+"""
+
+
+async def test_risk_hits_are_those_of_the_days_by_rule_and_mode_and_few_users_are_not_told(
+    database: Database, sql: Sql
+) -> None:
+    await sql.execute("INSERT INTO risk_rules VALUES ('v', '[]', 1)")
+    for at_ms, mode, hits, users in (
+        (NOW_MS, "on", ["ring", "many-opens"], 21),
+        (NOW_MS + 1, "on", ["ring"], 30),
+        (NOW_MS, "shadow", ["ring"], 25),
+        (NOW_MS, "on", ["rare"], 19),
+        (NOW_MS + DAY_MS, "on", ["ring"], 40),
+        (NOW_MS - 1, "on", ["ring"], 40),
+    ):
+        await sql.execute(HIT, at_ms, mode, hits, users)
+    for action, first, last in (("deny", 1, 24), ("limit", 25, 50), ("freeze", 51, 53)):
+        await sql.execute(
+            "INSERT INTO risk_verdicts SELECT unnest($2::bigint[]), 1, $1, true, NULL, '', 1",
+            action,
+            list(range(first, last + 1)),
+        )
+    tables = (await make_report([database], SentSpan(NOW_MS, NOW_MS + DAY_MS))).tables
+    assert tables["risk_hits"].rows == [
+        ("ring", "on", 51, 30),
+        ("ring", "shadow", 25, 25),
+        (OTHERS, "", 40, None),  # rare, and many-opens with it
+    ]
+    assert tables["risk_in_force"].rows == [("limit", 26), (OTHERS, 27)]
 
 
 async def test_two_sets_are_one_report(database: Database, other: Database) -> None:

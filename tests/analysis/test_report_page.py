@@ -6,10 +6,10 @@ import asyncio
 import csv
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
-import asyncpg
 import duckdb
 import pytest
 from playwright.async_api import Browser, ViewportSize
@@ -23,11 +23,11 @@ from server.services.analysis.files import write_tables
 from server.services.analysis.report import make_report
 from storage.postgres.analysis.narrow_copy import SentSpan
 from storage.postgres.database import Database
+from tests.databases import Databases
 from tests.server.serving import command, here
 from tests.web.conftest import chromium
 
 __all__ = ["chromium"]  # a fixture
-Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 HOSTILE = '"><script>document.title="taken"</script><img src=x onerror="document.title=1">\u202eevil'
 FORMULA = '=HYPERLINK("http://x.example","tap")'
 CAMPAIGN = """
@@ -39,19 +39,45 @@ VALUES (1::bigint << 62, 7, 'k', $1, '', '', 0, false, 9, 9000, 1, 1000, 1, '', 
 SPAN = SentSpan(FIRST_MS, FIRST_MS + 20 * 86_400_000)
 
 
+class Made(NamedTuple):
+    """A report, and the records that it was made of."""
+
+    figures: ReportFigures
+    dsn: str
+
+
+@pytest.fixture(scope="module")
+def made(databases: Databases) -> Iterator[Made]:
+    """A report of 12,000 claims; greetings, a campaign and a sponsor have hostile names. No test changes it."""
+    dsn = databases.dsn_of(name := databases.take())
+    yield Made(asyncio.run(figures_of(dsn)), dsn)
+    databases.give_back(name)
+
+
+async def figures_of(dsn: str) -> ReportFigures:
+    """Fill the records, and make the report."""
+    await fill(dsn, 12_000, 3_000, lambda line: None)
+    database = Database(dsn, pool_max=4, timeout_s=10)
+    await database.open()
+    try:
+        async with database.reading() as sql:
+            await sql.execute("UPDATE packets SET greeting = $1 WHERE packet_id % 5 = 0", HOSTILE)
+            await sql.execute("UPDATE packets SET greeting = $1 WHERE packet_id % 5 = 1", FORMULA)
+            await sql.execute("INSERT INTO sponsors VALUES (7, $1, 0)", HOSTILE)
+            await sql.execute(CAMPAIGN, HOSTILE)
+            await sql.execute(
+                "INSERT INTO leases SELECT packet_id, 1::bigint << 62, 0, 9, 1 FROM packets WHERE packet_id % 5 = 2"
+            )
+            await sql.execute("INSERT INTO campaign_hours VALUES (1::bigint << 62, $1, 5000, 40, 2)", FIRST_MS)
+        return await make_report([database], SPAN)
+    finally:
+        await database.close()
+
+
 @pytest.fixture
-async def figures(postgres_dsn: str, database: Database, sql: Sql) -> ReportFigures:
-    """Of 12,000 claims; greetings, a campaign and a sponsor have hostile names."""
-    await fill(postgres_dsn, 12_000, 3_000, lambda line: None)
-    await sql.execute("UPDATE packets SET greeting = $1 WHERE packet_id % 5 = 0", HOSTILE)
-    await sql.execute("UPDATE packets SET greeting = $1 WHERE packet_id % 5 = 1", FORMULA)
-    await sql.execute("INSERT INTO sponsors VALUES (7, $1, 0)", HOSTILE)
-    await sql.execute(CAMPAIGN, HOSTILE)
-    await sql.execute(
-        "INSERT INTO leases SELECT packet_id, 1::bigint << 62, 0, 9, 1 FROM packets WHERE packet_id % 5 = 2"
-    )
-    await sql.execute("INSERT INTO campaign_hours VALUES (1::bigint << 62, $1, 5000, 40, 2)", FIRST_MS)
-    return await make_report([database], SPAN)
+def figures(made: Made) -> ReportFigures:
+    """The report."""
+    return made.figures
 
 
 def page_of(figures: ReportFigures, language: str) -> str:
@@ -130,10 +156,8 @@ async def test_csv_has_no_cell_that_a_spreadsheet_would_run(figures: ReportFigur
     assert not re.search(r'^"?=', text, re.MULTILINE)
 
 
-async def test_command_writes_a_folder_while_a_server_may_run(
-    postgres_dsn: str, figures: ReportFigures, tmp_path: Path
-) -> None:
-    words = [*command(), "report", "--postgres", postgres_dsn, "--from", "2026-02-01", "--to", "2026-02-20"]
+async def test_command_writes_a_folder_while_a_server_may_run(made: Made, tmp_path: Path) -> None:
+    words = [*command(), "report", "--postgres", made.dsn, "--from", "2026-02-01", "--to", "2026-02-20"]
     run = [*words, "--out", str(tmp_path / "out"), "--lang", "zh"]
     process = await asyncio.create_subprocess_exec(*run, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     stdout, stderr = await asyncio.wait_for(process.communicate(), 60)

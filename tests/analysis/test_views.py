@@ -27,6 +27,7 @@ VIEWS = (
     "sponsor_costs",
     "payments_by_day",
     "payment_differences",
+    "risk_hits_by_day",
 )
 OF_THE_SERVER = {"known_payments"}  # what the match of a statement reads; it is granted to no role of analysts
 SECRET = ("packets", "users", "seed_trees", "cards", "payments", "claims", "transfers", "webhook_endpoints")

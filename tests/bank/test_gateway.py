@@ -21,6 +21,7 @@ from client_sim.bank.server import BankServer
 from client_sim.sdk.errors import BankUnknown
 from server import config
 from server.config import ConfigError
+from server.core import payments
 from server.core.payments import Order, PaymentKind, Verdict
 from server.core.refusals import Reason, RequestRefused
 from server.credentials import Credentials
@@ -28,7 +29,7 @@ from server.gateways.port import CardAsk, CardDeclined, GatewayAway
 from server.reload import Reading
 from server.services.payments.conclusions import NotConcluded
 from tests.bank.conftest import BEN, SENDER, BankBooksAgree, BankRoom, MakeBankRoom, StartWithBank, bank_config
-from tests.conftest import API_KEYS, KEYS, SEED_KEYS
+from tests.conftest import API_KEYS, DAY_MS, KEYS, SEED_KEYS
 
 NUMBER = 1 << 60
 Change: TypeAlias = Callable[[BankServer, web.BaseRequest, web.Response], web.StreamResponse]
@@ -402,8 +403,12 @@ def test_config_refuses_keys_that_are_none(bank: BankServer) -> None:
 
 
 async def test_host_wallet_that_is_away_holds_up_no_payment_at_the_bank(
-    start_with_bank: StartWithBank, make_bank_room: MakeBankRoom, bank: BankServer
+    start_with_bank: StartWithBank,
+    make_bank_room: MakeBankRoom,
+    bank: BankServer,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(payments, "BACKOFF_MS", (DAY_MS,))  # no query is one more call without an answer
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # and does not listen
         room = await make_bank_room(

@@ -17,12 +17,13 @@ from client_sim.bank.faults import Fault
 from client_sim.bank.keys import BankKeyring, new_key
 from client_sim.bank.run import NOTICE_PATH
 from client_sim.bank.server import BankServer
+from server.core import payments
 from server.core.payments import Evidence, Verdict
 from server.core.refusals import RequestRefused
 from server.gateways.port import Unproven
 from tests.bank.conftest import SENDER, BankBooksAgree, BankRoom, MakeBankRoom, StartWithBank, service_of
 from tests.cases import each
-from tests.conftest import PATIENCE_S
+from tests.conftest import DAY_MS, PATIENCE_S
 
 
 class Told(NamedTuple):
@@ -58,8 +59,14 @@ class Teller:
 
 
 @pytest.fixture
-async def open_room(start_with_bank: StartWithBank, make_bank_room: MakeBankRoom) -> BankRoom:
-    """A room whose sender has a charge of 300 fen that the bank has done, and of which nothing is known here."""
+async def open_room(
+    start_with_bank: StartWithBank, make_bank_room: MakeBankRoom, monkeypatch: pytest.MonkeyPatch
+) -> BankRoom:
+    """A room whose sender has a charge of 300 fen that the bank has done, and of which nothing is known here.
+
+    The bank is asked again only when the test wants it, however long the test takes.
+    """
+    monkeypatch.setattr(payments, "BACKOFF_MS", (DAY_MS,))
     room = await make_bank_room(await start_with_bank(notices=False))
     await prepare(room)
     return room

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TypeAlias
 
@@ -11,6 +12,7 @@ import pytest
 from bench.analysis.large_records import fill
 from bench.analysis.report_cost import CLAIMS_OF_BOUND, Cost, Measured, figures_of, lines_of, report_once
 from bench.load.generator_pool import BenchFailed
+from tests.bench.test_cli import bench
 
 Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 UNSOUND = """
@@ -62,3 +64,18 @@ def test_figures_of_small_records_say_nothing_about_the_bounds() -> None:
     lines = lines_of(figures)
     assert lines[0] == "report  1,000,000 claims in 6.0 s, bound for 10 million claims: ≤ 60 s"
     assert "2.00" in lines[2]
+
+
+@pytest.mark.long
+def test_bench_report_tells_the_p99_of_opens_without_a_report_and_beside_one(tmp_path: Path) -> None:
+    """Both are measured here, not judged: the machine may be busy."""
+    file = tmp_path / "report.json"
+    shown = bench(*("report", "--claims", 20_000, "--rate", 100, "--seconds", 2, "--rounds", 2, "--json", file))
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    figures = json.loads(file.read_text())
+    without, beside = figures["p99_ms"]
+    assert (len(without), len(beside)) == (2, 2)
+    assert min(without + beside) > 0
+    assert figures["valid"]
+    assert "ms beside a report, " in shown.stdout
+    assert "money verdict: holds" in shown.stdout

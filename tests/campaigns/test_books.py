@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 
-import asyncpg
 import pytest
 
 from client_sim.sdk import (
@@ -22,7 +21,9 @@ from client_sim.sdk.methods import campaign_proofs
 from server.core.campaigns import deck
 from server.core.campaigns.pool import Pool
 from tests.campaigns.conftest import BANDS, SPONSOR, SPONSOR_FEN, Festival, Settled, Sql, budget_of, closed, crowd
+from tests.cases import each
 from tests.conftest import DAY_MS, Connect, Server
+from tests.uncommitted import Uncommitted
 
 
 async def fen_of_sponsor(sql: Sql) -> int:
@@ -205,14 +206,11 @@ async def books(
     return festival, alice
 
 
-@pytest.mark.parametrize("planted", PLANTED)
-async def test_audit_names_a_planted_discrepancy(
-    books: tuple[Festival, Client], sql: asyncpg.Connection[asyncpg.Record], planted: str
-) -> None:
+@pytest.mark.usefixtures("books")
+@each("planted", PLANTED)
+async def test_audit_names_a_planted_discrepancy(sql: Sql, planted: str) -> None:
     statement, words = PLANTED[planted]
-    await sql.execute(statement)
-    festival, _ = books
-    found = {one.name: one.discrepancies for one in (await festival.audit()).findings}
+    found = {one.name: one.discrepancies for one in (await Uncommitted(sql).audit_with(statement)).findings}
     name = planted.partition(":")[0]
     assert any(words in line for line in found[name]), found
 

@@ -20,6 +20,7 @@ from client_sim.sdk import (
     PasswordWrong,
 )
 from server.core.refusals import Reason, RequestRefused
+from server.loop import NICE_MAX
 from server.services.cards import passwords
 from server.services.cards.passwords import PasswordService
 from storage.errors import StoreUnavailable
@@ -375,5 +376,5 @@ async def test_codes_of_a_user_have_a_bound_a_day_over_all_cards(street: Street,
 async def test_passwords_are_hashed_at_a_lower_priority_than_the_loop_runs() -> None:
     hashing, own = passwords.Hashing(), os.getpriority(os.PRIO_PROCESS, 0)
     of_thread = await hashing._run(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
-    assert of_thread == min(own + passwords.NICER, passwords.NICE_MAX)
+    assert of_thread == min(own + passwords.NICER, NICE_MAX)
     assert os.getpriority(os.PRIO_PROCESS, 0) == own

@@ -25,7 +25,7 @@ ALL, PEOPLE, HELP, MONEY, HEAD, SHELL = "vsfa", "sfa", "sa", "fa", "a", ""
 # The first letters of the roles that may pass, written out once more: a slip in the table is found here.
 EXPECTED = {
     ALL: "home search packet campaigns log_in log_out",
-    PEOPLE: "names user transfer payment payments risk",
+    PEOPLE: "names user group transfer payment payments risk",
     HELP: "freeze unfreeze release",
     MONEY: "breaks corrections export own_break close_break propose approve reject confirm_payment decline_payment "
     "close_payment pause_campaign resume_campaign end_campaign",

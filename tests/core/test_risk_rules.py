@@ -134,6 +134,8 @@ def test_version_changes_with_any_part_of_a_rule() -> None:
 # --- the rules that come with hongbao -----------------------------------------------------------------------------
 
 BOT = OLD | {"reactions": 30, "reaction_median_ms": 299, "reaction_spread_ms": 99}
+CIRCLE_PARTS = {"circle_users_1d": 3, "circle_percent_1d": 81, "circle_fen_1d": 10_000}
+CIRCLE = OLD | CIRCLE_PARTS | {"partners_1d": 5, "sends_1d": 5}
 RING = OLD | {"mutual_percent_1d": 81, "partners_1d": 5, "sends_1d": 5, "flow_fen_1d": 20_000}
 
 
@@ -160,6 +162,14 @@ RING = OLD | {"mutual_percent_1d": 81, "partners_1d": 5, "sends_1d": 5, "flow_fe
         (RING | {"partners_1d": 6}, [], RiskAction.ALLOW),
         (OLD | {"card_users": 3}, [], RiskAction.ALLOW),
         (OLD | {"card_users": 4}, ["shared-card"], RiskAction.REVIEW),
+        (OLD | {"device_users": 3}, [], RiskAction.ALLOW),
+        (OLD | {"device_users": 4}, ["shared-device"], RiskAction.REVIEW),
+        (CIRCLE, ["circle"], RiskAction.REVIEW),
+        (CIRCLE | {"circle_users_1d": 2}, [], RiskAction.ALLOW),
+        (CIRCLE | {"circle_percent_1d": 80}, [], RiskAction.ALLOW),
+        (CIRCLE | {"circle_fen_1d": 9_999}, [], RiskAction.ALLOW),
+        (CIRCLE | {"sends_1d": 4}, [], RiskAction.ALLOW),
+        (CIRCLE | {"partners_1d": 6}, [], RiskAction.ALLOW),
     ],
 )
 def test_default_rules_hit_at_their_thresholds(facts: dict[str, int], hit: list[str], action: RiskAction) -> None:

@@ -123,10 +123,11 @@ async def test_overloaded_service_is_told_as_503_with_a_time_to_wait(
     await family(api, 1, 2)
     packet = f"{SEND}/{(await api.ok('POST', SEND, lucky(1), key='p'))['packet_id']}"
     commit = server.app.services.commit
-    monkeypatch.setattr(commit, "unrecorded", UNRECORDED_MAX)
     batches = 1 + UNRECORDED_MAX // BATCH_MAX
-    monkeypatch.setattr(commit._load_shedding, "_batch_s", 1.0 / batches)  # a second in all
-    answer = await api("POST", f"{packet}/open", {"user_id": "2"})
+    with monkeypatch.context() as patch:  # not at the end of the server, which would wait for what is unrecorded
+        patch.setattr(commit, "unrecorded", UNRECORDED_MAX)
+        patch.setattr(commit._load_shedding, "_batch_s", 1.0 / batches)  # a second in all
+        answer = await api("POST", f"{packet}/open", {"user_id": "2"})
     assert (answer.status, answer.code) == (503, "overloaded")
     assert 500 <= answer.json["retry_after_ms"] <= 1_500
     assert int(answer.headers["Retry-After"]) >= 1

@@ -17,6 +17,7 @@ NUMBERS = {
     "user": ALICE,
     "transfer": ALICE,
     "packet": 0,
+    "group": 2**60,
     "payment": 2**60,
     "campaign": 2**60,
     "break": 1,

@@ -178,3 +178,46 @@ async def test_pages_of_all_lists_can_be_opened_at_the_same_time(sit: Sit, peopl
     found = await asyncio.gather(*(desk.get(path) for path in paths))
     assert [one.status for one in found] == [200] * len(paths)
     assert QUOTES not in "".join(one.text for one in found)
+
+
+async def test_group_page_shows_members_who_came_and_went_and_its_packets(
+    sit: Sit, server: Server, party: MakeParty, connect: Connect, people: Client, sql: Any
+) -> None:
+    guests = await party(server, 3)
+    await people.put_users({1: HOSTILE, 2: QUOTES, 3: "小离"})
+    backend = await connect(server, 0)
+    packet = await guests.lucky(900, 3)
+    await guests.all_open(packet)
+    await guests.guests[1].leave_group(guests.group)
+    await guests.sender.remove_member(guests.group, 4)
+    await backend.top_up(1, 1, "later")
+    await sql.execute("UPDATE groups SET name = $1 WHERE group_id = $2", HOSTILE, guests.group)
+    desk = await sit("finance")
+    found = await desk.get(f"/search?q={guests.group}")
+    assert f'href="/group/{guests.group}"' in found.text
+    page = await desk.get(f"/group/{guests.group}")
+    assert page.status == 200
+    assert "<script>" not in page.text
+    shown = texts_in(page.text)
+    for part in (HOSTILE, QUOTES, "小离", str(packet), "3/3", "9.00"):
+        assert part in shown
+    text = (await desk.get(f"/group/{guests.group}/members.csv")).text.removeprefix("\ufeff")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert {row["user"] for row in rows} == {"1", "2", "3", "4"}
+    assert [bool(row["left"]) for row in sorted(rows, key=lambda row: row["user"])] == [False, False, True, True]
+    assert [row["user"] for row in rows if row["removed"]] == ["4"]
+    assert (await entries(sql, "seen"))[-2:] == [
+        ("finance", "group", "seen", "group", str(guests.group)),
+        ("finance", "export", "seen", "group", str(guests.group)),
+    ]
+    assert (await desk.get(f"/group/{2**60}")).status == 404
+
+
+async def test_group_that_was_deleted_is_still_shown(
+    sit: Sit, server: Server, connect: Connect, people: Client, sql: Any
+) -> None:
+    group = await (await connect(server, ALICE)).create_group("left behind")
+    await sql.execute("UPDATE groups SET deleted_at_ms = created_at_ms + 5 WHERE group_id = $1", group)
+    page = await (await sit("support")).get(f"/group/{group}")
+    assert "left behind" in page.text
+    assert 'class="pill bad">deleted<' in page.text

@@ -52,7 +52,8 @@ async def test_shares_count_for_a_minute_an_hour_and_a_day(
     await packet(sql, 2**60, OTHER, 60, 2, 2 * DAY_MS)
     await credit(sql, 2**60, USER, 30, ago_ms)
     found = await facts_of(database)
-    assert {name: found[name] for name in found if name not in ("partners_1d", "flow_fen_1d")} == expected
+    of_shares = ("opens_1m", "opens_1h", "opens_1d", "won_fen_1h", "won_fen_1d")
+    assert {name: found[name] for name in of_shares if name in found} == expected
 
 
 @pytest.mark.parametrize(
@@ -102,7 +103,7 @@ async def test_mutual_flow_is_what_comes_back_from_the_same_partner_by_average_s
     await packet(sql, 2**60 + 1, OTHER, 30, 1, HOUR_MS)
     await credit(sql, 2**60 + 1, USER, 30, HOUR_MS)
     found = await facts_of(database)
-    assert (found["partners_1d"], found["flow_fen_1d"]) == (2, 130)
+    assert (found["partners_1d"], found["flow_fen_1d"], found["pair_fen_1d"]) == (2, 130, 80)
     assert found["mutual_percent_1d"] == round(100 * 2 * 30 / 130)
     third = await facts_of(database, THIRD)
     assert (third["partners_1d"], third["flow_fen_1d"], third.get("mutual_percent_1d", 0)) == (1, 50, 0)
@@ -143,6 +144,55 @@ async def test_users_of_a_card_are_those_who_have_it_bound_now(database: Databas
             unbound,
         )
     assert await facts_of(database) == {"card_users": 2}
+    assert (await facts_of(database, THIRD)).get("card_users", 0) == 0  # unbound
+
+
+@pytest.mark.parametrize(
+    ("ago_ms", "expected"),
+    [
+        (MINUTE_MS - 1, (1, 2, 3)),
+        (MINUTE_MS, (0, 2, 3)),
+        (HOUR_MS - 1, (0, 2, 3)),
+        (HOUR_MS, (0, 1, 3)),
+        (DAY_MS - 1, (0, 1, 3)),
+        (DAY_MS, (0, 1, 2)),
+    ],
+)
+async def test_shares_of_a_pair_count_both_ways_for_a_minute_an_hour_and_a_day(
+    database: Database, sql: Sql, ago_ms: int, expected: tuple[int, int, int]
+) -> None:
+    await packet(sql, 2**60, OTHER, 60, 2, 2 * DAY_MS)
+    await credit(sql, 2**60, USER, 30, ago_ms)
+    await packet(sql, 2**60 + 1, USER, 60, 2, HOUR_MS)
+    await credit(sql, 2**60 + 1, OTHER, 30, HOUR_MS // 2)
+    await packet(sql, 2**60 + 2, USER, 60, 2, 5 * HOUR_MS)
+    await credit(sql, 2**60 + 2, OTHER, 30, 4 * HOUR_MS)
+    await credit(sql, 2**60 + 2, THIRD, 30, 1, index=1)  # another pair
+    found = (await RiskStore(database).facts([USER], NOW_MS))[USER]
+    counted = tuple(found[f"pair_shares_{span}"] for span in ("1m", "1h", "1d"))
+    assert counted == (max(1, expected[0]), *expected[1:])
+    assert found["pair_fen_1d"] == 30 * expected[2]
+
+
+async def test_shares_of_a_group_count_in_the_group_with_most_and_not_between_two_users(
+    database: Database, sql: Sql
+) -> None:
+    for place, (target_id, ago_ms) in enumerate(
+        [
+            (GROUP, 1),
+            (GROUP, HOUR_MS // 2),
+            (GROUP + 1, 2),
+            (GROUP + 1, 3),
+            (GROUP + 1, DAY_MS - 1),
+            *[(OTHER, 4)] * 3,
+        ]
+    ):
+        await packet(sql, 2**60 + place, OTHER, 60, 2, ago_ms + 1)
+        await sql.execute("UPDATE packets SET target_id = $1 WHERE packet_id = $2", target_id, 2**60 + place)
+        await credit(sql, 2**60 + place, USER, 30, ago_ms)
+    found = await facts_of(database)
+    assert tuple(found[f"group_opens_{span}"] for span in ("1m", "1h", "1d")) == (2, 2, 3)
+    assert tuple(found[f"pair_shares_{span}"] for span in ("1m", "1h", "1d")) == (6, 7, 8)
 
 
 async def test_account_counts_from_when_the_user_became_known_and_sponsors_are_not_judged(

@@ -107,7 +107,6 @@ async def test_decisions_are_never_changed(server: Server, sql: Sql) -> None:
     )
     for change in (
         "UPDATE risk_decisions SET action = 'allow'",
-        "DELETE FROM risk_decisions",
         "TRUNCATE risk_decisions",
         "UPDATE risk_rules SET rules = '{}'",
         "DELETE FROM risk_rules",

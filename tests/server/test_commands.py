@@ -16,7 +16,7 @@ from server.cli.shared.command_table import COMMANDS, CommandRow
 from server.cli.shared.extras import EXTRAS
 from server.version import version
 from tests.server.log import wait_for
-from tests.server.serving import DEMO_PACKAGES, PATIENCE_S, Serve, command, dashboard_of, ended
+from tests.server.serving import DEMO_PACKAGES, PATIENCE_S, Serve, command, dashboard_of, ended, here
 
 HEAVY = ("bench", "client_sim", "textual", "hdrh")  # what `hongbao serve` must not import
 
@@ -125,21 +125,19 @@ def test_command_without_the_packages_of_its_extra_names_the_extra(
 
 @pytest.mark.parametrize("shell", ["bash", *(pytest.param(one, marks=pytest.mark.long) for one in ("zsh", "fish"))])
 def test_completion_script_has_every_shown_command(shell: str) -> None:
-    script = completion_of(shell)
+    printed = here("completion", shell)
+    script = printed.stdout
+    assert (printed.code, printed.stderr) == (0, "")
     assert [row.name for row in COMMANDS if row.is_shown and not re.search(rf"\b{row.name}\b", script)] == []
 
 
 def test_completion_script_without_the_demo_packages_has_every_command_and_the_options_of_the_others() -> None:
-    script = completion_of("bash", without=DEMO_PACKAGES)
-    assert [row.name for row in COMMANDS if row.is_shown and not re.search(rf"\b{row.name}\b", script)] == []
-    assert ("durability" in script, "invite" in script) == (True, False)  # of `serve`, of `chat`
-
-
-def completion_of(shell: str, without: Sequence[str] = ()) -> str:
-    run = [*command(without), "completion", shell]
+    run = [*command(DEMO_PACKAGES), "completion", "bash"]
     done = subprocess.run(run, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout
+    script = done.stdout
+    assert [row.name for row in COMMANDS if row.is_shown and not re.search(rf"\b{row.name}\b", script)] == []
+    assert ("durability" in script, "invite" in script) == (True, False)  # of `serve`, of `chat`
 
 
 # --- version ---------------------------------------------------------------------------------------------------

@@ -247,6 +247,9 @@ def test_default_toml_marks_the_keys_that_a_reload_takes_over() -> None:
         "bank.bank_keys",
         "payments.day_limit_fen",
         "enterprise.",
+        "risk.rules",
+        "risk.interval_s",
+        "risk.keep_days",
         "websocket.origins",
     )
     assert marked == {key for key in KEYS if key.startswith(reloaded)}

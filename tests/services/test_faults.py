@@ -359,6 +359,7 @@ async def test_durability_redis_requires_a_redis_that_fsyncs(
         await redis.config_set("appendfsync", "always")
 
 
+@pytest.mark.new_sessions
 async def test_postgres_that_does_not_fsync_is_refused(start_server: StartServer, sql: Sql) -> None:
     name = await sql.fetchval("SELECT current_database()")
     await sql.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")

@@ -77,6 +77,28 @@ async def test_facts_of_a_user_of_a_further_set_count_packets_of_both(sets: Sets
     assert NEW not in alone
 
 
+async def test_devices_and_circles_count_users_of_both_sets(sets: Sets, sql: Sql, other_sql: Sql) -> None:
+    for user_id in (OLD, NEW):
+        await sql.execute("INSERT INTO risk_marks VALUES (1, 'phone', $1, $2)", user_id, NOW_MS - 1)
+    await packet(sql, 2**60, OLD, 5_000, 1, HOUR_MS)  # from set 0 to set 1, on to another user there, and back
+    await sql.execute("INSERT INTO claims VALUES ($1, 0, $2, 5000, $3)", 2**60, NEW, NOW_MS - 9)
+    await other_sql.execute("INSERT INTO received VALUES ($1, $2, $3)", NEW, NOW_MS - 9, 2**60)
+    await packet(other_sql, 2**60 | SET_1, NEW, 4_000, 1, HOUR_MS)
+    await credit(other_sql, 2**60 | SET_1, NEW + 1, 4_000, 8)
+    back = (2**60 | SET_1) + 1
+    await packet(other_sql, back, NEW + 1, 3_000, 1, HOUR_MS)
+    await other_sql.execute("INSERT INTO claims VALUES ($1, 0, $2, 3000, $3)", back, OLD, NOW_MS - 7)
+    await sql.execute("INSERT INTO received VALUES ($1, $2, $3)", OLD, NOW_MS - 7, back)
+    found = await SetRiskStore(sets).facts([OLD, NEW, NEW + 1], NOW_MS)
+    circles = {(one["circle_users_1d"], one["circle_fen_1d"]) for one in found.values()}
+    assert circles == {(3, 3_000)}
+    assert [found[one]["device_users"] for one in (OLD, NEW, NEW + 1)] == [2, 2, 0]
+    assert [found[one]["device_opens_1m"] for one in (OLD, NEW)] == [2, 2]
+    sets.databases[1].hold("away")
+    alone = (await SetRiskStore(sets).facts([OLD], NOW_MS))[OLD]
+    assert (alone["device_users"], alone["device_opens_1m"], alone["circle_users_1d"]) == (2, 1, 0)
+
+
 async def test_notes_of_all_sets_are_taken_with_the_round_that_judges_them(
     sets: Sets, sql: Sql, other_sql: Sql
 ) -> None:

@@ -126,6 +126,36 @@ def test_sessions_that_a_test_left_are_ended_with_their_locks(databases: Databas
     databases.give_back(name)
 
 
+def test_sequence_that_was_moved_on_without_being_used_is_as_a_new_one(databases: Databases) -> None:
+    name = databases.take()
+    dsn = databases.dsn_of(name)
+    run(dsn, "SELECT setval('payment_breaks_break_id_seq', 1000000000, false)")
+    databases.give_back(name)
+    assert databases.take() == name
+    assert run(dsn, BREAK) == [1]
+    databases.give_back(name)
+
+
+def test_several_databases_are_kept_and_sessions_without_an_owner_stay(databases: Databases) -> None:
+    names = {databases.take(), databases.take()}
+    assert all(map(databases.is_lent, map(databases.dsn_of, names)))
+    with asyncio.Runner() as runner:
+        idle = runner.run(asyncpg.connect(databases.dsn_of(min(names))))
+        databases.idle_sessions = lambda: [idle.get_server_pid()]
+        for name in names:
+            databases.give_back(name)
+        assert not any(map(databases.is_lent, map(databases.dsn_of, names)))
+        assert {databases.take(), databases.take()} == names
+        assert runner.run(idle.fetchval("SELECT 1")) == 1
+        runner.run(idle.close())
+    dropped: list[str] = []
+    databases.on_drop = dropped.append
+    run(databases.dsn_of(min(names)), "CREATE TABLE more (x int)")
+    for name in names:
+        databases.give_back(name)
+    assert dropped == [databases.dsn_of(min(names))]
+
+
 def test_fresh_database_is_a_new_one(databases: Databases) -> None:
     name = databases.take()
     databases.give_back(name)

@@ -6,10 +6,12 @@ import json
 from typing import Any, NamedTuple, TypeAlias
 
 import asyncpg
+import pytest
 
 from storage import statements
 from storage.postgres.money import records
 
+pytestmark = pytest.mark.new_sessions  # a statement that is prepared by hand stays in its session
 Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 FIRST = 9_007_199_254_740_992
 YEAR_MS = 1_767_196_800_000  # 2026 in Beijing

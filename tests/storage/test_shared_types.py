@@ -27,6 +27,7 @@ async def test_second_session_knows_a_built_in_array_type(postgres_dsn: str, arr
     assert await statements_for(postgres_dsn, question) == [question]
 
 
+@pytest.mark.new_sessions
 async def test_type_of_the_database_is_asked_in_each_session(database: Database, postgres_dsn: str) -> None:
     async with database.reading() as connection:
         await connection.execute("CREATE TYPE pair AS (a int, b text)")

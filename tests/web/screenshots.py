@@ -38,7 +38,7 @@ PASSWORD: Final = "246810"
 SAID: Final = (
     (1, "今晚一起吃火锅吗？"),
     (4, "I'm in! Who pays?"),
-    (3, "红包走起 🧧"),
+    (3, "红包走起！"),
     (2, "好，我先来一个"),
 )
 WIDTH, HEIGHT = 390, 844
@@ -95,8 +95,18 @@ class Scene:
         await self._send(3, 1_000, 2, "手快有手慢无", opens=(4, 7))
         await self._send(ME, 2_000, 6, "", opens=(1, 4))
         await self.clients[7].say(self.group, "谢谢老板！Thank you, boss!")
+        await self._everyday()
         await self._send(6, 5_200, 7, "恭喜发财,大吉大利", opens=(4,))
         await self.clients[4].send_packet("personal", ME, 520, greeting="给你的")
+
+    async def _everyday(self) -> None:
+        """Packets with words, for named members, and for later."""
+        words = {"greeting": "暗号是我们的群名", "words": "火锅"}
+        await self.clients[4].send_packet("password", self.group, 600, 4, **words)
+        await self.clients[5].send_packet("exclusive", self.group, 200, 2, "辛苦两位", for_user_ids=(3, 6))
+        for number, greeting in enumerate(("除夕快乐", "开工大吉"), 1):
+            send_at_ms = int(time.time() * 1000) + number * 86_400_000
+            await self.clients[ME].send_packet("lucky", self.group, 1_880, 6, greeting, send_at_ms=send_at_ms)
 
     async def _send(self, sender: int, amount_fen: int, shares: int, greeting: str, opens: tuple[int, ...]) -> int:
         sent = await self.clients[sender].send_packet("lucky", self.group, amount_fen, shares, greeting)
@@ -180,6 +190,13 @@ class Walk:
         await page.evaluate("document.querySelector('.open-card').classList.add('turning')")
         yield await self.shot("turning", 200)
         await self.back()
+        await page.locator(".packet-card", has_text="暗号是我们的群名").click()
+        await page.locator(".open-words").wait_for()
+        yield await self.shot("words")
+        await self.back()
+        await page.locator(".packet-card", has_text="辛苦两位").click()
+        yield await self.shot("for others", 700)
+        await self.back()
         await page.locator(".packet-card.used", has_text="手快有手慢无").click()
         yield await self.shot("gone", 700)
         await self.back()
@@ -203,6 +220,21 @@ class Walk:
         yield await self.shot("send")
         await self.tap("改为普通红包", "Change to identical")
         yield await self.shot("send equal")
+        await page.locator(".kinds button").nth(1).click()
+        await page.locator(".field.leads").click()
+        for place in (0, 2):
+            await page.locator(".person").nth(place).click()
+        yield await self.shot("for whom")
+        await page.locator(".foot-bar button").click()
+        yield await self.shot("send exclusive")
+        await page.locator(".kinds button").nth(2).click()
+        await page.locator(".field input").nth(2).fill("火锅")
+        await page.locator(".field.when input").fill("2027-02-05T20:00")
+        await page.locator(".big-amount").click()
+        yield await self.shot("send words later")
+        await page.locator(".field.when input").fill("")
+        await page.locator(".kinds button").nth(0).click()
+        await self.tap("改为普通红包", "Change to identical")
         await self.tap("塞钱进红包", "Put money in")
         await page.locator(".ways").wait_for()
         yield await self.shot("pay")
@@ -222,6 +254,7 @@ class Walk:
         yield await self.shot("wallet")
         for name, zh, en in (
             ("records", "红包记录", "Red packets"),
+            ("scheduled", "定时红包", "Scheduled"),
             ("statement", "零钱明细", "Statement"),
             ("cards", "银行卡 1", "Bank cards 1"),
             ("top up", "充值", "Top up"),

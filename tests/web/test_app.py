@@ -137,6 +137,7 @@ async def test_owner_sees_how_fast_members_grab_and_removes_one(
     await alice.tap("谁总是抢第一？")
     await alice.sees("抢 1 · 第一 1", exact=False)
     row = alice.page.locator(".member", has_text="Ben")
+    await row.get_by_role("button", name="Ben").click()
     await row.get_by_role("button", name="移出群").click()
     await alice.sees("将Ben移出群？移出后不能再加入。")
     await row.get_by_role("button", name="移出群").click()
@@ -224,6 +225,31 @@ async def test_shake_by_tap_and_space_until_a_win_is_opened(
     await alice.tap("查看红包", exact=False)
     await expect(alice.page.locator(".result-amount")).to_have_text(AMOUNT)
     await alice.sees("已存入零钱", exact=False)
+    assert alice.complaints == []
+
+
+@pytest.mark.long
+async def test_win_is_computed_again_once_the_campaign_is_over(
+    server: Server, hold: Hold, connect: Connect, make_festival: MakeFestival
+) -> None:
+    festival = await make_festival(server)
+    campaign_id = await festival.campaign(shares=100, lasts_ms=DAY_MS)
+    alice = await hold(server, ALICE)
+    await alice.tap("摇一摇 · spring")
+    await alice.sees("至多还剩100个")  # the commitment is told, too
+    await expect(alice.button("验证公平")).to_have_count(0)
+    won = await festival.shake_until(await connect(server, ALICE), campaign_id)
+    assert won.win is not None
+    festival.ahead(DAY_MS)
+    await alice.page.go_back()
+    await alice.tap("摇一摇 · spring")
+    await alice.tap("验证公平")
+    await alice.sees("全部吻合")
+    await alice.sees("奖池与公布的规则一致")
+    row = alice.page.locator(".shares tbody tr")
+    await expect(row).to_have_count(1)
+    await expect(row.locator(".fits")).to_have_text(f"{won.win.amount_fen / 100:.2f}元")
+    await expect(alice.page.get_by_text("这台设备没有收到承诺", exact=False)).to_have_count(0)
     assert alice.complaints == []
 
 

@@ -90,6 +90,26 @@ async def test_without_a_network_the_app_starts_with_what_it_had_and_goes_on_whe
     await expect(alice.page.locator(".bubble")).to_have_text(["kept", "later"])
 
 
+@pytest.mark.long
+async def test_text_that_was_not_sent_is_there_again_also_after_a_restart(
+    server: Server, family: int, hold: Hold
+) -> None:
+    alice = await hold(server, ALICE)
+    await alice.tap("一家人")
+    await alice.page.get_by_label("发消息").fill("我晚点到")
+    await alice.page.go_back()
+    await alice.sees("[草稿] 我晚点到", exact=False)
+    await alice.page.reload()
+    await alice.sees("[草稿] 我晚点到", exact=False)
+    await alice.tap("一家人")
+    await expect(alice.page.get_by_label("发消息")).to_have_value("我晚点到")
+    await alice.tap("发送")
+    await alice.sees("我晚点到", exact=True)
+    await alice.page.go_back()
+    await expect(alice.page.get_by_text("[草稿]")).to_have_count(0)
+    assert alice.complaints == []
+
+
 async def test_open_whose_reply_is_lost_shows_the_share_after_the_reconnect(
     server: Server, family: int, hold: Hold, connect: Connect
 ) -> None:

@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import subprocess
+import zlib
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from server.http_api.web.files import BESIDE, FOLDER, files
 from tests.web.conftest import SDK, WEB
 
 SCRIPT_BYTES_MAX = 50 << 10  # as it travels
+FIRST_BYTES_MAX = 2_048  # compressed: with the headers a part of the first flight of TCP
 BUILT = json.loads((WEB / "built.json").read_text("utf-8"))
 ADVICE = "the built files are stale, run: make web"
 
@@ -42,6 +44,14 @@ def test_script_is_small_and_files_are_complete() -> None:
     page = served[""].body.decode()
     assert 'content="ws://127.0.0.1:1"' in page
     assert not re.search(r"/\* \S+ \*/", page.partition("<script>")[0])
+
+
+def test_page_can_be_painted_from_its_first_bytes() -> None:
+    first = zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(
+        files("ws://127.0.0.1:1")[""].zipped[:FIRST_BYTES_MAX]
+    )
+    assert b"</main>" in first  # the frame; its style stands before it, and the rest of the style behind it
+    assert first.index(b"<style>") < first.index(b"<main") < first.index(b"<style>", first.index(b"</main>"))
 
 
 def test_lock_file_names_no_registry() -> None:

@@ -20,6 +20,7 @@ from tests.websocket.test_example_client import run_node, websocket_url
 from tests.wire.test_example_client import token
 
 MESSAGES = VECTORS["messages"]
+POOLS = json.loads((Path(__file__).parents[1] / "vectors" / "pools.json").read_text("utf-8"))
 SEEDS = json.loads((Path(__file__).parents[1] / "vectors" / "seeds.json").read_text("utf-8"))
 
 
@@ -166,6 +167,76 @@ async def test_proofs_of_the_vectors_hold_and_each_forged_one_fails_at_its_step(
     for seeds, (shares, faults) in zip(SEEDS, found, strict=False):
         assert (shares, faults) == (seeds["amounts_fen"], []), seeds["about"]
     assert [faults for _, faults in found[len(SEEDS) :]] == [[name] for name in forged]
+
+
+def revealed_pool(pool: Any, **changes: Any) -> bytes:
+    """The proof of a campaign of the vectors, with all its wins."""
+    hexes = {
+        name: bytes.fromhex(pool[name]) for name in ("commitment", "seed", "client_seed", "server_seed", "root")
+    }
+    bounds = {name: pool[name] for name in ("share_fen_min", "share_fen_max", "total_fen", "seed_index")}
+    fields = {
+        "packet_id": pool["campaign_id"],
+        "packet_kind": pool["kind"],
+        "sender_id": pool["sponsor_id"],
+        "shares": pool["numbers"],
+        "state": "finished",
+        "best_index": -1,
+        "claims": [messages.packets.ClaimLine(number, 20, fen, 1) for number, fen in pool["wins"]],
+        "path": [bytes.fromhex(one) for one in pool["path"]],
+        "deck": pool["deck"].encode(),
+    }
+    return messages.encode(messages.Revealed(1, **{**hexes, **bounds, **fields, **changes}))
+
+
+async def test_proofs_of_campaigns_hold_and_each_forged_one_fails_at_its_step() -> None:
+    first = POOLS[0]
+    number, fen = first["wins"][0]
+    line = messages.packets.ClaimLine
+    forged: list[tuple[list[str], dict[str, Any]]] = [
+        (["root"], {"root": bytes(32)}),
+        (["seed"], {"client_seed": bytes(16)}),
+        (["commitment"], {"commitment": bytes(32)}),
+        (["shares"], {"claims": [line(number, 20, fen + 1, 1)]}),
+        (["shares"], {"claims": [line(number, 20, fen, 1), line(number, 20, fen, 2)]}),  # won twice
+        (["shares"], {"claims": [line(first["numbers"], 20, fen, 1)]}),  # no such number
+        (["deck"], {"deck": first["deck"].replace("200 299", "201 299").encode(), "claims": []}),
+        (["deck"], {"deck": b"hongbao deck 2\n", "claims": []}),
+        (["deck", "shares"], {"deck": b"hongbao deck 1\ndraws 9 1 5 2\n"}),  # amounts that do not fit each other
+    ]
+    proofs = [revealed_pool(one) for one in POOLS] + [revealed_pool(first, **changes) for _, changes in forged]
+    body = """
+    const codec = new sdk.Codec(sdk.USER_MESSAGES);
+    print(JSON.parse(input).map((one) => {
+      const told = codec.decode(sdk.fromHex(one));
+      return sdk.stepsOf(told).filter((step) => !step.fits).map((step) => step.name);
+    }));
+    """
+    found = await script(body, json.dumps([one.hex() for one in proofs]))
+    for pool, faults in zip(POOLS, found, strict=False):
+        assert faults == [], pool["about"]
+    assert found[len(POOLS) :] == [names for names, _ in forged]
+
+
+async def test_commitment_of_a_campaign_that_was_told_while_it_ran_is_compared_with_its_proof() -> None:
+    body = """
+    const codec = new sdk.Codec(sdk.USER_MESSAGES);
+    const told = codec.decode(sdk.fromHex(input));
+    const running = { campaign_id: told.packet_id, commitment: told.commitment, state: "running" };
+    const checked = (...lines) => {
+      const kept = new sdk.KeptSeeds();
+      lines.forEach((line) => kept.campaignTold(line));
+      const { isFair, contradictions, unproven } = kept.check(told);
+      return [isFair, contradictions, unproven];
+    };
+    const other = { ...running, commitment: new Uint8Array(32) };
+    print([checked(running, other), checked(other, running), checked({ ...running, state: "ended" })]);
+    """
+    assert await script(body, revealed_pool(POOLS[0]).hex()) == [
+        [True, [], []],
+        [False, ["commitment"], []],
+        [True, [], ["campaign_not_told"]],
+    ]
 
 
 async def test_gaps_are_found_and_filled_once() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import time
 from typing import Any
 
 import psutil
@@ -33,6 +34,7 @@ ALICE, BOB, CAROL = 1, 2, 3
 RICH_FEN = 100_000
 MIB = 1 << 20
 SILENT = 10
+BUSY_S = 0.05
 QUEUED = 100
 
 
@@ -53,9 +55,10 @@ async def test_connections_that_wait_are_accepted_many_in_a_turn_of_the_loop(sta
     silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(QUEUED)]
     turns = 0
     while listener.accepted < QUEUED:
+        time.sleep(BUSY_S)  # noqa: ASYNC251  the loop is busy otherwise
         await asyncio.sleep(0)
         turns += 1
-    assert turns < QUEUED / 4
+    assert turns < QUEUED / 10
     for one in silent:
         one.close()
     while listener.sessions:  # noqa: ASYNC110  no event is set

@@ -101,11 +101,13 @@ def list_operators(*, data: DataOption = DATA, config: ConfigOption = None, post
     """
 
     async def work(service: OperatorService, _: Operator) -> int:
-        table = Table("operator", "role", "key", "system user", "last seen")
+        table = Table("operator", "role", "key", "single sign-on", "system user", "last seen")
         for one in await service.all():
             uid = "" if one.system_uid is None else str(one.system_uid)
             key = "none" if one.key_hash is None else f"since {time_text(one.key_made_at_ms)}"
-            table.add_row(one.name, one.role, key, uid, "" if one.seen_at_ms is None else time_text(one.seen_at_ms))
+            key = "disabled" if one.is_disabled else key
+            seen = "" if one.seen_at_ms is None else time_text(one.seen_at_ms)
+            table.add_row(one.name, one.role, key, one.oidc_subject or "", uid, seen)
         print_whole(console(), table)
         return 0
 
@@ -151,10 +153,43 @@ def role(
 
 
 @operator_cli.command
+def link(
+    name: Text,
+    /,
+    *,
+    subject: Text,
+    data: DataOption = DATA,
+    config: ConfigOption = None,
+    postgres: PostgresOption = None,
+) -> int:
+    """Say that an operator is a subject of the provider of single sign-on, so that both are one person.
+
+    Example: hongbao office operator link lin --subject 248289761001
+
+    Parameters
+    ----------
+    name
+        the operator
+    subject
+        the claim `sub` of that person's ID tokens; the provider shows it, mostly as the id of the user
+    """
+    issuer = load(config, {"stores.postgres": postgres}).oidc.issuer
+    if not issuer:
+        raise CommandFailed("oidc.issuer is not set: give --config")
+
+    async def work(service: OperatorService, by: Operator) -> int:
+        await service.link(name, issuer, subject, by)
+        print(f"{name} signs on as {subject} at {issuer}")
+        return 0
+
+    return _on_operators(work, data, config, postgres)
+
+
+@operator_cli.command
 def disable(
     name: Text, /, *, data: DataOption = DATA, config: ConfigOption = None, postgres: PostgresOption = None
 ) -> int:
-    """Take the key of an operator away and log them out. `hongbao office operator key` gives one again.
+    """Log an operator out and let them in no more. `hongbao office operator key` gives a key again.
 
     Example: hongbao office operator disable lin
     """

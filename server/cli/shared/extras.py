@@ -11,6 +11,7 @@ EXTRAS: Final = {
     "asyncpg": "server",
     "cryptography": "server",
     "cyclopts": "server",
+    "joserfc": "server",
     "prometheus_client": "server",
     "psutil": "server",
     "redis": "server",

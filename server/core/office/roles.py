@@ -26,6 +26,7 @@ class Door(StrEnum):
     NAMES = "names"
     USER = "user"
     PACKET = "packet"
+    GROUP = "group"
     TRANSFER = "transfer"
     PAYMENT = "payment"
     PAYMENTS = "payments"
@@ -78,10 +79,11 @@ _SHELL: Final = frozenset[OfficeRole]()  # a user of the system, who needs no ro
 
 DOORS: Final[dict[Door, DoorRow]] = {
     Door.HOME: DoorRow("the first page", _ALL),
-    Door.SEARCH: DoorRow("find users, packets, transfers, payments and campaigns", _ALL, is_personal=True),
+    Door.SEARCH: DoorRow("find users, groups, packets, transfers, payments and campaigns", _ALL, is_personal=True),
     Door.NAMES: DoorRow("names of users on all pages; without it their ids stand there", _PEOPLE),
     Door.USER: DoorRow("a user: wallet, entries, packets, payments, bans, risk", _PEOPLE, is_personal=True),
     Door.PACKET: DoorRow("the life of a packet", _ALL, is_personal=True),
+    Door.GROUP: DoorRow("a group: its members, and the packets in it", _PEOPLE, is_personal=True),
     Door.TRANSFER: DoorRow("what a key of a user has moved", _PEOPLE, is_personal=True),
     Door.PAYMENT: DoorRow("a payment and all evidence about it", _PEOPLE, is_personal=True),
     Door.PAYMENTS: DoorRow("the newest payments", _PEOPLE, is_personal=True),

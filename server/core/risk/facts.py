@@ -1,12 +1,26 @@
 """The facts that a rule may name, with their meaning.
 
-All are whole numbers; amounts in fen, 0 where nothing is known.
-storage/postgres/risk/risk_facts.sql reads them.
+All are whole numbers; amounts in fen, 0 where nothing is known. storage/postgres/risk reads them. Facts of devices,
+addresses and cards count all users of one of them: of each fact the user's device (address, card) with most.
 """
 
 from __future__ import annotations
 
 from typing import Final
+
+
+def _of_mark(name: str, who: str) -> dict[str, str]:
+    """What is counted of all users who share something; at most the newest 200."""
+    return {
+        f"{name}_users": f"users {who}",
+        f"{name}_opens_1m": "shares credited to all of them in the last minute",
+        f"{name}_opens_1h": "the same in the last hour",
+        f"{name}_opens_1d": "the same in the last 24 hours",
+        f"{name}_withdrawn_fen_1m": "what left the wallets of all of them in the last minute",
+        f"{name}_withdrawn_fen_1h": "the same in the last hour",
+        f"{name}_withdrawn_fen_1d": "the same in the last 24 hours",
+    }
+
 
 FACTS: Final = {
     "account_age_s": "seconds since the server has known the user; 0: it does not yet",
@@ -37,5 +51,17 @@ FACTS: Final = {
     "partners_1d": "others who opened packets of the user, or whose packets the user opened, of the last 24 hours",
     "flow_fen_1d": "what went between them and the user, both ways, each share as the average of its packet",
     "mutual_percent_1d": "of that, the part that came back from the same partner",
-    "card_users": "users of that one of the user's cards that most users have bound",
+    "pair_shares_1m": "shares between the user and a partner, both ways, in the last minute; the partner with most",
+    "pair_shares_1h": "the same in the last hour",
+    "pair_shares_1d": "the same in the last 24 hours",
+    "pair_fen_1d": "what these shares held, each as the average of its packet; the partner with most",
+    "group_opens_1m": "shares credited to the user in one group in the last minute; the group with most",
+    "group_opens_1h": "the same in the last hour",
+    "group_opens_1d": "the same in the last 24 hours",
+    "circle_users_1d": "users of the circle through the user round which most went in 24 hours: 2 to 6, 0 for none",
+    "circle_fen_1d": "what went round it: the smallest of its flows",
+    "circle_percent_1d": "which part that is of all that others opened of the user's packets",
+    **_of_mark("device", "seen on a device of the user in the last 30 days"),
+    **_of_mark("address", "seen at an address of the user in the last 24 hours"),
+    **_of_mark("card", "who have bound a card of the user"),
 }

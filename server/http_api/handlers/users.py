@@ -19,7 +19,7 @@ class UserRequests:
     def __init__(self, services: Services, gate: Gate, clock: Clock, token_lifetime_s: float) -> None:
         self._people, self._names, self._lookups = services.people, services.names, services.lookups
         self._standing, self._login, self._reads = services.standing, services.login, services.reads
-        self._forgetting = services.forgetting
+        self._forgetting, self._sightings = services.forgetting, services.risk.sightings
         self._gate = gate
         self._now_ms = clock.now_ms
         self.token_lifetime_s = token_lifetime_s  # a reload changes it
@@ -57,6 +57,13 @@ class UserRequests:
         """Erase the name, the picture, the cards and the pay password of a user; the books stay"""
         await self._forgetting.forget(call.path["user_id"])
         return shapes.UserForgottenReply(str(call.path["user_id"]))
+
+    async def see(self, call: Call) -> shapes.SightingReply:
+        """Tell on which device and at which address a user was seen, for risk control"""
+        user_id = call.path["user_id"]
+        await self._people.check_known([user_id])
+        seen = await self._sightings.see(user_id, call.body.device, call.body.address)
+        return shapes.SightingReply(str(user_id), seen.of_device, seen.of_address)
 
     async def revoke_tokens(self, call: Call) -> shapes.TokensRevokedReply:
         """End all connections of a user, and refuse the tokens that they have"""

@@ -64,6 +64,21 @@ class UserForgottenReply(Reply):
     user_id: IdText
 
 
+class SightingBody(Request):
+    """On which device a user was seen (any name for it), and at which address; one of them is enough."""
+
+    device: Annotated[str, Meta(max_length=200)] = ""
+    address: Annotated[str, Meta(max_length=45)] = ""
+
+
+class SightingReply(Reply):
+    """How many users were seen on the device in 30 days, and at the address in 24 hours; 0: none was told."""
+
+    user_id: IdText
+    device_users: int
+    address_users: int
+
+
 class TokensRevokedReply(Reply):
     """Tokens of the user are accepted if they were issued at `tokens_from_s` (seconds since 1970) or later."""
 

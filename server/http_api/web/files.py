@@ -17,7 +17,7 @@ from server.one_file_page import one_file_page
 
 FOLDER: Final = Path(__file__).parent / "built"
 PAGE: Final = "app.html"
-PARTS: Final = (("style-src", "app.css"), ("script-src", "app.js"))
+PARTS: Final = (("style-src", "shell.css"), ("style-src", "app.css"), ("script-src", "app.js"))
 WEBSOCKET: Final = "/* websocket */"  # in the page, replaced by the url of the WebSocket
 MORE_POLICY: Final = (
     "require-trusted-types-for 'script'",

@@ -7,6 +7,7 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Final, NamedTuple
+from urllib.parse import quote
 
 from server.core.office.entries import CASE_MAX, REASON_MAX
 from server.core.office.roles import Door
@@ -44,9 +45,10 @@ def style() -> Style:
     return Style(Html(text), policy)
 
 
-def whole(language: str, title: str, body: Part) -> str:
-    """A whole page. Its language is a row of LANGUAGES."""
+def whole(language: str, title: str, body: Part, then: str = "") -> str:
+    """A whole page. Its language is a row of LANGUAGES. `then`: the page that follows by itself."""
     head = (
+        el("meta", http_equiv="refresh", content=f"0; url={then}") if then else None,
         el("meta", charset="utf-8"),
         el("meta", name="viewport", content="width=device-width, initial-scale=1"),
         el("meta", name="color-scheme", content="light dark"),
@@ -150,7 +152,14 @@ def alone(language: str, title: str, said: str) -> str:
     return whole(language, title, el("main", card(title, el("p", said)), class_="alone"))
 
 
-def login(language: str, then: str, said: str = "") -> str:
+def goes_on(language: str, then: str) -> str:
+    """A page that leads to another one: a cookie for this site alone is not sent where another site leads."""
+    title = say(language, "signed_on")
+    inner = card(title, el("p", link(then, say(language, "go_on"))))
+    return whole(language, title, el("main", inner, class_="alone"), then)
+
+
+def login(language: str, then: str, said: str = "", *, has_sign_on: bool = False) -> str:
     """The page to log in. `then`: the page that is opened afterwards."""
     key = el(
         "input",
@@ -171,6 +180,7 @@ def login(language: str, then: str, said: str = "") -> str:
         el("input", type="hidden", name="then", value=then),
         el("button", say(language, "log_in")),
         el("p", say(language, "key_hint"), class_="soft"),
+        el("p", link(f"/oidc?then={quote(then, safe='')}", say(language, "sign_on"))) if has_sign_on else None,
         method="post",
         action="/login",
     )

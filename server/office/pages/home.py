@@ -100,7 +100,7 @@ class HomePages:
 
 
 def _hit(ask: Ask, one: Hit) -> Html:
-    name = el("bdi", one.name, class_="name") if one.subject.kind == "campaign" else named(one.name)
+    name = el("bdi", one.name, class_="name") if one.subject.kind in ("campaign", "group") else named(one.name)
     parts = [ask.subject(one.subject)]
     if one.name:
         parts.append(name)

@@ -198,6 +198,22 @@ def refusals(workspace: Workspace) -> FigureTable:
     return FigureTable((("of", str), ("reason", str), ("times", int)), workspace.ask("refusals"))
 
 
+def risk_hits(workspace: Workspace) -> FigureTable:
+    """How often rules of risk control hit, and whom; rules that hit few people are one row."""
+
+    def join(rows: Rows) -> tuple[Any, ...]:
+        return (OTHERS, "", sum(row[2] for row in rows), None)  # one user may be in several rows
+
+    rows = folded(workspace.ask("risk_hits"), lambda row: row[3], join)
+    return FigureTable((("rule", str), ("mode", str), ("decisions", int), ("users", int)), rows)
+
+
+def risk_in_force(workspace: Workspace) -> FigureTable:
+    """How many users each action holds back when the snapshot is taken; actions with few are one row."""
+    rows = folded(workspace.ask("risk_in_force"), lambda row: row[1], _summed)
+    return FigureTable((("action", str), ("users", int)), rows)
+
+
 def breaks(workspace: Workspace) -> tuple[FigureTable, int]:
     """Differences from the books of banks; how many are open."""
     rows = workspace.ask("breaks")
@@ -212,6 +228,8 @@ BY_NAME: Final[dict[str, Callable[[Workspace], FigureTable]]] = {
     "shakes": shakes,
     "sponsors": sponsors,
     "refusals": refusals,
+    "risk_hits": risk_hits,
+    "risk_in_force": risk_in_force,
     "share_amounts": lambda workspace: amounts(workspace, "share_amounts"),
     "packet_amounts": lambda workspace: amounts(workspace, "packet_amounts"),
 }

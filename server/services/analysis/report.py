@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
 from server.core.analysis.inequality import gini, lorenz, part_of_top, thinned
 from server.core.analysis.suppression import may_show
+from server.loop import lower_thread_priority
 from server.services.analysis import answers, luck
 from server.services.analysis.figures import Cell, FigureTable, ReportFacts, ReportFigures
 from storage.analysis.workspace import Workspace
@@ -17,6 +19,7 @@ from storage.postgres.analysis.narrow_copy import SentSpan, copy_narrow
 from storage.postgres.database import Database
 
 MINUTE_MS: Final = 60_000
+NICER: Final = 19  # than a server on the same machine, whose opens must not wait for a report
 LORENZ_POINTS: Final = 200
 LORENZ_COLUMNS: Final = (("people", float), ("amount", float))
 
@@ -27,16 +30,18 @@ async def make_report(databases: Sequence[Database], span: SentSpan, folder: Pat
     Raises StoreUnavailable; OSError if the disk is full.
     """
     with tempfile.TemporaryDirectory(prefix="hongbao-report-", dir=folder) as name:
-        workspace = await asyncio.to_thread(Workspace, Path(name))
-        try:
+        loop = asyncio.get_running_loop()
+        with ThreadPoolExecutor(1, "report", lower_thread_priority, (NICER,)) as thread:
+            workspace = await loop.run_in_executor(thread, Workspace, Path(name))  # its threads are as nice as this
+            try:
 
-            async def loaded(table: str, file: Path) -> None:
-                await asyncio.to_thread(workspace.load, table, file)
+                async def loaded(table: str, file: Path) -> None:
+                    await loop.run_in_executor(thread, workspace.load, table, file)
 
-            taken_ms = [await copy_narrow(one, span, Path(name), loaded) for one in databases]
-            return await asyncio.to_thread(figures_of, workspace, span, taken_ms)
-        finally:
-            workspace.close()
+                taken_ms = [await copy_narrow(one, span, Path(name), loaded) for one in databases]
+                return await loop.run_in_executor(thread, figures_of, workspace, span, taken_ms)
+            finally:
+                workspace.close()
 
 
 def figures_of(workspace: Workspace, span: SentSpan, taken_ms: Sequence[int]) -> ReportFigures:

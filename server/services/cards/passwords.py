@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
-import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 from weakref import WeakValueDictionary
@@ -18,6 +15,7 @@ import structlog
 from server.core.cards import attempts as rules
 from server.core.cards.attempts import Attempts
 from server.core.refusals import Reason, RequestRefused
+from server.loop import lower_thread_priority
 from server.services.cards.secrets import CardSecrets
 from server.services.runtime.look_again import look_again
 from server.services.runtime.outage_log import OutageLog
@@ -33,7 +31,6 @@ Result = TypeVar("Result")
 THREADS: Final = 2
 LOOK_S: Final = 60.0
 NICER: Final = 5  # than the loop: where processors are short, opens go before passwords, which still get a third
-NICE_MAX: Final = 19
 WAITING_MAX: Final = 128  # attempts; more are refused: each takes a thread for about 20 ms
 # The least that OWASP recommends for argon2id. A million passwords are tried soon at any cost: the pepper counts.
 TIME_COST: Final = 2
@@ -44,7 +41,9 @@ class Hashing:
     """Argon2id in a few threads of its own, with a lower priority, so that the loop goes on meanwhile."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(THREADS, "passwords", initializer=_lower_priority)
+        self._threads = ThreadPoolExecutor(
+            THREADS, "passwords", initializer=lower_thread_priority, initargs=(NICER,)
+        )
         self._hasher: PasswordHasher | None = None
 
     async def make(self, secret: bytes) -> str:
@@ -80,14 +79,6 @@ class _Fit(NamedTuple):
 
     compared: Password
     renewed: Password | None = None
-
-
-def _lower_priority() -> None:
-    """Of the calling thread alone. Only Linux has a priority for each thread; elsewhere it is the process's."""
-    if sys.platform == "linux":
-        with suppress(OSError):  # a sandbox may forbid it: then passwords are as urgent as all else
-            nice = min(os.getpriority(os.PRIO_PROCESS, 0) + NICER, NICE_MAX)
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)
 
 
 class PasswordService:

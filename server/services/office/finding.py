@@ -84,6 +84,9 @@ class FindingService:
             hits.append(
                 Hit(subject, packet.sender_id, "", packet.kind, packet.total_fen, packet.created_at_ms, packet.key)
             )
+        if group := await self._finding.group(number):
+            subject = Subject("group", str(number))
+            hits.append(Hit(subject, group.owner_id, group.name, group.kind, None, group.created_at_ms))
         if campaign := (await self._campaigns.rows([number])).get(number):
             subject = Subject("campaign", str(number))
             at_ms, budget_fen = campaign.created_at_ms, campaign.budget_fen
@@ -103,6 +106,7 @@ _DOORS: Final = {
     "user": Door.USER,
     "packet": Door.PACKET,
     "campaign": Door.CAMPAIGNS,
+    "group": Door.GROUP,
     "payment": Door.PAYMENT,
 }
 _PAYMENTS: Final = (TransferKind.CHARGE, TransferKind.PAYOUT)

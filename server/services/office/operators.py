@@ -21,6 +21,7 @@ from server.core.office.operator_keys import (
     uid_of,
 )
 from server.core.office.roles import Door, OfficeRole
+from server.core.office.sign_on import SUBJECT_MAX
 from server.services.cards.passwords import Hashing
 from server.services.office.journal import row_of
 from storage.postgres.office.office import OfficeEntryRow, OfficeStore, OperatorRow
@@ -39,6 +40,22 @@ class TooManyLogins(Exception):
         self.wait_s = wait_s
 
 
+class LoginGuard:
+    """The tries of addresses, which all ways to log in share."""
+
+    def __init__(self, elapsed_s: Callable[[], float]) -> None:
+        self._limits, self._elapsed_s = LoginLimits(), elapsed_s
+
+    def take(self, address: str) -> None:
+        """An address tries. Raises TooManyLogins."""
+        if wait_s := self._limits.take(address, self._elapsed_s()):
+            raise TooManyLogins(wait_s)
+
+    def give_back(self, address: str) -> None:
+        """It was right."""
+        self._limits.give_back(address)
+
+
 class OperatorService:
     """All methods raise StoreUnavailable; those of the command line also OfficeRefused."""
 
@@ -51,9 +68,9 @@ class OperatorService:
     ) -> None:
         """`elapsed_s` is a monotonic clock."""
         self._store = store
-        self._now_ms, self._elapsed_s, self._random_bytes = now_ms, elapsed_s, random_bytes
+        self._now_ms, self._random_bytes = now_ms, random_bytes
         self._hashing = Hashing()
-        self._limits = LoginLimits()
+        self.guard = LoginGuard(elapsed_s)
         self._comparing = 0
 
     # --- on the command line ----------------------------------------------------------------------------------
@@ -84,6 +101,16 @@ class OperatorService:
             found.operator_id, None, now_ms, _changed(found.operator_id, by, {"key": "none"}, now_ms)
         )
 
+    async def link(self, name: str, issuer: str, subject: str, by: Operator) -> None:
+        """An operator is this subject of a provider, and may sign on there."""
+        found = await self._named(name)
+        if not 1 <= len(subject) <= SUBJECT_MAX or not subject.isprintable():
+            raise OfficeRefused(f"a subject has 1 to {SUBJECT_MAX} printable characters")
+        after = {"issuer": issuer, "subject": subject, "subject_before": found.oidc_subject}
+        entry = _changed(found.operator_id, by, after, self._now_ms())
+        if not await self._store.set_subject(found.operator_id, issuer, subject, entry):
+            raise OfficeRefused("an operator is linked to this subject already")
+
     async def set_role(self, name: str, role: OfficeRole, by: Operator) -> None:
         """Another role, from the next request on."""
         found = await self._named(name)
@@ -110,14 +137,13 @@ class OperatorService:
 
     async def log_in(self, text: str, address: str) -> str | None:
         """The secret of a new session for a key; None: no operator has this key. Raises TooManyLogins."""
-        if wait_s := self._limits.take(address, self._elapsed_s()):
-            raise TooManyLogins(wait_s)
+        self.guard.take(address)
         key = key_in(text)
         found = None if key is None else await self._owner(key)
         if found is None:
             LOG.warning("office_login_failed", address=address)
             return None
-        self._limits.give_back(address)
+        self.guard.give_back(address)
         secret = secret_of(self._random_bytes(SECRET_BYTES))
         operator = _operator(found.operator_id, found.name, found.role, found.system_uid, address)
         now_ms, token_hash = self._now_ms(), session_hash(secret)

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 
 from server.services.risk.engine import RiskEngine
 from server.services.risk.gate import MoneyGate, OpenGate, RiskGate
-from server.services.risk.rule_files import rule_book
+from server.services.risk.retention import RiskRetention
+from server.services.risk.rule_files import rules_of
+from server.services.risk.sightings import SightingService
 
 if TYPE_CHECKING:
     from server.clock import Clock
     from server.config import Config
     from server.core.limits import Limits
+    from server.core.risk.rules import RuleBook
     from server.services.runtime.change_feed import ChangeFeed
     from server.services.runtime.supervised import Loop
     from storage.stores import Stores
@@ -29,9 +32,11 @@ class RiskServices:
         self.held: RiskGate | None = None
         self.engine: RiskEngine | None = None
         self._store = stores.risk
-        if self.mode == "off":
+        self.sightings = SightingService(stores.risk, clock.now_ms)
+        self.retention = RiskRetention(stores.risk, config.risk.keep_days, clock.now_ms)
+        book, pace = rules_of(config), config.risk.interval_s
+        if book is None:
             return
-        book, pace = rule_book(config.risk.rules), config.risk.interval_s
         self.engine = RiskEngine(stores.risk, book, self.mode, pace, clock.now_ms, clock.elapsed_s)
         if self.mode == "on":
             asked = self.engine.verdicts, self.engine.is_alive, changes, limits, clock.now_ms
@@ -41,7 +46,15 @@ class RiskServices:
         """The record knows what this server does. Raises StoreUnavailable."""
         await (self._store.stop() if self.engine is None else self.engine.begin())
 
+    def use(self, config: Config, book: RuleBook | None) -> None:
+        """Other rules, pace and age of decisions from now on; another mode needs a restart."""
+        self.retention.keep_days = config.risk.keep_days
+        if self.engine is not None and book is not None:
+            self.engine.use(book, config.risk.interval_s)
+
     def loops(self) -> dict[str, Loop]:
-        """The rounds, unless the mode is off, and in mode on the queue of verdicts that are asked for."""
-        loops: dict[str, Loop] = {} if self.engine is None else {"risk": self.engine.run}
+        """Rounds and the end of old decisions, unless the mode is off; in mode on verdicts that are asked for."""
+        loops: dict[str, Loop] = {}
+        if self.engine is not None:
+            loops = {"risk": self.engine.run, "risk_retention": self.retention.run}
         return loops if self.held is None else {**loops, "batches_verdicts": self.held.batcher.run}

@@ -41,6 +41,7 @@ class RiskEngine:
     ) -> None:
         """`mode`: shadow or on. `elapsed_s` is a monotonic clock."""
         self._store, self.book, self.mode, self._interval_s = store, book, mode, interval_s
+        self._next_book = book  # the rules of the newest reload, in force once the record knows them
         self._now_ms, self._elapsed_s = now_ms, elapsed_s
         self._round_at_ms = 0  # the newest that was completed, on whichever server
         self._heard_s = elapsed_s()  # when it was last found to be another one
@@ -66,10 +67,17 @@ class RiskEngine:
         await self.round()
         return self._interval_s
 
+    def use(self, book: RuleBook, interval_s: float) -> None:
+        """Judge by these rules from the next round on."""
+        self._interval_s = interval_s
+        if book.version != self._next_book.version:
+            self._next_book, self._is_begun = book, False
+
     async def begin(self) -> None:
-        """The record knows these rules, and notes wallets that change."""
-        await self._store.use_rules(self.mode, self.book.version, self.book.encoded, self._now_ms())
-        self._is_begun = True
+        """The record knows the newest rules, which hold from now on, and notes wallets that change."""
+        book = self._next_book
+        await self._store.use_rules(self.mode, book.version, book.encoded, self._now_ms())
+        self.book, self._is_begun = book, book is self._next_book
 
     async def round(self) -> int:
         """Judge all users who are to be judged now, if no other server does; how many."""
@@ -116,15 +124,15 @@ class RiskEngine:
 
     async def _judge(self, part: RiskRound, user_ids: Sequence[int]) -> None:
         """Decide about users, record that, and put the verdicts in force if the mode is on."""
-        now_ms = self._now_ms()
+        now_ms, book = self._now_ms(), self.book  # a reload may come meanwhile
         facts = await part.facts(user_ids, now_ms)
         made: dict[int, RiskDecision] = {}
         for place, (user_id, known) in enumerate(facts.items(), 1):
-            made[user_id] = self.book.decide(known)
+            made[user_id] = book.decide(known)
             if place % CHUNK == 0:
                 await asyncio.sleep(0)
         news = [_new(user_id, one, facts[user_id]) for user_id, one in made.items()]
-        numbers = await part.decide(self.mode, self.book.version, now_ms, news)
+        numbers = await part.decide(self.mode, book.version, now_ms, news)
         if self.mode == "on":
             await part.put_verdicts(_rows(made, numbers, now_ms), now_ms)
         self.decided.update(str(one.verdict.action) for one in made.values())

@@ -11,9 +11,15 @@ import msgspec
 from server.config import ConfigError
 
 if TYPE_CHECKING:
+    from server.config import Config
     from server.core.risk.rules import RuleBook
 
 DEFAULT: Final = Path(__file__).with_name("default_rules.toml")
+
+
+def rules_of(config: Config) -> RuleBook | None:
+    """The rules that a server judges by; None: the mode is off. Raises ConfigError."""
+    return None if config.risk.mode == "off" else rule_book(config.risk.rules)
 
 
 def rule_book(path: str) -> RuleBook:

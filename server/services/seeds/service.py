@@ -166,9 +166,11 @@ class SeedsOfBatch(PacketSeeds):
         self._secrets |= {row.key: self._service.unseal(row) for row in rows}
 
     def use(self, row: PacketRow, index: int) -> PacketRow:
-        used = row._replace(seed_index=index)
-        seed = self.seeds[row.packet_id] = seed_of(used, self._secrets[self.tree_of(row.sender_id, index)])
-        return used._replace(commitment=seeds.commitment(seed, row.packet_id, content_of(row)))
+        secret, content = self._secrets[self.tree_of(row.sender_id, index)], content_of(row)
+        server_seed = seeds.server_seed(secret, index)
+        seed = seeds.packet_seed(server_seed, index, row.client_seed or b"", content)
+        self.seeds[row.packet_id] = seed
+        return row._replace(seed_index=index, commitment=seeds.commitment(seed, row.packet_id, content))
 
     def keep(self) -> None:
         """The record has committed."""

@@ -44,3 +44,12 @@ FROM payment_breaks WHERE at_ms >= $1::bigint AND at_ms < $2::bigint GROUP BY 1,
 -- name: bill_failures
 SELECT translate(reason, E'\n\r', '  '), count(*) FROM bill_failures
 WHERE at_ms >= $1::bigint AND at_ms < $2::bigint GROUP BY 1
+
+-- name: risk_hits
+-- Decisions of risk control in which rules hit, by rule and user. Decisions are in set 0 alone.
+SELECT hit, d.mode, d.user_id, count(*)
+FROM risk_decisions d CROSS JOIN LATERAL unnest(d.hits) AS hit
+WHERE d.at_ms >= $1::bigint AND d.at_ms < $2::bigint GROUP BY 1, 2, 3
+
+-- name: risk_in_force
+SELECT action, user_id FROM risk_verdicts WHERE action <> 'allow'

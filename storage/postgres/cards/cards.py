@@ -118,6 +118,7 @@ class CardStore:
                 return False
             await connection.execute(_SQL["forget_cards"], user_id, at_ms)
             await connection.execute(_SQL["forget_challenges"], user_id)
+            await connection.execute(_SQL["forget_marks"], user_id)
             await bind_attempts.forget(connection, user_id)
             await payers.forget(connection, user_id)
             return True

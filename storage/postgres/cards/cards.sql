@@ -36,6 +36,10 @@ UPDATE cards SET sealed = NULL, unbound_at_ms = coalesce(unbound_at_ms, $2) WHER
 -- name: forget_challenges
 DELETE FROM card_challenges WHERE user_id = $1
 
+-- name: forget_marks
+-- On which devices the user was seen, and where.
+DELETE FROM risk_marks WHERE user_id = $1
+
 -- name: sealed_otherwise
 SELECT * FROM cards WHERE key_id <> $1 AND card_id > $2 AND sealed IS NOT NULL ORDER BY card_id LIMIT $3
 

@@ -64,6 +64,35 @@ class PostRow(NamedTuple):
     at_ms: int
 
 
+class GroupLifeRow(NamedTuple):
+    """A group. `kind`: group, signed or direct; `deleted_at_ms` None: it is there."""
+
+    name: str
+    owner_id: int
+    kind: str
+    external_id: str
+    created_at_ms: int
+    deleted_at_ms: int | None
+    members: int
+    messages: int
+
+
+class MemberLifeRow(NamedTuple):
+    """A user who is or was a member. `joined_at_ms` None: the chat backend said that they left before they came."""
+
+    user_id: int
+    joined_at_ms: int | None
+    left_at_ms: int | None
+    removed_at_ms: int | None
+
+
+class GroupPacketRow(NamedTuple):
+    """A packet in a group, and when it was posted there."""
+
+    packet_id: int
+    at_ms: int
+
+
 class PacketTraceRow(NamedTuple):
     """What the records hold of a packet besides its row and its claims."""
 
@@ -103,6 +132,24 @@ class FindingStore:
         databases = dict(enumerate(self._sets.databases))
         found = await all_of({number: _keyed(one, user_id, key) for number, one in databases.items()})
         return [row for number in sorted(found) for row in found[number]]
+
+    async def group(self, group_id: int) -> GroupLifeRow | None:
+        """A group, also one that was deleted."""
+        async with self._sets.home.reading() as connection:
+            row = await connection.fetchrow(_SQL["group"], group_id)
+        return None if row is None else GroupLifeRow(*row)
+
+    async def members(self, group_id: int, most: int) -> list[MemberLifeRow]:
+        """Who is or was in a group, those who came or went last first."""
+        async with self._sets.home.reading() as connection:
+            rows = await connection.fetch(_SQL["members_of_group"], group_id, most)
+        return [MemberLifeRow(*row) for row in rows]
+
+    async def group_packets(self, group_id: int, most: int) -> list[GroupPacketRow]:
+        """Packets among the newest POSTS_WITHIN messages of a group, the newest first."""
+        async with self._sets.home.reading() as connection:
+            rows = await connection.fetch(_SQL["packets_of_group"], group_id, POSTS_WITHIN, most)
+        return [GroupPacketRow(*row) for row in rows]
 
     async def trace(self, packet_id: int) -> PacketTraceRow:
         """What became of a packet, as of one moment of its set."""

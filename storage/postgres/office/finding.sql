@@ -52,3 +52,20 @@ SELECT m.stream_id, m.message, coalesce(m.reminder, 0)::integer AS reminder, m.a
 FROM streams s JOIN messages m ON m.stream_id = s.stream_id AND m.message > s.last_message - $3
 WHERE s.stream_id = ANY($1) AND m.packet_id = $2
 ORDER BY m.at_ms, m.stream_id, m.message
+
+-- name: group
+SELECT g.name, g.owner_id, g.kind, coalesce(g.external_id, '') AS external_id, g.created_at_ms, g.deleted_at_ms,
+       (SELECT count(*) FROM memberships m WHERE m.group_id = g.group_id AND m.left_at_ms IS NULL) AS members,
+       coalesce((SELECT s.last_message FROM streams s WHERE s.stream_id = g.group_id), 0) AS messages
+FROM groups g WHERE g.group_id = $1
+
+-- name: members_of_group
+-- Those who came or went last first.
+SELECT user_id, joined_at_ms, left_at_ms, kicked_at_ms FROM memberships WHERE group_id = $1
+ORDER BY greatest(joined_at_ms, left_at_ms) DESC, user_id LIMIT $2
+
+-- name: packets_of_group
+-- Packets among the newest $2 messages of a group, the newest first; there is no index of packets by group.
+SELECT m.packet_id, m.at_ms FROM streams s JOIN messages m ON m.stream_id = s.stream_id AND m.message > s.last_message - $2
+WHERE s.stream_id = $1 AND m.packet_id IS NOT NULL AND m.reminder IS NULL
+ORDER BY m.message DESC LIMIT $3

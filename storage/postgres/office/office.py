@@ -16,7 +16,7 @@ ENTRY_MAX = 2**63 - 1
 
 
 class OperatorRow(NamedTuple):
-    """An operator; see migration 0038. `seen_at_ms`: of the newest session; None: there is none."""
+    """An operator; see migrations 0038, 0041. `seen_at_ms`: of the newest session; None: there is none."""
 
     operator_id: int
     name: str
@@ -26,6 +26,9 @@ class OperatorRow(NamedTuple):
     made_at_ms: int
     key_made_at_ms: int
     seen_at_ms: int | None
+    oidc_issuer: str | None
+    oidc_subject: str | None
+    is_disabled: bool
 
 
 class SessionRow(NamedTuple):
@@ -111,6 +114,62 @@ class OfficeStore:
         async with self._database.transaction() as connection:
             await connection.execute(_SQL["set_role"], operator_id, role)
             await _write(connection, entry)
+
+    # --- single sign-on ---------------------------------------------------------------------------------------
+
+    async def begin_sign_on(self, token_hash: bytes, path: str, now_ms: int, before_ms: int) -> None:
+        """A browser has begun to sign on. Those that have begun before are over, and deleted."""
+        async with self._database.transaction() as connection:
+            await connection.execute(_SQL["prune_sign_ons"], before_ms)
+            await connection.execute(_SQL["begin_sign_on"], token_hash, path, now_ms)
+
+    async def take_sign_on(self, token_hash: bytes, after_ms: int) -> str | None:
+        """End what a browser has begun after then; the path it wanted. None: there is no such, or it was ended."""
+        async with self._database.reading() as connection:
+            found = await connection.fetchval(_SQL["take_sign_on"], token_hash, after_ms)
+        return None if found is None else str(found)
+
+    async def operator_of_subject(self, issuer: str, subject: str) -> OperatorRow | None:
+        """The operator who has this subject at a provider."""
+        async with self._database.reading() as connection:
+            row = await connection.fetchrow(_SQL["operator_of_subject"], issuer, subject)
+        return None if row is None else OperatorRow(*row)
+
+    async def add_signed_on(
+        self, name: str, role: str, issuer: str, subject: str, entry: OfficeEntryRow
+    ) -> int | None:
+        """Record an operator who has signed on for the first time; None: the name or the subject are taken."""
+        async with self._database.transaction() as connection:
+            made = await connection.fetchval(_SQL["add_signed_on"], name, role, issuer, subject, entry.at_ms)
+            if made is None:
+                return None
+            await _write(connection, entry._replace(subject=str(made)))
+            return int(made)
+
+    async def set_subject(self, operator_id: int, issuer: str, subject: str, entry: OfficeEntryRow) -> bool:
+        """The operator signs on as this subject from now on; False: another operator does."""
+        async with self._database.transaction() as connection:
+            if await connection.fetchval(_SQL["set_subject"], operator_id, issuer, subject) is None:
+                return False
+            await _write(connection, entry)
+            return True
+
+    async def begin_signed_on(
+        self,
+        token_hash: bytes,
+        signed_on: OperatorRow,
+        began_after_ms: int,
+        seen_after_ms: int,
+        entry: OfficeEntryRow,
+    ) -> bool:
+        """Begin a session of an operator who has signed on; False: disabled, or another subject by now."""
+        async with self._database.transaction() as connection:
+            await connection.execute(_SQL["prune_sessions"], began_after_ms, seen_after_ms)
+            columns = token_hash, signed_on.operator_id, entry.at_ms, signed_on.oidc_issuer, signed_on.oidc_subject
+            if await connection.fetchval(_SQL["begin_signed_on"], *columns) is None:
+                return False
+            await _write(connection, entry)
+            return True
 
     # --- sessions ---------------------------------------------------------------------------------------------
 

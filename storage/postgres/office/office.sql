@@ -8,13 +8,30 @@ RETURNING operator_id
 
 -- name: operators
 SELECT o.operator_id, o.name, o.role, o.system_uid, o.key_hash, o.made_at_ms, o.key_made_at_ms,
-       (SELECT max(seen_at_ms) FROM office_sessions s WHERE s.operator_id = o.operator_id) AS seen_at_ms
+       (SELECT max(seen_at_ms) FROM office_sessions s WHERE s.operator_id = o.operator_id) AS seen_at_ms,
+       o.oidc_issuer, o.oidc_subject, o.is_disabled
 FROM office_operators o
 WHERE ($1::bigint IS NULL OR o.operator_id = $1) AND ($2::text IS NULL OR o.name = $2)
 ORDER BY o.operator_id
 
+-- name: operator_of_subject
+SELECT o.operator_id, o.name, o.role, o.system_uid, o.key_hash, o.made_at_ms, o.key_made_at_ms, NULL::bigint AS seen_at_ms,
+       o.oidc_issuer, o.oidc_subject, o.is_disabled
+FROM office_operators o WHERE o.oidc_issuer = $1 AND o.oidc_subject = $2
+
+-- name: add_signed_on
+INSERT INTO office_operators (name, role, oidc_issuer, oidc_subject, made_at_ms, key_made_at_ms) VALUES ($1, $2, $3, $4, $5, $5)
+ON CONFLICT DO NOTHING
+RETURNING operator_id
+
+-- name: set_subject
+UPDATE office_operators SET oidc_issuer = $2, oidc_subject = $3 WHERE operator_id = $1
+    AND NOT EXISTS (SELECT FROM office_operators o WHERE o.oidc_issuer = $2 AND o.oidc_subject = $3)
+RETURNING operator_id
+
 -- name: set_key
-UPDATE office_operators SET key_hash = $2, key_made_at_ms = $3 WHERE operator_id = $1
+-- A key logs in, and lets the operator sign on again; without a key neither is possible.
+UPDATE office_operators SET key_hash = $2, key_made_at_ms = $3, is_disabled = ($2::text IS NULL) WHERE operator_id = $1
 
 -- name: set_role
 UPDATE office_operators SET role = $2 WHERE operator_id = $1
@@ -30,6 +47,23 @@ DELETE FROM office_sessions WHERE began_at_ms <= $1 OR seen_at_ms <= $2
 INSERT INTO office_sessions (token_hash, operator_id, began_at_ms, seen_at_ms)
 SELECT $1, operator_id, $3, $3 FROM office_operators WHERE operator_id = $2 AND key_hash = $4
 RETURNING operator_id
+
+-- name: begin_signed_on
+-- Only while the operator is the one of this subject, and not disabled.
+INSERT INTO office_sessions (token_hash, operator_id, began_at_ms, seen_at_ms)
+SELECT $1, operator_id, $3, $3 FROM office_operators
+WHERE operator_id = $2 AND oidc_issuer = $4 AND oidc_subject = $5 AND NOT is_disabled
+RETURNING operator_id
+
+-- name: prune_sign_ons
+DELETE FROM office_sign_ons WHERE began_at_ms <= $1
+
+-- name: begin_sign_on
+INSERT INTO office_sign_ons (token_hash, path, began_at_ms) VALUES ($1, $2, $3)
+
+-- name: take_sign_on
+-- Once.
+DELETE FROM office_sign_ons WHERE token_hash = $1 AND began_at_ms > $2 RETURNING path
 
 -- name: session
 -- The operator of a session that began after $3 and was used after $4; it is used now.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
 from storage import statements
+from storage.postgres.risk.neighbours import OneSetReader, neighbour_facts
 
 if TYPE_CHECKING:
     from storage.postgres.database import Connection, Database
@@ -116,6 +117,21 @@ class RiskStore:
         async with self._database.reading() as connection:
             return await _facts(connection, user_ids, now_ms)
 
+    async def see(self, user_id: int, marks: Mapping[int, str], now_ms: int) -> dict[int, int]:
+        """A user was seen with these marks, by kind. How many users each mark has had in its time, up to 1,000."""
+        columns = list(marks), list(marks.values())
+        async with self._database.transaction() as connection:
+            await connection.execute(_SQL["see"], user_id, *columns, now_ms)
+            rows = await connection.fetch(_SQL["count_seen"], *columns, now_ms)
+        return {row["kind"]: row["users"] for row in rows}
+
+    async def delete_old(self, before_ms: int, marks_before_ms: int, most: int) -> int:
+        """Delete the oldest decisions that are not in force, and marks that were not seen since; how many rows."""
+        async with self._database.transaction() as connection:
+            decisions = await connection.fetchval(_SQL["delete_decisions"], before_ms, most)
+            marks = await connection.fetchval(_SQL["delete_marks"], marks_before_ms, most)
+        return max(int(decisions), int(marks))
+
     # --- for people -------------------------------------------------------------------------------------------
 
     async def decision(self, decision_id: int) -> DecisionRow | None:
@@ -204,7 +220,9 @@ async def sent_since(connection: Connection, user_ids: Sequence[int], since_ms: 
 
 async def _facts(connection: Connection, user_ids: Sequence[int], now_ms: int) -> dict[int, dict[str, int]]:
     rows = await connection.fetch(FACTS, user_ids, now_ms)
-    return {(facts := dict(row)).pop("user_id"): facts for row in rows}
+    own = {(facts := dict(row)).pop("user_id"): facts for row in rows}
+    others = await neighbour_facts(OneSetReader(connection, now_ms), list(own), now_ms)
+    return {user_id: own[user_id] | others[user_id] for user_id in own}
 
 
 def _decision(row: Any) -> DecisionRow:

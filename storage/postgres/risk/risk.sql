@@ -102,3 +102,54 @@ WITH found AS (
 )
 INSERT INTO risk_releases (user_id, at_ms, decision_id, uid, reason, until_ms)
 SELECT $1, $2, decision_id, $3, $5, $4 FROM found RETURNING decision_id
+
+-- name: see
+-- A user was seen with marks; written again once in ten minutes. All users of a device are judged again, at most 100.
+WITH written AS (
+    INSERT INTO risk_marks AS m (kind, mark, user_id, seen_at_ms)
+    SELECT kind, mark, $1, $4 FROM unnest($2::smallint[], $3::text[]) AS a (kind, mark)
+    ON CONFLICT (kind, mark, user_id) DO UPDATE SET seen_at_ms = excluded.seen_at_ms
+    WHERE m.seen_at_ms < excluded.seen_at_ms - 600000
+    RETURNING kind, mark
+)
+INSERT INTO risk_activity (user_id)
+SELECT touched.user_id FROM (
+    SELECT $1 AS user_id FROM written
+    UNION
+    SELECT other.user_id FROM written CROSS JOIN LATERAL (
+        SELECT m.user_id FROM risk_marks m WHERE m.kind = written.kind AND m.mark = written.mark AND m.kind = 1
+        ORDER BY m.seen_at_ms DESC LIMIT 100
+    ) AS other
+) AS touched
+WHERE EXISTS (SELECT FROM risk_state WHERE mode <> 'off')
+
+-- name: count_seen
+SELECT a.kind, (
+    SELECT count(*) FROM (
+        SELECT FROM risk_marks m
+        WHERE m.kind = a.kind AND m.mark = a.mark
+          AND m.seen_at_ms > $3::bigint - CASE a.kind WHEN 1 THEN 2592000000 ELSE 86400000 END
+        LIMIT 1000
+    ) AS seen
+) AS users
+FROM unnest($1::smallint[], $2::text[]) AS a (kind, mark)
+
+-- name: delete_decisions
+-- The oldest $2 decisions, if they are older than $1. One that is in force stays, so that it can be explained.
+WITH old AS (
+    SELECT decision_id FROM (
+        SELECT decision_id, at_ms FROM risk_decisions d
+        WHERE NOT EXISTS (SELECT FROM risk_verdicts v WHERE v.user_id = d.user_id AND v.decision_id = d.decision_id
+                          AND v.action <> 'allow')
+        ORDER BY decision_id LIMIT $2
+    ) AS first_ones WHERE at_ms < $1
+), deleted AS (
+    DELETE FROM risk_decisions d USING old WHERE d.decision_id = old.decision_id RETURNING 1
+)
+SELECT count(*) FROM deleted
+
+-- name: delete_marks
+WITH deleted AS (
+    DELETE FROM risk_marks WHERE ctid = ANY(ARRAY(SELECT ctid FROM risk_marks WHERE seen_at_ms < $1 LIMIT $2)) RETURNING 1
+)
+SELECT count(*) FROM deleted

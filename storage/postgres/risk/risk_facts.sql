@@ -2,7 +2,7 @@
 -- What rules may ask about the users $1 at the time $2 (server/core/risk/facts.py says what each column means). Each part
 -- reads an index of one user. Sponsors are not judged: they send to thousands, in the name of their contract.
 SELECT a.user_id, greatest(0, ($2::bigint - coalesce(u.known_at_ms, $2)) / 1000) AS account_age_s,
-       won.*, sent.*, moved.*, withdrawn.*, life.*, reaction.*, flow.*, card.*
+       won.*, sent.*, moved.*, withdrawn.*, life.*, reaction.*, flow.*
 FROM unnest($1::bigint[]) AS a (user_id)
 LEFT JOIN users u ON u.user_id = a.user_id
 CROSS JOIN LATERAL (
@@ -59,27 +59,32 @@ CROSS JOIN LATERAL (
 ) AS reaction
 CROSS JOIN LATERAL (
     -- A share counts as the average of its packet: luck tells nothing of what its sender wanted.
+    WITH one_way AS (
+        SELECT c.user_id AS other, 0::bigint AS group_id, c.at_ms, p.total_fen / p.shares AS given, 0::bigint AS got
+        FROM packets p JOIN claims c ON c.packet_id = p.packet_id
+        WHERE p.sender_id = a.user_id AND p.created_at_ms > $2::bigint - 86400000 AND c.user_id <> a.user_id
+        UNION ALL
+        SELECT p.sender_id, p.target_id, r.at_ms, 0::bigint, p.total_fen / p.shares
+        FROM received r JOIN packets p ON p.packet_id = r.packet_id
+        WHERE r.user_id = a.user_id AND r.at_ms > $2::bigint - 86400000
+    ), pairs AS (
+        SELECT sum(given) AS given, sum(got) AS got, count(*) AS shares_1d,
+               count(*) FILTER (WHERE at_ms > $2::bigint - 60000) AS shares_1m,
+               count(*) FILTER (WHERE at_ms > $2::bigint - 3600000) AS shares_1h
+        FROM one_way WHERE other <> a.user_id GROUP BY other
+    ), of_groups AS (
+        SELECT count(*) AS opens_1d, count(*) FILTER (WHERE at_ms > $2::bigint - 60000) AS opens_1m,
+               count(*) FILTER (WHERE at_ms > $2::bigint - 3600000) AS opens_1h
+        FROM one_way WHERE group_id > 0 AND NOT is_user(group_id) GROUP BY group_id
+    )
     SELECT count(*) AS partners_1d,
            coalesce(sum(given + got), 0)::bigint AS flow_fen_1d,
-           coalesce(100 * sum(2 * least(given, got)) / nullif(sum(given + got), 0), 0)::bigint AS mutual_percent_1d
-    FROM (
-        SELECT other, sum(given) AS given, sum(got) AS got FROM (
-            SELECT c.user_id AS other, p.total_fen / p.shares AS given, 0::bigint AS got
-            FROM packets p JOIN claims c ON c.packet_id = p.packet_id
-            WHERE p.sender_id = a.user_id AND p.created_at_ms > $2::bigint - 86400000 AND c.user_id <> a.user_id
-            UNION ALL
-            SELECT p.sender_id, 0::bigint, p.total_fen / p.shares
-            FROM received r JOIN packets p ON p.packet_id = r.packet_id
-            WHERE r.user_id = a.user_id AND r.at_ms > $2::bigint - 86400000 AND p.sender_id <> a.user_id
-        ) AS one_way GROUP BY other
-    ) AS both_ways
+           coalesce(100 * sum(2 * least(given, got)) / nullif(sum(given + got), 0), 0)::bigint AS mutual_percent_1d,
+           coalesce(max(shares_1m), 0) AS pair_shares_1m, coalesce(max(shares_1h), 0) AS pair_shares_1h,
+           coalesce(max(shares_1d), 0) AS pair_shares_1d, coalesce(max(given + got), 0)::bigint AS pair_fen_1d,
+           (SELECT coalesce(max(opens_1m), 0) FROM of_groups) AS group_opens_1m,
+           (SELECT coalesce(max(opens_1h), 0) FROM of_groups) AS group_opens_1h,
+           (SELECT coalesce(max(opens_1d), 0) FROM of_groups) AS group_opens_1d
+    FROM pairs
 ) AS flow
-CROSS JOIN LATERAL (
-    SELECT coalesce(max(shared.users), 0) AS card_users
-    FROM cards mine CROSS JOIN LATERAL (
-        SELECT count(DISTINCT o.user_id) AS users FROM cards o
-        WHERE o.gateway = mine.gateway AND o.card_ref = mine.card_ref AND o.unbound_at_ms IS NULL
-    ) AS shared
-    WHERE mine.user_id = a.user_id AND mine.unbound_at_ms IS NULL
-) AS card
 WHERE NOT EXISTS (SELECT FROM sponsors s WHERE s.user_id = a.user_id)

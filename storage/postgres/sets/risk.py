@@ -8,13 +8,16 @@ set that is away is not counted, and its users wait, so it holds up no other one
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from storage import statements
 from storage.postgres.risk import risk
+from storage.postgres.risk.neighbours import DAY_MS, Flow, neighbour_facts, since
+from storage.postgres.risk.neighbours import SQL as FACT_SQL
 from storage.postgres.risk.risk import LOCK, RiskRound, RiskStore
+from storage.postgres.risk.shares import GivenShares, OpenedShare, of_shares
 from storage.postgres.sets.places import HOME, grouped, settled
 
 if TYPE_CHECKING:
@@ -22,7 +25,6 @@ if TYPE_CHECKING:
     from storage.postgres.sets.places import Sets
 
 SQL: Final = statements.load(__file__)
-MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
 # Facts of what is in set 0; the others but those of `of_shares` are in the set of the user.
 AT_HOME: Final = (
     "account_age_s",
@@ -31,43 +33,9 @@ AT_HOME: Final = (
     "reaction_spread_ms",
     "grabs",
     "first_places_percent",
-    "card_users",
 )
 Held = Mapping[int, "Connection"]
 Found = TypeVar("Found")
-
-
-class OpenedShare(NamedTuple):
-    """A share that was credited to a user. `amount_fen` None, `sender_id` 0: the set of its packet is away."""
-
-    at_ms: int
-    amount_fen: int | None
-    sender_id: int
-    average_fen: int  # of the packet
-
-
-def of_shares(user_id: int, opened: Sequence[OpenedShare], given: Mapping[int, int], now_ms: int) -> dict[str, int]:
-    """The facts about shares of the last 24 hours, as `facts` of the risk control of one set has them.
-
-    `given`: what others have opened of the user's packets, each share as the average of its packet.
-    """
-    won = [one for one in opened if one.amount_fen is not None]
-    got: dict[int, int] = defaultdict(int)
-    for one in opened:
-        if one.sender_id not in (0, user_id):
-            got[one.sender_id] += one.average_fen
-    flow_fen = sum(given.values()) + sum(got.values())
-    mutual_fen = sum(2 * min(given.get(other, 0), got.get(other, 0)) for other in given.keys() | got.keys())
-    return {
-        "opens_1m": sum(one.at_ms > now_ms - MINUTE_MS for one in won),
-        "opens_1h": sum(one.at_ms > now_ms - HOUR_MS for one in won),
-        "opens_1d": len(won),
-        "won_fen_1h": sum(one.amount_fen or 0 for one in won if one.at_ms > now_ms - HOUR_MS),
-        "won_fen_1d": sum(one.amount_fen or 0 for one in won),
-        "partners_1d": len(given.keys() | got.keys()),
-        "flow_fen_1d": flow_fen,
-        "mutual_percent_1d": (200 * mutual_fen + flow_fen) // (2 * flow_fen) if flow_fen else 0,
-    }
 
 
 class SetRiskRound(RiskRound):
@@ -167,6 +135,38 @@ class _FactReader:
         async with self._sets.databases[number].reading() as connection:
             return list(await connection.fetch(statement, *arguments))
 
+    async def at_home(self, statement: str, *arguments: object) -> Sequence[Any]:
+        """The rows of a statement in set 0."""
+        return await self.fetch(HOME, statement, *arguments)
+
+    async def activity(self, user_ids: Collection[int]) -> Sequence[Any]:
+        """In the sets of the users."""
+        return await self._of_users(
+            user_ids, lambda n, some: self.fetch(n, FACT_SQL["activity"], some, self._now_ms)
+        )
+
+    async def given(self, user_ids: Collection[int]) -> list[Flow]:
+        """Packets are in the sets of their senders, with what was opened of them."""
+        return [Flow(*row[:3]) for row in await self._of_users(user_ids, self.given_in)]
+
+    async def got(self, user_ids: Collection[int]) -> list[Flow]:
+        """What users got is in their sets, what it was in those of the packets."""
+        received = await self._of_users(user_ids, self.received)
+        flows: dict[tuple[int, int], int] = defaultdict(int)
+        for user_id, shares in (await _opened(self, self._sets, received)).items():
+            for one in shares:
+                if one.sender_id not in (0, user_id):
+                    flows[one.sender_id, user_id] += one.average_fen
+        return [Flow(*pair, fen) for pair, fen in flows.items()]
+
+    async def _of_users(
+        self, user_ids: Collection[int], asked: Callable[[int, Sequence[int]], Awaitable[list[Any]]]
+    ) -> list[Any]:
+        """The rows of the sets of users that answer."""
+        by_set = grouped(user_ids, (await self._sets.of_users(user_ids)).__getitem__)
+        found = await _answered({number: asked(number, some) for number, some in by_set.items()})
+        return [row for rows in found.values() for row in rows]
+
     async def own(self, number: int, user_ids: Sequence[int]) -> dict[int, dict[str, int]]:
         """Facts from one set alone."""
         rows = await self.fetch(number, risk.FACTS, user_ids, self._now_ms)
@@ -176,9 +176,9 @@ class _FactReader:
         """User, packet and time of shares that were credited in a set."""
         return [tuple(row) for row in await self.fetch(number, SQL["received"], user_ids, self._now_ms - DAY_MS)]
 
-    async def given(self, number: int, user_ids: Sequence[int]) -> list[tuple[int, int, int]]:
-        """User, other and average shares of the user's packets that the other has opened."""
-        return [tuple(row) for row in await self.fetch(number, SQL["given"], user_ids, self._now_ms - DAY_MS)]
+    async def given_in(self, number: int, user_ids: Sequence[int]) -> list[Any]:
+        """Rows of `given` of a set."""
+        return await self.fetch(number, FACT_SQL["given"], user_ids, *since(self._now_ms))
 
     async def shares(self, number: int, pairs: Sequence[tuple[int, int, int]]) -> list[Any]:
         """Of users and packets the share, and the average share of the packet."""
@@ -198,18 +198,20 @@ async def facts_of(sets: Sets, held: Held, user_ids: Sequence[int], now_ms: int)
         for rows in (await _answered({n: reader.received(n, some) for n, some in by_set.items()})).values()
         for row in rows
     ]
-    given = await _answered({n: reader.given(n, some) for n, some in by_set.items()})
+    given = await _answered({n: reader.given_in(n, some) for n, some in by_set.items()})
     opened = await _opened(reader, sets, received)
-    to_others: dict[int, dict[int, int]] = defaultdict(dict)
-    for user_id, other, fen in (row for rows in given.values() for row in rows):
-        to_others[user_id][other] = fen
-    return {
+    to_others: dict[int, dict[int, GivenShares]] = defaultdict(dict)
+    for user_id, other, *shares in (row for rows in given.values() for row in rows):
+        to_others[user_id][other] = GivenShares(*shares)
+    found = {
         user_id: own[number][user_id]
         | {name: at_home[user_id][name] for name in AT_HOME}
         | of_shares(user_id, opened.get(user_id, ()), to_others.get(user_id, {}), now_ms)
         for user_id, number in places.items()
         if user_id in own.get(number, ())
     }
+    others = await neighbour_facts(reader, list(found), now_ms)
+    return {user_id: found[user_id] | others[user_id] for user_id in found}
 
 
 async def _opened(
@@ -221,7 +223,7 @@ async def _opened(
     shares = {(row[0], row[1]): row[2:] for rows in found.values() for row in rows}
     opened: dict[int, list[OpenedShare]] = defaultdict(list)
     for user_id, packet_id, at_ms in received:
-        opened[user_id].append(OpenedShare(at_ms, *shares.get((user_id, packet_id), (None, 0, 0))))
+        opened[user_id].append(OpenedShare(at_ms, *shares.get((user_id, packet_id), (None, 0, 0, 0))))
     return opened
 
 

@@ -14,9 +14,11 @@ import { OpenSheet } from "./screens/open.js";
 import { PasswordPage } from "./screens/password.js";
 import { PassSheet } from "./screens/pass.js";
 import { PaySheet } from "./screens/pay.js";
+import { PeoplePage } from "./screens/people.js";
 import { ProofPage } from "./screens/proof.js";
 import { RecordsPage } from "./screens/records.js";
 import { ResultPage } from "./screens/result.js";
+import { ScheduledPage } from "./screens/scheduled.js";
 import { SendPage } from "./screens/send.js";
 import { ShakePage } from "./screens/shake.js";
 import { StatementPage } from "./screens/statement.js";
@@ -28,6 +30,8 @@ type Drawers = { [At in Place["at"]]: (place: Extract<Place, { at: At }>) => pre
 const DRAWERS: Drawers = {
   chat: (place) => <ChatPage key={String(place.streamId)} {...place} />,
   send: (place) => <SendPage {...place} />,
+  people: (place) => <PeoplePage {...place} />,
+  scheduled: () => <ScheduledPage />,
   pay: (place) => <PaySheet {...place} />,
   bind: (place) => <BindPage {...place} />,
   password: () => <PasswordPage />,

@@ -145,7 +145,7 @@ class CardRequests {
     return this.client.askWithKey("Transfer", fields, key);
   }
 }
-const UTF8$2 = new TextEncoder();
+const UTF8$3 = new TextEncoder();
 const TEXT = new TextDecoder("utf-8", { fatal: true });
 class MalformedBytes extends Error {
 }
@@ -213,7 +213,7 @@ function write(writer, value) {
   else if (typeof value === "boolean") writer.byte(value ? 195 : 194);
   else if (typeof value === "number" || typeof value === "bigint") writeInteger(writer, value);
   else if (typeof value === "string") {
-    const bytes = UTF8$2.encode(value);
+    const bytes = UTF8$3.encode(value);
     writeHead(writer, bytes.length, 160, 31, 217, 218);
     writer.raw(bytes);
   } else if (value instanceof Uint8Array) {
@@ -350,7 +350,7 @@ class Codec {
   constructor(...tables) {
     for (const table of tables) {
       for (const [name, [kind, text]] of Object.entries(table)) {
-        const row = { name, kind, fields: text ? text.split(" ").map(parsed) : [] };
+        const row = { name, kind, fields: text ? text.split(" ").map(parsed$1) : [] };
         this.byName.set(name, row);
         if (kind) this.byKind.set(kind, row);
       }
@@ -468,7 +468,7 @@ class Codec {
     }
   }
 }
-function parsed(text) {
+function parsed$1(text) {
   const [name, rest] = text.split(":");
   const [type, fallback] = rest.split("=");
   return { name, type, fallback };
@@ -990,7 +990,7 @@ class PushFeed {
 }
 const BLOCK_BYTES = 64;
 const DIGEST_BYTES = 32;
-const [ROUNDS, START] = constants();
+const [ROUNDS$1, START] = constants();
 function constants() {
   const rounds = new Uint32Array(64);
   const start = new Uint32Array(8);
@@ -1016,7 +1016,7 @@ function compress(state, words) {
   let [a, b, c, d, e, f, g, h] = state;
   for (let at = 0; at < 64; at++) {
     const large1 = rotated(e, 6) ^ rotated(e, 11) ^ rotated(e, 25);
-    const first = h + large1 + (e & f ^ ~e & g) + ROUNDS[at] + words[at] | 0;
+    const first = h + large1 + (e & f ^ ~e & g) + ROUNDS$1[at] + words[at] | 0;
     const large0 = rotated(a, 2) ^ rotated(a, 13) ^ rotated(a, 22);
     const second = large0 + (a & b ^ a & c ^ b & c) | 0;
     [h, g, f, e, d, c, b, a] = [g, f, e, d + first | 0, c, b, a, first + second | 0];
@@ -1055,6 +1055,11 @@ function joined(...parts) {
     at += part.length;
   }
   return whole;
+}
+function big(value, bytes) {
+  const view = new DataView(new ArrayBuffer(8));
+  view.setBigUint64(0, BigInt(value));
+  return new Uint8Array(view.buffer).slice(8 - bytes);
 }
 function toHex(bytes) {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -1331,15 +1336,140 @@ const money = /* @__PURE__ */ Object.freeze(/* @__PURE__ */ Object.definePropert
   short,
   typed
 }, Symbol.toStringTag, { value: "Module" }));
+function drawnShares(seed, totalFen, shares, least, most, first = 0) {
+  const drawn = [];
+  let left = totalFen;
+  for (let index = 0; index < shares - 1; index++) {
+    const unopened = BigInt(shares - index);
+    const digest = toHex(hmac(seed, big(first + index, 4)));
+    const [n, r] = [BigInt(`0x${digest.slice(0, 32)}`), BigInt(`0x${digest.slice(32)}`)];
+    const m = (2n * left + r % unopened) / unopened;
+    const low = m - most > least ? m - most : least;
+    const high = m - least < most ? m - least : most;
+    const share = low + n % (high - low + 1n);
+    drawn.push(share);
+    left -= share;
+  }
+  return [...drawn, left];
+}
+const POOL_KIND = "pool:";
+const UTF8$2 = new TextEncoder();
+const PPM = 1000000n;
+const BLOCK = 256n;
+const ROUNDS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
+const PERMUTATION = UTF8$2.encode("permutation");
+const DECK = /^hongbao deck 1\n(bands|draws) (\d+(?: \d+)*)((?:\n\d+ \d+ \d+)*)\n$/;
+const PLANTED_MAX = 100000n;
+class MalformedDeck extends Error {
+}
+function poolKind(deck) {
+  return POOL_KIND + toHex(sha256(deck));
+}
+class RevealedPool {
+  /** Throws MalformedDeck. */
+  constructor(deck, seed) {
+    this.seed = seed;
+    const { isDrawn, shares, terms, bands } = parsed(deck);
+    this.shares = shares;
+    this.width = rootUp(shares);
+    this.height = (shares + this.width - 1n) / this.width;
+    this.bands = isDrawn ? bands.map((band) => ({ ...band, quota: shares * band.ppm / PPM })) : withQuotas(shares, bands);
+    if (this.bands.some((band) => band.quota < 1n)) throw new MalformedDeck("a band has no number");
+    const placed = this.bands.reduce((sum, band) => sum + sumOf(band), 0n);
+    const limits = this.bands.flatMap((band) => [band.low, lastOf(band)]);
+    this.totalFen = placed;
+    if (isDrawn) {
+      const [total, low, high] = terms;
+      const places = this.bands.reduce((sum, band) => sum + band.quota, 0n);
+      if (places > PLANTED_MAX || places >= shares) throw new MalformedDeck("too many numbers are planted");
+      for (let place = 0n; place < places; place++) this.planted.push(this.walk(place, [...ROUNDS].reverse(), -1n));
+      this.totalFen = total;
+      this.drawn = { fen: total - placed, numbers: shares - places, low, high };
+      limits.push(low, high);
+    }
+    this.shareFenMin = limits.reduce((one, other) => one < other ? one : other);
+    this.shareFenMax = limits.reduce((one, other) => one > other ? one : other);
+  }
+  shares;
+  totalFen;
+  shareFenMin;
+  shareFenMax;
+  bands;
+  planted = [];
+  // numbers with a place in a band, if all others are drawn
+  drawn;
+  width;
+  // of the halves of the permutation
+  height;
+  /** What a number 0 … shares−1 is worth. */
+  amount(number2) {
+    let place = this.walk(number2, ROUNDS, 1n);
+    for (const { low: low2, high: high2, quota } of this.bands) {
+      if (place < quota) return low2 + place * (high2 - low2 + 1n) / quota;
+      place -= quota;
+    }
+    const { fen, numbers, low, high } = this.drawn;
+    const rank = number2 - BigInt(this.planted.filter((one) => one < number2).length);
+    const first = rank / BLOCK * BLOCK;
+    const after = first + BLOCK < numbers ? first + BLOCK : numbers;
+    const left = fen * after / numbers - fen * first / numbers;
+    return drawnShares(this.seed, left, Number(after - first), low, high, Number(first))[Number(rank - first)];
+  }
+  /** Through all rounds, again until the result is a number of the pool. */
+  walk(value, turns, sign) {
+    const within = (sum, of) => (sum % of + of) % of;
+    for (let here = value; ; ) {
+      let [left, right] = [here % this.width, here / this.width];
+      for (const turn of turns) {
+        const isOdd = turn % 2 === 1;
+        const digest = hmac(this.seed, joined(PERMUTATION, big(turn, 1), big(isOdd ? left : right, 4)));
+        const f = sign * BigInt(`0x${toHex(digest)}`);
+        if (isOdd) right = within(right + f, this.height);
+        else left = within(left + f, this.width);
+      }
+      here = right * this.width + left;
+      if (here < this.shares) return here;
+    }
+  }
+}
+function parsed(deck) {
+  const [, scheme, head = "", lines = ""] = DECK.exec(new TextDecoder().decode(deck)) ?? [];
+  const numbers = (line) => line.split(" ").map(BigInt);
+  const [shares = 0n, ...terms] = numbers(head);
+  const isDrawn = scheme === "draws";
+  if (!shares || terms.length !== (isDrawn ? 3 : 0)) throw new MalformedDeck("the deck is of no known scheme");
+  const bands = (lines.match(/\d.*/g) ?? []).map((line) => {
+    const [low, high, ppm] = numbers(line);
+    return { low, high, ppm };
+  });
+  return { isDrawn, shares, terms, bands };
+}
+function withQuotas(shares, bands) {
+  const found = bands.map((band) => ({ ...band, quota: shares * band.ppm / PPM }));
+  const remainder = (band) => shares * band.ppm % PPM;
+  const rest = Number(shares - found.reduce((sum, band) => sum + band.quota, 0n));
+  const byRemainder = [...found].sort((one, other) => Number(remainder(other) - remainder(one)));
+  for (const band of byRemainder.slice(0, Math.max(0, rest))) band.quota += 1n;
+  return found;
+}
+const lastOf = ({ low, high, quota }) => low + (quota - 1n) * (high - low + 1n) / quota;
+function sumOf({ low, high, quota }) {
+  const width = high - low + 1n;
+  return quota * low + ((quota - 1n) * (width - 1n) + divisor(quota, width) - 1n) / 2n;
+}
+function divisor(one, other) {
+  return other ? divisor(other, one % other) : one;
+}
+function rootUp(value) {
+  let root = BigInt(Math.ceil(Math.sqrt(Number(value))));
+  while (root * root < value) root += 1n;
+  while ((root - 1n) * (root - 1n) >= value) root -= 1n;
+  return root;
+}
 const UTF8$1 = new TextEncoder();
 const PATH_HASHES = 6;
 const WITH_BEST_LUCK = ["lucky", "password", "enterprise_lucky"];
 const DRAWN = [...WITH_BEST_LUCK, "fission"];
-function big(value, bytes) {
-  const view = new DataView(new ArrayBuffer(8));
-  view.setBigUint64(0, BigInt(value));
-  return new Uint8Array(view.buffer).slice(8 - bytes);
-}
 const prefixed = (bytes) => joined(Uint8Array.of(bytes.length), bytes);
 const kindOf = (revealed) => prefixed(UTF8$1.encode(revealed.packet_kind));
 const same = (one, other) => toHex(one) === toHex(other);
@@ -1368,45 +1498,73 @@ function rootOf(serverSeed, index, path) {
 function sharesOf(revealed) {
   const { total_fen, shares, share_fen_min, share_fen_max, seed } = revealed;
   if (!DRAWN.includes(revealed.packet_kind)) return Array(shares).fill(Math.floor(total_fen / shares));
-  const drawn = [];
-  let left = BigInt(total_fen);
-  const [least, most] = [BigInt(share_fen_min), BigInt(share_fen_max)];
-  for (let index = 0; index < shares - 1; index++) {
-    const unopened = BigInt(shares - index);
-    const digest = toHex(hmac(seed, big(index, 4)));
-    const [n, r] = [BigInt(`0x${digest.slice(0, 32)}`), BigInt(`0x${digest.slice(32)}`)];
-    const m = (2n * left + r % unopened) / unopened;
-    const low = m - most > least ? m - most : least;
-    const high = m - least < most ? m - least : most;
-    const share = low + n % (high - low + 1n);
-    drawn.push(Number(share));
-    left -= share;
+  return drawnShares(seed, BigInt(total_fen), shares, BigInt(share_fen_min), BigInt(share_fen_max)).map(Number);
+}
+const isPool = (revealed) => revealed.packet_kind.startsWith(POOL_KIND);
+function dueOf(revealed) {
+  if (!isPool(revealed)) {
+    const drawn = sharesOf(revealed);
+    return revealed.claims.map((one) => drawn[one.index]);
   }
-  return [...drawn, Number(left)];
+  try {
+    const pool = new RevealedPool(revealed.deck, revealed.seed);
+    const isThere = (index) => index >= 0 && BigInt(index) < pool.shares;
+    return revealed.claims.map(({ index }) => isThere(index) ? Number(pool.amount(BigInt(index))) : void 0);
+  } catch (error) {
+    if (isBadDeck(error)) return revealed.claims.map(() => void 0);
+    throw error;
+  }
+}
+const isBadDeck = (error) => error instanceof MalformedDeck || error instanceof RangeError;
+function fitsDeck(revealed) {
+  try {
+    const { shares, totalFen, shareFenMin, shareFenMax } = new RevealedPool(revealed.deck, revealed.seed);
+    const told = [revealed.shares, revealed.total_fen, revealed.share_fen_min, revealed.share_fen_max].map(BigInt);
+    const isTold = [shares, totalFen, shareFenMin, shareFenMax].every((one, at) => one === told[at]);
+    return isTold && poolKind(revealed.deck) === revealed.packet_kind;
+  } catch (error) {
+    if (isBadDeck(error)) return false;
+    throw error;
+  }
 }
 function bestIndex(revealed) {
   if (!WITH_BEST_LUCK.includes(revealed.packet_kind) || revealed.claims.length < revealed.shares) return -1;
   return revealed.claims.reduce((best, one) => one.amount_fen > best.amount_fen ? one : best).index;
 }
 function stepsOf(revealed) {
-  const { seed_index, server_seed, path, root, claims, shares, state } = revealed;
-  const drawn = sharesOf(revealed);
-  const isNumbered = claims.every((one, at) => one.index === at) && claims.length <= shares;
-  const isComplete = claims.length === shares === (state === "finished");
-  const steps = [
-    { name: "commitment", fits: same(commitment(revealed), revealed.commitment) },
-    { name: "shares", fits: isNumbered && isComplete && claims.every((one, at) => one.amount_fen === drawn[at]) },
-    { name: "best", fits: bestIndex(revealed) === revealed.best_index }
-  ];
+  const { seed_index, server_seed, path, root } = revealed;
+  const committed = { name: "commitment", fits: same(commitment(revealed), revealed.commitment) };
+  const steps = [committed, ...isPool(revealed) ? stepsOfPool(revealed) : stepsOfShares(revealed)];
   if (seed_index < 0) return steps;
   const isRooted = path.length === PATH_HASHES && same(rootOf(server_seed, seed_index, path), root);
   return [{ name: "root", fits: isRooted }, { name: "seed", fits: same(packetSeed(revealed), revealed.seed) }, ...steps];
+}
+function stepsOfShares(revealed) {
+  const { claims, shares, state } = revealed;
+  const due = dueOf(revealed);
+  const isNumbered = claims.every((one, at) => one.index === at) && claims.length <= shares;
+  const isComplete = claims.length === shares === (state === "finished");
+  return [
+    { name: "shares", fits: isNumbered && isComplete && claims.every((one, at) => one.amount_fen === due[at]) },
+    { name: "best", fits: bestIndex(revealed) === revealed.best_index }
+  ];
+}
+function stepsOfPool(revealed) {
+  const { claims } = revealed;
+  const due = dueOf(revealed);
+  const isOnce = new Set(claims.map((one) => one.index)).size === claims.length;
+  return [
+    { name: "deck", fits: fitsDeck(revealed) },
+    { name: "shares", fits: isOnce && claims.every((one, at) => one.amount_fen === due[at]) }
+  ];
 }
 const SEEDS_PER_TREE = 64;
 const KEPT_MAX = 1e3;
 class KeptSeeds {
   roots = /* @__PURE__ */ new Map();
   sentPackets = /* @__PURE__ */ new Map();
+  campaigns = /* @__PURE__ */ new Map();
+  // their commitments, told before the end
   hasChanged = false;
   /** The server has committed to these trees. What it told first is kept. */
   told(trees) {
@@ -1425,13 +1583,29 @@ class KeptSeeds {
     const [oldest] = this.sentPackets.keys();
     if (this.sentPackets.size > KEPT_MAX) this.sentPackets.delete(oldest);
   }
+  /** A campaign was told. The commitment that came first, and before its end, is kept. */
+  campaignTold({ campaign_id, commitment: commitment2, state }) {
+    if (state === "ended" || !commitment2.length || this.campaigns.has(campaign_id)) return;
+    this.campaigns.set(campaign_id, toHex(commitment2));
+    const [oldest] = this.campaigns.keys();
+    if (this.campaigns.size > KEPT_MAX) this.campaigns.delete(oldest);
+  }
   /** Check a proof by itself and against what was kept. */
   check(revealed) {
     const steps = stepsOf(revealed);
     const kept = this.sentPackets.get(revealed.packet_id);
-    const contradictions = [...this.hasChanged ? ["tree"] : [], ...contradictionsOf(kept, revealed)];
+    const found = isPool(revealed) ? this.checkCampaign(revealed) : { contradictions: [...contradictionsOf(kept, revealed)], unproven: [...unprovenOf(kept, revealed)] };
+    const contradictions = [...this.hasChanged ? ["tree"] : [], ...found.contradictions];
     const isFair = steps.every((step) => step.fits) && !contradictions.length;
-    return { steps, contradictions, unproven: [...unprovenOf(kept, revealed)], isFair };
+    return { steps, contradictions, unproven: found.unproven, isFair };
+  }
+  /** What was told of a campaign while it ran, against its proof. */
+  checkCampaign({ packet_id, commitment: commitment2 }) {
+    const told = this.campaigns.get(packet_id);
+    return {
+      contradictions: told !== void 0 && told !== toHex(commitment2) ? ["commitment"] : [],
+      unproven: told === void 0 ? ["campaign_not_told"] : []
+    };
   }
 }
 function* contradictionsOf(kept, revealed) {
@@ -1521,6 +1695,14 @@ class PacketRequests {
   sayWords(packetId, words) {
     return this.client.ask("SayWords", { packet_id: packetId, words });
   }
+  /** My packets that wait for their time, the next one first. */
+  async scheduled() {
+    return (await this.client.ask("GetScheduled", {})).packets;
+  }
+  /** Cancel one of them before its time; the amount that came back. */
+  async cancelScheduled(packetId) {
+    return (await this.client.ask("CancelScheduled", { packet_id: packetId })).refunded_fen;
+  }
   /** Who got how much. `beforeIndex` 0: the newest claims; `watch`: later ones come as ResultUpdate. */
   async result(packetId, language, beforeIndex = 0, watch = false) {
     const fields = { packet_id: packetId, language, before_index: beforeIndex, watch };
@@ -1559,7 +1741,7 @@ class PacketRequests {
   reveal(packetId) {
     return this.client.ask("Reveal", { packet_id: packetId });
   }
-  /** The proof of a packet that is over, and its check here. */
+  /** The proof of a packet or a campaign that is over, and its check here. Of a campaign it has the reader's wins. */
   async verify(packetId) {
     const revealed = await this.reveal(packetId);
     return { revealed, verdict: this.keptSeeds.check(revealed) };
@@ -1568,11 +1750,15 @@ class PacketRequests {
   shake(campaignId) {
     return this.client.ask("Shake", { campaign_id: campaignId });
   }
-  campaign(campaignId, language) {
-    return this.client.ask("CampaignInfo", { campaign_id: campaignId, language });
+  async campaign(campaignId, language) {
+    const shown = await this.client.ask("CampaignInfo", { campaign_id: campaignId, language });
+    this.keptSeeds.campaignTold(shown.campaign);
+    return shown;
   }
-  campaigns(beforeCampaignId = 0n) {
-    return this.client.ask("ListCampaigns", { before_campaign_id: beforeCampaignId });
+  async campaigns(beforeCampaignId = 0n) {
+    const listed = await this.client.ask("ListCampaigns", { before_campaign_id: beforeCampaignId });
+    listed.campaigns.forEach((one) => this.keptSeeds.campaignTold(one));
+    return listed;
   }
 }
 class Token {
@@ -1829,9 +2015,11 @@ export {
   IdempotencyKeys,
   KeptSeeds,
   MalformedBytes,
+  MalformedDeck,
   MalformedMessage,
   MalformedToken,
   Refusal,
+  RevealedPool,
   StreamGaps,
   TimedOut,
   Token,
@@ -1839,14 +2027,17 @@ export {
   USER_MESSAGES,
   bestIndex,
   commitment,
+  dueOf,
   fromHex,
   hmac,
+  isPool,
   isRefused,
   isReload,
   money,
   pack,
   packetSeed,
   patiently,
+  poolKind,
   rootOf,
   sha256,
   sharesOf,

@@ -4,19 +4,14 @@
  */
 
 import type { Revealed } from "./messages.js";
-import { hmac, joined, sha256, toHex } from "./sha256.js";
+import { MalformedDeck, POOL_KIND, poolKind, RevealedPool } from "./pool.js";
+import { big, hmac, joined, sha256, toHex } from "./sha256.js";
+import { drawnShares } from "./shares.js";
 
 const UTF8 = new TextEncoder();
 const PATH_HASHES = 6;
 const WITH_BEST_LUCK: readonly string[] = ["lucky", "password", "enterprise_lucky"];
 const DRAWN: readonly string[] = [...WITH_BEST_LUCK, "fission"];
-
-/** An unsigned big-endian number of so many bytes. */
-function big(value: number | bigint, bytes: number): Uint8Array {
-  const view = new DataView(new ArrayBuffer(8));
-  view.setBigUint64(0, BigInt(value));
-  return new Uint8Array(view.buffer).slice(8 - bytes);
-}
 
 const prefixed = (bytes: Uint8Array) => joined(Uint8Array.of(bytes.length), bytes);
 const kindOf = (revealed: Revealed) => prefixed(UTF8.encode(revealed.packet_kind));
@@ -55,21 +50,43 @@ export function rootOf(serverSeed: Uint8Array, index: number, path: readonly Uin
 export function sharesOf(revealed: Revealed): number[] {
   const { total_fen, shares, share_fen_min, share_fen_max, seed } = revealed;
   if (!DRAWN.includes(revealed.packet_kind)) return Array<number>(shares).fill(Math.floor(total_fen / shares));
-  const drawn: number[] = [];
-  let left = BigInt(total_fen);
-  const [least, most] = [BigInt(share_fen_min), BigInt(share_fen_max)];
-  for (let index = 0; index < shares - 1; index++) {
-    const unopened = BigInt(shares - index);
-    const digest = toHex(hmac(seed, big(index, 4)));
-    const [n, r] = [BigInt(`0x${digest.slice(0, 32)}`), BigInt(`0x${digest.slice(32)}`)];
-    const m = (2n * left + (r % unopened)) / unopened;
-    const low = m - most > least ? m - most : least;
-    const high = m - least < most ? m - least : most;
-    const share = low + (n % (high - low + 1n));
-    drawn.push(Number(share));
-    left -= share;
+  return drawnShares(seed, BigInt(total_fen), shares, BigInt(share_fen_min), BigInt(share_fen_max)).map(Number);
+}
+
+/** Whether it is the proof of a campaign: its claims are those of the reader. */
+export const isPool = (revealed: Revealed) => revealed.packet_kind.startsWith(POOL_KIND);
+
+/** What the claims must be in fen, by the seed: of a campaign each by its number in the pool. Undefined: there is no
+ * such share, or the deck of a campaign cannot be read. */
+export function dueOf(revealed: Revealed): (number | undefined)[] {
+  if (!isPool(revealed)) {
+    const drawn = sharesOf(revealed);
+    return revealed.claims.map((one) => drawn[one.index]);
   }
-  return [...drawn, Number(left)];
+  try {
+    const pool = new RevealedPool(revealed.deck, revealed.seed);
+    const isThere = (index: number) => index >= 0 && BigInt(index) < pool.shares;
+    return revealed.claims.map(({ index }) => (isThere(index) ? Number(pool.amount(BigInt(index))) : undefined));
+  } catch (error) {
+    if (isBadDeck(error)) return revealed.claims.map(() => undefined);
+    throw error;
+  }
+}
+
+/** A deck that cannot be read, or whose amounts do not fit each other: a division by zero. */
+const isBadDeck = (error: unknown) => error instanceof MalformedDeck || error instanceof RangeError;
+
+/** Whether total, shares and limits of a campaign are those of its deck, and the deck is the one in its kind. */
+function fitsDeck(revealed: Revealed): boolean {
+  try {
+    const { shares, totalFen, shareFenMin, shareFenMax } = new RevealedPool(revealed.deck, revealed.seed);
+    const told = [revealed.shares, revealed.total_fen, revealed.share_fen_min, revealed.share_fen_max].map(BigInt);
+    const isTold = [shares, totalFen, shareFenMin, shareFenMax].every((one, at) => one === told[at]);
+    return isTold && poolKind(revealed.deck) === revealed.packet_kind;
+  } catch (error) {
+    if (isBadDeck(error)) return false;
+    throw error;
+  }
 }
 
 /** The index of the largest claim, the earliest on a tie (手气最佳); -1 without one, or if shares are left. */
@@ -80,22 +97,37 @@ export function bestIndex(revealed: Revealed): number {
 
 /** What a proof shows, step by step; `fits`: the step holds. */
 export interface ProofStep {
-  name: "root" | "seed" | "commitment" | "shares" | "best";
+  name: "root" | "seed" | "commitment" | "deck" | "shares" | "best";
   fits: boolean;
 }
 
 /** Every step of the proof. It was fair if all of them fit. */
 export function stepsOf(revealed: Revealed): ProofStep[] {
-  const { seed_index, server_seed, path, root, claims, shares, state } = revealed;
-  const drawn = sharesOf(revealed);
-  const isNumbered = claims.every((one, at) => one.index === at) && claims.length <= shares;
-  const isComplete = (claims.length === shares) === (state === "finished");
-  const steps: ProofStep[] = [
-    { name: "commitment", fits: same(commitment(revealed), revealed.commitment) },
-    { name: "shares", fits: isNumbered && isComplete && claims.every((one, at) => one.amount_fen === drawn[at]) },
-    { name: "best", fits: bestIndex(revealed) === revealed.best_index },
-  ];
+  const { seed_index, server_seed, path, root } = revealed;
+  const committed = { name: "commitment" as const, fits: same(commitment(revealed), revealed.commitment) };
+  const steps: ProofStep[] = [committed, ...(isPool(revealed) ? stepsOfPool(revealed) : stepsOfShares(revealed))];
   if (seed_index < 0) return steps;
   const isRooted = path.length === PATH_HASHES && same(rootOf(server_seed, seed_index, path), root);
   return [{ name: "root", fits: isRooted }, { name: "seed", fits: same(packetSeed(revealed), revealed.seed) }, ...steps];
+}
+
+function stepsOfShares(revealed: Revealed): ProofStep[] {
+  const { claims, shares, state } = revealed;
+  const due = dueOf(revealed);
+  const isNumbered = claims.every((one, at) => one.index === at) && claims.length <= shares;
+  const isComplete = (claims.length === shares) === (state === "finished");
+  return [
+    { name: "shares", fits: isNumbered && isComplete && claims.every((one, at) => one.amount_fen === due[at]) },
+    { name: "best", fits: bestIndex(revealed) === revealed.best_index },
+  ];
+}
+
+function stepsOfPool(revealed: Revealed): ProofStep[] {
+  const { claims } = revealed;
+  const due = dueOf(revealed);
+  const isOnce = new Set(claims.map((one) => one.index)).size === claims.length;
+  return [
+    { name: "deck", fits: fitsDeck(revealed) },
+    { name: "shares", fits: isOnce && claims.every((one, at) => one.amount_fen === due[at]) },
+  ];
 }

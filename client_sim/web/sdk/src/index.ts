@@ -8,6 +8,7 @@ export * from "./fairness.js";
 export type { MissedChanges, Push, Reloaded } from "./feed.js";
 export { isReload, StreamGaps } from "./gaps.js";
 export { IdempotencyKeys, type KeyStorage } from "./keys.js";
+export { MalformedDeck, poolKind, RevealedPool } from "./pool.js";
 export { MalformedBytes, pack, unpack } from "./messagepack.js";
 export * from "./messages.js";
 export * as money from "./money.js";

@@ -2,7 +2,7 @@
 
 import type { Client } from "./client.js";
 import { isRefused } from "./errors.js";
-import type { EntryLine, PacketKind, ReplyOf } from "./messages.js";
+import type { EntryLine, PacketKind, ReplyOf, ScheduledLine } from "./messages.js";
 import type { Language } from "./money.js";
 import { sleep } from "./backoff.js";
 import { KeptSeeds, type Verdict } from "./seeds.js";
@@ -105,6 +105,16 @@ export class PacketRequests {
     return this.client.ask("SayWords", { packet_id: packetId, words });
   }
 
+  /** My packets that wait for their time, the next one first. */
+  async scheduled(): Promise<ScheduledLine[]> {
+    return (await this.client.ask("GetScheduled", {})).packets;
+  }
+
+  /** Cancel one of them before its time; the amount that came back. */
+  async cancelScheduled(packetId: bigint): Promise<number> {
+    return (await this.client.ask("CancelScheduled", { packet_id: packetId })).refunded_fen;
+  }
+
   /** Who got how much. `beforeIndex` 0: the newest claims; `watch`: later ones come as ResultUpdate. */
   async result(packetId: bigint, language: Language, beforeIndex = 0, watch = false): Promise<ReplyOf<"ResultPage">["page"]> {
     const fields = { packet_id: packetId, language, before_index: beforeIndex, watch };
@@ -154,7 +164,7 @@ export class PacketRequests {
     return this.client.ask("Reveal", { packet_id: packetId });
   }
 
-  /** The proof of a packet that is over, and its check here. */
+  /** The proof of a packet or a campaign that is over, and its check here. Of a campaign it has the reader's wins. */
   async verify(packetId: bigint): Promise<{ revealed: ReplyOf<"Reveal">; verdict: Verdict }> {
     const revealed = await this.reveal(packetId);
     return { revealed, verdict: this.keptSeeds.check(revealed) };
@@ -166,11 +176,15 @@ export class PacketRequests {
     return this.client.ask("Shake", { campaign_id: campaignId });
   }
 
-  campaign(campaignId: bigint, language: Language): Promise<ReplyOf<"CampaignInfo">> {
-    return this.client.ask("CampaignInfo", { campaign_id: campaignId, language });
+  async campaign(campaignId: bigint, language: Language): Promise<ReplyOf<"CampaignInfo">> {
+    const shown = await this.client.ask("CampaignInfo", { campaign_id: campaignId, language });
+    this.keptSeeds.campaignTold(shown.campaign);
+    return shown;
   }
 
-  campaigns(beforeCampaignId = 0n): Promise<ReplyOf<"ListCampaigns">> {
-    return this.client.ask("ListCampaigns", { before_campaign_id: beforeCampaignId });
+  async campaigns(beforeCampaignId = 0n): Promise<ReplyOf<"ListCampaigns">> {
+    const listed = await this.client.ask("ListCampaigns", { before_campaign_id: beforeCampaignId });
+    listed.campaigns.forEach((one) => this.keptSeeds.campaignTold(one));
+    return listed;
   }
 }

@@ -1,11 +1,11 @@
 /** What a sender keeps from before and from the send, and what a proof then shows about the choice of the seed. */
 
-import { type ProofStep, stepsOf } from "./fairness.js";
-import type { PacketSent, Revealed, SeedTrees } from "./messages.js";
+import { isPool, type ProofStep, stepsOf } from "./fairness.js";
+import type { CampaignLine, PacketSent, Revealed, SeedTrees } from "./messages.js";
 import { toHex } from "./sha256.js";
 
 const SEEDS_PER_TREE = 64;
-const KEPT_MAX = 1_000; // packets, the oldest are dropped
+const KEPT_MAX = 1_000; // packets, and campaigns; the oldest are dropped
 
 interface Kept {
   commitment: string;
@@ -15,7 +15,7 @@ interface Kept {
 }
 
 export type Contradiction = "tree" | "commitment" | "client_seed" | "root";
-export type Unproven = "old_server" | "no_client_seed" | "not_mine" | "root_not_told" | "client_seed";
+export type Unproven = "old_server" | "no_client_seed" | "not_mine" | "root_not_told" | "client_seed" | "campaign_not_told";
 
 /** The check of a proof: its steps, what contradicts what was kept, and what it does not show. */
 export interface Verdict {
@@ -29,6 +29,7 @@ export interface Verdict {
 export class KeptSeeds {
   private readonly roots = new Map<number, string>();
   private readonly sentPackets = new Map<bigint, Kept>();
+  private readonly campaigns = new Map<bigint, string>(); // their commitments, told before the end
   private hasChanged = false;
 
   /** The server has committed to these trees. What it told first is kept. */
@@ -50,13 +51,33 @@ export class KeptSeeds {
     if (this.sentPackets.size > KEPT_MAX) this.sentPackets.delete(oldest!);
   }
 
+  /** A campaign was told. The commitment that came first, and before its end, is kept. */
+  campaignTold({ campaign_id, commitment, state }: CampaignLine): void {
+    if (state === "ended" || !commitment.length || this.campaigns.has(campaign_id)) return;
+    this.campaigns.set(campaign_id, toHex(commitment));
+    const [oldest] = this.campaigns.keys();
+    if (this.campaigns.size > KEPT_MAX) this.campaigns.delete(oldest!);
+  }
+
   /** Check a proof by itself and against what was kept. */
   check(revealed: Revealed): Verdict {
     const steps = stepsOf(revealed);
     const kept = this.sentPackets.get(revealed.packet_id);
-    const contradictions = [...(this.hasChanged ? (["tree"] as const) : []), ...contradictionsOf(kept, revealed)];
+    const found = isPool(revealed)
+      ? this.checkCampaign(revealed)
+      : { contradictions: [...contradictionsOf(kept, revealed)], unproven: [...unprovenOf(kept, revealed)] };
+    const contradictions = [...(this.hasChanged ? (["tree"] as const) : []), ...found.contradictions];
     const isFair = steps.every((step) => step.fits) && !contradictions.length;
-    return { steps, contradictions, unproven: [...unprovenOf(kept, revealed)], isFair };
+    return { steps, contradictions, unproven: found.unproven, isFair };
+  }
+
+  /** What was told of a campaign while it ran, against its proof. */
+  private checkCampaign({ packet_id, commitment }: Revealed): Pick<Verdict, "contradictions" | "unproven"> {
+    const told = this.campaigns.get(packet_id);
+    return {
+      contradictions: told !== undefined && told !== toHex(commitment) ? ["commitment"] : [],
+      unproven: told === undefined ? ["campaign_not_told"] : [],
+    };
   }
 }
 

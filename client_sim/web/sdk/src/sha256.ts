@@ -87,6 +87,13 @@ export function joined(...parts: Uint8Array[]): Uint8Array {
   return whole;
 }
 
+/** An unsigned big-endian number of so many bytes, at most eight. */
+export function big(value: number | bigint, bytes: number): Uint8Array {
+  const view = new DataView(new ArrayBuffer(8));
+  view.setBigUint64(0, BigInt(value));
+  return new Uint8Array(view.buffer).slice(8 - bytes);
+}
+
 /** Bytes as hex digits in lower case. */
 export function toHex(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");

@@ -11,6 +11,7 @@ import { useLayoutEffect, useReducer, useRef } from "preact/hooks";
 const ESTIMATE_PX = 72;
 const BEYOND_PX = 600; // drawn above and below the screen
 const AT_END_PX = 60;
+const HEIGHTS_SPARE = 200; // heights of rows that are gone, before they are forgotten
 
 interface LongListProps<Item> {
   items: readonly Item[];
@@ -44,6 +45,12 @@ export function LongList<Item>({ items, keyOf, draw, onTop, onEnd, label }: Long
     return at < 0 ? (box.current?.scrollTop ?? 0) : tops[at]! + place.offset;
   }
 
+  /** Rows that are gone need no height. */
+  function forgetHeights(): void {
+    const present = new Set(items.map(keyOf));
+    for (const key of [...heights.keys()]) if (!present.has(key)) heights.delete(key);
+  }
+
   useLayoutEffect(() => {
     const element = box.current!;
     let hasChanged = false;
@@ -54,6 +61,7 @@ export function LongList<Item>({ items, keyOf, draw, onTop, onEnd, label }: Long
         hasChanged = true;
       }
     }
+    if (heights.size > HEIGHTS_SPARE + 2 * items.length) forgetHeights();
     if (hasChanged) redraw(0);
     else if (place.isAtEnd) element.scrollTop = element.scrollHeight;
     else element.scrollTop = scrollTopOf();

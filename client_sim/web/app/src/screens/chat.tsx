@@ -4,13 +4,14 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { Envelope, More, Phone, Plus, Purse } from "../parts/icons.js";
 import { LongList } from "../parts/list.js";
 import { Avatar, Page } from "../parts/page.js";
-import { type Card, type Conversation, type Entry, keyOf, type Packet } from "../state/model.js";
+import { type Card, type Conversation, type Entry, isForOthers, keyOf, type Packet } from "../state/model.js";
 import type { Session } from "../state/session.js";
 import { kindText } from "../state/texts.js";
 import * as times from "../state/times.js";
 import { useBusy, useView } from "../view.js";
 import { noticeText } from "./chats.js";
 
+const NAMED_MOST = 2; // users on the card of an exclusive packet
 const PAUSE_MS = 5 * 60_000; // after it the time stands above a message
 
 /** What a screen reader says of a packet, and what stands on its card. */
@@ -18,18 +19,30 @@ function stateText(session: Session, packet: Packet): string {
   return session.t(`state_${packet.state}`);
 }
 
+/** What stands below a card: the kind, and of an exclusive packet whom it is for. */
+function kindLine(session: Session, packet: Packet): string {
+  const kind = kindText(session.language, packet.kind);
+  const { forUserIds, shares } = packet;
+  if (!forUserIds.length) return kind;
+  if (forUserIds.includes(session.model.userId) && shares === 1) return `${kind} · ${session.t("for_you")}`;
+  const names = forUserIds.slice(0, NAMED_MOST).map((id) => session.model.nameOf(id)).join(session.t("between_names"));
+  return `${kind} · ${session.t(shares > NAMED_MOST ? "for_names_more" : "for_names", { names, count: shares })}`;
+}
+
 function PacketCard({ card }: { card: Card }) {
   const { session, nav } = useView();
   const { packet } = card;
   const isFresh = packet.state === "open";
+  const isOthers = isForOthers(packet, session.model.userId) && packet.senderId !== session.model.userId;
+  const line = kindLine(session, packet);
   const greeting = packet.greeting || session.t("default_greeting");
   const tap = () => {
     if (packet.state === "claimed") nav.push({ at: "result", packetId: packet.id, packet });
     else nav.push({ at: "open", packet });
   };
   return (
-    <button type="button" class={isFresh ? "packet-card" : "packet-card used"} onClick={tap}
-      aria-label={`${kindText(session.language, packet.kind)}: ${greeting}. ${stateText(session, packet)}`}>
+    <button type="button" class={isFresh && !isOthers ? "packet-card" : "packet-card used"} onClick={tap}
+      aria-label={`${line}: ${greeting}. ${isFresh && isOthers ? session.t("state_others") : stateText(session, packet)}`}>
       <span class="packet-front">
         <Envelope size={44} isOpen={packet.state === "claimed"} />
         <span class="packet-texts">
@@ -37,7 +50,7 @@ function PacketCard({ card }: { card: Card }) {
           {!isFresh && <span class="packet-state">{stateText(session, packet)}</span>}
         </span>
       </span>
-      <span class="packet-kind">{kindText(session.language, packet.kind)}</span>
+      <span class="packet-kind">{line}</span>
     </button>
   );
 }
@@ -134,16 +147,20 @@ function Panel({ conversation }: { conversation: Conversation }) {
 
 function Writing({ conversation, onWrite }: { conversation: Conversation; onWrite: () => void }) {
   const { session } = useView();
-  const [text, setText] = useState("");
+  const [text, setText] = useState(conversation.draft);
   const [hasPanel, setPanel] = useState(false);
   const [isBusy, run] = useBusy();
   const field = useRef<HTMLTextAreaElement>(null);
+  const type = (typed: string) => {
+    conversation.draft = typed; // it is there again when the chat is
+    setText(typed);
+  };
   const send = () => {
     const said = text.trim();
     if (!said) return;
     run(async () => {
       await session.client.say(conversation.streamId, said);
-      setText("");
+      type("");
       onWrite();
       field.current?.focus();
     });
@@ -157,7 +174,7 @@ function Writing({ conversation, onWrite }: { conversation: Conversation; onWrit
     <footer class="writing">
       <div class="writing-line">
         <textarea ref={field} rows={1} value={text} aria-label={session.t("say")} placeholder={session.t("say")} enterkeyhint="send"
-          onInput={(event) => setText(event.currentTarget.value)} onKeyDown={pressed} onFocus={() => setPanel(false)} />
+          onInput={(event) => type(event.currentTarget.value)} onKeyDown={pressed} onFocus={() => setPanel(false)} />
         {text.trim() ? (
           <button type="button" class="send-button" disabled={isBusy} onClick={send}>{session.t("send_text")}</button>
         ) : (

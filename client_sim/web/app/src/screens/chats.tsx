@@ -33,6 +33,7 @@ function ChatRow({ conversation }: { conversation: Conversation }) {
   const { streamId, unread } = conversation;
   const title = session.titleOf(conversation);
   const isInbox = streamId === session.model.inboxId;
+  const draft = streamId === session.model.currentId ? "" : conversation.draft.trim();
   const avatarId = conversation.isOneToOne ? conversation.ownerId : streamId;
   return (
     <li>
@@ -48,7 +49,9 @@ function ChatRow({ conversation }: { conversation: Conversation }) {
         <span class="chat-lines">
           <span class="chat-title">{title}</span>
           <span class="chat-when">{times.short(session.language, conversation.lastAtMs, Date.now())}</span>
-          <span class="chat-preview">{preview(session, conversation.entries.at(-1))}</span>
+          <span class="chat-preview">
+            {draft ? <><span class="danger">{session.t("draft")}</span> {draft}</> : preview(session, conversation.entries.at(-1))}
+          </span>
         </span>
       </button>
     </li>

@@ -2,13 +2,30 @@
 
 import type { GrabStatLine } from "@hongbao/sdk";
 import { useEffect, useState } from "preact/hooks";
+import { Next } from "../parts/icons.js";
 import { Avatar, Page } from "../parts/page.js";
+import type { Session } from "../state/session.js";
 import { useBusy, useView } from "../view.js";
+
+/** All members of a group with their names, and its owner. */
+export async function allMembers({ client, model }: Session, streamId: bigint): Promise<{ members: [number, string][]; ownerId: number }> {
+  const members: [number, string][] = [];
+  let ownerId = 0;
+  for (let after = 0, more = true; more; after = members.at(-1)?.[0] ?? 0) {
+    const page = await client.patiently(() => client.members(streamId, after));
+    page.user_ids.forEach((id, at) => members.push([id, page.names[at] ?? ""]));
+    more = page.more && page.user_ids.length > 0;
+    ownerId = page.owner_id;
+  }
+  members.forEach(([id, name]) => model.learn(id, name));
+  return { members, ownerId };
+}
 
 function MemberRow({ userId, name, ownerId, stats, streamId, onRemoved }: {
   userId: number; name: string; ownerId: number; stats: GrabStatLine | undefined; streamId: bigint; onRemoved: () => void;
 }) {
   const { session, nav } = useView();
+  const [isOpen, setOpen] = useState(false);
   const [isSure, setSure] = useState(false);
   const [isBusy, run] = useBusy();
   const { userId: me } = session.model;
@@ -23,27 +40,30 @@ function MemberRow({ userId, name, ownerId, stats, streamId, onRemoved }: {
   };
   return (
     <li class="member">
-      <Avatar id={userId} name={name} />
-      <span class="member-name">{name}{userId === ownerId && <small class="tag">{session.t("owner")}</small>}</span>
-      {figures && <span class="member-stats">{session.t(stats.grabs ? "speed" : "never_grabbed", figures)}</span>}
-      <span class="member-buttons">
-        {userId !== me && (
-          <button type="button" class="link" disabled={isBusy} onClick={() => run(async () => {
-            const { stream_id, last_message } = await session.client.openChat(userId);
-            session.model.place(stream_id, "", userId, last_message);
-            nav.only({ at: "chat", streamId: stream_id });
-          })}>{session.t("chat_with")}</button>
-        )}
-        {mayRemove && (isSure ? (
-          <>
-            <span>{session.t("remove_sure", { name })}</span>
-            <button type="button" class="link danger" disabled={isBusy} onClick={remove}>{session.t("remove")}</button>
-            <button type="button" class="link" onClick={() => setSure(false)}>{session.t("cancel")}</button>
-          </>
-        ) : (
-          <button type="button" class="link danger" onClick={() => setSure(true)}>{session.t("remove")}</button>
-        ))}
-      </span>
+      <button type="button" class="member-line" disabled={userId === me} aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
+        <Avatar id={userId} name={name} />
+        <span class="member-name">{name}{userId === ownerId && <small class="tag">{session.t("owner")}</small>}</span>
+        {figures && <span class="member-stats">{session.t(stats.grabs ? "speed" : "never_grabbed", figures)}</span>}
+        {userId !== me && <Next />}
+      </button>
+      {isOpen && isSure && <p class="member-sure">{session.t("remove_sure", { name })}</p>}
+      {isOpen && (
+        <p class="member-buttons">
+          {!isSure && (
+            <button type="button" class="small-button" disabled={isBusy} onClick={() => run(async () => {
+              const { stream_id, last_message } = await session.client.openChat(userId);
+              session.model.place(stream_id, "", userId, last_message);
+              nav.only({ at: "chat", streamId: stream_id });
+            })}>{session.t("chat_with")}</button>
+          )}
+          {isSure && <button type="button" class="small-button" onClick={() => setSure(false)}>{session.t("cancel")}</button>}
+          {mayRemove && (
+            <button type="button" class="small-button danger" disabled={isBusy} onClick={() => (isSure ? remove() : setSure(true))}>
+              {session.t("remove")}
+            </button>
+          )}
+        </p>
+      )}
     </li>
   );
 }
@@ -58,15 +78,9 @@ export function MembersPage({ streamId }: { streamId: bigint }) {
   const [isBusy, run] = useBusy();
   const isOwner = ownerId === session.model.userId;
   useEffect(() => run(async () => {
-    const found: [number, string][] = [];
-    for (let after = 0, more = true; more; after = found.at(-1)?.[0] ?? 0) {
-      const page = await client.patiently(() => client.members(streamId, after));
-      page.user_ids.forEach((id, at) => found.push([id, page.names[at] ?? ""]));
-      found.forEach(([id, name]) => session.model.learn(id, name));
-      more = page.more && page.user_ids.length > 0;
-      setOwner(page.owner_id);
-    }
-    setMembers(found);
+    const found = await allMembers(session, streamId);
+    setOwner(found.ownerId);
+    setMembers(found.members);
   }), []);
   const bySpeed = new Map(stats?.map((line) => [line.user_id, line]));
   const places = [...bySpeed.keys()];

@@ -3,10 +3,10 @@
  * coin turns while the open runs.
  */
 
-import { isRefused, type OpenPageShown, sleep } from "@hongbao/sdk";
+import { type OpenPageShown, sleep } from "@hongbao/sdk";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Avatar, Sheet } from "../parts/page.js";
-import type { Packet, PacketState } from "../state/model.js";
+import { isForOthers, type Packet, type PacketState } from "../state/model.js";
 import { useView } from "../view.js";
 
 const STATES: Record<string, PacketState> = { gone: "gone", expired: "expired" };
@@ -19,6 +19,7 @@ export function OpenSheet({ packet, page: first }: { packet: Packet; page?: Open
   const [words, setWords] = useState("");
   const [isTurning, setTurning] = useState(false);
   const isShown = useRef(true);
+  const input = useRef<HTMLInputElement>(null);
   const asking = useRef<Promise<OpenPageShown | undefined>>();
 
   /** The tap: a grab, and the page. A busy packet is asked for again. */
@@ -55,49 +56,61 @@ export function OpenSheet({ packet, page: first }: { packet: Packet; page?: Open
     return () => (isShown.current = false) as unknown as void;
   }, []);
 
-  const open = async () => {
+  /** One thing at a time; the coin turns meanwhile. */
+  const busily = async (what: () => Promise<void>) => {
     if (isTurning) return;
     setTurning(true);
     setLine("");
     try {
-      const shown = await asking.current; // a fast finger comes before the ticket
-      if (shown !== undefined && shown.view !== "open") return;
-      const opened = await client.packets.open(packet.id, shown?.ticket ?? 0n);
-      if (opened.answer === "won") session.takeWin(packet.id, opened.amount_fen);
-      if (opened.answer === "won" || opened.answer === "claimed") {
-        session.movePacket(packet.id, "claimed", opened.amount_fen);
-        if (isShown.current) nav.replace({ at: "result", packetId: packet.id, packet });
-        return;
-      }
-      if (opened.answer in STATES) session.movePacket(packet.id, STATES[opened.answer]!);
-      if (opened.answer === "busy") setLine(session.t("busy"));
-      else take(await (asking.current = tap()));
+      await what();
     } catch (error) {
       setLine(session.why(error));
+      input.current?.select(); // wrong words are typed over, or mended
     } finally {
       if (isShown.current) setTurning(false);
     }
   };
 
-  const say = async (event: Event) => {
-    event.preventDefault();
-    if (!words.trim() || isTurning) return;
-    setTurning(true);
-    try {
-      await client.packets.sayWords(packet.id, words.trim());
-      take(await (asking.current = tap()));
-    } catch (error) {
-      setLine(session.why(error));
-      if (isRefused(error, "words_wrong")) setWords("");
-    } finally {
-      if (isShown.current) setTurning(false);
+  const unseal = async (shown: OpenPageShown | undefined) => {
+    const opened = await client.packets.open(packet.id, shown?.ticket ?? 0n);
+    if (opened.answer === "won") session.takeWin(packet.id, opened.amount_fen);
+    if (opened.answer === "won" || opened.answer === "claimed") {
+      session.movePacket(packet.id, "claimed", opened.amount_fen);
+      if (isShown.current) nav.replace({ at: "result", packetId: packet.id, packet });
+      return;
     }
+    if (opened.answer in STATES) session.movePacket(packet.id, STATES[opened.answer]!);
+    if (opened.answer === "busy") setLine(session.t("busy"));
+    else take(await (asking.current = tap()));
+  };
+
+  const open = () => busily(async () => {
+    const shown = await asking.current; // a fast finger comes before the ticket
+    if (shown === undefined || shown.view === "open") await unseal(shown);
+  });
+
+  /** Say the words; if they are right the packet is opened at once. */
+  const say = (event: Event) => {
+    event.preventDefault();
+    if (!words.trim()) return;
+    void busily(async () => {
+      await client.packets.sayWords(packet.id, words.trim());
+      const shown = await (asking.current = tap());
+      take(shown);
+      if (shown?.view === "open") await unseal(shown);
+    });
   };
 
   const sender = session.model.nameOf(packet.senderId);
-  const isFresh = packet.state === "open" && (page === undefined || page.view === "open");
-  const asksWords = page?.view === "words";
-  const button = page?.button || session.t("unseal");
+  // until the answer is here, the page is what the message tells
+  const isOthers = isForOthers(packet, session.model.userId);
+  const likely = packet.state !== "open" || isOthers ? "" : packet.kind === "password" ? "words" : "open";
+  const view = page?.view ?? likely;
+  const asksWords = view === "words";
+  const isFresh = packet.state === "open" && view === "open";
+  const button = page?.button || session.t(asksWords ? "say_words" : "unseal");
+  const names = page?.for_names ?? (isOthers ? packet.forUserIds.map((id) => session.model.nameOf(id)) : []);
+  const told = line || (asksWords ? session.t("say_words_line") : "");
   return (
     <Sheet title={session.t("from", { name: sender })} kind="open" hasTitle={false}>
       <div class={isTurning ? "open-card turning" : "open-card"}>
@@ -107,8 +120,8 @@ export function OpenSheet({ packet, page: first }: { packet: Packet; page?: Open
             <span>{session.t("sent_by", { name: sender })}</span>
           </p>
           {line && !asksWords ? null : <p class="open-greeting">{packet.greeting || session.t("default_greeting")}</p>}
-          <p class="open-line" role="status">{isTurning ? <span class="unseen">{session.t("unsealing")}</span> : line}</p>
-          {page !== undefined && page.for_names.length > 0 && <p class="open-names">{page.for_names.join(" · ")}</p>}
+          <p class={asksWords ? "open-line small" : "open-line"} role="status">{isTurning ? <span class="unseen">{session.t("unsealing")}</span> : told}</p>
+          {names.length > 0 && <p class="open-names">{names.join(" · ")}</p>}
         </div>
         {isFresh && (
           <button type="button" class={button.length > 1 ? "coin long" : "coin"} aria-label={session.t("unseal")}
@@ -117,8 +130,8 @@ export function OpenSheet({ packet, page: first }: { packet: Packet; page?: Open
           </button>
         )}
         {asksWords && (
-          <form class="open-words" onSubmit={(event) => void say(event)}>
-            <input value={words} aria-label={session.t("words_hint")} placeholder={session.t("words_hint")} autocomplete="off"
+          <form class="open-words" onSubmit={say}>
+            <input ref={input} value={words} aria-label={session.t("words_hint")} placeholder={session.t("words_hint")} autocomplete="off"
               onInput={(event) => setWords(event.currentTarget.value)} />
             <button type="submit" class="gold-button" disabled={isTurning}>{button}</button>
           </form>

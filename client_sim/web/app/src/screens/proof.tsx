@@ -1,6 +1,6 @@
-/** The proof of a packet: every share is recomputed here from what was revealed. */
+/** The proof of a packet, or of my wins in a campaign: every share is recomputed here from what was revealed. */
 
-import { isRefused, type Revealed, sharesOf, toHex, type Verdict } from "@hongbao/sdk";
+import { type ClaimLine, dueOf, isPool, isRefused, type Revealed, toHex, type Verdict } from "@hongbao/sdk";
 import { useEffect, useState } from "preact/hooks";
 import { Cross, Tick } from "../parts/icons.js";
 import { Page } from "../parts/page.js";
@@ -12,7 +12,7 @@ interface Checked {
   verdict: Verdict;
 }
 
-export function ProofPage({ packetId }: { packetId: bigint }) {
+export function ProofPage({ packetId, isCampaign }: { packetId: bigint; isCampaign?: boolean }) {
   const { session } = useView();
   const [checked, setChecked] = useState<Checked>();
   const [line, setLine] = useState("");
@@ -22,12 +22,12 @@ export function ProofPage({ packetId }: { packetId: bigint }) {
         session.learnNames(found.revealed.claims.map((one) => one.user_id));
         setChecked(found);
       },
-      (error: unknown) => setLine(isRefused(error, "not_finished") ? session.t("proof_not_yet") : session.why(error)),
+      (error: unknown) => setLine(isRefused(error, "not_finished") ? session.t(isCampaign ? "proof_not_yet_campaign" : "proof_not_yet") : session.why(error)),
     );
   }, []);
   return (
     <Page title={session.t("proof_title")} kind="proof" isText>
-      <p class="about">{session.t("proof_about")}</p>
+      <p class="about">{session.t(isCampaign ? "proof_about_campaign" : "proof_about")}</p>
       {line && <p class="empty" role="status">{line}</p>}
       {checked && <Steps {...checked} />}
       {checked && <Shares revealed={checked.revealed} />}
@@ -58,26 +58,42 @@ function Steps({ verdict }: Checked) {
 
 function Shares({ revealed }: { revealed: Revealed }) {
   const { session } = useView();
-  const drawn = sharesOf(revealed);
+  const due = dueOf(revealed);
+  const isCampaign = isPool(revealed);
+  const nameOf = (claim: ClaimLine) =>
+    isCampaign ? session.t("pool_number") : claim.user_id ? session.model.nameOf(claim.user_id) : "—";
   return (
     <>
-      <table class="shares">
+      {isCampaign && !revealed.claims.length && <p class="about">{session.t("no_wins")}</p>}
+      {revealed.claims.length > 0 && <table class="shares">
+        <thead>
+          <tr>
+            <td />
+            <th scope="col"><span class="unseen">{session.t("name")}</span></th>
+            <th scope="col">{session.t("share_told")}</th>
+            <th scope="col">{session.t("share_drawn")}</th>
+          </tr>
+        </thead>
         <tbody>
           {revealed.claims.map((claim, at) => (
             <tr key={claim.index}>
-              <td>{claim.index + 1}</td>
-              <th scope="row">{claim.user_id ? session.model.nameOf(claim.user_id) : "—"}</th>
+              <td>{isCampaign ? claim.index : claim.index + 1}</td>
+              <th scope="row">{nameOf(claim)}</th>
               <td>{session.amount(claim.amount_fen)}</td>
-              <td class={drawn[at] === claim.amount_fen ? "fits" : "unfit"}>{session.amount(drawn[at] ?? 0)}</td>
+              <td class={due[at] === claim.amount_fen ? "fits" : "unfit"}>{session.amount(due[at] ?? 0)}</td>
             </tr>
           ))}
         </tbody>
-      </table>
-      <dl class="seeds">
-        <dt>seed</dt><dd>{toHex(revealed.seed)}</dd>
-        <dt>commitment</dt><dd>{toHex(revealed.commitment)}</dd>
-        <dt>root</dt><dd>{toHex(revealed.root)}</dd>
-      </dl>
+      </table>}
+      <details class="seeds">
+        <summary>{session.t("seeds")}</summary>
+        <dl>
+          <dt>seed</dt><dd>{toHex(revealed.seed)}</dd>
+          <dt>commitment</dt><dd>{toHex(revealed.commitment)}</dd>
+          <dt>root</dt><dd>{toHex(revealed.root)}</dd>
+          {isCampaign && <><dt>deck</dt><dd class="deck">{new TextDecoder().decode(revealed.deck)}</dd></>}
+        </dl>
+      </details>
     </>
   );
 }

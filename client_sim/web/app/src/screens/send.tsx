@@ -1,14 +1,21 @@
-/** The send form. In a group it is a lucky packet at first, and switching keeps what was typed; to one user amount and greeting. */
+/**
+ * The send form. In a group it is a lucky packet at first, and switching keeps what was typed: to an equal one, to one
+ * for members who are named, to one that is opened by its words. To one user it is amount and greeting.
+ */
 
 import { money } from "@hongbao/sdk";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { Next } from "../parts/icons.js";
 import { Field, Page } from "../parts/page.js";
 import {
-  type Draft, faultOf, isComplete, type Limits, newDraft, shownFen, switched, totalFen, withAmount, withShares,
+  type Draft, type DraftKind, faultOf, isComplete, type Limits, newDraft, sharesOf, shownFen, totalFen, turned, withAmount,
+  withShares, withUsers,
 } from "../state/draft.js";
 import { paymentOf } from "../state/pay.js";
 import type { Order, Payment } from "../state/orders.js";
 import type { Session } from "../state/session.js";
+import type { TextKey } from "../state/texts.js";
+import * as times from "../state/times.js";
 import { useView } from "../view.js";
 
 interface SendProps {
@@ -16,6 +23,17 @@ interface SendProps {
   amountFen?: number;
   shares?: number;
 }
+
+/** What can be chosen in a group; behind the first one stands the switch between lucky and equal. */
+const CHOICES: readonly [name: TextKey, kinds: readonly DraftKind[]][] = [
+  ["kind_group", ["lucky", "equal"]],
+  ["kind_exclusive", ["exclusive"]],
+  ["kind_password", ["password"]],
+];
+const AMOUNT_OF: Record<DraftKind, TextKey> = {
+  lucky: "total", equal: "single", exclusive: "single", password: "total", personal: "amount",
+};
+const WORDS_LENGTH = 60; // bytes; the server counts them
 
 function limitsOf({ client }: Session): Limits {
   return {
@@ -26,13 +44,16 @@ function limitsOf({ client }: Session): Limits {
   };
 }
 
-function faultText(session: Session, draft: Draft): string {
+function faultText(session: Session, draft: Draft, sendAt: string): string {
   const limits = limitsOf(session);
   const fault = faultOf(draft, limits);
-  if (fault === undefined) return "";
+  if (fault === undefined) return sendAt && momentOf(sendAt) <= Date.now() ? session.t("refused_bad_time") : "";
   const amounts = { share_min: limits.shareMin, share_max: limits.shareMax, total_max: limits.totalMax, shares_max: 0 };
   return session.t(`fault_${fault}`, { amount: session.amount(amounts[fault]), count: limits.sharesMax });
 }
+
+/** The moment that was chosen, by the clock of the phone; 0: at once. */
+const momentOf = (sendAt: string) => (sendAt ? new Date(sendAt).getTime() : 0);
 
 /** How many members a group has; undefined until it is known. */
 function useMembers(streamId: bigint, isGroup: boolean): number | undefined {
@@ -48,6 +69,43 @@ function useMembers(streamId: bigint, isGroup: boolean): number | undefined {
   return count;
 }
 
+/** Which kind of packet a group gets. */
+function Kinds({ draft, onTurn }: { draft: Draft; onTurn: (kind: DraftKind) => void }) {
+  const { session } = useView();
+  return (
+    <div class="kinds" role="radiogroup" aria-label={session.t("kind")}>
+      {CHOICES.map(([name, kinds]) => (
+        <button key={name} type="button" role="radio" aria-checked={kinds.includes(draft.kind)}
+          onClick={() => kinds.includes(draft.kind) || onTurn(kinds[0]!)}>
+          {session.t(name)}
+        </button>
+      ))}
+    </div>
+  );
+}
+
+/** When it is posted. The field of the browser lies over the line: a tap shows its calendar. */
+function When({ sendAt, onInput }: { sendAt: string; onInput: (sendAt: string) => void }) {
+  const { session } = useView();
+  const input = useRef<HTMLInputElement>(null);
+  const show = () => {
+    try {
+      input.current?.showPicker?.();
+    } catch {
+      // a browser that shows it only by its own button
+    }
+  };
+  return (
+    <div class="field when">
+      <span class="field-label">{session.t("send_when")}</span>
+      <span class={sendAt ? "field-value" : "field-value faint"}>{sendAt ? times.dayAndClock(momentOf(sendAt)) : session.t("at_once")}</span>
+      <Next />
+      <input ref={input} type="datetime-local" aria-label={session.t("send_when")} value={sendAt} onClick={show}
+        onInput={(event) => onInput(event.currentTarget.value)} />
+    </div>
+  );
+}
+
 export function SendPage({ streamId, amountFen, shares }: SendProps) {
   const { session, nav } = useView();
   const isPersonal = session.model.conversations.get(streamId)?.isOneToOne ?? false;
@@ -55,8 +113,10 @@ export function SendPage({ streamId, amountFen, shares }: SendProps) {
   const typedOf = (one: Draft) => (shownFen(one) ? money.typed(session.unit, shownFen(one)) : "");
   const [typed, setTyped] = useState(() => typedOf(draft));
   const [greeting, setGreeting] = useState("");
+  const [sendAt, setSendAt] = useState("");
   const [payment, setPayment] = useState<Payment>();
   const members = useMembers(streamId, !isPersonal);
+  const { kind } = draft;
 
   const type = (text: string) => {
     if (text && money.parse(session.unit, text) === undefined) return; // the key is not taken
@@ -64,60 +124,76 @@ export function SendPage({ streamId, amountFen, shares }: SendProps) {
     setDraft(withAmount(draft, money.parse(session.unit, text) ?? 0));
   };
   const count = (text: string) => /^\d{0,5}$/.test(text) && setDraft(withShares(draft, Number(text)));
-  const toggle = () => {
-    const other = switched(draft);
+  const show = (other: Draft) => {
     setDraft(other);
     setTyped(typedOf(other));
   };
-  const fault = faultText(session, draft);
+  const turn = (to: DraftKind) => show(turned(draft, to));
+  const choose = () =>
+    nav.push({ at: "people", streamId, chosen: draft.forUserIds, onChosen: (userIds) => show(withUsers(draft, userIds)) });
+  const fault = faultText(session, draft, sendAt);
   const send = (event: Event) => {
     event.preventDefault();
     if (!isComplete(draft) || fault) return;
     const order: Order = {
-      what: "packet", kind: draft.kind, targetId: streamId, amountFen: shownFen(draft), totalFen: totalFen(draft),
-      shares: draft.shares, text: greeting.trim(),
+      what: "packet", kind, targetId: streamId, amountFen: shownFen(draft), totalFen: totalFen(draft), shares: sharesOf(draft),
+      text: greeting.trim(), sendAtMs: momentOf(sendAt), ...(kind === "exclusive" && { forUserIds: draft.forUserIds }),
+      ...(kind === "password" && { words: draft.words.trim() }),
     };
     const isSame = payment !== undefined && JSON.stringify(payment.order, bigText) === JSON.stringify(order, bigText);
     const paid = isSame ? payment : paymentOf(order); // edited: another payment
     setPayment(paid);
-    nav.push({ at: "pay", payment: paid });
+    const isLater = sendAt && { onPaid: () => session.say(session.t("sends_at", { when: times.dayAndClock(momentOf(sendAt)) })) };
+    nav.push({ at: "pay", payment: paid, ...isLater });
   };
+  const amount = (
+    <Field label={session.t(AMOUNT_OF[kind])} value={typed} onInput={type} mode="decimal" hint={money.typed(session.unit, 0)}
+      unit={session.unit[session.language]} autoFocus={kind === "lucky" || kind === "personal"} />
+  );
+  const names = draft.forUserIds.map((id) => session.model.nameOf(id)).join(session.t("between_names"));
   return (
     <Page title={session.t("send_packet")} kind="send">
       <p class={fault ? "fault shown" : "fault"} role="alert">{fault}</p>
       <form class="form" onSubmit={send}>
-        {draft.kind === "lucky" && (
-          <Field label={session.t("total")} value={typed} onInput={type} mode="decimal" hint={money.typed(session.unit, 0)}
-            unit={session.unit[session.language]} autoFocus />
+        {kind !== "personal" && <Kinds draft={draft} onTurn={turn} />}
+        {kind === "exclusive" && (
+          <button type="button" class="field leads" onClick={choose}>
+            <span class="field-label">{session.t("for_whom")}</span>
+            <span class={names ? "field-value" : "field-value faint"}>{names || session.t("choose_members")}</span>
+            <Next />
+          </button>
         )}
-        {draft.kind !== "personal" && (
+        {amount}
+        {(kind === "lucky" || kind === "equal") && (
+          <p class="kind-line">
+            {session.t(kind === "lucky" ? "is_lucky" : "is_equal")}
+            <button type="button" class="link" onClick={() => turn(kind === "lucky" ? "equal" : "lucky")}>
+              {session.t(kind === "lucky" ? "to_equal" : "to_lucky")}
+            </button>
+          </p>
+        )}
+        {kind !== "personal" && kind !== "exclusive" && (
           <>
-            {draft.kind === "equal" && (
-              <Field label={session.t("single")} value={typed} onInput={type} mode="decimal" hint={money.typed(session.unit, 0)}
-                unit={session.unit[session.language]} />
-            )}
-            <p class="kind-line">
-              {session.t(draft.kind === "lucky" ? "is_lucky" : "is_equal")}
-              <button type="button" class="link" onClick={toggle}>
-                {session.t(draft.kind === "lucky" ? "to_equal" : "to_lucky")}
-              </button>
-            </p>
             <Field label={session.t("shares")} value={draft.shares ? String(draft.shares) : ""} onInput={count} mode="numeric"
               hint={session.t("shares_hint")} unit={session.t("shares_unit")} />
             <p class="hint">{members !== undefined ? session.t("members_count", { count: members }) : " "}</p>
           </>
         )}
-        {draft.kind === "personal" && (
-          <Field label={session.t("amount")} value={typed} onInput={type} mode="decimal" hint={money.typed(session.unit, 0)}
-            unit={session.unit[session.language]} autoFocus />
+        {kind === "password" && (
+          <Field label={session.t("words")} value={draft.words} onInput={(words) => setDraft({ ...draft, words })}
+            hint={session.t("words_to_say")} maxLength={WORDS_LENGTH} />
         )}
         <Field label={session.t("greeting")} value={greeting} onInput={setGreeting} hint={session.t("default_greeting")} maxLength={60} />
+        <When sendAt={sendAt} onInput={setSendAt} />
         <p class="big-amount" aria-live="polite">
           <small>{session.unit.symbol}</small>{money.number(session.unit, totalFen(draft))}
         </p>
         <button type="submit" class="red-button" disabled={!isComplete(draft) || fault !== ""}>{session.t("put_money")}</button>
       </form>
-      <p class="page-foot">{session.t("refund_hint")}</p>
+      <p class="page-foot">
+        {session.t(sendAt ? "scheduled_hint" : "refund_hint")}
+        {sendAt && <button type="button" class="link" onClick={() => nav.push({ at: "scheduled" })}>{session.t("scheduled")}</button>}
+      </p>
     </Page>
   );
 }

@@ -33,9 +33,10 @@ export function ShakePage({ campaignId }: { campaignId?: bigint }) {
     void (async () => {
       try {
         const found = await session.client.patiently(() => packets.campaigns());
-        session.change(() => (session.campaigns = found.campaigns));
-        const running = found.campaigns.find((one) => one.state === "running") ?? found.campaigns[0];
-        const id = campaignId ?? running?.campaign_id;
+        session.takeCampaigns(found.campaigns);
+        const { campaigns } = session;
+        const running = campaigns.find((one) => one.state === "running") ?? campaigns[0];
+        const id = (session.shookIn = campaignId ?? running?.campaign_id);
         if (id === undefined) setLine(session.t("no_campaign"));
         else setShaking(new Shaking(await packets.campaign(id, session.language)));
       } catch (error) {
@@ -91,6 +92,7 @@ export function ShakePage({ campaignId }: { campaignId?: bigint }) {
   const allow = () => void motionAsker()!().then((answer) => setAllowed(answer === "granted"), () => {});
   const campaign = shaking?.campaign;
   const restS = shaking?.restS(now) ?? 0;
+  const isEnded = campaign?.state === "ended" || shaking?.latest?.result === "ended";
   const win = shaking?.latest?.result === "won" ? shaking.win : undefined;
   return (
     <Page title={session.t("shake")} kind="shake">
@@ -114,12 +116,17 @@ export function ShakePage({ campaignId }: { campaignId?: bigint }) {
       <p class="shake-more">
         {campaign !== undefined && campaign.starts_at_ms > now ? session.t("shake_begins", { time: times.dayAndClock(campaign.starts_at_ms) })
           : restS ? session.t("shake_rest_s", { seconds: restS })
-          : shaking?.shakes ? session.t("shake_count", { count: shaking.shakes }) : session.t("shake_key")}
+          : shaking?.shakes ? session.t("shake_count", { count: shaking.shakes }) : <span class="for-keys">{session.t("shake_key")}</span>}
       </p>
       {campaign !== undefined && (
         <p class="shake-left" role="status">
           {campaign.at_most_left ? session.t("shake_left", { count: campaign.at_most_left.toLocaleString("en") }) : session.t("shake_none")}
         </p>
+      )}
+      {isEnded && (
+        <button type="button" class="link" onClick={() => nav.push({ at: "proof", packetId: campaign!.campaign_id, isCampaign: true })}>
+          {session.t("proof")}
+        </button>
       )}
       {!isAllowed && <button type="button" class="gold-button" onClick={allow}>{session.t("shake_motion")}</button>}
     </Page>

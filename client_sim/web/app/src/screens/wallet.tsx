@@ -32,6 +32,7 @@ export function WalletPage() {
       </div>
       <div class="list">
         <Row label={session.t("records")} value={<Next />} onClick={() => nav.push({ at: "records" })} />
+        <Row label={session.t("scheduled")} value={<Next />} onClick={() => nav.push({ at: "scheduled" })} />
         <Row label={session.t("statement")} value={<Next />} onClick={() => nav.push({ at: "statement" })} />
         <Row label={session.t("transfer")} value={<Next />} onClick={() => nav.push({ at: "money", what: "transfer" })} />
         {takesCards && (

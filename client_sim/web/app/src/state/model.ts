@@ -4,6 +4,8 @@ import type { OpenPageShown, Post } from "@hongbao/sdk";
 
 const ENTRIES_MOST = 2_000; // of a conversation
 const NAMES_MOST = 5_000;
+const PACKETS_FRESH = 1_000; // packets that are remembered also without a card
+export const POSTS_KEPT = 50; // of a conversation, for the next start
 
 export type PacketState = "open" | "claimed" | "gone" | "expired";
 
@@ -17,6 +19,14 @@ export interface Packet {
   expiresAtMs: number;
   state: PacketState;
   amountFen: number;
+  /** Of an exclusive packet: whom it is for, the first of them. */
+  forUserIds: number[];
+}
+
+/** Whether an exclusive packet is for others alone; false if only some of them are known. */
+export function isForOthers(packet: Packet, userId: number): boolean {
+  const { kind, forUserIds, shares } = packet;
+  return kind === "exclusive" && forUserIds.length === shares && !forUserIds.includes(userId);
 }
 
 export interface Said {
@@ -65,13 +75,21 @@ export function keyOf(entry: Entry): string {
   return entry.type === "notice" ? entry.id : String(entry.message);
 }
 
+/** The users whom the line of a post names. */
+export function usersOf(post: Post): number[] {
+  if (post.kind === "RelayPosted") return [post.user_id];
+  return post.kind === "PacketPosted" ? [post.sender_id, ...(post.for_user_ids ?? [])] : [post.sender_id];
+}
+
 /** A group, a one-to-one chat or, under the user's own id, the inbox, where personal packets arrive. */
 export class Conversation {
   readonly entries: Entry[] = [];
   unread = 0;
   isLoaded = false;
   hasOlder = true;
-  /** The posts behind the entries, for the next start. */
+  /** What was typed and not sent. */
+  draft = "";
+  /** The newest posts behind the entries, for the next start. */
   posts: Post[] = [];
 
   /** `lastMessage`: when the conversation became known; older posts are history. */
@@ -102,6 +120,17 @@ export class Conversation {
   add(entry: Entry): void {
     this.entries.push(entry);
     if (this.entries.length > ENTRIES_MOST) this.entries.splice(0, this.entries.length - ENTRIES_MOST);
+  }
+
+  /** A post came, behind those that are there. */
+  keep(post: Post): void {
+    this.posts.push(post);
+    if (this.posts.length > 2 * POSTS_KEPT) this.posts = this.posts.slice(-POSTS_KEPT);
+  }
+
+  /** Older posts were fetched. What is beyond the newest ones is not kept. */
+  keepHistory(posts: Post[]): void {
+    if (this.posts.length < POSTS_KEPT) this.posts.unshift(...posts);
   }
 
   /** Insert older entries before those that are there. */
@@ -142,6 +171,7 @@ export class Model {
   readonly names = new Map<number, string>();
   readonly conversations = new Map<bigint, Conversation>();
   readonly packets = new Map<bigint, Packet>();
+  private packetsMost = 2 * PACKETS_FRESH; // from then on it is looked which of them are forgotten
   readonly inboxId: bigint;
 
   constructor(readonly userId: number) {
@@ -207,10 +237,20 @@ export class Model {
         expiresAtMs: post.expires_at_ms,
         state: post.expires_at_ms <= nowMs ? "expired" : "open",
         amountFen: 0,
+        forUserIds: post.for_user_ids ?? [], // an older start has kept posts without it
       };
       this.packets.set(packet.id, packet);
+      this.forgetPackets();
     }
     return { type: "card", message, senderId: post.sender_id, atMs, packet };
+  }
+
+  /** Forget packets whose cards are gone, from time to time. */
+  private forgetPackets(): void {
+    if (this.packets.size < this.packetsMost) return;
+    const shown = new Set([...this.conversations.values()].flatMap((one) => one.cards().map((card) => card.packet.id)));
+    for (const id of [...this.packets.keys()].slice(0, -PACKETS_FRESH)) if (!shown.has(id)) this.packets.delete(id);
+    this.packetsMost = this.packets.size + 2 * PACKETS_FRESH;
   }
 
   /** The packet that the link of a friend leads to. */
@@ -218,7 +258,9 @@ export class Model {
     const { packet_id: id, sender_id: senderId, greeting } = page;
     if (page.sender_name) this.learn(senderId, page.sender_name);
     const known = this.packets.get(id);
-    const packet = known ?? { id, kind: "fission", senderId, shares: 0, greeting, expiresAtMs: Infinity, state: "open", amountFen: 0 };
+    const packet: Packet = known ?? {
+      id, kind: "fission", senderId, shares: 0, greeting, expiresAtMs: Infinity, state: "open", amountFen: 0, forUserIds: [],
+    };
     this.packets.set(id, packet);
     return packet;
   }
@@ -230,7 +272,7 @@ export class Model {
     if (post.message <= conversation.newest) return undefined;
     const entry = this.entry(post, nowMs);
     conversation.add(entry);
-    conversation.posts.push(post);
+    conversation.keep(post);
     if (post.stream_id !== this.currentId || !this.isReading) conversation.unread++;
     return entry;
   }

@@ -8,6 +8,8 @@ import type { Payment } from "./orders.js";
 export type Place =
   | { at: "chat"; streamId: bigint }
   | { at: "send"; streamId: bigint; amountFen?: number; shares?: number }
+  | { at: "people"; streamId: bigint; chosen: number[]; onChosen: (userIds: number[]) => void }
+  | { at: "scheduled" }
   | { at: "pay"; payment: Payment; onPaid?: () => void }
   | { at: "bind"; payment?: Payment; onBound?: (cardId: bigint, password: string) => void }
   | { at: "password" }
@@ -15,7 +17,7 @@ export type Place =
   | { at: "result"; packetId: bigint; packet?: Packet | undefined; page?: ResultPageBody | undefined }
   | { at: "again"; packetId: bigint }
   | { at: "pass"; packetId: bigint }
-  | { at: "proof"; packetId: bigint }
+  | { at: "proof"; packetId: bigint; isCampaign?: boolean } // or the id of a campaign
   | { at: "wallet" }
   | { at: "records" }
   | { at: "statement" }

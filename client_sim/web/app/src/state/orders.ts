@@ -1,19 +1,24 @@
 /** What is to be paid, and the ways to pay it. Pure. Nothing secret is kept here. */
 
 import type { CardLine } from "@hongbao/sdk";
+import type { DraftKind } from "./draft.js";
 
 export type What = "packet" | "topup" | "withdraw" | "transfer";
 
-/** What a user asks for. `amountFen` was typed, of an equal packet for one share; `totalFen` is the cost.
- * `targetId`: who gets it, a group or a user; 0 is the user's own wallet or card. */
+/** What a user asks for. `amountFen` was typed, of equal and exclusive packets for one share; `totalFen` is the cost.
+ * `targetId`: who gets it, a group or a user; 0 is the user's own wallet or card. `sendAtMs`: when the packet is
+ * posted, 0 is at once. */
 export interface Order {
   what: What;
   amountFen: number;
   totalFen: number;
   targetId: bigint;
-  kind: "lucky" | "equal" | "personal";
+  kind: DraftKind;
   shares: number;
   text: string;
+  forUserIds?: number[];
+  words?: string;
+  sendAtMs?: number;
 }
 
 /** An order with the key and the client seed that it keeps until its outcome is known, however it is paid. */

@@ -16,8 +16,9 @@ export function paymentOf(order: Order): Payment {
 
 const ORDERS: Record<What, (session: Session, payment: Payment, cardId: bigint, password: string) => Promise<unknown>> = {
   packet({ client }, { order, key, clientSeed }, cardId, password) {
-    const { kind, targetId, amountFen, shares, text } = order;
-    return client.packets.send(kind, targetId, amountFen, shares, text, { key, clientSeed, cardId, password });
+    const { kind, targetId, amountFen, shares, text, forUserIds = [], words = "", sendAtMs = 0 } = order;
+    const more = { forUserIds, words, sendAtMs };
+    return client.packets.send(kind, targetId, amountFen, shares, text, { key, clientSeed, cardId, password, ...more });
   },
   topup: ({ client }, { order, key }, cardId, password) => client.cards.topUp(cardId, order.amountFen, password, key),
   withdraw: ({ client }, { order, key }, cardId, password) =>

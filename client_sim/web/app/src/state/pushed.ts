@@ -1,12 +1,13 @@
 /** What each push changes in a session, as a table. */
 
 import type { Post, Push } from "@hongbao/sdk";
+import { usersOf } from "./model.js";
 import type { Session } from "./session.js";
 
 type Takers = { [Kind in Push["kind"]]?: (session: Session, push: Extract<Push, { kind: Kind }>) => void };
 
 function posted(session: Session, post: Post): void {
-  session.learnNames([post.kind === "RelayPosted" ? post.user_id : post.sender_id]);
+  session.learnNames(usersOf(post));
   if (session.model.posted(post, Date.now()) !== undefined) session.changed();
 }
 

@@ -4,14 +4,14 @@ import {
   type CampaignLine, Client, ClientError, type Language, money, type MoneyUnit, type Post, type Push,
   type ResultPageBody, type Welcome,
 } from "@hongbao/sdk";
-import { Conversation, Model, type Notice, type PacketState } from "./model.js";
+import { Conversation, Model, type Notice, type PacketState, POSTS_KEPT, usersOf } from "./model.js";
 import type { Payer } from "./orders.js";
 import { take } from "./pushed.js";
 import { endInWords, inWords } from "./refusals.js";
 import type { Snapshot } from "./snapshot.js";
 import { type Figures, text, type TextKey } from "./texts.js";
 
-const HISTORY = 50; // posts that are fetched at once
+const HISTORY = POSTS_KEPT; // posts that are fetched at once
 const LOADED_MOST = 40; // chats whose newest posts are fetched at the login; the others when they are shown
 const STATES_ASKED = 10; // open packets in them whose states are fetched
 const CHANGES_LOOKED_AT = 200; // of the wallet, for packets that were opened on another device
@@ -26,6 +26,7 @@ export class Session {
   status: Status = "connecting";
   endText = "";
   campaigns: CampaignLine[] = [];
+  shookIn: bigint | undefined; // the campaign that was shown last
   payer: Payer | undefined; // not asked since the login if it is missing
   toast = "";
   private walletVersion: number | undefined;
@@ -142,9 +143,17 @@ export class Session {
     for (const one of [...model.conversations.values()].slice(-LOADED_MOST)) await this.load(one);
     await this.quietly(async () => {
       const { campaigns } = await this.client.patiently(() => this.client.packets.campaigns());
-      this.change(() => (this.campaigns = campaigns));
+      this.takeCampaigns(campaigns);
     });
     await this.quietly(() => this.client.packets.seedTrees());
+  }
+
+  /** The campaigns that are open. The one that was shown last stays when it is over: its wins can be proved then. */
+  takeCampaigns(open: CampaignLine[]): void {
+    const isOver = (one: CampaignLine) =>
+      one.campaign_id === this.shookIn && open.every((other) => other.campaign_id !== one.campaign_id);
+    const over = this.campaigns.filter(isOver).map((one) => ({ ...one, state: "ended", highlighted: false }));
+    this.change(() => (this.campaigns = [...open, ...over]));
   }
 
   /** What is only nice to have: the next login asks again. */
@@ -181,7 +190,7 @@ export class Session {
 
   /** Put a conversation on the screen. */
   enter(streamId: bigint | undefined): void {
-    this.model.currentId = streamId;
+    this.change(() => (this.model.currentId = streamId));
     const conversation = streamId === undefined ? undefined : this.model.conversations.get(streamId);
     if (conversation === undefined) return;
     this.read(conversation, true);
@@ -222,9 +231,9 @@ export class Session {
     const isPost = (one: { kind: string }): one is Post => one.kind.endsWith("Posted");
     const posts = found.messages.filter(isPost).filter((one) => one.message < conversation.oldest);
     const now = Date.now();
-    this.learnNames(posts.map((post) => (post.kind === "RelayPosted" ? post.user_id : post.sender_id)));
+    this.learnNames(posts.flatMap(usersOf));
     conversation.addHistory(posts.map((post) => this.model.entry(post, now)));
-    conversation.posts.unshift(...posts);
+    conversation.keepHistory(posts);
     this.changed();
     const open = conversation.cards().filter((card) => card.packet.state === "open").slice(-STATES_ASKED);
     for (const { packet } of open) await this.quietly(() => this.learnState(packet.id));
@@ -307,6 +316,7 @@ export class Session {
     for (const one of snapshot.conversations) {
       const known = this.model.place(one.streamId, one.name, one.ownerId, one.lastMessage);
       known.isOneToOne = one.isOneToOne;
+      known.draft = one.draft ?? "";
       known.addHistory(one.posts.map((post) => this.model.entry(post, now)));
       known.posts = one.posts;
     }
@@ -316,13 +326,14 @@ export class Session {
   /** What the next start begins with. */
   snapshot(): Snapshot {
     const conversations = [...this.model.conversations.values()].map((one) => {
-      const { streamId, name, ownerId, isOneToOne } = one;
-      const posts = one.posts.slice(-HISTORY);
-      return { streamId, name, ownerId, isOneToOne, lastMessage: one.lastMessage, posts };
+      const { streamId, name, ownerId, isOneToOne, draft } = one;
+      const posts = one.posts.slice(-POSTS_KEPT);
+      return { streamId, name, ownerId, isOneToOne, lastMessage: one.lastMessage, posts, draft };
     });
     const positions = this.client.positions;
     // a stream of which nothing was loaded is followed from its end by the next start
     const known = conversations.filter((one) => one.posts.length);
+    const packets = known.flatMap((one) => one.posts.flatMap((post) => (post.kind === "PacketPosted" ? [post.packet_id] : [])));
     return {
       userId: this.model.userId,
       balanceFen: this.model.balanceFen,
@@ -333,8 +344,10 @@ export class Session {
         const last = positions.get(streamId);
         return last === undefined ? [] : [[streamId, last] as [bigint, number]];
       }),
-      packets: [...this.model.packets.values()].map((one) => [one.id, one.state, one.amountFen]),
+      packets: [...new Set(packets)].flatMap((id) => {
+        const found = this.model.packets.get(id);
+        return found === undefined ? [] : [[id, found.state, found.amountFen] as [bigint, PacketState, number]];
+      }),
     };
   }
 }
-

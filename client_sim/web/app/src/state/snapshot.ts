@@ -10,6 +10,7 @@ export interface KeptConversation {
   isOneToOne: boolean;
   lastMessage: number;
   posts: Post[];
+  draft?: string;
 }
 
 export interface Snapshot {

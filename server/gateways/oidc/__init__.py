@@ -1,0 +1,1 @@
+"""A provider of OpenID Connect, for logins at the back office."""
