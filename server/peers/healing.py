@@ -85,17 +85,34 @@ class GapHealing:
             began_ms, since_ms = self._now_ms(), self._since_ms
             assert since_ms is not None
             self._look_again()
-            try:
-                user_ids = [one for one in self._hub.user_ids() if is_user(one)]
-                for first in range(0, len(user_ids), USERS_AT_ONCE):
-                    await self._tell(user_ids[first : first + USERS_AT_ONCE], since_ms)
+            told, why = await self._tell_all(since_ms)
+            if not why:
                 self._whole_ms = max(self._whole_ms, began_ms)  # what is older has been told now
                 if self._since_ms == since_ms:  # else a gap was found meanwhile that began earlier
                     self._since_ms = max(since_ms, began_ms - BEFORE_MS)
                 return
+            LOG.info("gap_waits", why=why)
+            if told:
+                self._wake.set()  # one set of several is away: for its users the gap stays open
+                return
+            await asyncio.sleep(AWAY_S)
+
+    async def _tell_all(self, since_ms: int) -> tuple[int, str]:
+        """How many parts of the users here were told, and why others were not; empty: all were."""
+        told, why = 0, ""
+        user_ids = [one for one in self._hub.user_ids() if is_user(one)]
+        for first in range(0, len(user_ids), USERS_AT_ONCE):
+            try:
+                parts = await self._news.in_parts(user_ids[first : first + USERS_AT_ONCE])
             except StoreUnavailable as error:
-                LOG.info("gap_waits", why=str(error))
-                await asyncio.sleep(AWAY_S)
+                return told, str(error)
+            for some in parts:
+                try:
+                    await self._tell(some, since_ms)
+                    told += 1
+                except StoreUnavailable as error:
+                    why = str(error)
+        return told, why
 
     async def _tell(self, user_ids: list[int], since_ms: int) -> None:
         here = set(user_ids)

@@ -198,7 +198,7 @@ class Services:
         self.statements = StatementService(stores.statements, self.names)
         self.of_sets = SetServices(stores, self._posts, self.groups, self._config, now_ms, bus, self.commit)
         self.settlement, self.outbox = self.of_sets.settlements[0], self.of_sets.outboxes[0]
-        self.missed_news = MissedNews(stores.messages, stores.wallets, self._posts, self.groups)
+        self.missed_news = MissedNews(stores.messages, stores.wallets, self._posts, self.groups, stores.sets)
 
     def _make_payments(self, seed_keys: Mapping[str, bytes], gateways: Mapping[str, Gateway] | None) -> None:
         smallest, duty = self._money_words.smallest, self.figure_duty

@@ -66,8 +66,12 @@ class SetServices:
         self.posts = [
             SetPosts(SetPostStore(stores.sets, number), reader, groups, idle_s, bus) for number in numbers
         ]
+        writers = [stores.sets.databases[number].writer() for number in numbers]
         self.orders, self.corrections = (
-            [SetMoney(MoneyCarrier(stores.sets, number, freight), kind, look_s, bus) for number in numbers]
+            [
+                SetMoney(MoneyCarrier(stores.sets, number, freight, writer), kind, look_s, bus)
+                for number, writer in enumerate(writers)
+            ]
             for freight, kind, look_s in (
                 (ORDERS, TransferKind.TRANSFER, idle_s),
                 (CORRECTIONS, TransferKind.CORRECTION, CORRECTIONS_IDLE_S),

@@ -61,7 +61,8 @@ class RollingRestart:
             await end_all([self._task])
 
     async def _run(self) -> None:
-        for worker in self._workers:
+        """Workers that do not serve come first: a failure at another one must not leave them as they are."""
+        for worker in sorted(self._workers, key=lambda one: one.state == "serving"):
             LOG.info("worker_replaced_next", worker=worker.number)
             try:
                 await worker.replace()

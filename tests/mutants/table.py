@@ -7283,7 +7283,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "peers: a gap is not healed",
         "peers",
         "server/peers/healing.py",
-        "                    await self._tell(user_ids[first : first + USERS_AT_ONCE], since_ms)\n",
+        "                    await self._tell(some, since_ms)\n",
         "                    pass\n",
         (T_PEERS + "what_a_lost_connection_swallowed_is_told_from_the_record",),
     ),
@@ -8469,6 +8469,47 @@ MUTATIONS: tuple[Mutation, ...] = (
         "WHERE state = 'approved' AND format(",
         "WHERE state <> 'approved' AND format(",
         ("tests/sets/test_restore.py::test_correction_that_is_lost_in_the_other_set_is_brought_again_once",),
+    ),
+    Mutation(
+        "workers: a restart leaves those that do not serve for the end",
+        "outages",
+        "server/workers/restart.py",
+        'key=lambda one: one.state == "serving")',
+        'key=lambda one: one.state != "serving")',
+        (
+            "tests/workers/test_restart_order.py::"
+            "test_workers_that_do_not_serve_are_started_before_a_failure_ends_the_restart",
+        ),
+    ),
+    Mutation(
+        "sets: a gap is over although the set of some users gave no answer",
+        "posts",
+        "server/peers/healing.py",
+        "                self._wake.set()  # one set of several is away: for its users the gap stays open\n",
+        "",
+        (
+            "tests/peers/test_healing.py::"
+            "test_gap_stays_open_for_users_of_a_set_that_is_away_and_holds_up_no_others",
+        ),
+    ),
+    Mutation(
+        "sets: one that is away holds up the news of all users after a gap",
+        "outages",
+        "server/peers/healing.py",
+        "                except StoreUnavailable as error:\n                    why = str(error)\n",
+        "                except StoreUnavailable as error:\n                    return 0, str(error)\n",
+        (
+            "tests/peers/test_healing.py::"
+            "test_gap_stays_open_for_users_of_a_set_that_is_away_and_holds_up_no_others",
+        ),
+    ),
+    Mutation(
+        "sets: news of users whose set is away are taken for read",
+        "posts",
+        "storage/postgres/sets/chat.py",
+        "            if number != HOME\n        }\n        calls[HOME]",
+        "            if number != HOME and not self._sets.databases[number].away\n        }\n        calls[HOME]",
+        ("tests/sets/test_full_path.py::test_news_of_users_of_a_set_that_is_away_are_not_taken_for_told",),
     ),
     Mutation(
         "sets: breaks of a further set have numbers of set 0",

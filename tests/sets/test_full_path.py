@@ -189,3 +189,22 @@ async def test_banned_user_of_a_further_set_sends_nothing(crowd: MakeCrowd, conn
     with pytest.raises(RequestRefused) as refused:
         await sends.send(PacketRequest(NEW, "k", PacketKind("lucky"), one.group, 700, 2, ""))
     assert refused.value.reason is Reason.BANNED
+
+
+async def test_news_of_users_of_a_set_that_is_away_are_not_taken_for_told(crowd: MakeCrowd) -> None:
+    """After a gap between servers: each set answers for its own users, in full or not at all."""
+    one = await crowd(1, 1)
+    services = one.server.app.services
+    assert await services.missed_news.in_parts([OLD, NEW]) == [[OLD], [NEW]]
+    await one.new[0].send_packet("personal", OLD, 100, 1)
+    await one.old[0].send_packet("personal", NEW, 100, 1)
+    services._stores.sets.databases[1].hold("it was not there")
+    told = await services.missed_news.balances({OLD: 0})
+    assert [change.user_id for change in told] == [OLD, OLD]
+    posts = await services.missed_news.posts([OLD], [], 0)
+    assert {post.stream_id for post, _ in posts} >= {OLD}
+    for ask in (services.missed_news.posts([NEW], [], 0), services.missed_news.balances({NEW: 0})):
+        with pytest.raises(StoreUnavailable, match="it was not there"):
+            await ask
+    services._stores.sets.databases[1].hold("")
+    assert {post.stream_id for post, _ in await services.missed_news.posts([NEW], [], 0)} >= {NEW}

@@ -17,6 +17,7 @@ from tests.sim.kinds import check as of_kinds
 from tests.sim.plan import GROUP
 from tests.sim.replay import journal_agrees_with_tables
 from tests.sim.seeds import commitment_of, kind_of_pool, seed_of, shares_of
+from tests.sim.stores import parts_of
 
 if TYPE_CHECKING:
     from tests.sim.standing import Known
@@ -232,7 +233,8 @@ def answers_agree_with_journal(world: World) -> list[str]:
 def refunds_were_pushed_once(world: World) -> list[str]:
     """By the server that has made it, unless that crashed: then perhaps not at all."""
     pushed = Counter(packet_id for packet_id, _ in world.refund_pushes)
-    running = {id(one.services.refunds._records) for one in world.servers if one.services is not None}
+    records = [one.services.refunds._records for one in world.servers if one.services is not None]
+    running = {id(part) for one in records for part in parts_of(one)}
     wrong = [
         f"the refund of {packet_id} was pushed {times} times" for packet_id, times in pushed.items() if times > 1
     ]

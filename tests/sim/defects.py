@@ -23,6 +23,7 @@ from tests.sim.campaigns.defects import CAMPAIGN_DEFECTS
 from tests.sim.defect import Defect
 from tests.sim.kinds.defects import KINDS_DEFECTS
 from tests.sim.peers.defects import PEERS_DEFECTS
+from tests.sim.sets.spread_defects import SPREAD_DEFECTS
 from tests.sim.world import World
 
 
@@ -338,6 +339,7 @@ DEFECTS: dict[str, Callable[[], Defect]] = {
         *KINDS_DEFECTS,
         *CAMPAIGN_DEFECTS,
         *PEERS_DEFECTS,
+        *SPREAD_DEFECTS,
     )
 }
 

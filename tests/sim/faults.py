@@ -91,6 +91,9 @@ class Line:
 
         try:
             return await self.call(what, act)
+        except asyncio.CancelledError:
+            gave_up = True  # the server is dead
+            raise
         except StoreUnavailable as error:
             gave_up = True
             raise Unanswered(error, made) from error

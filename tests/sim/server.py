@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from protocol.money_unit import YUAN
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 3.0
 # Loops that decide nothing: probes for the screens, which would be half of the steps of a world, and webhooks.
-LEFT_OUT = ("records_health", "webhooks")
+# Of several sets posts, transfers and corrections are not simulated.
+LEFT_OUT = ("records_health", "webhooks", "late_sets", "set_")
 
 
 class Session:
@@ -86,7 +88,7 @@ class SimServer:
         self.tasks = [world.loop.create_task(self._begin(self.services))]
         left_out = LEFT_OUT if plan.kinds is not None else (*LEFT_OUT, "scheduled")  # nothing would be due
         all_loops = self.services.loops() | ({} if self.peers is None else self.peers.loops())
-        loops = {name: loop for name, loop in all_loops.items() if name not in left_out}
+        loops = {name: loop for name, loop in all_loops.items() if not name.startswith(left_out)}
         self.tasks += [world.loop.create_task(self._supervise(loop())) for loop in loops.values()]
         world.trace("start", self.number)
 
@@ -99,7 +101,15 @@ class SimServer:
             (services.orders._store, services.orders),
             (services.wallets._store, services.wallets),
         ):
-            store.on_late_commit = service.in_doubt.add
+            for part in stores.parts_of(store):
+                part.on_late_commit = partial(self._made_late, self.process, service.in_doubt.add)
+
+    def _made_late(self, process: int, add: Callable[[Any], None], made: Sequence[Any]) -> None:
+        """A commit comes after the server has given up, or is dead."""
+        if self.services is not None and process == self.process:
+            add(made)
+        else:
+            self.world.made_by_the_dead(process, [self.world.tables.whose(one) for one in made])
 
     async def _begin(self, services: Services) -> None:
         with suppress(StoreRefused):
@@ -115,6 +125,7 @@ class SimServer:
     def crash(self) -> None:
         """kill -9: no work is finished and no request answered; effects in flight at the stores still happen."""
         self.world.clock_ends(self.now_ms())
+        self.world.died_s[self.process] = self.world.loop.time()
         for task in self.tasks:
             task.cancel()
         if self.peers is not None:

@@ -464,4 +464,11 @@ def stores(world: Any) -> Stores:
         "office": None,
         "finding": None,
     }
+    if getattr(world, "sets_side", None) is not None:  # the place of a contract has none
+        simulated |= world.sets_side.stores(simulated)
     return Stores(**simulated)
+
+
+def parts_of(store: Any) -> Sequence[Any]:
+    """The simulated stores below one that stands above several sets; otherwise it is itself."""
+    return getattr(store, "_stores", None) or [store]

@@ -344,6 +344,12 @@ class Tables(
     def is_credited(self, packet_id: int, user_id: int) -> bool:
         return (packet_id, user_id, TransferKind.CLAIM, "") in self.transfers
 
+    def whose(self, made: Any) -> int:
+        """The stream that was posted in, or the user whose wallet was changed."""
+        if isinstance(made, MessageRow):
+            return made.stream_id
+        return self.packets[made[0]].sender_id if type(made) is tuple else int(made[0])
+
     def next_transaction(self) -> int:
         """The number of a settlement."""
         self.transactions += 1

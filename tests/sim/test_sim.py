@@ -14,7 +14,8 @@ from tests.sim.bank.check import CARD_KEY
 from tests.sim.bank.plan import CONTRADICTIONS, HONEST, NOTICES
 from tests.sim.defects import DEFECTS
 from tests.sim.loop import SimLoop, Stuck
-from tests.sim.plan import plan_of
+from tests.sim.plan import WITH_SETS, plan_of
+from tests.sim.sets.spread_defects import SPREAD_DEFECTS
 from tests.sim.world import World
 
 CHUNKS, CHUNK = 8, 15
@@ -94,7 +95,13 @@ SEED_OF_DEFECT = {
     "OwnersAreNotLearned": 1,
     "SubscriptionsStay": 165,
     "FollowersAreToldAgain": 93,
+    "AwaySetCountsAsRecorded": 10_000,
+    "GapsAreHealedInOneSet": 10_001,
+    "UsersArePlacedTwice": 10_000,
+    "CreditsOfOtherSetsAreNotTold": 10_003,
+    "ClaimsLeaveBeforeTheyArrive": 10_000,
 }
+WITH_OWNERS_LINKS_AND_SETS = {one.__name__ for one in SPREAD_DEFECTS}
 ERRORS_OF_THE_DEFECT = ("AttributeError", "NameError", "TypeError")  # it breaks itself, and nothing was found
 WITH_A_BANK, WITH_KINDS_AND_CAMPAIGNS, WITH_PEERS = 13, 282, 317
 WITH_A_RETURN = 475  # one of a hundred: a sender was barred when the time of a scheduled packet came
@@ -115,6 +122,16 @@ def test_world_has_no_violation(chunk: int) -> None:
         assert not found, f"seed {seed}: {found[0]}\nreplay: python -m tests.sim {seed} --trace"
 
 
+SETS_CHUNK = 6  # of worlds with owners, links and sets, which take longer
+
+
+@pytest.mark.parametrize("chunk", [0, *(pytest.param(chunk, marks=pytest.mark.long) for chunk in range(1, 20))])
+def test_world_with_owners_links_and_sets_has_no_violation(chunk: int) -> None:
+    for seed in range(WITH_SETS + chunk * SETS_CHUNK, WITH_SETS + (chunk + 1) * SETS_CHUNK):
+        found = World(seed).run()
+        assert not found, f"seed {seed}: {found[0]}\nreplay: python -m tests.sim {seed} --trace"
+
+
 @pytest.mark.parametrize("seed", FOUND)
 def test_world_that_has_found_a_fault_has_no_violation(seed: int) -> None:
     found = World(seed).run()
@@ -127,7 +144,7 @@ def trace_of_another_process(seed: int, hash_seed: str) -> str:
     return subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True).stdout
 
 
-@pytest.mark.parametrize("seed", [2, WITH_A_BANK, WITH_KINDS_AND_CAMPAIGNS, WITH_PEERS])
+@pytest.mark.parametrize("seed", [2, WITH_A_BANK, WITH_KINDS_AND_CAMPAIGNS, WITH_PEERS, WITH_SETS])
 def test_seed_gives_the_same_world_in_every_process(seed: int) -> None:
     first, second = (trace_of_another_process(seed, hash_seed) for hash_seed in ("1", "2"))
     assert len(first.splitlines()) > 100
@@ -138,7 +155,8 @@ def test_seed_gives_the_same_world_in_every_process(seed: int) -> None:
 @pytest.mark.long
 @pytest.mark.pure
 def test_simulator_finds_each_defect(name: str) -> None:
-    seeds = (SEED_OF_DEFECT.get(name, SEED_FOR_MOST), *range(300))
+    first = WITH_SETS if name in WITH_OWNERS_LINKS_AND_SETS else 0
+    seeds = (SEED_OF_DEFECT.get(name, SEED_FOR_MOST), *range(first, first + 300))
     runs = ((seed, World(seed, DEFECTS[name]()).run()) for seed in seeds)
     seed, found = next((run for run in runs if run[1]), (-1, []))
     assert found
@@ -235,6 +253,24 @@ def test_worlds_with_peers_cover_what_happens_between_servers() -> None:
         if all(seen[what] >= wanted[what] for what in wanted):
             break
     assert {what: wanted[what] - seen[what] for what in wanted} == {what: set() for what in wanted}
+
+
+@pytest.mark.long
+def test_worlds_with_owners_links_and_sets_cover_what_happens_to_one_set() -> None:
+    """Credits between two commits, a further set that is down or stands still, in the first worlds or soon."""
+    wanted = {"between commits", "restart", "freeze"}
+    seen, peers = set[str](), set[str]()
+    for seed in range(WITH_SETS, WITH_SETS + 60):
+        world = World(seed)
+        world.run()
+        assert world.sets_side is not None
+        assert world.peers_side is not None
+        seen |= {what for what, times in world.sets_side.seen.items() if times}
+        peers |= set(world.peers_side.seen)
+        if seen >= wanted and peers >= {"forwarded", "cut"}:
+            break
+    assert wanted - seen == set()
+    assert {"forwarded", "cut"} - peers == set()
 
 
 @pytest.mark.long

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from math import inf
 from typing import Any, NamedTuple
 
 import structlog
@@ -14,6 +15,7 @@ import structlog
 from server.core.decisions import Answer, Decision
 from server.core.packet_request import WALLET, Payer, request_of
 from server.core.refusals import Reason, RequestRefused
+from server.peers.healing import LATER_S
 from storage.errors import StoreUnavailable
 from tests.sim import check
 from tests.sim.bank.plan import AGAIN
@@ -29,6 +31,7 @@ from tests.sim.members import Churn
 from tests.sim.peers.side import PeersSide
 from tests.sim.plan import GROUP, INVITE, OWNER, SPONSOR, SPONSOR_FEN, START_FEN, plan_of
 from tests.sim.server import PATIENCE_S, SimServer
+from tests.sim.sets.side import SetsSide
 from tests.sim.standing import Known, Standing
 from tests.sim.tables import Tables
 
@@ -89,19 +92,22 @@ class World:
         self.open_at_once: list[int] = []  # the packets that users open immediately
         self.calls = 0
         self.starts = 0  # of servers
+        self.died_s: dict[int, float] = {}  # when processes were killed
+        self.untold: set[int] = set()  # streams, and users, with a change that no server could tell of
         self.funds = dict.fromkeys(self.plan.members, START_FEN)  # what is in the wallets at the beginning
         self.funds |= {SPONSOR: SPONSOR_FEN} if self.plan.has_sponsor else {}
         self.bank_side = BankSide(self) if self.plan.bank is not None else None
         self.kinds_side = KindsSide(self) if self.plan.kinds is not None else None
         self.campaign_side = CampaignSide(self) if self.plan.campaigns is not None else None
         self.peers_side = PeersSide(self) if self.plan.peers is not None else None
+        self.sets_side = SetsSide(self) if self.plan.sets is not None else None
         if defect is not None:
             defect.break_stores(self)
 
     @property
     def sides(self) -> list[Any]:
         """What this world has besides."""
-        sides = self.bank_side, self.kinds_side, self.campaign_side, self.peers_side
+        sides = self.bank_side, self.kinds_side, self.campaign_side, self.peers_side, self.sets_side
         return [one for one in sides if one is not None]
 
     # --- for servers and stores -------------------------------------------------------------------------------
@@ -113,6 +119,11 @@ class World:
     def clock_ends(self, now_ms: int) -> None:
         """A server crashes, and may have closed what was over by its clock."""
         self.died_ms = max(self.died_ms, min(now_ms, int(self.true_ms()) + check.CLOCKS_DIFFER_MS))
+
+    def made_by_the_dead(self, process: int, whose: Collection[int]) -> None:
+        """What a process has asked for is done so late after its death that its peers have looked for it before."""
+        if self.loop.time() > self.died_s.get(process, inf) + LATER_S:
+            self.untold |= set(whose)
 
     def true_ms(self) -> float:
         """The time that no server can know."""
@@ -425,6 +436,8 @@ class World:
             self.bank_side.calm()
         if self.peers_side is not None:
             self.peers_side.calm()
+        if self.sets_side is not None:
+            self.sets_side.calm()
 
     def _settled(self) -> bool:
         closed = all(row.closed_at_ms is not None for row in self.tables.packets.values())

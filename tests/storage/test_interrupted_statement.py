@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, cast
 
 import asyncpg
@@ -45,12 +46,15 @@ async def test_connection_that_was_lost_a_moment_before_does_not_end_the_probe(
         raise StoreUnavailable("no answer")
 
     monkeypatch.setattr(health, "_probe", no_answer)
+    watching = list[asyncio.Task[None]]()
 
     async def ask_beside_a_lost_one() -> None:
         async with database.reading() as lost, database.reading() as other:
             cast("Any", lost)._con.terminate()
             health._answered_s = float("-inf")
             health._suspect()
+            assert health._task is not None
+            watching.append(health._task)
             await other.fetchval("SELECT pg_sleep(60)")
 
     with pytest.raises(StoreUnavailable):
@@ -61,7 +65,8 @@ async def test_connection_that_was_lost_a_moment_before_does_not_end_the_probe(
     async def is_back() -> bool:
         return not health.away
 
-    await until(is_back)  # it goes on to ask
+    await until(is_back)
+    assert watching == [health._task]  # it went on to ask
     await database.close()
 
 

@@ -11,6 +11,7 @@ from server.services.chat.posts import PostReader
 from server.services.runtime.events import BalanceChange, Posted
 from storage.postgres.chat.messages import MessageStore
 from storage.postgres.money.wallets import WalletStore
+from storage.postgres.sets.places import Sets, grouped
 
 USERS_AT_ONCE: Final = 500
 
@@ -19,12 +20,18 @@ class MissedNews:
     """Only reads. Raises StoreUnavailable."""
 
     def __init__(
-        self, messages: MessageStore, wallets: WalletStore, posts: PostReader, groups: GroupService
+        self, messages: MessageStore, wallets: WalletStore, posts: PostReader, groups: GroupService, sets: Sets
     ) -> None:
+        self._sets = sets
         self._messages = messages
         self._wallets = wallets
         self._posts = posts
         self._groups = groups
+
+    async def in_parts(self, user_ids: Sequence[int]) -> list[list[int]]:
+        """Users in parts, each of one set of PostgreSQL: it has all their news, or gives no answer."""
+        places = await self._sets.of_users(user_ids)
+        return list(grouped(user_ids, places.__getitem__).values())
 
     async def posts(
         self, user_ids: Sequence[int], also_in: Sequence[int], since_ms: int

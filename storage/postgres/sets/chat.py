@@ -11,7 +11,7 @@ from storage.postgres.chat.messages import MessageRow, MessageStore, Post, Strea
 from storage.postgres.chat.relays import RelayStore, TurnAfter, TurnRow
 from storage.postgres.chat.users import AccessRow, Barred, UserStore
 from storage.postgres.money import wallets
-from storage.postgres.sets.places import HOME, all_of, grouped, in_order, settled
+from storage.postgres.sets.places import HOME, all_of, grouped, in_order
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -116,7 +116,7 @@ class SetMessageStore(MessageStore):
     async def newest_of(
         self, user_ids: Sequence[int], stream_ids: Sequence[int], since_ms: int
     ) -> list[MessageRow]:
-        """Of the sets that answer: a user whose set is away reads the inbox later."""
+        """Raises StoreUnavailable if one of the sets gives no answer: what it has was not told."""
         places = await self._sets.of_users(user_ids)
         by_set = grouped(user_ids, places.__getitem__)
         calls = {
@@ -125,10 +125,7 @@ class SetMessageStore(MessageStore):
             if number != HOME
         }
         calls[HOME] = self._stores[HOME].newest_of(user_ids, stream_ids, since_ms)
-        done, failed = await settled(calls)
-        if HOME in failed:
-            raise failed[HOME]
-        return [row for rows in done.values() for row in rows]
+        return [row for rows in (await all_of(calls)).values() for row in rows]
 
     async def last(self, stream_id: int) -> int:
         """In the set of the stream."""

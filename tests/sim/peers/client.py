@@ -165,9 +165,10 @@ class SimConnection(Session):
                     found.append(f"{who} follows {packet_id} and knows {known} claims of {row}")
         for stream_id in streams:
             last, known = tables.streams.get(stream_id, 0), self.numbers.get(stream_id, 0)
-            if known != last:
+            if known != last and stream_id not in self._side.world.untold:
                 found.append(f"{who} knows message {known} of stream {stream_id}, the last is {last}")
         fen, version = tables.balance(self.user_id)
-        if (self.balance_fen, self.balance_version) != (fen, version):
+        is_other = (self.balance_fen, self.balance_version) != (fen, version)
+        if is_other and self.user_id not in self._side.world.untold:
             found.append(f"{who} was told {self.balance_fen} fen (version {self.balance_version}), has {fen}")
         return found

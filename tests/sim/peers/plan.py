@@ -21,8 +21,11 @@ class PeersPlan(NamedTuple):
 
 def peers_plan(rng: random.Random) -> PeersPlan | None:
     """Draw a plan, or none."""
-    if rng.random() >= 1 / 2:
-        return None
+    return None if rng.random() >= 1 / 2 else some_peers(rng)
+
+
+def some_peers(rng: random.Random) -> PeersPlan:
+    """Draw a plan."""
     return PeersPlan(
         servers=rng.choice((2, 3, 3)),
         latency_s=rng.choice((0.001, 0.02, 0.2)),

@@ -9,7 +9,7 @@ from typing import Any
 
 from storage.errors import StoreBusy
 from tests.sim.faults import Line
-from tests.sim.sets.tables import READS, WRITES, Change, SetTables
+from tests.sim.sets.tables import READS, WRITES, Change
 
 LOCK_S = 1.0  # so long a statement waits for another transaction, as `lock_timeout` says
 
@@ -52,9 +52,11 @@ class SimTransaction:
         await self._database.line.call("commit", self._apply, self.roll_back)
 
     def _apply(self) -> int:
-        for change in self._changes if self._holds else ():
-            change()
-        self.roll_back()
+        try:
+            for change in self._changes if self._holds else ():
+                change()
+        finally:
+            self.roll_back()
         self._database.committed()
         return len(self._changes)
 
@@ -73,8 +75,8 @@ class Reading:
 
     async def fetch(self, sql: str, *arguments: Any) -> Any:
         """The answer to a statement that reads."""
-        read, tables = READS[sql], self._database.tables
-        return await self._database.line.call(read.__name__, lambda: read(tables, *arguments))
+        read = getattr(self._database.tables, READS[sql])
+        return await self._database.line.call(READS[sql], lambda: read(*arguments))
 
     async def execute(self, sql: str, *arguments: Any) -> None:
         """A statement that writes, in a transaction of its own."""
@@ -85,7 +87,8 @@ class Reading:
 class SimDatabase:
     """Stands for a Database and for its writers."""
 
-    def __init__(self, tables: SetTables, line: Line, process: int, committed: Callable[[], None]) -> None:
+    def __init__(self, tables: Any, line: Line, process: int, committed: Callable[[], None]) -> None:
+        """`tables`: a SetTables, or what stands for one."""
         self.tables, self.line, self.process, self.committed = tables, line, process, committed
 
     @property
@@ -96,6 +99,10 @@ class SimDatabase:
     def writer(self, *, plan_each_time: bool = False) -> SimDatabase:
         """It is its own writer."""
         return self
+
+    async def probe_write(self) -> None:
+        """A commit that changes nothing."""
+        await self.line.call("probe", lambda: None)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Reading]:

@@ -33,14 +33,14 @@ class SetTables:
         self.number = number
         self.turn = asyncio.Lock()
         self.queue: dict[str, QueuedClaim] = {}  # by place
-        self.credits: dict[ClaimKey, tuple[int, int]] = {}  # fen and time of the transfer of a claim
+        self.credits: dict[ClaimKey, tuple[int, int, int]] = {}  # fen, time and transaction of a claim
         self.credited: Counter[ClaimKey] = Counter()  # how often
         self.credited_by: dict[ClaimKey, int] = {}  # the process
         self.handed_over: dict[ClaimKey, tuple[int, int]] = {}  # account in transit, fen
         self.wallets: dict[int, BalanceRow] = {}
         self.user_sets: dict[int, int] = {}  # in set 0
         self.locked: set[int] = set()  # users whose wallets another transaction holds
-        self._places = 0
+        self._places = self._transactions = 0
 
     def claim(self, key: ClaimKey, fen: int, at_ms: int, index: int) -> None:
         """A claim of a packet of this set is recorded, and queued with it."""
@@ -62,13 +62,17 @@ class SetTables:
         return [{"user_id": one, "set_number": self.user_sets[one]} for one in found]
 
     def find_outcome(
-        self, packet_ids: Sequence[int], user_ids: Sequence[int], times_ms: Sequence[int]
+        self, packet_ids: Sequence[int], user_ids: Sequence[int], times_ms: Sequence[int], xids: Sequence[int]
     ) -> list[dict[str, int]]:
-        rows = []
-        for place, (packet_id, user_id, at_ms) in enumerate(zip(packet_ids, user_ids, times_ms, strict=True), 1):
-            if self.credits.get(ClaimKey(packet_id, user_id), (0, -1))[1] == at_ms:
+        rows, asked = [], zip(packet_ids, user_ids, times_ms, xids, strict=True)
+        for place, (packet_id, user_id, at_ms, xid) in enumerate(asked, 1):
+            if self.is_made_by(ClaimKey(packet_id, user_id), at_ms, xid):
                 rows.append({"place": place} | self.wallets[user_id]._asdict())
         return [{"balance_fen": row["fen"], **row} for row in rows]
+
+    def is_made_by(self, key: ClaimKey, at_ms: int, xid: int) -> bool:
+        """Whether this transaction has credited a claim."""
+        return key in self.credits and self.credits[key][1:] == (at_ms, xid)
 
     # --- writes: the answer, and what the commit changes ------------------------------------------------------
 
@@ -96,18 +100,15 @@ class SetTables:
             raise StoreBusy("another transaction locks the wallet")
         asked = zip(map(ClaimKey, packet_ids, user_ids), amounts, strict=True)
         taken = {key: fen for key, fen in asked if self.is_new(key)}
-        rows = []
-        for user_id in sorted({key.user_id for key in taken}):
-            mine = {key.packet_id: fen for key, fen in taken.items() if key.user_id == user_id}
-            before = self.wallets.get(user_id, EMPTY_ROW)
-            after = BalanceRow(before.fen + sum(mine.values()), before.version + len(mine))
-            rows.append((user_id, min(mine), len(mine), sum(mine.values()), *after))
+        self._transactions += 1
+        xid = self._transactions
+        rows = rows_of(taken, lambda user_id: self.wallets.get(user_id, EMPTY_ROW), xid)
 
         def change() -> None:
-            self.credits |= {key: (fen, now_ms) for key, fen in taken.items()}
+            self.credits |= {key: (fen, now_ms, xid) for key, fen in taken.items()}
             self.credited.update(taken.keys())
             self.credited_by |= dict.fromkeys(taken, process)
-            self.wallets |= {row[0]: BalanceRow(*row[4:]) for row in rows}
+            self.wallets |= {row[0]: BalanceRow(*row[4:6]) for row in rows}
 
         return rows, change
 
@@ -135,11 +136,22 @@ class SetTables:
         return len(there), change
 
 
-READS: dict[str, Callable[..., Any]] = {
-    settlement.SQL["next"]: SetTables.next,
-    settlement.SQL["locked"]: SetTables.find_locked,
-    places.SQL["find"]: SetTables.find_sets,
-    of_one_set._SQL["find_outcome"]: SetTables.find_outcome,
+def rows_of(taken: dict[ClaimKey, int], before_of: Callable[[int], BalanceRow], xid: int) -> list[tuple[int, ...]]:
+    """What the statement that credits these claims answers: a row for each user."""
+    rows = []
+    for user_id in sorted({key.user_id for key in taken}):
+        mine = {key.packet_id: fen for key, fen in taken.items() if key.user_id == user_id}
+        before = before_of(user_id)
+        after = BalanceRow(before.fen + sum(mine.values()), before.version + len(mine))
+        rows.append((user_id, min(mine), len(mine), sum(mine.values()), *after, xid))
+    return rows
+
+
+READS: dict[str, str] = {
+    settlement.SQL["next"]: "next",
+    settlement.SQL["locked"]: "find_locked",
+    places.SQL["find"]: "find_sets",
+    of_one_set._SQL["find_outcome"]: "find_outcome",
 }
 WRITES: dict[str, str] = {
     places.SQL["place"]: "place",

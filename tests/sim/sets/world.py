@@ -6,7 +6,6 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable
-from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -61,9 +60,8 @@ class SetsServer:
         databases = [SimDatabase(tables, line, process, world.look) for tables, line in pairs]
         sets = Sets(cast("list[Database]", databases), lambda number, first_id: number % SETS, range(SETS))
         commit = cast("CommitPath", SimpleNamespace(unrecorded=0))
-        now_ms = partial(world.now_ms, self.number)
         queues = [world.queue(sets, number, ()) for number in range(SETS)]
-        self.settlements = [SettlementService(one, BATCH_MAX, IDLE_S, now_ms, bus, commit) for one in queues]
+        self.settlements = [SettlementService(one, BATCH_MAX, IDLE_S, world.now_ms, bus, commit) for one in queues]
         world.equip(self)
         loops = [loop for one in self.settlements for loop in (one.run(), one.in_doubt.run())]
         self.tasks = [world.loop.create_task(loop) for loop in loops]
@@ -104,9 +102,9 @@ class SetsWorld:
         if self.lines is not None:
             self.lines.append(f"{self.loop.time():9.4f}  " + " ".join(map(str, words)))
 
-    def now_ms(self, server: int = 0) -> int:
-        """The time of a server, which no other has: a time tells a credit in doubt from that of another server."""
-        return EPOCH_MS + int(self.loop.time() * 1000) // SERVERS * SERVERS + server
+    def now_ms(self) -> int:
+        """The time of all servers."""
+        return EPOCH_MS + int(self.loop.time() * 1000)
 
     def report(self, what: str) -> None:
         """Record a violation."""

@@ -21,7 +21,7 @@ from storage.postgres.sets.places import any_of, grouped
 if TYPE_CHECKING:
     import asyncpg
 
-    from storage.postgres.database import Connection, Database
+    from storage.postgres.database import Connection, Database, WriterConnection
     from storage.postgres.sessions import Session
     from storage.postgres.sets.places import Sets
 
@@ -69,9 +69,9 @@ async def leave(connection: Connection, transfer: TransferRow, to_set: int, key:
 class MoneyCarrier:
     """Brings what waits in one set to the sets of the wallets that get it."""
 
-    def __init__(self, sets: Sets, number: int, freight: Freight) -> None:
-        self._sets, self._number, self._freight = sets, number, freight
-        self._writer = sets.databases[number].writer()
+    def __init__(self, sets: Sets, number: int, freight: Freight, writer: WriterConnection) -> None:
+        """`writer`: to the set where it waits; carriers may share one."""
+        self._sets, self._number, self._freight, self._writer = sets, number, freight, writer
 
     async def bring(self, most: int) -> tuple[int, list[Arrived]]:
         """Bring the oldest: how many left the queue, and what came of them.
