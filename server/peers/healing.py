@@ -19,9 +19,9 @@ from server.services.runtime.missed_news import USERS_AT_ONCE, MissedNews
 from server.services.runtime.store_errors import StoreUnavailable
 
 LOG = structlog.get_logger()
-BEFORE_MS: Final = (
-    5_000  # so long before the gap was seen a message may have been lost: a server froze, and was cut
-)
+# So long before the gap was seen the time of a message may be that was lost: a server froze, and was cut; or a post
+# bears the time of its credit, and has waited in the outbox while PostgreSQL was away.
+BEFORE_MS: Final = 60_000
 SOON_S: Final = 0.2  # several peers may be lost at once, and what their servers had begun is recorded by then
 LATER_S: Final = 2.0  # once more: a server that freezes may have committed and not told
 AWAY_S: Final = 0.5
