@@ -29,7 +29,7 @@ class QueuedConnections:
         self._loop = asyncio.get_running_loop()
         self._listening: list[tuple[socket.socket, MakeProtocol]] = []
         self._arriving: set[asyncio.Task[None]] = set()
-        self._last_s = 0.0  # when a connection arrived
+        self._is_due = False
 
     def watch(self, server: asyncio.Server, make: MakeProtocol) -> None:
         """Take from the sockets of this server. `make` makes the protocol of a connection, as the server does."""
@@ -39,17 +39,21 @@ class QueuedConnections:
             self._listening.append((listening, make))
 
     def take_soon(self) -> None:
-        """A connection has arrived: look for others in this turn if it came long after the one before it."""
-        now_s, last_s = self._loop.time(), self._last_s
-        self._last_s = now_s
-        if most := min(AT_ONCE, round((now_s - last_s) * PER_S)):
-            self._loop.call_soon(self._take, most)
+        """A connection has arrived: look for others at the end of this turn, if that is long."""
+        if not self._is_due:
+            self._is_due = True
+            self._loop.call_soon(self._look, self._loop.time())
 
     def close(self) -> None:
         """Take none any more."""
         for listening, _ in self._listening:
             listening.close()
         self._listening.clear()
+
+    def _look(self, began_s: float) -> None:
+        self._is_due = False
+        if most := min(AT_ONCE, round((self._loop.time() - began_s) * PER_S)):
+            self._take(most)
 
     def _take(self, most: int) -> None:
         for listening, make in self._listening:

@@ -4048,7 +4048,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/net/queued_connections.py",
         "range(min(most, self._room() - len(self._arriving)))",
         "range(most)",
-        (T_FILES + "connections_beyond_the_hard_limit_of_open_files_are_refused_and_the_server_goes_on",),
+        ("tests/net/test_queued_connections.py::test_no_more_are_taken_than_there_is_room_for",),
     ),
     Mutation(
         "the alert for failing loops never fires",

@@ -1,4 +1,4 @@
-"""Natural batching: while one batch is at the store the next one gathers. No timers; alone, nothing waits."""
+"""Natural batching: while one batch is at the store the next one gathers. Alone, nothing waits."""
 
 from __future__ import annotations
 
@@ -26,6 +26,9 @@ class Batcher(Generic[Item, Result]):
     `work` answers one result an item, in order; a result that is an exception is raised to its submitter.
     What would wait longer than half of `limits.wait_ms_max` is refused: OVERLOADED. If the store is away the whole
     batch gets STORE_UNAVAILABLE.
+
+    `gather_s`: a batch that begins so soon after another one gathers for so long. For work that is so short that
+    batches would have few items under load.
     """
 
     def __init__(
@@ -33,9 +36,11 @@ class Batcher(Generic[Item, Result]):
         work: Callable[[list[Item]], Awaitable[Sequence[Result | Exception]]],
         batch_max: int,
         limits: Limits,
+        gather_s: float = 0.0,
     ) -> None:
         self._work = work
         self._batch_max = batch_max
+        self._gather_s = gather_s
         self._load_shedding = LoadShedding(batch_max, limits, WAITING_MAX)
         self._at_store = 0
         self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
@@ -56,8 +61,11 @@ class Batcher(Generic[Item, Result]):
 
     async def run(self) -> None:
         """Work. Never ends; to be supervised."""
+        loop, ended_s = asyncio.get_running_loop(), float("-inf")
         while True:
             await self._wake.wait()
+            if self._gather_s and loop.time() - ended_s < self._gather_s:
+                await asyncio.sleep(self._gather_s)
             batch, self._waiting = self._waiting[: self._batch_max], self._waiting[self._batch_max :]
             if not self._waiting:
                 self._wake.clear()
@@ -71,6 +79,7 @@ class Batcher(Generic[Item, Result]):
             finally:
                 self._load_shedding.end(more_waits=bool(self._waiting))
                 self._at_store = 0
+                ended_s = loop.time()
 
     async def _work_on(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
         results: Sequence[Result | Exception]

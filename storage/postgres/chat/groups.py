@@ -93,6 +93,7 @@ class GroupStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._logins = database.writer()  # cheaper than the pool, and never behind other reads
 
     async def load(self, group_ids: Sequence[int]) -> list[GroupRow]:
         """The groups that exist, with their members, as of one moment."""
@@ -145,7 +146,7 @@ class GroupStore:
 
     async def profiles(self, user_ids: Sequence[int]) -> dict[int, ProfileRow]:
         """Wallets, streams and access of users, all in two statements."""
-        async with self._database.reading() as connection:
+        async with self._logins.alone() as connection:
             found = await users.at_login(connection, user_ids)
             rows = await connection.fetch(_SQL["streams"], user_ids)
         profiles = {user_id: ProfileRow(holding, [], access) for user_id, (holding, access) in found.items()}

@@ -1,0 +1,74 @@
+"""Connections that wait to be accepted: how many are taken, and when."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from server.net.queued_connections import QueuedConnections
+
+WAITING = 10
+
+
+class Queue:
+    """A server with connections that wait behind the one that its loop has accepted."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self.queued = QueuedConnections(lambda: self.room)
+        self.came = 0
+        self.clients: list[socket.socket] = []
+
+    def make(self) -> asyncio.Protocol:
+        """Of one that was taken."""
+        self.came += 1
+        return asyncio.Protocol()
+
+    async def open(self, listening: socket.socket) -> None:
+        """`listening` is known to the loop by name only: it accepts none by itself."""
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(asyncio.Protocol, sock=listening, start_serving=False)
+        self.queued.watch(server, self.make)
+        for _ in range(WAITING):
+            client = socket.create_connection(listening.getsockname())
+            self.clients.append(client)
+        server.close()
+
+    async def taken_in_a_turn_of(self, seconds: float) -> int:
+        """A connection has arrived in a turn that takes so long: how many come besides it."""
+        await asyncio.sleep(0)
+        self.queued.take_soon()
+        self.queued.take_soon()  # and another one in the same turn
+        time.sleep(seconds)  # noqa: ASYNC251  the loop is busy
+        await asyncio.sleep(0.05)
+        return self.came
+
+
+@pytest.fixture
+async def queue() -> AsyncIterator[Queue]:
+    """With room for all."""
+    one = Queue(room=100)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        await one.open(listening)
+        yield one
+    one.queued.close()
+    for client in one.clients:
+        client.close()
+    await asyncio.sleep(0.05)  # their ends are met
+
+
+async def test_as_many_are_taken_as_milliseconds_have_passed(queue: Queue) -> None:
+    assert await queue.taken_in_a_turn_of(0.1) == WAITING
+
+
+async def test_short_turn_leaves_them_to_the_loop(queue: Queue) -> None:
+    assert await queue.taken_in_a_turn_of(0.0) <= 1
+
+
+async def test_no_more_are_taken_than_there_is_room_for(queue: Queue) -> None:
+    queue.room = 3
+    assert await queue.taken_in_a_turn_of(0.1) == 3
