@@ -169,6 +169,23 @@ async def test_wins_are_looked_up_unless_this_server_alone_gives_shares(
     assert looked_up == [(campaign_id, 12)]
 
 
+async def test_limit_is_not_told_for_a_share_that_is_in_flight(
+    server: Server, connect: Connect, festival: Festival
+) -> None:
+    """It may come to nothing, and there is no share yet that the answer could name."""
+    campaign_id = await festival.campaign(per_user_limit=1)
+    alice = await connect(server, 11)
+    live = server.app.services.campaigns.shakes._board.get(campaign_id)
+    assert live is not None
+    live.wins.learn(11, NO_WIN)
+    live.wins.begin(11)
+    for _ in range(10):
+        assert (await alice.shake(campaign_id)).result == "nothing"
+        festival.next_second()
+    live.wins.end(11, None)
+    assert (await festival.shake_until(alice, campaign_id)).win is not None
+
+
 def test_user_in_doubt_ends_the_knowledge_of_all_wins() -> None:
     wins = UserWins(limit=1)
     wins.complete_at = 3

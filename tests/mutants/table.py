@@ -6817,6 +6817,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_CAMPAIGN_BOOKS + "same_key_makes_one_campaign",),
     ),
     Mutation(
+        "campaigns: a limit is told while the share is in flight",
+        "I3",
+        SHAKES,
+        "return self._at_limit(live, win.user_id) or NOTHING",
+        "return self._at_limit(live, win.user_id) or Shook(Result.LIMIT)",
+        (T_SHAKES + "limit_is_not_told_for_a_share_that_is_in_flight",),
+    ),
+    Mutation(
         "campaigns: the limit of a user is not looked at in memory",
         "I3",
         LIVE_CAMPAIGN,

@@ -55,7 +55,7 @@ def test_connections_spread_over_the_workers_and_operators_see_the_sum(workers: 
         assert Counter(one["worker"] for one in listed["connections"]) == dict(enumerate(rows))
         assert len({(one["worker"], one["connection"]) for one in listed["connections"]}) == CONNECTIONS
         assert len(server.ask("connections", "--most", 5)["connections"]) == 5
-    assert "hongbao serves" in (server.data / LOG).read_text()
+    wait_for(lambda: "hongbao serves" in (server.data / LOG).read_text())
     assert "(3 workers, data " in (server.data / LOG).read_text()
 
 
@@ -148,6 +148,7 @@ async def test_dashboard_shows_open_campaigns(workers: StartWorkers) -> None:
         now_ms = int(time.time() * 1_000)
         bands = [(200, 200, 1_000_000)]
         await backend.create_campaign(7, "spring", now_ms, now_ms + 3_600_000, 5, 1_000, bands, key="campaign")
+    wait_for(lambda: "dashboard http" in (server.data / LOG).read_text())  # written after the first can log in
     (url,) = re.findall(r"dashboard (http://[^;, ]+)", (server.data / LOG).read_text())
     async with aiohttp.ClientSession() as session, session.get(f"{url}events") as events:
         async with asyncio.timeout(PATIENCE_S):

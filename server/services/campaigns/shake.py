@@ -198,9 +198,8 @@ class ShakeService:
 
     def _claim(self, live: LiveCampaign, win: WinRequest) -> Shook | None:
         """Decide a claim and hand it to the commit path; otherwise why not."""
-        if not live.wins.may_win(win.user_id):
-            known = live.wins.known(win.user_id)
-            return Shook(Result.LIMIT, win=None if known is None else known.latest)
+        if not live.wins.may_win(win.user_id):  # a share that is in flight may come to nothing: no limit is told
+            return self._at_limit(live, win.user_id) or NOTHING
         if self._commit.overloaded:
             return self._overloaded(live)
         if live.has_ended(win.at_ms):
