@@ -81,9 +81,9 @@ class SettlesTwice(Defect):
             tables.transfers.pop(row[:4], None)
             transfer(row)
 
-        def credit_again(packet_id: int, user_id: int, fen: int, now_ms: int) -> bool:
+        def credit_again(packet_id: int, user_id: int, fen: int, now_ms: int, xid: int) -> bool:
             tables.transfers.pop((packet_id, user_id, 4, ""), None)
-            return real_credit(packet_id, user_id, fen, now_ms)
+            return real_credit(packet_id, user_id, fen, now_ms, xid)
 
         real_credit = tables.credit
         tables.settle, tables.transfer, tables.credit = settle_again, transfer_again, credit_again  # type: ignore[method-assign]

@@ -29,7 +29,7 @@ from tests.sim.logs import Logs
 from tests.sim.loop import SimLoop, Stuck
 from tests.sim.members import Churn
 from tests.sim.peers.side import PeersSide
-from tests.sim.plan import GROUP, INVITE, OWNER, SPONSOR, SPONSOR_FEN, START_FEN, plan_of
+from tests.sim.plan import GROUP, INVITE, OWNER, SPONSOR, SPONSOR_FEN, START_FEN, Plan, plan_of
 from tests.sim.server import PATIENCE_S, SimServer
 from tests.sim.sets.side import SetsSide
 from tests.sim.standing import Known, Standing
@@ -59,12 +59,20 @@ class ReceivedAnswer(NamedTuple):
 class World:
     """Everything of one run."""
 
-    def __init__(self, seed: int, defect: Any = None, durability: str | None = None, trace: bool = False) -> None:
+    def __init__(
+        self,
+        seed: int,
+        defect: Any = None,
+        durability: str | None = None,
+        trace: bool = False,
+        change: Callable[[Plan], Plan] = lambda plan: plan,
+    ) -> None:
+        """`change`: of the plan of this seed, for a defect that few plans would find."""
         self.seed = seed
         self.defect = defect
         self.loop = SimLoop()
         self.rng = random.Random(f"world {seed}")
-        self.plan = plan_of(seed)
+        self.plan = change(plan_of(seed))
         if durability is not None:
             self.plan = self.plan._replace(durability=durability)
         self.lines: list[str] | None = [] if trace else None
