@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from client_sim.sdk.client import Client
@@ -24,6 +25,30 @@ OLDER = (
 )
 
 
+async def twice(again: Callable[[list[Database]], Awaitable[int]], *dsns: str) -> list[int]:
+    """What a repair has found in the databases the first time, and the second time."""
+    databases = [Database(dsn, pool_max=1, timeout_s=10) for dsn in dsns]
+    for database in databases:
+        await database.open()
+    found = [await again(databases), await again(databases)]
+    for database in databases:
+        await database.close()
+    return found
+
+
+async def lose_what_came(sql: Sql, kind: int, record: str) -> None:
+    """The copy of set 0 is older than the money of this kind that came from the other set, and its record."""
+    async with sql.transaction():
+        await sql.execute("SET LOCAL session_replication_role = replica")
+        for statement in (
+            f"DELETE FROM transfers WHERE kind IN ({kind}, 24)",
+            f"DELETE FROM {record}",
+            f"DELETE FROM entries WHERE kind = {kind}",
+            "UPDATE wallets SET balance_fen = 100000, version = 1 WHERE user_id = 1",
+        ):
+            await sql.execute(statement)
+
+
 async def test_claim_whose_credit_is_lost_is_credited_again_once(
     crowd: MakeCrowd,
     start_pair: StartPair,
@@ -44,13 +69,7 @@ async def test_claim_whose_credit_is_lost_is_credited_again_once(
         for statement in OLDER:
             await sql.execute(statement, packet_id, OLD)
     assert any("were handed over" in line for line in await discrepancies())
-    databases = [Database(dsn, pool_max=1, timeout_s=10) for dsn in (postgres_dsn, other_dsn)]
-    for database in databases:
-        await database.open()
-    assert await queue_again(databases) == 1
-    assert await queue_again(databases) == 0
-    for database in databases:
-        await database.close()
+    assert await twice(queue_again, postgres_dsn, other_dsn) == [1, 0]
     assert [line for line in await discrepancies() if "told" not in line] == []
     await start_pair()
     await until(lambda: is_settled(sql, other_sql))
@@ -74,23 +93,9 @@ async def test_transfer_that_is_lost_in_the_other_set_is_brought_again_once(
 
     await until(has_arrived)
     await one.server.stop()
-    async with sql.transaction():
-        await sql.execute("SET LOCAL session_replication_role = replica")
-        for statement in (
-            "DELETE FROM transfers WHERE kind IN (13, 24)",
-            "DELETE FROM wallet_orders",
-            "DELETE FROM entries WHERE kind = 13",
-            "UPDATE wallets SET balance_fen = 100000, version = 1 WHERE user_id = 1",
-        ):
-            await sql.execute(statement)
+    await lose_what_came(sql, kind=13, record="wallet_orders")
     assert any("there it is not recorded" in line for line in await discrepancies())
-    databases = [Database(dsn, pool_max=1, timeout_s=10) for dsn in (postgres_dsn, other_dsn)]
-    for database in databases:
-        await database.open()
-    assert await bring_again(databases) == 1
-    assert await bring_again(databases) == 0
-    for database in databases:
-        await database.close()
+    assert await twice(bring_again, postgres_dsn, other_dsn) == [1, 0]
     assert await discrepancies() == []
     await start_pair()
     await until(has_arrived)
@@ -110,22 +115,9 @@ async def test_correction_that_is_lost_in_the_other_set_is_brought_again_once(
     await approved(users[2], break_id, NEW, OLD)
     await until(lambda: has(users[0], EACH_FEN + 300))
     await pair.server.stop()
-    async with sql.transaction():
-        await sql.execute("SET LOCAL session_replication_role = replica")
-        for statement in (
-            "DELETE FROM transfers WHERE kind IN (15, 24)",
-            "DELETE FROM corrections_of_sets",
-            "DELETE FROM entries WHERE kind = 15",
-            "UPDATE wallets SET balance_fen = 100000, version = 1 WHERE user_id = 1",
-        ):
-            await sql.execute(statement)
+    await lose_what_came(sql, kind=15, record="corrections_of_sets")
     assert any("there it is not recorded" in line for line in await discrepancies())
-    databases = [Database(dsn, pool_max=1, timeout_s=10) for dsn in (postgres_dsn, other_dsn)]
-    for database in databases:
-        await database.open()
-    assert [await bring_again(databases), await bring_again(databases)] == [1, 0]
-    for database in databases:
-        await database.close()
+    assert await twice(bring_again, postgres_dsn, other_dsn) == [1, 0]
     assert await discrepancies() == []
     await start_pair()
 

@@ -16,7 +16,7 @@ from tests.sim.defects import DEFECTS
 from tests.sim.loop import SimLoop, Stuck
 from tests.sim.plan import WITH_SETS, Plan, plan_of
 from tests.sim.sets.spread_defects import SPREAD_DEFECTS
-from tests.sim.world import World
+from tests.sim.world import World, kept_plan
 
 CHUNKS, CHUNK = 8, 15
 # Worlds that have found a fault: of a server (the first five), or of the checks, which said more than the rule.
@@ -162,16 +162,11 @@ CHANGE_FOR_DEFECT = {"FriendsWhoAreInAreNotTold": more_friends}  # few of the us
 TOO_RARE = {"FailedBillsAreSent"}
 
 
-def plan_is_kept(plan: Plan) -> Plan:
-    """That of the seed."""
-    return plan
-
-
 @pytest.mark.parametrize("name", sorted(DEFECTS.keys() - TOO_RARE))
 @pytest.mark.long
 @pytest.mark.pure
 def test_simulator_finds_each_defect(name: str) -> None:
-    change = CHANGE_FOR_DEFECT.get(name, plan_is_kept)
+    change = CHANGE_FOR_DEFECT.get(name, kept_plan)
     first = WITH_SETS if name in WITH_OWNERS_LINKS_AND_SETS else 0
     seeds = (SEED_OF_DEFECT.get(name, SEED_FOR_MOST), *range(first, first + 300))
     runs = ((seed, World(seed, DEFECTS[name](), change=change).run()) for seed in seeds)

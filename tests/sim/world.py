@@ -56,6 +56,11 @@ class ReceivedAnswer(NamedTuple):
     process: int = 0
 
 
+def kept_plan(plan: Plan) -> Plan:
+    """That of the seed."""
+    return plan
+
+
 class World:
     """Everything of one run."""
 
@@ -65,7 +70,7 @@ class World:
         defect: Any = None,
         durability: str | None = None,
         trace: bool = False,
-        change: Callable[[Plan], Plan] = lambda plan: plan,
+        change: Callable[[Plan], Plan] = kept_plan,
     ) -> None:
         """`change`: of the plan of this seed, for a defect that few plans would find."""
         self.seed = seed
