@@ -305,17 +305,22 @@ async def test_order_that_may_not_be_records_nothing(both: Stores) -> None:
     assert [await balance(both, ANNA), await balance(both, stranger)] == [BalanceRow(300, 2), EMPTY_ROW]
 
 
-async def test_find_outcome_of_orders_returns_those_of_that_time_with_the_present_balances(both: Stores) -> None:
+async def test_find_outcome_of_orders_returns_those_that_were_made_with_the_present_balances(both: Stores) -> None:
     await pay_in(both, ANNA, 500)
     await both.users.know([BEN])
-    transfer, pay = order("o1"), order("o2", 100, other_id=0)
-    await both.wallet_orders.move(transfer, NO_LIMIT)
-    await both.wallet_orders.move(pay, None)
-    asked = [order("o1", at_ms=LATER_MS), pay, order("o3"), transfer]
-    found = await both.wallet_orders.find_outcome(asked)
-    assert [one and (one.order, one.balances) for one in found] == [
+    transfer = await both.wallet_orders.move(order("o1"), NO_LIMIT)
+    pay = await both.wallet_orders.move(order("o2", 100, other_id=0), None)
+    asked = [
+        transfer._replace(order=order("o1", at_ms=LATER_MS)),
+        pay,
+        transfer._replace(order=order("o3")),
+        transfer._replace(xid=(transfer.xid or 0) + 2),  # of another request, in the same millisecond
+        transfer,
+    ]
+    assert await both.wallet_orders.find_outcome(asked) == [
         None,
-        (pay, {ANNA: BalanceRow(200, 3)}),
+        pay._replace(balances={ANNA: BalanceRow(200, 3)}),
         None,
-        (transfer, {ANNA: BalanceRow(200, 3), BEN: BalanceRow(200, 1)}),
+        None,
+        transfer._replace(balances={ANNA: BalanceRow(200, 3), BEN: BalanceRow(200, 1)}),
     ]

@@ -93,8 +93,11 @@ async def test_post_takes_at_most_so_many_the_oldest_first(room: Stores) -> None
 
 async def test_cancel_pays_back_once(room: Stores) -> None:
     await send(room, later(1))
-    refund = RefundRow(packet_id(1), SENDER, 900, BalanceRow(900, 3))
-    assert await room.scheduled.cancel(packet_id(1), SENDER, 2_000) == Cancelled(900, refund)
+    cancelled = await room.scheduled.cancel(packet_id(1), SENDER, 2_000)
+    assert cancelled is not None
+    assert cancelled.refund is not None
+    refund = RefundRow(packet_id(1), SENDER, 900, 2_000, BalanceRow(900, 3), cancelled.refund.xid)
+    assert cancelled == Cancelled(900, refund)
     assert await room.scheduled.cancel(packet_id(1), SENDER, 3_000) == Cancelled(900, None)
     assert await balance(room, SENDER) == BalanceRow(900, 3)
     assert (await room.scheduled.post(SEND_MS, 10, streams_of)).taken == 0

@@ -119,6 +119,9 @@ MIRROR_HEALTH = "server/services/packets/mirror_health.py"
 T_MIRROR_HEALTH = "tests/services/test_mirror_health.py::test_"
 T_HASH_TAGS = "tests/core/test_hash_tags.py::test_"
 IDLE = "idle_server_says_on_every_screen_which_store_is_sick_and_why"
+T_REFUNDS_IN_DOUBT = (
+    "tests/contract/test_packets.py::test_find_refunds_of_refunds_that_were_not_made_returns_none[real]"
+)
 T_WALLETS, T_HUB = "tests/services/test_wallets.py::test_", "tests/net/test_hub.py::test_"
 T_CLIENT = "tests/client_sim/test_client.py::test_"
 CHAT_PAYMENTS, T_CHAT_PAYS = "client_sim/chat/money/payments.py", "tests/bank/test_chat_transcripts.py::test_"
@@ -1460,8 +1463,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "the key of a top-up is ignored",
         "I6",
         "storage/postgres/money/wallets.py",
-        'if await connection.fetchval(_SQL["insert_transfer"], *transfer) is None:',
-        'if await connection.fetchval(_SQL["insert_transfer"], *transfer) == 0:',
+        "                if xid is None:\n",
+        "                if xid == 0:\n",
         (T_SETTLE + "withdraw_is_keyed_and_never_overdraws",),
     ),
     Mutation(
@@ -1874,7 +1877,23 @@ MUTATIONS: tuple[Mutation, ...] = (
         WALLETS_SQL,
         "USING (debit_account, credit_account, kind, key, at_ms)",
         "USING (debit_account, credit_account, kind, key)",
-        (T_WALLETS + "transfer_that_was_not_committed_is_pushed_when_it_is",),
+        ("tests/contract/test_wallets.py::test_find_outcome_of_transfers_that_were_not_made_returns_none[real]",),
+    ),
+    Mutation(
+        "a transfer in doubt is taken for one with the same key in the same millisecond",
+        "exactly once",
+        WALLETS_SQL,
+        "WHERE t.xmin::text::bigint = asked.xid\n",
+        "WHERE asked.xid > 0\n",
+        (T_WALLETS + "transfer_and_order_that_came_to_nothing_are_not_taken_for_those_of_the_same_millisecond",),
+    ),
+    Mutation(
+        "an order in doubt is taken for one with the same key in the same millisecond",
+        "exactly once",
+        "storage/postgres/money/wallet_orders.sql",
+        "WHERE o.xmin::text::bigint = asked.xid\n",
+        "WHERE asked.xid > 0\n",
+        (T_WALLETS + "transfer_and_order_that_came_to_nothing_are_not_taken_for_those_of_the_same_millisecond",),
     ),
     Mutation(
         "the outcome of credits in doubt is not looked for",
@@ -1915,16 +1934,16 @@ MUTATIONS: tuple[Mutation, ...] = (
         "a refund of another server in the same millisecond is told here, too",
         "exactly once",
         "storage/postgres/packets/packets.py",
-        "raise Unanswered(error, [(row.packet_id, now_ms) for row in rows]) from error",
-        "raise Unanswered(error, [(one, now_ms) for one in packet_ids]) from error",
+        "            raise Unanswered(error, rows) from error\n",
+        "            raise Unanswered(error, rows or packet_ids) from error\n",
         (T_REMINDERS + "refund_of_another_server_in_the_same_millisecond_is_not_told_by_this_one",),
     ),
     Mutation(
         "sets: what one set has refunded is not told when another gives no answer",
         "announced",
         "storage/postgres/sets/packets.py",
-        "            asked = [(row.packet_id, now_ms) for row in rows] + ",
-        "            asked = ",
+        "raise Unanswered(first_of(failed), rows + ",
+        "raise Unanswered(first_of(failed), ",
         (
             "tests/sets/test_full_path.py::test_refunds_of_sets_that_answer_are_looked_for_when_another_set_gives_none",
         ),
@@ -1933,9 +1952,17 @@ MUTATIONS: tuple[Mutation, ...] = (
         "a later refund is taken for the one in doubt",
         "exactly once",
         REFUNDS_SQL,
-        "JOIN packets p USING (packet_id, closed_at_ms)",
-        "JOIN packets p USING (packet_id)",
-        (T_REMINDERS + "refund_that_was_not_committed_is_pushed_when_it_is",),
+        "JOIN transfers t USING (debit_account, credit_account, at_ms)",
+        "JOIN transfers t USING (debit_account, credit_account)",
+        (T_REFUNDS_IN_DOUBT,),
+    ),
+    Mutation(
+        "a refund in doubt is taken for that of another server in the same millisecond",
+        "exactly once",
+        REFUNDS_SQL,
+        " AND t.xmin::text::bigint = asked.xid\n",
+        " AND asked.xid > 0\n",
+        (T_REFUNDS_IN_DOUBT,),
     ),
     Mutation(
         "a change of members that got no reply is not followed",

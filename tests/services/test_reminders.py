@@ -21,7 +21,8 @@ from server.services.runtime import in_doubt
 from server.services.runtime.events import Claimed
 from storage.errors import StoreUnavailable, Unanswered
 from storage.postgres.database import Database
-from storage.postgres.packets.packets import PacketStore
+from storage.postgres.money.wallets import EMPTY_ROW
+from storage.postgres.packets.packets import PacketStore, RefundRow
 from storage.redis import mirror as log
 from storage.redis.mirror import Extension, Mirror
 from tests.conftest import DAY_MS, PATIENCE_S, Server, StartServer, Turn
@@ -327,7 +328,8 @@ async def test_refund_that_was_not_committed_is_pushed_when_it_is(
     async def fail_once(packet_ids: Sequence[int], now_ms: int) -> Any:
         tries.append(packet_ids)
         if len(tries) == 1:
-            raise Unanswered(StoreUnavailable("broken before it was committed"), [(packet_id, now_ms)])
+            made = RefundRow(packet_id, room.sender.user_id, 1_000, now_ms, EMPTY_ROW, 1)
+            raise Unanswered(StoreUnavailable("broken before it was committed"), [made])
         rows = await refund(packet_ids, now_ms)
         refunded.set()
         return rows

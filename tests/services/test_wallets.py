@@ -19,7 +19,7 @@ from server.services.runtime import in_doubt
 from storage.errors import StoreUnavailable, Unanswered
 from storage.postgres.database import Database
 from storage.postgres.money.wallet_orders import WalletOrderRow, WalletOrderStore
-from storage.postgres.money.wallets import TransferRow, WalletStore
+from storage.postgres.money.wallets import BalanceRow, Booked, TransferRow, WalletStore
 from tests.conftest import DAY_MS, Connect, Server, StartServer, Turn
 from tests.services.conftest import MakeParty, until
 from tests.services.test_reminders import NO_SETTLEMENT, received
@@ -102,12 +102,12 @@ ORDER = WalletOrderRow(USER, ledger.TransferKind.PAY, KEY, ledger.OUTSIDE, 200, 
 
 
 async def test_transfer_that_was_found_is_not_looked_for_if_its_reply_is_lost(database: Database) -> None:
-    """Two requests with one key in one millisecond: the time would not tell one from the other."""
+    """Two requests with one key in one millisecond: the second has nothing to be found."""
     lossy = WalletStore(cast("Database", LostReplies(database)))
     for asked in ([TOP_UP], []):
         with pytest.raises(Unanswered) as caught:
             await lossy.move(TOP_UP, USER, 500)
-        assert caught.value.asked == asked
+        assert [one.transfer for one in caught.value.asked] == asked
 
 
 async def test_order_that_was_found_is_not_looked_for_if_its_reply_is_lost(database: Database) -> None:
@@ -117,7 +117,32 @@ async def test_order_that_was_found_is_not_looked_for_if_its_reply_is_lost(datab
     for asked in ([ORDER], []):
         with pytest.raises(Unanswered) as caught:
             await lossy.move(ORDER, None)
-        assert caught.value.asked == asked
+        assert [one.order for one in caught.value.asked] == asked
+
+
+class LostCommits(LostReplies):
+    """A database whose commits come to nothing, and get no reply."""
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Any]:
+        async with self._database.transaction() as connection:
+            yield connection
+            raise StoreUnavailable("lost before the commit")
+
+
+async def test_transfer_and_order_that_came_to_nothing_are_not_taken_for_those_of_the_same_millisecond(
+    database: Database,
+) -> None:
+    """The same key is asked for again at once, and then the money moves."""
+    lossy, wallets = cast("Database", LostCommits(database)), WalletStore(database)
+    with pytest.raises(Unanswered) as caught:
+        await WalletStore(lossy).move(TOP_UP, USER, 500)
+    top_up = await wallets.move(TOP_UP, USER, 500)
+    assert await wallets.find_outcome([*caught.value.asked, top_up]) == [None, top_up]
+    with pytest.raises(Unanswered) as caught:
+        await WalletOrderStore(lossy).move(ORDER, None)
+    order = await WalletOrderStore(database).move(ORDER, None)
+    assert await WalletOrderStore(database).find_outcome([*caught.value.asked, order]) == [None, order]
 
 
 async def _nothing_in_doubt(server: Server) -> bool:
@@ -129,9 +154,8 @@ async def test_transfer_that_was_not_committed_is_pushed_when_it_is(
     connect: Connect,
     sql: Sql,
     monkeypatch: pytest.MonkeyPatch,
-    turn_clock: Turn,
 ) -> None:
-    """Once: the transfer of the retry does not count as the one in doubt, for it has another millisecond."""
+    """Once: the transfer of the retry does not count as the one in doubt, for it has another transaction."""
     monkeypatch.setattr(in_doubt, "LOOK_S", 0.05)
     monkeypatch.setattr(in_doubt, "LATE_S", 0.3)
     server = await start_server(**NO_SETTLEMENT)
@@ -141,14 +165,14 @@ async def test_transfer_that_was_not_committed_is_pushed_when_it_is(
 
     async def not_committed(transfer: TransferRow, *change: int, **known: bool) -> Any:
         store.move = move
-        raise Unanswered(StoreUnavailable("broken before it was committed"), [transfer])
+        made = Booked(transfer, BalanceRow(500, 1), 1)
+        raise Unanswered(StoreUnavailable("broken before it was committed"), [made])
 
     store.move = not_committed
     with pytest.raises(Refusal, match="store"):
         await backend.top_up(USER, 500, key=KEY)
     assert await sql.fetchval("SELECT count(*) FROM transfers") == 0
     assert len(wallets_of(server).in_doubt._in_doubt) == 1
-    turn_clock(5)  # the retry could come in the same millisecond, and they are told apart by it
     assert await backend.top_up(USER, 500, key=KEY) == 500
     await until(lambda: _nothing_in_doubt(server))
     assert await changes(user, 1) == [(500, 500, "top_up")]

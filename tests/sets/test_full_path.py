@@ -122,8 +122,11 @@ class Refunder:
 
     async def refund(self, packet_ids: Sequence[int], now_ms: int) -> list[RefundRow]:
         if not self._answers:
-            raise Unanswered(StoreUnavailable("no answer"), [(packet_ids[0], now_ms)])
-        return [RefundRow(one, 1, 100, BalanceRow(100, 1)) for one in packet_ids]
+            raise Unanswered(StoreUnavailable("no answer"), [self._refund(packet_ids[0], now_ms)])
+        return [self._refund(one, now_ms) for one in packet_ids]
+
+    def _refund(self, packet_id: int, now_ms: int) -> RefundRow:
+        return RefundRow(packet_id, 1, 100, now_ms, BalanceRow(100, 1), 9)
 
 
 async def test_refunds_of_sets_that_answer_are_looked_for_when_another_set_gives_none() -> None:
@@ -132,7 +135,7 @@ async def test_refunds_of_sets_that_answer_are_looked_for_when_another_set_gives
     store = SetPacketStore(sets, [cast("PacketStore", Refunder(answers=one)) for one in (True, False)])
     with pytest.raises(Unanswered) as caught:
         await store.refund([2, 3, 4, 5], 7)
-    assert sorted(caught.value.asked) == [(2, 7), (3, 7), (4, 7)]
+    assert sorted((one.packet_id, one.at_ms) for one in caught.value.asked) == [(2, 7), (3, 7), (4, 7)]
     assert [one.packet_id for one in await store.refund([2, 4], 7)] == [2, 4]
 
 

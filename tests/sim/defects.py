@@ -16,11 +16,12 @@ from server.services.packets.recovery import PacketReady
 from server.services.runtime.change_feed import ChangeFeed
 from server.services.runtime.events import AccessChange
 from storage.errors import Unanswered
-from storage.postgres.packets.packets import Advance
+from storage.postgres.money.wallets import EMPTY_ROW
+from storage.postgres.packets.packets import Advance, RefundRow
 from storage.redis.mirror import parse
 from tests.sim.bank.defects import BANK_DEFECTS
 from tests.sim.campaigns.defects import CAMPAIGN_DEFECTS
-from tests.sim.defect import Defect
+from tests.sim.defect import Defect, forget_transactions
 from tests.sim.kinds.defects import KINDS_DEFECTS
 from tests.sim.peers.defects import PEERS_DEFECTS
 from tests.sim.sets.spread_defects import SPREAD_DEFECTS
@@ -290,15 +291,21 @@ class RefundsOfOthersAreTold(Defect):
 
     def break_server(self, server: Any) -> None:
         records = server.services.refunds._records
-        real = records.refund
+        tables, real = records._tables, records.refund
+
+        def perhaps(packet_id: int, now_ms: int) -> RefundRow:
+            row = tables.packets[packet_id]
+            rest_fen = row.total_fen - sum(claim.amount_fen for claim in tables.claims[packet_id])
+            return RefundRow(packet_id, row.sender_id, rest_fen, now_ms, EMPTY_ROW, 0)
 
         async def refund(packet_ids: Sequence[int], now_ms: int) -> Any:
             try:
                 return await real(packet_ids, now_ms)
             except Unanswered as error:
-                raise Unanswered(error, [(one, now_ms) for one in packet_ids]) from error
+                raise Unanswered(error, [perhaps(one, now_ms) for one in packet_ids]) from error
 
         records.refund = refund
+        forget_transactions(tables)
 
 
 class RefundsInDoubtAreForgotten(Defect):

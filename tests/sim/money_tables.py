@@ -13,7 +13,6 @@ from storage.postgres.money.wallets import (
     Booked,
     EntryRow,
     KeyReused,
-    Moved,
     NotEnoughMoney,
     TransferRow,
     UnknownUser,
@@ -25,6 +24,8 @@ class MoneyTables:
 
     def __init__(self) -> None:
         self.transfers: dict[tuple[int, int, int, str], TransferRow] = {}
+        self.made_in: dict[tuple[int, int, int, str], int] = {}  # by transfer: its transaction
+        self.transactions = 0
         self.wallets: dict[int, int] = {}
         self.changes: dict[int, list[int]] = {}  # user -> the balance after each change
         self.entries: dict[int, list[EntryRow]] = {}  # by user, a row for each change
@@ -43,6 +44,7 @@ class MoneyTables:
         if row[:4] in self.transfers:
             raise asyncpg.UniqueViolationError("transfers")
         self.transfers[row[:4]] = self._booked = row
+        self.made_in[row[:4]] = self.transactions
 
     def pay(self, user_id: int, change_fen: int) -> None:
         self.wallets[user_id] = self.wallets.get(user_id, 0) + change_fen
@@ -59,30 +61,38 @@ class MoneyTables:
     def balance(self, user_id: int) -> BalanceRow:
         return BalanceRow(self.wallets.get(user_id, 0), len(self.changes.get(user_id, ())))
 
-    def move(self, row: TransferRow, user_id: int, change_fen: int, *, known_only: bool) -> Moved:
+    def next_transaction(self) -> int:
+        """The number of a transaction that makes transfers."""
+        self.transactions += 1
+        return self.transactions
+
+    def is_made_by(self, key: tuple[int, int, int, str], at_ms: int, xid: int | None) -> bool:
+        """Whether this transaction has made a transfer, at that time."""
+        row = self.transfers.get(key)
+        return row is not None and row.at_ms == at_ms and self.made_in[key] == xid
+
+    def move(self, row: TransferRow, user_id: int, change_fen: int, *, known_only: bool) -> Booked:
         balance_fen = self.wallets.get(user_id, 0)
         if row[:4] in self.transfers:
             if self.transfers[row[:4]].amount_fen != row.amount_fen:
                 raise KeyReused
-            return Moved(self.balance(user_id), moved_now=False)
+            return Booked(row, self.balance(user_id), None)
         if known_only and not self.is_known(user_id):
             raise UnknownUser
         if balance_fen + change_fen < 0:
             raise NotEnoughMoney
+        xid = self.next_transaction()
         self.transfer(row)
         self.pay(user_id, change_fen)
         if change_fen > 0:
             self.know([user_id])
         self.journal.append(("move", user_id, change_fen, row.key))
-        return Moved(self.balance(user_id), moved_now=True)
+        return Booked(row, self.balance(user_id), xid)
 
-    def moved(self, rows: Sequence[TransferRow], user_ids: Sequence[int]) -> list[Booked | None]:
+    def moved(self, made: Sequence[Booked]) -> list[Booked | None]:
         return [
-            Booked(row, self.balance(user_id)) if self.booked_at_ms(row) == row.at_ms else None
-            for row, user_id in zip(rows, user_ids, strict=True)
+            one._replace(balance=self.balance(one.transfer.credit_account or one.transfer.debit_account))
+            if self.is_made_by(one.transfer[:4], one.transfer.at_ms, one.xid)
+            else None
+            for one in made
         ]
-
-    def booked_at_ms(self, row: TransferRow) -> int | None:
-        """When the transfer with these accounts, this kind and this key was recorded."""
-        booked = self.transfers.get(row[:4])
-        return None if booked is None else booked.at_ms

@@ -19,7 +19,7 @@ from storage.postgres.chat.users import AccessRow
 from storage.postgres.database_time import DatabaseTimeStore
 from storage.postgres.money import settlement, wallets
 from storage.postgres.money.settlement import Backlog, Credit
-from storage.postgres.money.wallets import Booked, EntryRow, HoldingRow, Moved, TransferRow
+from storage.postgres.money.wallets import Booked, EntryRow, HoldingRow, TransferRow
 from storage.postgres.packets import packets, seed_trees, sends
 from storage.postgres.packets.packets import Advance, ClaimRow, PacketRow, RefundRow
 from storage.postgres.packets.seed_trees import SeedEpochRow, SeedTreeRow, TreeKey
@@ -69,19 +69,19 @@ class SimPackets(packets.PacketStore):
         return await self._line.call("due", lambda: self._tables.due(now_ms, most))
 
     async def refund(self, packet_ids: Sequence[int], now_ms: int) -> list[RefundRow]:
-        frozen, tries = list(packet_ids), list[tuple[int, int]]()
+        frozen, made = list(packet_ids), list[RefundRow]()
 
         def refund() -> list[RefundRow]:
             rows = self._tables.refund(frozen, now_ms)
-            tries.extend((row.packet_id, now_ms) for row in rows)
+            made.extend(rows)
             self._tables.refunders |= {row.packet_id: self for row in rows}
             return rows
 
         async with self._refund_turn:
-            return await self._line.commit("refund", refund, tries, self.on_late_commit)
+            return await self._line.commit("refund", refund, made, self.on_late_commit)
 
-    async def find_refunds(self, tries: Sequence[tuple[int, int]]) -> list[RefundRow | None]:
-        return await self._line.call("find_refunds", lambda: self._tables.find_refunds(tries))
+    async def find_refunds(self, refunds: Sequence[RefundRow]) -> list[RefundRow | None]:
+        return await self._line.call("find_refunds", lambda: self._tables.find_refunds(refunds))
 
 
 class SimSends(sends.SendStore):
@@ -322,23 +322,22 @@ class SimWallets(wallets.WalletStore):
 
     async def move(
         self, transfer: TransferRow, user_id: int, change_fen: int, *, known_only: bool = False
-    ) -> Moved:
-        made: list[TransferRow] = []
+    ) -> Booked:
+        made: list[Booked] = []
 
-        def move() -> Moved:
-            moved: Moved = self._tables.move(transfer, user_id, change_fen, known_only=known_only)
-            made.extend([transfer] * moved.moved_now)
-            return moved
+        def move() -> Booked:
+            booked: Booked = self._tables.move(transfer, user_id, change_fen, known_only=known_only)
+            made.extend([booked] * booked.moved_now)
+            return booked
 
-        moved: Moved = await self._line.commit("move", move, made, self.on_late_commit)
-        return moved
+        booked: Booked = await self._line.commit("move", move, made, self.on_late_commit)
+        return booked
 
     async def entries(self, user_id: int, after_version: int) -> list[EntryRow]:
         return await self._line.call("entries", lambda: self._tables.entries_after(user_id, after_version))
 
-    async def find_outcome(self, transfers: Sequence[TransferRow]) -> list[Booked | None]:
-        users = [row.credit_account or row.debit_account for row in transfers]
-        return await self._line.call("moved", lambda: self._tables.moved(transfers, users))
+    async def find_outcome(self, made: Sequence[Booked]) -> list[Booked | None]:
+        return await self._line.call("moved", lambda: self._tables.moved(made))
 
 
 class SimMessages(messages.MessageStore):

@@ -14,7 +14,8 @@ from storage.postgres.chat.groups import ProfileRow
 from storage.postgres.chat.messages import MessageRow
 from storage.postgres.chat.outbox import ReminderKind
 from storage.postgres.money.settlement import Backlog, Credit
-from storage.postgres.money.wallets import EMPTY_ROW, HoldingRow, TransferRow
+from storage.postgres.money.wallet_orders import Ordered
+from storage.postgres.money.wallets import EMPTY_ROW, Booked, HoldingRow, TransferRow
 from storage.postgres.packets.packets import Advance, ClaimRow, PacketRow, RefundRow
 from storage.postgres.packets.seed_trees import PacketSeeds
 from storage.postgres.packets.sends import Sent, Unsent
@@ -73,8 +74,6 @@ class Tables(
         self.queue: list[tuple[int, int, int, int]] = []  # packet, user, amount, time
         self.best_lucks: dict[int, ClaimRow] = {}
         self.posts: dict[int, dict[int, int]] = {}  # packet -> stream -> message
-        self.credited_in: dict[tuple[int, int], int] = {}  # by packet and user: the transaction
-        self.transactions = 0  # of settlements
         self.refunders: dict[int, object] = {}  # of packets that were refunded at their end: the store that did it
 
     # --- packets ----------------------------------------------------------------------------------------------
@@ -147,7 +146,7 @@ class Tables(
         return [row.packet_id for row in sorted(found, key=lambda row: row.expires_at_ms)[:most]]
 
     def refund(self, packet_ids: Sequence[int], now_ms: int) -> list[RefundRow]:
-        paid = []
+        paid, xid = [], self.next_transaction()
         for packet_id in sorted(self.packets.keys() & set(packet_ids)):
             row = self.packets[packet_id]
             if row.closed_at_ms is None:
@@ -156,16 +155,17 @@ class Tables(
             mine = [one.packet_id for one in paid if one.sender_id == sender_id]
             self.leave(sender_id, ReminderKind.REFUND, mine, now_ms)
         return [
-            RefundRow(one.packet_id, one.sender_id, one.refunded_fen, self.balance(one.sender_id)) for one in paid
+            RefundRow(one.packet_id, one.sender_id, one.refunded_fen, now_ms, self.balance(one.sender_id), xid)
+            for one in paid
         ]
 
-    def find_refunds(self, tries: Sequence[tuple[int, int]]) -> list[RefundRow | None]:
-        return [self.find_refund(self.packets.get(packet_id), at_ms) for packet_id, at_ms in tries]
-
-    def find_refund(self, row: PacketRow | None, at_ms: int) -> RefundRow | None:
-        if row is None or row.closed_at_ms != at_ms or not row.refunded_fen:
-            return None
-        return RefundRow(row.packet_id, row.sender_id, row.refunded_fen, self.balance(row.sender_id))
+    def find_refunds(self, refunds: Sequence[RefundRow]) -> list[RefundRow | None]:
+        return [
+            one._replace(balance=self.balance(one.sender_id))
+            if self.is_made_by((one.packet_id, one.sender_id, TransferKind.REFUND, ""), one.at_ms, one.xid)
+            else None
+            for one in refunds
+        ]
 
     def pay_back(self, row: PacketRow, claimed_fen: int, now_ms: int) -> PacketRow:
         fen = row.total_fen - claimed_fen
@@ -338,8 +338,7 @@ class Tables(
 
     def is_credited_by(self, packet_id: int, user_id: int, at_ms: int, xid: int) -> bool:
         """Whether this transaction has credited a claim."""
-        row = self.transfers.get((packet_id, user_id, TransferKind.CLAIM, ""))
-        return row is not None and row.at_ms == at_ms and self.credited_in[packet_id, user_id] == xid
+        return self.is_made_by((packet_id, user_id, TransferKind.CLAIM, ""), at_ms, xid)
 
     def is_credited(self, packet_id: int, user_id: int) -> bool:
         return (packet_id, user_id, TransferKind.CLAIM, "") in self.transfers
@@ -348,19 +347,18 @@ class Tables(
         """The stream that was posted in, or the user whose wallet was changed."""
         if isinstance(made, MessageRow):
             return made.stream_id
-        return self.packets[made[0]].sender_id if type(made) is tuple else int(made[0])
-
-    def next_transaction(self) -> int:
-        """The number of a settlement."""
-        self.transactions += 1
-        return self.transactions
+        if isinstance(made, RefundRow):
+            return made.sender_id
+        if isinstance(made, Booked):
+            return made.transfer.credit_account or made.transfer.debit_account
+        return int(made.order.user_id if isinstance(made, Ordered) else made.user_id)
 
     def credit(self, packet_id: int, user_id: int, fen: int, now_ms: int, xid: int) -> bool:
         row = TransferRow(packet_id, user_id, TransferKind.CLAIM, "", fen, now_ms)
         if row[:4] in self.transfers:
             return False
         self.transfer(row)
+        self.made_in[row[:4]] = xid
         self.pay(user_id, fen)
-        self.credited_in[packet_id, user_id] = xid
         self.journal.append(("credit", packet_id, user_id, fen))
         return True

@@ -52,7 +52,7 @@ class OrderService:
         self._gate = gate
         self._store, self._authorisation, self._day_limits = store, authorisation, day_limits
         self._limits, self._now_ms, self._bus, self._smallest = limits, now_ms, bus, smallest
-        self.in_doubt: InDoubt[WalletOrderRow, Ordered] = InDoubt(store.find_outcome, self._publish)
+        self.in_doubt: InDoubt[Ordered, Ordered] = InDoubt(store.find_outcome, self._publish)
 
     async def transfer(
         self, user_id: int, other_id: int, amount_fen: int, key: str, text: str, password: str | None

@@ -60,7 +60,7 @@ class WalletService:
         self._now_ms = now_ms
         self._bus = bus
         self._smallest = smallest
-        self.in_doubt: InDoubt[TransferRow, Booked] = InDoubt(wallets.find_outcome, self._publish)
+        self.in_doubt: InDoubt[Booked, Booked] = InDoubt(wallets.find_outcome, self._publish)
         self.batcher: Batcher[int, Holding] = Batcher(self._load, HOLDINGS_MAX, limits)
         self.moved_fen = {ledger.TransferKind.TOP_UP: 0, ledger.TransferKind.WITHDRAW: 0}
 
@@ -102,7 +102,7 @@ class WalletService:
         if not comes_in:
             await self._check_withdrawal(transfer)
         try:
-            moved = await self._store.move(transfer, *_change(transfer), known_only=known_only)
+            booked = await self._store.move(transfer, *_change(transfer), known_only=known_only)
         except store.NotEnoughMoney:
             raise RequestRefused(Reason.NOT_ENOUGH_MONEY) from None
         except store.UnknownUser:
@@ -112,9 +112,9 @@ class WalletService:
         except Unanswered as unanswered:
             self.in_doubt.add(unanswered.asked)
             raise
-        if moved.moved_now:
-            self._publish(Booked(transfer, moved.balance))
-        return moved.balance.fen
+        if booked.moved_now:
+            self._publish(booked)
+        return booked.balance.fen
 
     async def _check_withdrawal(self, transfer: TransferRow) -> None:
         """Raises RequestRefused if risk control holds it back, unless the same key has moved the money already."""
@@ -126,7 +126,7 @@ class WalletService:
 
     def _publish(self, booked: Booked) -> None:
         """The new balance to its user, once."""
-        transfer, balance = booked
+        transfer, balance, _ = booked
         kind = ledger.TransferKind(transfer.kind)
         user_id, change_fen = _change(transfer)
         self.moved_fen[kind] += transfer.amount_fen

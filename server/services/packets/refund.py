@@ -119,7 +119,7 @@ class RefundService:
         self._outage_log = OutageLog("refunds_wait")
         self._waiting = 0  # packets that are due and wait for a node of Redis: they must not hold up the others
         self._apart = False  # the last refund failed: perhaps because of one packet
-        self.in_doubt: InDoubt[tuple[int, int], store.RefundRow] = InDoubt(records.find_refunds, self._publish)
+        self.in_doubt: InDoubt[store.RefundRow, store.RefundRow] = InDoubt(records.find_refunds, self._publish)
         self.refunded_packets = 0
         self.refunded_fen = 0
 

@@ -38,10 +38,14 @@ class WalletOrderRow(NamedTuple):
 
 
 class Ordered(NamedTuple):
-    """An order that stands in the books, and what is in the wallets that it has changed now."""
+    """An order that stands in the books, and what is in the wallets that it has changed now.
+
+    `xid`: of the transaction that this call has made it in; None if an earlier call had made it.
+    """
 
     order: WalletOrderRow
     balances: dict[int, BalanceRow]
+    xid: int | None
 
 
 class WalletOrderStore:
@@ -55,10 +59,10 @@ class WalletOrderStore:
     async def move(self, order: WalletOrderRow, day: DayLimit | None) -> Ordered:
         """Record an order and move its money, once per user, kind and key. `day`: the limit that counts it.
 
-        Raises NotEnoughMoney, KeyReused, SendBarred, OverDayLimit, and Unanswered, with the order if this very call
-        may have recorded it: then `find_outcome` it. Two calls may have the same key in the same millisecond.
+        Raises NotEnoughMoney, KeyReused, SendBarred, OverDayLimit, and Unanswered, with the Ordered if this very
+        call may have recorded it: then `find_outcome` it. Two calls may have the same key in the same millisecond.
         """
-        made: list[WalletOrderRow] = []
+        made: list[Ordered] = []
         try:
             async with self._database.transaction() as connection:
                 await payers.lock(connection, order.user_id)
@@ -67,12 +71,12 @@ class WalletOrderStore:
                     before = WalletOrderRow(*earlier)
                     if before[:-1] != order[:-1]:
                         raise KeyReused
-                    return Ordered(before, {})
+                    return Ordered(before, {}, None)
                 if day is not None:
                     await payers.check_day(connection, order.user_id, order.amount_fen, day)
-                await connection.execute(_SQL["insert"], *order)
-                ordered = Ordered(order, await self._move(connection, order))
-                made.append(order)
+                xid = await connection.fetchval(_SQL["insert"], *order)
+                ordered = Ordered(order, await self._move(connection, order), xid)
+                made.append(ordered)
         except StoreUnavailable as error:
             raise Unanswered(error, made) from error
         return ordered
@@ -82,16 +86,23 @@ class WalletOrderStore:
         async with self._database.reading() as connection:
             return await connection.fetchrow(_SQL["get"], order.user_id, order.kind, order.key) is not None
 
-    async def find_outcome(self, orders: Sequence[WalletOrderRow]) -> list[Ordered | None]:
-        """Which of these orders `move` has recorded, had its reply been lost; None: not this one."""
-        columns = [[one[column] for one in orders] for column in (0, 1, 2, 6)]
+    async def find_outcome(self, made: Sequence[Ordered]) -> list[Ordered | None]:
+        """Which of these orders stand in the books, with what is in their wallets by now; None: not this one."""
+        columns = [
+            [one.order.user_id for one in made],
+            [one.order.kind for one in made],
+            [one.order.key for one in made],
+            [one.order.at_ms for one in made],
+            [one.xid for one in made],
+        ]
         async with self._database.reading() as connection:
             rows = await connection.fetch(_SQL["find_outcome"], *columns)
         balances: dict[int, dict[int, BalanceRow]] = {}
         for place, user_id, fen, version in rows:
             balances.setdefault(place, {})[user_id] = BalanceRow(fen, version)
         return [
-            Ordered(order, balances[place]) if place in balances else None for place, order in enumerate(orders, 1)
+            one._replace(balances=balances[place]) if place in balances else None
+            for place, one in enumerate(made, 1)
         ]
 
     async def _move(self, connection: Connection, order: WalletOrderRow) -> dict[int, BalanceRow]:

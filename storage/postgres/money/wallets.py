@@ -54,18 +54,20 @@ class HoldingRow(NamedTuple):
 EMPTY_ROW = BalanceRow(0, 0)  # a wallet that nothing was ever paid into
 
 
-class Moved(NamedTuple):
-    """What became of a keyed movement: the balance after it, and whether it moved money now or earlier."""
-
-    balance: BalanceRow
-    moved_now: bool
-
-
 class Booked(NamedTuple):
-    """A keyed transfer that stands in the books, and what is in its wallet by now."""
+    """A keyed transfer that stands in the books, and what is in its wallet after it, or by now.
+
+    `xid`: of the transaction that this call has made it in; None if an earlier call had made it.
+    """
 
     transfer: TransferRow
     balance: BalanceRow
+    xid: int | None
+
+    @property
+    def moved_now(self) -> bool:
+        """Whether this call has moved the money, not an earlier one with its key."""
+        return self.xid is not None
 
 
 class NotEnoughMoney(Exception):
@@ -93,28 +95,30 @@ class WalletStore:
 
     async def move(
         self, transfer: TransferRow, user_id: int, change_fen: int, *, known_only: bool = False
-    ) -> Moved:
+    ) -> Booked:
         """Record a keyed transfer and change one wallet by `change_fen`, once. Raises NotEnoughMoney, KeyReused.
 
-        `known_only`: raises UnknownUser, too. Raises Unanswered, with the transfer if this very call may have
+        `known_only`: raises UnknownUser, too. Raises Unanswered, with the Booked if this very call may have
         recorded it: then `find_outcome` it. Two calls may have the same key in the same millisecond.
         """
-        made: list[TransferRow] = []
+        made: list[Booked] = []
         try:
             async with self._database.transaction() as connection:
-                if await connection.fetchval(_SQL["insert_transfer"], *transfer) is None:
+                xid = await connection.fetchval(_SQL["insert_transfer"], *transfer)
+                if xid is None:
                     recorded = await connection.fetchval(_SQL["transfer_before"], *transfer[:4])
                     if recorded != transfer.amount_fen:
                         raise KeyReused
-                    return Moved(await _balance(connection, user_id), moved_now=False)
+                    return Booked(transfer, await _balance(connection, user_id), None)
                 if known_only and not await connection.fetchval(_SQL["is_known"], user_id):
                     raise UnknownUser
                 balance = await _change(connection, user_id, change_fen)
                 await _enter(connection, transfer, user_id, change_fen, balance)
-                made.append(transfer)
+                booked = Booked(transfer, balance, xid)
+                made.append(booked)
         except StoreUnavailable as error:
             raise Unanswered(error, made) from error
-        return Moved(balance, moved_now=True)
+        return booked
 
     async def entries(self, user_id: int, after_version: int) -> list[EntryRow]:
         """The changes of a wallet after a version, oldest first: 100, and one more if others follow."""
@@ -126,21 +130,22 @@ class WalletStore:
         async with self._database.reading() as connection:
             return await connection.fetchval(_SQL["transfer_before"], *transfer[:4]) is not None
 
-    async def find_outcome(self, transfers: Sequence[TransferRow]) -> list[Booked | None]:
-        """Which of these transfers `move` has recorded, had its reply been lost; None: not this one."""
+    async def find_outcome(self, made: Sequence[Booked]) -> list[Booked | None]:
+        """Which of these transfers stand in the books, with what is in their wallets by now; None: not this one."""
         columns = [
-            [one.debit_account for one in transfers],
-            [one.credit_account for one in transfers],
-            [one.kind for one in transfers],
-            [one.key for one in transfers],
-            [one.at_ms for one in transfers],
+            [one.transfer.debit_account for one in made],
+            [one.transfer.credit_account for one in made],
+            [one.transfer.kind for one in made],
+            [one.transfer.key for one in made],
+            [one.transfer.at_ms for one in made],
+            [one.xid for one in made],
         ]
         async with self._database.reading() as connection:
             rows = await connection.fetch(_SQL["find_outcome"], *columns)
         balances = {row["place"]: BalanceRow(row["balance_fen"], row["version"]) for row in rows}
         return [
-            Booked(transfer, balances[place]) if place in balances else None
-            for place, transfer in enumerate(transfers, 1)
+            one._replace(balance=balances[place]) if place in balances else None
+            for place, one in enumerate(made, 1)
         ]
 
 

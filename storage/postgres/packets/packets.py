@@ -130,12 +130,14 @@ def _as_text(numbers: list[int]) -> str:
 
 
 class RefundRow(NamedTuple):
-    """A refund that was made, and the sender's balance after the whole batch."""
+    """A refund that was made, and the sender's balance after the whole batch. `xid`: of its transaction."""
 
     packet_id: int
     sender_id: int
     refunded_fen: int
+    at_ms: int
     balance: BalanceRow
+    xid: int
 
 
 class PartlyRead(StoreUnavailable):
@@ -266,19 +268,24 @@ class PacketStore:
             async with self._refund_writer.transaction() as connection:
                 rows = await pay_back(connection, packet_ids, now_ms)
         except StoreUnavailable as error:
-            raise Unanswered(error, [(row.packet_id, now_ms) for row in rows]) from error
+            raise Unanswered(error, rows) from error
         return rows
 
-    async def find_refunds(self, tries: Sequence[tuple[int, int]]) -> list[RefundRow | None]:
-        """What `refund` at that time would have answered, had its reply not been lost; None: not paid back."""
-        packet_ids, times_ms = [packet_id for packet_id, _ in tries], [at_ms for _, at_ms in tries]
+    async def find_refunds(self, refunds: Sequence[RefundRow]) -> list[RefundRow | None]:
+        """Which of these refunds stand in the books, with what is in their wallets by now; None: not this one."""
+        columns = [
+            [one.packet_id for one in refunds],
+            [one.sender_id for one in refunds],
+            [one.at_ms for one in refunds],
+            [one.xid for one in refunds],
+        ]
         async with self._database.reading() as connection:
-            rows = await connection.fetch(_SQL["find_refunds"], packet_ids, times_ms)
-        found = {
-            place: RefundRow(packet_id, sender_id, fen, BalanceRow(*balance))
-            for place, packet_id, sender_id, fen, *balance in rows
-        }
-        return [found.get(place) for place, _ in enumerate(tries, 1)]
+            rows = await connection.fetch(_SQL["find_refunds"], *columns)
+        balances = {row["place"]: BalanceRow(row["balance_fen"], row["version"]) for row in rows}
+        return [
+            one._replace(balance=balances[place]) if place in balances else None
+            for place, one in enumerate(refunds, 1)
+        ]
 
 
 async def rows_of(connection: Connection, packet_ids: Sequence[int]) -> list[PacketRow]:
@@ -290,7 +297,7 @@ async def pay_back(connection: Connection, packet_ids: Sequence[int], now_ms: in
     """Close packets inside a transaction of the caller's, and pay back what their claims leave."""
     locked = [row["packet_id"] for row in await connection.fetch(_SQL["lock_open"], packet_ids)]
     rows = await connection.fetch(_SQL["refund"], locked, now_ms)
-    return [RefundRow(row[0], row[1], row[2], BalanceRow(row[3], row[4])) for row in rows]
+    return [RefundRow(row[0], row[1], row[2], now_ms, BalanceRow(row[3], row[4]), row["xid"]) for row in rows]
 
 
 async def insert(connection: Connection, packets: Sequence[PacketRow]) -> None:

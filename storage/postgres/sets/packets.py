@@ -78,14 +78,13 @@ class SetPacketStore(PacketStore):
         rows = [row for some in made.values() for row in some]
         if failed:
             unanswered = [one.asked for one in failed.values() if isinstance(one, Unanswered)]
-            asked = [(row.packet_id, now_ms) for row in rows] + [one for some in unanswered for one in some]
-            raise Unanswered(first_of(failed), asked)
+            raise Unanswered(first_of(failed), rows + [one for some in unanswered for one in some])
         return rows
 
-    async def find_refunds(self, tries: Sequence[tuple[int, int]]) -> list[RefundRow | None]:
+    async def find_refunds(self, refunds: Sequence[RefundRow]) -> list[RefundRow | None]:
         """Raises StoreUnavailable if one of the sets gives no answer."""
         return await in_order(
-            tries,
-            lambda one: self._sets.of_packet(one[0]),
+            refunds,
+            lambda one: self._sets.of_packet(one.packet_id),
             lambda number, some: self._stores[number].find_refunds(some),
         )

@@ -13,7 +13,6 @@ from storage.postgres.money.wallets import (
     Booked,
     EntryRow,
     HoldingRow,
-    Moved,
     TransferRow,
     UnknownUser,
     WalletStore,
@@ -42,7 +41,7 @@ class SetWalletStore(WalletStore):
 
     async def move(
         self, transfer: TransferRow, user_id: int, change_fen: int, *, known_only: bool = False
-    ) -> Moved:
+    ) -> Booked:
         """In the set of the user; a new user is placed, and known in set 0, before."""
         if known_only:
             async with self._sets.home.reading() as connection:
@@ -59,12 +58,12 @@ class SetWalletStore(WalletStore):
         number = (await self._sets.of_users([user_id]))[user_id]
         return await self._stores[number].entries(user_id, after_version)
 
-    async def find_outcome(self, transfers: Sequence[TransferRow]) -> list[Booked | None]:
+    async def find_outcome(self, made: Sequence[Booked]) -> list[Booked | None]:
         """In the sets of the users. Raises StoreUnavailable if one of them gives no answer."""
-        places = await self._sets.of_users({_owner(one) for one in transfers})
+        places = await self._sets.of_users({_owner(one.transfer) for one in made})
         return await in_order(
-            transfers,
-            lambda one: places[_owner(one)],
+            made,
+            lambda one: places[_owner(one.transfer)],
             lambda number, some: self._stores[number].find_outcome(some),
         )
 

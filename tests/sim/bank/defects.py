@@ -12,8 +12,9 @@ from server.gateways.bank.signing import BANK_NONCE_HEADER
 from server.gateways.port import BankNotice
 from storage.errors import Unanswered
 from storage.postgres.cards.payers import DayLimit
+from storage.postgres.money.wallet_orders import Ordered
 from tests.sim.bank.plan import GATEWAY
-from tests.sim.defect import Defect
+from tests.sim.defect import Defect, forget_transactions
 
 if TYPE_CHECKING:
     from tests.sim.world import World
@@ -236,9 +237,10 @@ class FoundOrdersAreTold(BankDefect):
             try:
                 return await real(order, day)
             except Unanswered as error:
-                raise Unanswered(error, [order]) from error
+                raise Unanswered(error, [Ordered(order, {}, 0)]) from error
 
         store.move = move
+        forget_transactions(store._tables)
 
 
 BANK_DEFECTS: tuple[type[Defect], ...] = (

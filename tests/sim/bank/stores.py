@@ -72,11 +72,11 @@ class SimWalletOrders(wallet_orders.WalletOrderStore):
         self.on_late_commit: Late = lambda made: None
 
     async def move(self, order: WalletOrderRow, day: DayLimit | None) -> Ordered:
-        made: list[WalletOrderRow] = []
+        made: list[Ordered] = []
 
         def move() -> Ordered:
             ordered: Ordered = self._tables.move_order(order, day)
-            made.extend([order] * bool(ordered.balances))  # an earlier one is found without
+            made.extend([ordered] * (ordered.xid is not None))
             return ordered
 
         ordered: Ordered = await self._line.commit("order", move, made, self.on_late_commit)
@@ -86,8 +86,8 @@ class SimWalletOrders(wallet_orders.WalletOrderStore):
         key = order.user_id, order.kind, order.key
         return await self._line.call("stands", lambda: key in self._tables.orders)
 
-    async def find_outcome(self, orders: Sequence[WalletOrderRow]) -> list[Ordered | None]:
-        return await self._line.call("ordered", lambda: self._tables.outcomes_of_orders(orders))
+    async def find_outcome(self, made: Sequence[Ordered]) -> list[Ordered | None]:
+        return await self._line.call("ordered", lambda: self._tables.outcomes_of_orders(made))
 
 
 class SimCards(cards.CardStore):

@@ -389,7 +389,7 @@ class PaymentTables:
         if earlier is not None:
             if earlier[:-1] != order[:-1]:
                 raise KeyReused
-            return Ordered(earlier, {})
+            return Ordered(earlier, {}, None)
         if day is not None:
             self.check_day(order.user_id, order.amount_fen, day)
         if order.other_id:
@@ -398,12 +398,13 @@ class PaymentTables:
             raise NotEnoughMoney
         self.payer(order.user_id)
         self.orders[order.user_id, order.kind, order.key] = order
+        xid = self.next_transaction()
         self.transfer(order.transfer)
         self.pay(order.user_id, -order.amount_fen)
         if order.other_id:
             self.pay(order.other_id, order.amount_fen)
         self.journal.append(("order", order.user_id, order.other_id, order.key, order.amount_fen))
-        return Ordered(order, self.balances_of(order))
+        return Ordered(order, self.balances_of(order), xid)
 
     def check_barred(self, user_id: int, other_id: int) -> None:
         if self.is_banned(user_id):
@@ -414,9 +415,10 @@ class PaymentTables:
     def balances_of(self, order: WalletOrderRow) -> dict[int, BalanceRow]:
         return {one: self.balance(one) for one in (order.user_id, order.other_id) if one}
 
-    def outcomes_of_orders(self, orders: Sequence[WalletOrderRow]) -> list[Ordered | None]:
-        found = [self.orders.get((one.user_id, one.kind, one.key)) for one in orders]
+    def outcomes_of_orders(self, made: Sequence[Ordered]) -> list[Ordered | None]:
         return [
-            Ordered(order, self.balances_of(order)) if row is not None and row.at_ms == order.at_ms else None
-            for order, row in zip(orders, found, strict=True)
+            one._replace(balances=self.balances_of(one.order))
+            if self.is_made_by(one.order.transfer[:4], one.order.at_ms, one.xid)
+            else None
+            for one in made
         ]

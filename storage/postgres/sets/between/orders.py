@@ -69,12 +69,12 @@ class SetOrderStore(WalletOrderStore):
         """In the set of the sender."""
         return await (await self._of(order.user_id)).stands(order)
 
-    async def find_outcome(self, orders: Sequence[WalletOrderRow]) -> list[Ordered | None]:
+    async def find_outcome(self, made: Sequence[Ordered]) -> list[Ordered | None]:
         """Raises StoreUnavailable if one of the sets gives no answer."""
-        places = await self._sets.of_users({one.user_id for one in orders})
+        places = await self._sets.of_users({one.order.user_id for one in made})
         return await in_order(
-            orders,
-            lambda one: places[one.user_id],
+            made,
+            lambda one: places[one.order.user_id],
             lambda number, some: self._stores[number].find_outcome(some),
         )
 
