@@ -6956,6 +6956,22 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_SETTLE + "credit_that_came_to_nothing_is_not_taken_for_one_of_the_same_millisecond",),
     ),
     Mutation(
+        "load shedding: quiet time after a burst counts as a wait of claims",
+        "overload",
+        "server/services/packets/commit/path.py",
+        "            self._load_shedding.rest()\n",
+        "            pass\n",
+        ("tests/services/test_load_shedding.py::test_quiet_time_after_claims_that_were_still_recorded_is_no_wait",),
+    ),
+    Mutation(
+        "load shedding: quiet time counts as a wait for a batch",
+        "overload",
+        "server/services/runtime/batching.py",
+        "                self._load_shedding.rest()\n",
+        "                pass\n",
+        ("tests/services/test_load_shedding.py::test_quiet_time_of_a_batcher_is_no_wait",),
+    ),
+    Mutation(
         "health: a connection that was lost a moment before ends the probe",
         "outages",
         "storage/postgres/database.py",

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Sequence
 
 import pytest
 
 from server.core.limits import Limits
 from server.core.refusals import Reason, RequestRefused
 from server.services.chat.login import LoginService
+from server.services.packets.commit.path import CommitPath
 from server.services.packets.live_packet import LivePacket
 from server.services.runtime.batching import Batcher
 from server.services.runtime.load_shedding import FEW, NEW_WORK, LoadShedding
-from tests.conftest import Server
+from storage.postgres.packets.packets import Advance
+from tests.conftest import Server, StartServer
+from tests.services.conftest import MakeParty, until
 
 
 class Clock:
@@ -28,7 +32,9 @@ class Clock:
     def batch(self, shedding: LoadShedding, took_s: float, more_waits: bool = False) -> None:
         shedding.begin()
         self.now_s += took_s
-        shedding.end(more_waits)
+        shedding.end()
+        if not more_waits:
+            shedding.rest()
 
 
 @pytest.fixture
@@ -73,6 +79,14 @@ def test_time_between_batches_counts_while_more_items_wait(clock: Clock) -> None
     assert shedding.wait_s(5) == pytest.approx(0.4, rel=0.01)
 
 
+def test_quiet_time_between_batches_does_not_count(clock: Clock) -> None:
+    shedding = LoadShedding(10, Limits(), 1_000, clock.now)
+    clock.batch(shedding, 0.01)
+    clock.now_s += 60.0
+    clock.batch(shedding, 0.01)
+    assert shedding.wait_s(5) < 0.01
+
+
 def test_stalled_batch_counts_while_it_stalls(clock: Clock) -> None:
     shedding = LoadShedding(10, Limits(), 1_000, clock.now)
     clock.batch(shedding, 0.01)
@@ -82,7 +96,7 @@ def test_stalled_batch_counts_while_it_stalls(clock: Clock) -> None:
     assert shedding.is_too_high(19, NEW_WORK)
     clock.now_s += 0.2
     assert shedding.is_too_high(19)
-    shedding.end(more_waits=False)
+    shedding.end()
     assert not shedding.is_too_high(19)
 
 
@@ -116,6 +130,20 @@ async def test_batcher_refuses_with_a_retry_time() -> None:
     running.cancel()
 
 
+async def test_quiet_time_of_a_batcher_is_no_wait(clock: Clock) -> None:
+    async def work(items: list[int]) -> list[int]:
+        return items
+
+    batcher = Batcher(work, 10, Limits())
+    batcher._load_shedding._clock = clock.now
+    running = asyncio.create_task(batcher.run())
+    await batcher.submit(1)
+    clock.now_s += 60.0
+    await batcher.submit(2)
+    assert batcher._load_shedding.wait_s(5) == 0.0
+    running.cancel()
+
+
 async def test_logins_are_limited_by_the_config() -> None:
     class Stalled:
         async def profiles(self, user_ids: list[int]) -> None:
@@ -140,3 +168,31 @@ async def test_retry_time_is_that_of_the_longer_queue(server: Server) -> None:
     recovery._to_load[LivePacket(1)] = None
     assert opens.retry_after_ms == 700
     recovery._to_load.clear()
+
+
+async def test_quiet_time_after_claims_that_were_still_recorded_is_no_wait(
+    start_server: StartServer, party: MakeParty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With durability redis the record is behind the answers: when the last one is given, batches wait for it."""
+    room = await party(await start_server(stores__durability="redis"), 1)
+    commit = room.server.app.services.commit
+    packets = [await room.lucky(100, 2) for _ in range(4)]
+    record, is_free = commit._stores._packets.record, asyncio.Event()
+
+    async def record_later(advances: Sequence[Advance]) -> set[int]:
+        await is_free.wait()
+        return await record(advances)
+
+    monkeypatch.setattr(commit._stores._packets, "record", record_later)
+    for packet_id in packets[:3]:
+        await room.guests[0].open(packet_id)
+    is_free.set()
+    await until(lambda: _nothing_is_unrecorded(commit))
+    now_s = asyncio.get_running_loop().time
+    monkeypatch.setattr(commit._load_shedding, "_clock", lambda: now_s() + 60.0)
+    await room.guests[0].open(packets[3])
+    assert commit._load_shedding.wait_s(1) < 10.0
+
+
+async def _nothing_is_unrecorded(commit: CommitPath) -> bool:
+    return not commit.unrecorded

@@ -150,6 +150,8 @@ class Recovery:
     async def run(self) -> None:
         """Read the packets that wait, many in one go. Never ends; to be supervised."""
         while True:
+            if not self._to_load:
+                self._load_shedding.rest()
             await self._wake.wait()
             batch = list(self._to_load)[:LOAD_MAX]
             for live in batch:
@@ -177,7 +179,7 @@ class Recovery:
                     await self._load([live])
             raise
         finally:
-            self._load_shedding.end(more_waits=bool(self._to_load))
+            self._load_shedding.end()
             self._loading = []
         if reloaded.away:
             self._outage_log.begins(StoreUnavailable(PARTLY_AWAY))

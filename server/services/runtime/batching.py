@@ -63,6 +63,8 @@ class Batcher(Generic[Item, Result]):
         """Work. Never ends; to be supervised."""
         loop, ended_s = asyncio.get_running_loop(), float("-inf")
         while True:
+            if not self._waiting:
+                self._load_shedding.rest()
             await self._wake.wait()
             if self._gather_s and loop.time() - ended_s < self._gather_s:
                 await asyncio.sleep(self._gather_s)
@@ -77,7 +79,7 @@ class Batcher(Generic[Item, Result]):
                 _fail(batch)
                 raise
             finally:
-                self._load_shedding.end(more_waits=bool(self._waiting))
+                self._load_shedding.end()
                 self._at_store = 0
                 ended_s = loop.time()
 

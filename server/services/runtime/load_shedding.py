@@ -27,19 +27,23 @@ class LoadShedding:
         self._clock = now_s
         self._batch_s = 0.0
         self._began_s: float | None = None
-        self._ended_s: float | None = None  # the batch before, if more was waiting then
+        self._ended_s: float | None = None  # the batch before, if something has waited ever since
 
     def begin(self) -> None:
         """A batch goes to the store."""
         self._began_s = self._now_s()
 
-    def end(self, more_waits: bool) -> None:
-        """It is back, with whatever result. While more waits, what lies between two batches counts, too."""
+    def end(self) -> None:
+        """It is back, with whatever result. What lies between it and the next one counts, too, until `rest`."""
         if self._began_s is not None:
             now_s = self._now_s()
             took_s = now_s - (self._ended_s or self._began_s)
             self._batch_s += (took_s - self._batch_s) * _WEIGHT
-            self._began_s, self._ended_s = None, now_s if more_waits else None
+            self._began_s, self._ended_s = None, now_s
+
+    def rest(self) -> None:
+        """Nothing waits for the store: the time until the next batch is no wait."""
+        self._ended_s = None
 
     def wait_s(self, waiting: int) -> float:
         """How long so many items, of which some may be at the store already, will take."""

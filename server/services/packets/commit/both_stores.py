@@ -33,7 +33,7 @@ class BothStores(CommitPath):
     async def run(self) -> None:
         """Take the gathered claims to both stores, and answer them."""
         while True:
-            await self._wake.wait()
+            await self._wait_for_claims()
             with self._rejected_on_failure(self._take()) as taken:
                 batch = self._still_trusted(taken)
                 if batch:

@@ -34,13 +34,10 @@ class MirrorFirst(CommitPath):
         """One loop for each stage."""
         return {"mirror": self.run_mirror, "record": self.run_record}
 
-    def _more_waits(self) -> bool:
-        return bool(self._gathering) or not self._between.empty()
-
     async def run_mirror(self) -> None:
         """Mirror the gathered claims, answer them, hand them on."""
         while True:
-            await self._wake.wait()
+            await self._wait_for_claims()
             with self._rejected_on_failure(self._take()) as taken:
                 batch = self._still_fresh(self._still_trusted(taken))
                 mirrored = await self._stores.mirror(batch)

@@ -64,7 +64,7 @@ class CommitPath:
         self._wake = asyncio.Event()
         self._load_shedding = LoadShedding(BATCH_MAX, parts.limits, UNRECORDED_MAX)
         stores = parts.mirror, parts.packets, parts.health
-        self._stores = CommitStores(*stores, self._load_shedding, self._more_waits, parts.elapsed_s)
+        self._stores = CommitStores(*stores, self._load_shedding, parts.elapsed_s)
         self._gathered = 0
         self._now_ms = parts.now_ms
         self.open_ms = Histogram()  # from the arrival of an open until its `won`
@@ -119,9 +119,11 @@ class CommitPath:
 
     # --- for the loops ----------------------------------------------------------------------------------------
 
-    def _more_waits(self) -> bool:
-        """A further batch could go to a store."""
-        return bool(self._gathering)
+    async def _wait_for_claims(self) -> None:
+        """Until there is something to take."""
+        if not self._gathering:
+            self._load_shedding.rest()
+        await self._wake.wait()
 
     def _take(self) -> list[PacketBatch]:
         """Up to a batch of what was gathered."""

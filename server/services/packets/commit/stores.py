@@ -50,15 +50,13 @@ class CommitStores:
         packets: PacketStore,
         health: MirrorHealth,
         load_shedding: LoadShedding,
-        more_waits: Callable[[], bool],
         elapsed_s: Callable[[], float],
     ) -> None:
-        """`more_waits`: whether there is a further batch. `elapsed_s`: a clock that never jumps."""
+        """`elapsed_s`: a clock that never jumps."""
         self._mirror = mirror
         self._packets = packets
         self._health = health
         self._load_shedding = load_shedding
-        self._more_waits = more_waits
         self._elapsed_s = elapsed_s
         self.batch_ms: dict[Durability, Histogram] = {"redis": Histogram(), "postgres": Histogram()}
 
@@ -114,4 +112,4 @@ class CommitStores:
         finally:
             self.batch_ms[store].add((self._elapsed_s() - began_s) * 1000)
             if users_wait:
-                self._load_shedding.end(more_waits=self._more_waits())
+                self._load_shedding.end()
