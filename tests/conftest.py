@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -18,6 +19,8 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 from redis import asyncio as aioredis
 
 from bench.chaos.proxy import Proxy
@@ -56,10 +59,24 @@ LOOPS = Loops()
 def pytest_configure() -> None:
     """Before the first temporary folder is made and the first process started, workers included."""
     use_memory()
+    use_hypothesis()
     remember_sessions()
     asyncpg.connect = KEEPER.connect
     os.environ.update(ANY_PORTS)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what runs in its background
+
+
+def use_hypothesis() -> None:
+    """The same examples in every run, and no limit of time for one: a busy machine is no failure.
+
+    The numbers and texts of all modules that a process has loaded are no examples: they would be others in each
+    worker, and to look for them takes a second.
+    """
+    settings.register_profile(
+        "same", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("same")
+    providers._get_local_constants = lambda: providers._local_constants
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -70,8 +87,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip("replaces a part of a compiled class: it runs on the sources"))
 
 
+def pytest_collectstart() -> None:
+    """What is made while tests are found lives as long as the process."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
     """As in a server, once: the tests that were found are thousands of objects."""
+    gc.enable()
     tame_garbage_collector()
 
 
