@@ -161,7 +161,9 @@ def test_commands_with_a_relative_data_folder_find_the_server(
 @pytest.mark.parametrize(
     ("locale", "shown"),
     [
-        ({"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, "✓"),
+        pytest.param(
+            {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, "✓", marks=pytest.mark.long
+        ),
         pytest.param(
             {"LC_ALL": "", "LANG": "", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, "✓", marks=pytest.mark.long
         ),
