@@ -55,7 +55,7 @@ compile-tests: env
 
 # What comes before the tests uses one core each: side by side it takes half the time.
 test: env  ## style, types, imports, and the tests on real stores, in parallel workers; all but test-long
-	@$(MAKE) --no-print-directory --output-sync --jobs 3 compile check compile-tests
+	@$(MAKE) --no-print-directory --jobs 3 compile check compile-tests
 	@$(PYTEST) -m "not long"
 
 # The tests of what is compiled: `make test` runs them on compiled modules, this on their sources.
