@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -18,17 +19,21 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 from redis import asyncio as aioredis
 
 from bench.chaos.proxy import Proxy
 from client_sim.sdk.client import Client
 from protocol import tokens
-from server import config, embedded, logs
+from server import app, config, embedded, logs
 from server.app import App, app_at
 from server.clock import Clock
 from server.compiled import finder
 from server.core.ids import BACKEND
 from server.loop import tame_garbage_collector
+from server.ops import audit_runs
+from server.services.cards import passwords
 from storage.postgres import health_probe
 from storage.postgres.database import Database
 from tests.clusters import make_cluster, private_stores
@@ -43,6 +48,7 @@ SEED_KEYS = {"test": bytes(range(32))}
 FAR_AWAY_S = 4_000_000_000
 PATIENCE_S = 30.0  # what has not happened by then never will, however busy the machine is
 PROBE_S = 5.0  # within this a store that is there answers, however busy the machine is
+STORE_TIMEOUT_S = 8.0  # within this it has done what a test asks for
 DAY_MS = 86_400_000  # after it a packet has expired
 LENT_STORES = "HONGBAO_TEST_STORES"  # DSN and url of stores that run already, for one run of pytest at a time
 # Servers that run as processes of their own take any free ports, not the defaults: several run side by side.
@@ -53,10 +59,24 @@ LOOPS = Loops()
 def pytest_configure() -> None:
     """Before the first temporary folder is made and the first process started, workers included."""
     use_memory()
+    use_hypothesis()
     remember_sessions()
     asyncpg.connect = KEEPER.connect
     os.environ.update(ANY_PORTS)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what runs in its background
+
+
+def use_hypothesis() -> None:
+    """The same examples in every run, and no limit of time for one: a busy machine is no failure.
+
+    The numbers and texts of all modules that a process has loaded are no examples: they would be others in each
+    worker, and to look for them takes a second.
+    """
+    settings.register_profile(
+        "same", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("same")
+    providers._get_local_constants = lambda: providers._local_constants
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -67,8 +87,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip("replaces a part of a compiled class: it runs on the sources"))
 
 
+def pytest_collectstart() -> None:
+    """What is made while tests are found lives as long as the process."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
     """As in a server, once: the tests that were found are thousands of objects."""
+    gc.enable()
     tame_garbage_collector()
 
 
@@ -84,11 +110,20 @@ def pytest_sessionfinish() -> None:
 
 @pytest.fixture(autouse=True)
 def patient_probes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A store of a server in the test's loop is not away if a busy machine gave it no turn for half a second.
+    """A store of a server in the test's loop is not away if a busy machine gave it no turn for half a second, and a
+    statement has not failed that a busy machine makes last for seconds.
 
     The tests of outages, and those of the probe itself, have a fixture of this name that leaves the limits alone.
     """
     monkeypatch.setattr(health_probe, "PROBE_S", PROBE_S)
+    monkeypatch.setattr(app, "STORE_TIMEOUT_S", STORE_TIMEOUT_S)
+
+
+@pytest.fixture(autouse=True)
+def usual_priority(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a server computes below its own priority would wait for the other processes of a busy machine."""
+    monkeypatch.setattr(passwords, "NICER", 0)
+    monkeypatch.setattr(audit_runs, "NICE", 0)
 
 
 @pytest.fixture(autouse=True)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import signal
 import socket
 import subprocess
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -27,6 +29,8 @@ from server.process import OURS
 POLL_S: Final = 0.02
 END_TIMEOUT_S: Final = 20.0
 READY_TIMEOUT_S: Final = 60.0
+PORTS: Final = range(20_000, 30_000)  # Linux gives connections those from 32,768 on
+NO_LINK: Final = os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class SupervisedProcess:
@@ -172,7 +176,27 @@ def supervised_command(log_file: Path, *words: str) -> SupervisedProcess:
 
 
 def free_port() -> int:
-    """A TCP port on loopback that a process can keep over restarts."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port on loopback that a process can keep over restarts.
+
+    The kernel gives it to no connection, and this function to no other caller of this user, until all were given.
+    """
+    path = Path(tempfile.gettempdir(), f"hongbao-ports-{os.getuid()}")
+    file = os.open(path, os.O_RDWR | os.O_CREAT | NO_LINK, 0o600)
+    with open(file, "r+") as last:
+        fcntl.flock(last, fcntl.LOCK_EX)
+        begin = int(last.read() or 0)
+        for step in range(1, len(PORTS) + 1):
+            port = PORTS[(begin + step) % len(PORTS)]
+            if _is_free(port):
+                last.seek(0)
+                last.truncate()
+                last.write(str(begin + step))
+                return port
+    raise EmbeddedError(f"no port from {PORTS[0]} to {PORTS[-1]} is free")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe, suppress(OSError):
+        probe.bind(("127.0.0.1", port))
+        return True
+    return False

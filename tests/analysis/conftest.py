@@ -6,8 +6,17 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from server.services.analysis.report import make_report
 from storage.postgres.database import Database
 from tests.databases import Databases
+
+
+@pytest.fixture(scope="session", autouse=True)
+def usual_priority_of_reports() -> Iterator[None]:
+    """At the lowest priority a report would wait for all other processes of a busy machine."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setitem(make_report.__globals__, "NICER", 0)
+        yield
 
 
 @pytest.fixture

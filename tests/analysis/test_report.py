@@ -129,6 +129,7 @@ async def test_report_is_asked_at_a_lower_priority_than_all_else(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also by the threads that DuckDB starts: with this one as many as there are processors."""
+    monkeypatch.setitem(make_report.__globals__, "NICER", NICE_MAX)
     await crowd_of(Books(database), 3)
     own = os.getpriority(os.PRIO_PROCESS, 0)
     seen: list[int] = []

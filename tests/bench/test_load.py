@@ -130,7 +130,7 @@ async def test_lost_connection_ends_its_operations_at_once(fake: FakeServer) -> 
 async def test_missing_replies_are_given_up_after_the_patience(
     fake: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(load, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(load, "PATIENCE_S", 0.3)
     fake.answer = lambda session, request: session.send(gone(request)) if request.seq % 2 else None
     connections = await fake.connect(2)
     log = await load.closed_loop(grabs(connections, 4), 4)
@@ -173,7 +173,7 @@ async def test_stall_of_the_server_is_in_the_latency_of_all_arrivals_during_it(f
             session.send(gone(request))
 
     def answer(session: FakeSession, request: Message) -> None:
-        if fake.asked == 100:
+        if fake.asked == 10:
             stall_s.append(perf_counter())
             asyncio.get_running_loop().call_later(0.2, release)
         if len(stall_s) == 1:
@@ -192,7 +192,7 @@ async def test_stall_of_the_generator_is_in_the_latency_too(fake: FakeServer) ->
     stall_s: list[float] = []
 
     def answer(session: FakeSession, request: Message) -> None:
-        if fake.asked == 100:
+        if fake.asked == 10:
             stall_s.append(perf_counter())
             time.sleep(0.2)  # the whole loop, generator included
             stall_s.append(perf_counter())
@@ -213,7 +213,7 @@ def _assert_all_arrivals_and_the_whole_stall(
         (start, end) for start, end in zip(log.starts_s, log.ends_s, strict=True) if begin_s <= start <= end_s
     ]
     assert len(during) == sum(1 for at in arrivals_s if begin_s <= at <= end_s)
-    assert len(during) > 100  # a closed loop of ten users would see ten
+    assert len(during) > 20  # a closed loop of ten users would see ten
     assert all(end >= end_s for _, end in during)
 
 

@@ -26,6 +26,7 @@ from tests.bench.conftest import LIMITS, generator_spec, run_scenario
 from tests.bench.fake_server import FakeSession, serving
 from tests.bench.test_cli import bench, figures_of
 from tests.conftest import API_KEYS, PATIENCE_S, SEED_KEYS, Server, StartServer
+from tests.wire.raw import use_timing
 
 # --- echo -----------------------------------------------------------------------------------------------------
 
@@ -91,8 +92,9 @@ async def test_dialer_answers_pings_and_reports_the_end() -> None:
         assert (attempt.token.user_id, attempt.welcomed) == (7, True)
         session: FakeSession = fake.sessions[0]
         session.send(messages.Ping(1), messages.Ping(2))
-        await asyncio.sleep(0.05)
-        assert fake.pongs == 2
+        async with asyncio.timeout(PATIENCE_S):
+            while fake.pongs < 2:  # noqa: ASYNC110  no event says so
+                await asyncio.sleep(0.01)
         session.transport.abort()
         assert await replies.get() == (attempt, None)
     dialer.dial(attempt.token, 0.0)  # the server has stopped
@@ -187,9 +189,8 @@ async def test_idle_reports_the_cost_of_each_connection(
 ) -> None:
     monkeypatch.setattr(idle, "SETTLE_S", 0.0)
     monkeypatch.setattr(idle, "OTHER_USERS", 10)
-    server = await start_server(
-        limits__ping_interval_s=0.2, limits__pong_timeout_s=0.2, websocket__listen="127.0.0.1:0"
-    )
+    server = await start_server(websocket__listen="127.0.0.1:0")
+    use_timing(server, ping_interval_s=0.1, pong_timeout_s=PATIENCE_S)
     assert server.app.websocket is not None
     known = {"server_pid": os.getpid(), "websocket_url": server.app.websocket.url}
     outcome = await run_scenario(RunSpec(scenario, connections=20, seconds=0.5), server, **known)

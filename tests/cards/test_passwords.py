@@ -22,7 +22,7 @@ from client_sim.sdk import (
 from server.core.refusals import Reason, RequestRefused
 from server.loop import NICE_MAX
 from server.services.cards import passwords
-from server.services.cards.passwords import PasswordService
+from server.services.cards.passwords import NICER, PasswordService
 from storage.errors import StoreUnavailable
 from tests.cards.conftest import OTHER_NUMBER, PASSWORD, Bank, MakeStreet, Street
 from tests.conftest import PATIENCE_S, SEED_KEYS, Turn
@@ -373,8 +373,11 @@ async def test_codes_of_a_user_have_a_bound_a_day_over_all_cards(street: Street,
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread has no priority of its own")
-async def test_passwords_are_hashed_at_a_lower_priority_than_the_loop_runs() -> None:
+async def test_passwords_are_hashed_at_a_lower_priority_than_the_loop_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(passwords, "NICER", NICER)
     hashing, own = passwords.Hashing(), os.getpriority(os.PRIO_PROCESS, 0)
     of_thread = await hashing._run(lambda: os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
-    assert of_thread == min(own + passwords.NICER, NICE_MAX)
+    assert of_thread == min(own + NICER, NICE_MAX)
     assert os.getpriority(os.PRIO_PROCESS, 0) == own

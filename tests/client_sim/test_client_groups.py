@@ -23,8 +23,10 @@ from tests.client_sim.test_client import (
     refuses,
     replies,
     until,
+    wait_for_replies,
 )
 from tests.client_sim.test_client import server as server  # the fixture
+from tests.conftest import PATIENCE_S
 
 SIGNED = "5.7.2000000000.k1.00"
 SHOWN = messages.PassShown(0, GROUP, 2_000_000_000)
@@ -55,9 +57,11 @@ async def test_send_called_again_with_another_seed_after_an_unknown_outcome_has_
     server: Server,
 ) -> None:
     server.answers[messages.SendPacket] = in_turn(ignores, replies(SENT))
-    async with connected(server, timeout_s=0.1) as client:
+    async with connected(server) as client:
+        wait_for_replies(client, 0.05)
         with pytest.raises(errors.TimedOut):
             await client.send_packet("lucky", GROUP, 888, 8, client_seed=b"1" * 16)
+        wait_for_replies(client, PATIENCE_S)
         await client.send_packet("lucky", GROUP, 888, 8, client_seed=b"2" * 16)
     assert len({request.key for request in server.asked}) == 1
 

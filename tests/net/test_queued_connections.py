@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import time
 from collections.abc import AsyncIterator
+from typing import Any, cast
 
 import pytest
 
@@ -14,12 +14,28 @@ from server.net.queued_connections import QueuedConnections
 WAITING = 10
 
 
+class LoopWithSetTime:
+    """The running loop; its time stands still but for what a test adds."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+        self._loop = asyncio.get_running_loop()
+
+    def time(self) -> float:
+        return self.now_s
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loop, name)
+
+
 class Queue:
     """A server with connections that wait behind the one that its loop has accepted."""
 
     def __init__(self, room: int) -> None:
         self.room = room
         self.queued = QueuedConnections(lambda: self.room)
+        self.loop = LoopWithSetTime()
+        self.queued._loop = cast("asyncio.AbstractEventLoop", self.loop)
         self.came = 0
         self.clients: list[socket.socket] = []
 
@@ -43,8 +59,9 @@ class Queue:
         await asyncio.sleep(0)
         self.queued.take_soon()
         self.queued.take_soon()  # and another one in the same turn
-        time.sleep(seconds)  # noqa: ASYNC251  the loop is busy
-        await asyncio.sleep(0.05)
+        self.loop.now_s += seconds
+        await asyncio.sleep(0)  # the end of the turn
+        await asyncio.gather(*self.queued._arriving)
         return self.came
 
 
@@ -62,11 +79,12 @@ async def queue() -> AsyncIterator[Queue]:
 
 
 async def test_as_many_are_taken_as_milliseconds_have_passed(queue: Queue) -> None:
+    assert await queue.taken_in_a_turn_of(0.003) == 3
     assert await queue.taken_in_a_turn_of(0.1) == WAITING
 
 
 async def test_short_turn_leaves_them_to_the_loop(queue: Queue) -> None:
-    assert await queue.taken_in_a_turn_of(0.0) <= 1
+    assert await queue.taken_in_a_turn_of(0.0004) == 0
 
 
 async def test_no_more_are_taken_than_there_is_room_for(queue: Queue) -> None:

@@ -20,7 +20,7 @@ from server.ops.socket.old_names import RENAMED_KEYS, RenamedKey, add_old_keys, 
 from server.ops.socket.status_socket import ask
 from server.reload import Outcome
 from tests.cases import each
-from tests.conftest import DAY_MS, Connect, Server, StartServer, Turn
+from tests.conftest import DAY_MS, PATIENCE_S, Connect, Server, StartServer, Turn
 from tests.ops.conftest import Ask, MakeParty, until
 
 READS = {
@@ -319,13 +319,16 @@ async def test_stores_settlement_and_refunds_are_shown(
 async def test_settlement_shows_the_claims_that_wait(server: Server, ask_server: Ask, party: MakeParty) -> None:
     guests = await party(server, 2)
 
+    stands_still = asyncio.Event()
+
     async def never_settle(*_: object) -> tuple[int, list[Any]]:
+        stands_still.set()
         await asyncio.sleep(3600)
         raise AssertionError
 
     server.app.stores.settlement.settle = never_settle  # type: ignore[method-assign]
     server.app.services.settlement._wake.set()  # else the round in progress would take the claim
-    await asyncio.sleep(0.02)
+    await asyncio.wait_for(stands_still.wait(), PATIENCE_S)
     packet = await guests.lucky(1_000, 3)
     (won,) = await guests.all_open(packet, guests.guests[:1])
     waiting = (await ask_server("settlement"))["waiting"]
@@ -340,7 +343,6 @@ async def test_audit_result_is_kept_when_a_later_audit_fails(
     server: Server, ask_server: Ask, party: MakeParty, sql: Any
 ) -> None:
     audits = server.app.operations._audits
-    audits.nice = 0  # at the lowest priority it would wait for the other processes of a busy machine
     guests = await party(server, 2)
     await guests.all_open(await guests.lucky(1_000, 3))
     assert await ask_server("audit") == {"running": True, "ok": None, "last": None, "fault": None}

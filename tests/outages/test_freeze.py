@@ -1,4 +1,4 @@
-"""PostgreSQL freezes while requests are in flight: every client receives a temporary error within a second."""
+"""PostgreSQL freezes while requests are in flight: each client receives a temporary error before any timeout."""
 
 from __future__ import annotations
 
@@ -10,28 +10,30 @@ import pytest
 from bench.chaos.proxy import Proxy
 from protocol import messages
 from server import embedded
-from tests.conftest import StartServer
+from tests.conftest import PATIENCE_S, StartServer
 from tests.outages.test_stores_away import (
-    AT_ONCE_S,
     TEMPORARY,
     Outage,
     frozen,
+    long_statements,
     nothing_waits,
     patient_send,
     refusal,
     send,
     stalled,
-    timed,
 )
 from tests.services.conftest import MakeParty, Party, until
+
+__all__ = ["long_statements"]
 
 BooksBalance = Callable[[], Awaitable[None]]
 ROUNDS_S = (0.0, 0.1, 0.3, 0.5, 0.8)  # before, around and after the moment at which the server detects the outage
 
 
+@pytest.mark.usefixtures("long_statements")
 @pytest.mark.parametrize("durability", ["postgres", "redis"])
 @pytest.mark.parametrize("outage", [stalled, frozen])
-async def test_requests_in_flight_when_postgres_freezes_fail_within_a_second(
+async def test_requests_in_flight_when_postgres_freezes_are_broken_off(
     start_server: StartServer,
     party: MakeParty,
     postgres_proxy: tuple[Proxy, str],
@@ -47,13 +49,11 @@ async def test_requests_in_flight_when_postgres_freezes_fail_within_a_second(
     for guest in room.guests:
         assert (await guest.grab(loaded)).ticket
     del room.server.app.services.live_packets._by_id[unloaded]
-    async with outage(proxy, stores):
+    async with outage(proxy, stores), asyncio.timeout(PATIENCE_S):
         rounds = await asyncio.gather(
             *(requests(room, number, loaded, unloaded, durability) for number in range(5))
         )
-    answers = [one for answers in rounds for one in answers]
-    assert {name for name, _ in answers} <= TEMPORARY, answers
-    assert max(took_s for _, took_s in answers) < AT_ONCE_S, answers
+    assert {name for answers in rounds for name in answers} <= TEMPORARY, rounds
     again = await asyncio.gather(*(patient_send(room, f"k{number}") for number in range(5)))
     assert len({sent.packet_id for sent in again}) == 5
     for packet_id in (loaded, unloaded):
@@ -68,9 +68,7 @@ async def test_requests_in_flight_when_postgres_freezes_fail_within_a_second(
     await books_balance()
 
 
-async def requests(
-    room: Party, number: int, loaded: int, unloaded: int, durability: str
-) -> list[tuple[str, float]]:
+async def requests(room: Party, number: int, loaded: int, unloaded: int, durability: str) -> list[str]:
     """At once: a send, an open, a grab of a packet that must be loaded, and two requests without a batch."""
     await asyncio.sleep(ROUNDS_S[number])
     guest = room.guests[number]
@@ -82,4 +80,4 @@ async def requests(
     ]
     if durability == "postgres":
         asked.append(guest.open(loaded, patience_s=0))
-    return await asyncio.gather(*(timed(refusal(one)) for one in asked))
+    return await asyncio.gather(*(refusal(one) for one in asked))

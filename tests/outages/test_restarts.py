@@ -15,6 +15,7 @@ import pytest
 from bench.chaos.freezing import frozen
 from client_sim.sdk.client import Client
 from protocol import messages
+from server.app import DRAIN_S
 from tests.conftest import Connect, StartServer
 from tests.outages.cluster import READY_TIMEOUT_S, start_cluster, token, until_serving
 from tests.outages.crowd import check_books, start_crowd
@@ -120,20 +121,30 @@ async def test_second_sigterm_stops_at_once() -> None:
             assert postgres.pid is not None
             with frozen(postgres.pid):
                 asked = asyncio.ensure_future(client.send_packet("personal", 2, 100))
-                await asyncio.sleep(0.1)
+                await client._ask(messages.Ping(0), messages.Pong)  # the server has read both
                 ended = server.process
                 assert ended is not None
                 server._wanted.clear()
                 loop = asyncio.get_running_loop()
                 began_s = loop.time()
                 ended.send_signal(signal.SIGTERM)
-                await asyncio.sleep(0.2)
+                await until(lambda: is_refused(cluster.url))  # it drains
                 assert ended.poll() is None
                 ended.send_signal(signal.SIGTERM)
                 while ended.poll() is None:  # noqa: ASYNC110  the end of a process sets no event
                     await asyncio.sleep(0.02)
-                assert loop.time() - began_s < 10
+                assert loop.time() - began_s < DRAIN_S / 2
             asked.cancel()
+
+
+async def is_refused(url: str) -> bool:
+    """No connection is accepted any more."""
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+    except ConnectionRefusedError:
+        return True
+    writer.close()
+    return False
 
 
 def test_start_without_postgres_ends_with_one_line() -> None:

@@ -73,7 +73,7 @@ async def test_refund_goes_back_to_the_host(
 ) -> None:
     room = await make_room(await start_with_host(limits__packet_lifetime_s=0.3, refunds__interval_s=0.1))
     await room.send("k", 500, 2)
-    assert host.fen(SENDER) == HAVE_FEN - 500
+    assert [(fen, result) for _, fen, result in host.orders("charge")] == [(500, "succeeded")]
     assert await eventually(lambda: host.fen(SENDER) == HAVE_FEN)
     await room.until_quiet()
     await books_agree()

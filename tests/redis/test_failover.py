@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from bench.chaos.proxy import Proxy
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import Refusal
-from tests.conftest import DAY_MS, SEED_KEYS, Connect, Server, StartServer, Turn
+from tests.conftest import DAY_MS, PATIENCE_S, SEED_KEYS, Connect, Server, StartServer, Turn
 from tests.ops.test_http import get
 from tests.outages.crowd import compare_with_books, start_crowd, until_more_claims
 from tests.redis.nodes import Node, NodesOfCluster, cluster_of, wait_for
@@ -125,7 +125,7 @@ async def test_master_that_is_away_stops_its_own_packets_only_until_a_replica_is
 
 async def recorded(record: Record, packet_id: int, claims: int) -> list[tuple[int, int, int]]:
     """The record of a packet once it has so many claims: with durability redis it follows the answers."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while len(rows := await record(packet_id)) < claims:  # noqa: ASYNC110  it is in another process
             await asyncio.sleep(0.01)
     return rows

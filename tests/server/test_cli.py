@@ -107,16 +107,11 @@ def test_topup_survives_kill_9_and_restart(data: Path) -> None:
     assert audited.code == 0
 
 
-def test_serve_on_a_used_folder_is_refused(data: Path) -> None:
-    first = Serving(data)
+def test_status_socket_answers_in_json_and_a_second_server_on_the_folder_is_refused(data: Path) -> None:
+    running = Serving(data)
     again = process("serve", "--data", data, "--port", 0)
     assert (again.code, again.stdout) == (1, "")
-    assert again.stderr.startswith(f"hongbao: a server already runs on {data}: {first.url}")
-    assert first.end(signal.SIGINT) == 0
-
-
-def test_status_socket_answers_in_json(data: Path) -> None:
-    running = Serving(data)
+    assert again.stderr.startswith(f"hongbao: a server already runs on {data}: {running.url}")
     with socket.socket(socket.AF_UNIX) as ops:
         ops.connect(str(data / "status.sock"))
         ops.sendall(b"status\nnonsense\n")
@@ -126,7 +121,7 @@ def test_status_socket_answers_in_json(data: Path) -> None:
     assert status["stores"] == {"postgres": "up", "redis": "up"}
     assert "status" in refused["commands"]
     assert (data / "status.sock").stat().st_mode & 0o777 == 0o600
-    assert running.end(signal.SIGTERM) == 0
+    assert running.end(signal.SIGINT) == 0
 
 
 @pytest.mark.long

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from client_sim.sdk.client import Client
 from server import embedded
 from server.cli.shared.answers import print_answer
 from server.cli.shared.streams import Unpadded, in_utf8
@@ -39,6 +40,13 @@ def served(cluster: Path) -> Iterator[Path]:
 # --- where, why, and what to do ---------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def clients_try_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command gives up a server that is not there without the usual patience of ten seconds."""
+    monkeypatch.setattr(Client.connect, "__defaults__", (0.0,))
+
+
+@pytest.mark.usefixtures("clients_try_once")
 @pytest.mark.parametrize(
     ("words", "parts"),
     [
@@ -153,7 +161,9 @@ def test_commands_with_a_relative_data_folder_find_the_server(
 @pytest.mark.parametrize(
     ("locale", "shown"),
     [
-        ({"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, "✓"),
+        pytest.param(
+            {"LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, "✓", marks=pytest.mark.long
+        ),
         pytest.param(
             {"LC_ALL": "", "LANG": "", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, "✓", marks=pytest.mark.long
         ),

@@ -131,6 +131,7 @@ def test_completion_script_has_every_shown_command(shell: str) -> None:
     assert [row.name for row in COMMANDS if row.is_shown and not re.search(rf"\b{row.name}\b", script)] == []
 
 
+@pytest.mark.long
 def test_completion_script_without_the_demo_packages_has_every_command_and_the_options_of_the_others() -> None:
     run = [*command(DEMO_PACKAGES), "completion", "bash"]
     done = subprocess.run(run, capture_output=True, text=True, timeout=PATIENCE_S, check=False)

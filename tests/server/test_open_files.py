@@ -23,6 +23,7 @@ from tests.server.serving import Serve, ended, here
 CONNECTIONS = 400
 STRANGERS = 1_100
 BESIDE = 80  # files of stores, logs and the like
+LOGIN_S = "3"  # in this time all are accepted, however busy the machine is
 BURST_S = 2.0  # the kernel sends the rest of a burst again after a second
 
 
@@ -53,23 +54,28 @@ def port_of(data: Path) -> int:
     return int(instance.url.rpartition(":")[2])
 
 
+def open_files(server: subprocess.Popen[str]) -> int:
+    """How many files it has open now."""
+    return len(list(Path(f"/proc/{server.pid}/fd").iterdir()))
+
+
 def most_files(server: subprocess.Popen[str]) -> int:
     """How many files it has open at most in the next seconds."""
-    most, files, ends_s = 0, Path(f"/proc/{server.pid}/fd"), time.monotonic() + BURST_S
+    most, ends_s = 0, time.monotonic() + BURST_S
     while time.monotonic() < ends_s:
-        most = max(most, len(list(files.iterdir())))
+        most = max(most, open_files(server))
         time.sleep(0.002)
     print("open files", most)
     return most
 
 
 def test_soft_limit_of_open_files_is_raised_and_silent_connections_end(tmp_path: Path, serve: Serve) -> None:
-    server = serve(tmp_path, program=limited(200, 2_000), HONGBAO_LIMITS__LOGIN_TIMEOUT_S="1")
+    server = serve(tmp_path, program=limited(200, 2_000), HONGBAO_LIMITS__LOGIN_TIMEOUT_S=LOGIN_S)
     wait_for(is_serving(tmp_path))
     with silent_connections(port_of(tmp_path), CONNECTIONS):
-        wait_for(lambda: status(tmp_path)["connections"] == CONNECTIONS)
-        wait_for(lambda: status(tmp_path)["connections"] == 0)
-        assert status(tmp_path)["closes"] == {"login_timeout": CONNECTIONS}
+        wait_for(lambda: open_files(server) > CONNECTIONS)
+        wait_for(lambda: status(tmp_path)["closes"] == {"login_timeout": CONNECTIONS})
+        assert status(tmp_path)["connections"] == 0
     assert status(tmp_path)["ready"]
     server.terminate()
     (line,) = [line for line in ended(server).stderr.splitlines() if '"open_files"' in line]
@@ -83,7 +89,7 @@ def test_soft_limit_of_open_files_is_raised_and_silent_connections_end(tmp_path:
 def test_connections_beyond_the_hard_limit_of_open_files_are_refused_and_the_server_goes_on(
     tmp_path: Path, serve: Serve
 ) -> None:
-    server = serve(tmp_path, program=limited(200, 200), HONGBAO_LIMITS__LOGIN_TIMEOUT_S="1")
+    server = serve(tmp_path, program=limited(200, 200), HONGBAO_LIMITS__LOGIN_TIMEOUT_S=LOGIN_S)
     wait_for(is_serving(tmp_path))
     most = status(tmp_path)["connections_max"]
     assert isinstance(most, int)

@@ -12,7 +12,7 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from tests.cases import each
-from tests.conftest import SEED_KEYS, Server, Turn
+from tests.conftest import PATIENCE_S, SEED_KEYS, Server, Turn
 from tests.server.serving import Ended, here
 from tests.services.conftest import MakeParty, party
 from tests.web.conftest import chromium
@@ -150,7 +150,7 @@ async def test_packet_that_is_not_over_has_no_replay_and_one_that_came_back_has(
     assert (early.code, "its seed stays secret" in early.stderr) == (1, True)
     assert not replays.path.exists()
     turn_clock(25 * 3_600_000)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while (await replays(packet_id, "--lang", "en")).code:  # noqa: ASYNC110  until it is refunded
             await asyncio.sleep(0.05)
     page, complaints = await opened(chromium, replays.path)

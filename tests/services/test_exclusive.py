@@ -16,7 +16,7 @@ from protocol import messages
 from server.services.money.audit import audit
 from storage.postgres.database import Database
 from tests.cases import each
-from tests.conftest import SEED_KEYS, Connect, Server, StartServer
+from tests.conftest import DAY_MS, SEED_KEYS, Connect, Server, StartServer, Turn
 from tests.services.conftest import SENDER, MakeParty, Party, until
 from tests.services.test_membership import first_push
 
@@ -98,14 +98,15 @@ async def test_named_user_has_the_open_page_and_sender_the_result(room: Party) -
 
 
 async def test_share_of_a_user_who_left_comes_back_at_expiry(
-    start_server: StartServer, party: MakeParty, books_balance: BooksBalance
+    start_server: StartServer, party: MakeParty, books_balance: BooksBalance, turn_clock: Turn
 ) -> None:
-    server = await start_server(limits__packet_lifetime_s=1.0, refunds__interval_s=0.05)
+    server = await start_server(refunds__interval_s=0.05)
     room = await party(server, 3)
     packet_id = await exclusive(room, ANNA, BEN)
     await room.guests[1].leave_group(room.group)
     assert (await room.guests[1].open(packet_id)).answer == "not_allowed"
     assert (await room.guests[0].open(packet_id)).answer == "won"
+    turn_clock(DAY_MS)
     refunded = await first_push(room.sender, messages.PacketRefunded)
     assert (refunded.packet_id, refunded.refunded_fen) == (packet_id, 100)
     await books_balance()

@@ -19,7 +19,7 @@ from storage.errors import StoreRefused
 from storage.postgres.packets.packets import Advance, ClaimRow, PacketStore
 from storage.redis import mirror as log
 from storage.redis.mirror import MirroredClaim
-from tests.conftest import DAY_MS, Connect, Server, StartServer, Turn
+from tests.conftest import DAY_MS, PATIENCE_S, Connect, Server, StartServer, Turn
 from tests.services.conftest import MakeParty, Party, Record, until, waiting
 
 Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -431,6 +431,6 @@ async def test_loop_that_swallows_a_cancellation_does_not_block_the_stop(start_s
     server.app.services.settlement.settle_once = swallow_cancellation  # type: ignore[method-assign]
     server.app.services.settlement._wake.set()
     await entered.wait()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         await server.stop()
     assert swallowed.is_set()

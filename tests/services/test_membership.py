@@ -13,6 +13,7 @@ from client_sim.sdk.client import Client
 from client_sim.sdk.errors import Refusal
 from protocol import messages
 from protocol.messages import AddedToGroup, RemovedFromGroup
+from server import app
 from server.app import STORE_TIMEOUT_S
 from server.services.chat import backend_groups
 from storage.postgres.chat.backend_groups import BackendGroupStore
@@ -329,9 +330,11 @@ async def test_list_of_100_000_members_is_one_request(server: Server, connect: C
 
 
 async def test_change_waits_for_a_list_of_another_server_that_is_recorded(
-    chat_backend: Backend, server: Server, sql: Sql
+    start_server: StartServer, connect: Connect, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The row of the group is held for longer than a statement may take otherwise."""
+    monkeypatch.setattr(app, "STORE_TIMEOUT_S", STORE_TIMEOUT_S)
+    chat_backend = Backend(await connect(await start_server(), 0))
     group = await chat_backend.put("room")
     async with sql.transaction():
         await sql.execute("SELECT 1 FROM groups WHERE group_id = $1 FOR UPDATE", group)

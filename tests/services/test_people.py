@@ -192,7 +192,7 @@ async def test_refused_login_of_a_banned_user_counts_against_the_address_and_an_
     assert await login(server, token(BEN)) == "welcome"
     assert [await login(server, token(ANN)) for _ in range(2)] == ["banned"] * 2
     with pytest.raises(Exception, match="too_many_failed_logins"):
-        await Client(server.url, token(BEN), timeout_s=0.5).connect()
+        await Client(server.url, token(BEN)).connect(patience_s=0.0)
 
 
 # --- revoked tokens -------------------------------------------------------------------------------------------

@@ -16,8 +16,10 @@ from protocol import messages
 from server.core.limits import Limits
 from server.core.refusals import Reason, RequestRefused
 from server.services.chat import history
+from server.services.runtime.load_shedding import FEW
 from server.services.runtime.read_lane import ReadLane
-from tests.conftest import Connect, Server, StartServer, token
+from storage.postgres.money.records import RecordStore, YearRow
+from tests.conftest import PATIENCE_S, Connect, Server, StartServer, token
 from tests.services.conftest import MakeParty, until
 
 TEXT = "红包" * 300
@@ -104,7 +106,7 @@ async def test_user_who_reads_more_than_the_budget_is_refused_and_others_are_not
 async def test_budget_of_a_user_outlives_the_connection(start_server: StartServer, party: MakeParty) -> None:
     server = await start_server(limits__read_rows_per_s=1.0, limits__read_rows_burst=1.0)
     room = await party(server, 1)
-    await say(room.sender, room.group, 3)
+    await say(room.sender, room.group, 40)  # a debt of as many seconds
     await room.guests[0].catch_up(room.group, 0)
     user_id = room.guests[0].user_id
     await room.guests[0].close()
@@ -132,7 +134,7 @@ async def test_lane_refuses_as_overloaded_what_waited_for_half_of_the_bound() ->
     first = asyncio.create_task(block())
     await asyncio.sleep(0)
     with pytest.raises(RequestRefused) as refused:
-        async with asyncio.timeout(10), lane.turn():
+        async with asyncio.timeout(PATIENCE_S), lane.turn():
             raise AssertionError("there was no room")
     assert (refused.value.reason, refused.value.retry_after_ms) == (Reason.OVERLOADED, 100)
     blocked.set()
@@ -160,19 +162,29 @@ async def test_lane_lets_no_more_reads_in_than_its_width_and_forgets_cancelled_o
 
 
 async def test_logins_do_not_wait_behind_reads_that_the_database_does_not_answer(
-    start_server: StartServer, party: MakeParty, connect: Connect, sql: asyncpg.Connection[asyncpg.Record]
+    start_server: StartServer, party: MakeParty, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Reads fill the lane, because a lock holds them: the rest of the pool is free."""
-    server = await start_server(stores__postgres_pool_max=4)
+    """Reads fill the lane, and each holds a connection: the rest of the pool is free."""
+    server = await start_server(stores__postgres_pool_max=4, limits__wait_ms_max=4_000 * PATIENCE_S)
     room = await party(server, 4)
-    async with sql.transaction():
-        await sql.execute("LOCK TABLE years IN ACCESS EXCLUSIVE MODE")
-        reads = [asyncio.create_task(guest.records("sent")) for guest in room.guests for _ in range(20)]
-        await asyncio.sleep(0.2)
-        async with asyncio.timeout(1.5):
-            await connect(server, 77)
-        assert not any(one.done() for one in reads)
-    await asyncio.gather(*reads, return_exceptions=True)
+    answers = asyncio.Event()
+
+    async def stands_still(*_: object) -> list[YearRow]:
+        async with server.app.stores.database.reading():
+            await answers.wait()
+        return []
+
+    monkeypatch.setattr(RecordStore, "years", stands_still)
+    reads = [asyncio.create_task(guest.records("sent")) for guest in room.guests for _ in range(20)]
+
+    async def lane_is_full() -> bool:
+        return server.app.services.reads._ahead > FEW
+
+    await until(lane_is_full)
+    await connect(server, 77)
+    assert not any(one.done() for one in reads)
+    answers.set()
+    await asyncio.gather(*reads)
 
 
 async def test_every_client_of_a_storm_catches_up_with_its_retries(
@@ -193,6 +205,6 @@ async def test_every_client_of_a_storm_catches_up_with_its_retries(
     async with AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(Client(second.url, token(one))) for one in user_ids]
         found = await asyncio.gather(
-            *(patiently(lambda one=one: one.catch_up(room.group, 0), 10.0) for one in clients)  # type: ignore[misc]
+            *(patiently(lambda one=one: one.catch_up(room.group, 0), PATIENCE_S) for one in clients)  # type: ignore[misc]
         )
     assert {len(one) for one in found} == {30}

@@ -12,13 +12,13 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from bench.chaos.proxy import Proxy
+from client_sim.sdk.client import Client
 from client_sim.sdk.errors import ConnectionLost
 from client_sim.sdk.errors import StoreUnavailable as Unavailable
 from storage.errors import StoreUnavailable
-from storage.postgres import health_probe
 from storage.postgres.sets.outbox import SQL, SetPostStore, ToldRow, _record
 from storage.postgres.sets.settlement import QueueOfSet
-from tests.conftest import Connect
+from tests.conftest import Connect, token
 from tests.services.conftest import until
 from tests.sets.conftest import EACH_FEN, NEW, OLD, FindDiscrepancies, MakeCrowd, Sql, StartPair, is_settled
 from tests.sets.playing import Players
@@ -109,9 +109,7 @@ async def test_set_that_is_away_holds_up_its_own_packets_only(
     sql: Sql,
     other_sql: Sql,
     discrepancies: FindDiscrepancies,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(health_probe, "PROBE_S", 0.5)
     proxy, dsn = proxied_dsn
     one = await crowd(3, 3, stores__postgres_sets=(dsn,))
     of_new = (await one.new[0].send_packet("lucky", one.group, 1_000, 4)).packet_id
@@ -149,11 +147,9 @@ async def test_audits_while_a_set_is_away_and_comes_back_find_nothing(
     sql: Sql,
     other_sql: Sql,
     discrepancies: FindDiscrepancies,
-    monkeypatch: pytest.MonkeyPatch,
     lasts_s: int,
 ) -> None:
     """Users go on all the while, and so do the audits. What waits for longer than a minute would be named."""
-    monkeypatch.setattr(health_probe, "PROBE_S", 0.5)
     proxy, dsn = proxied_dsn
     one = await crowd(3, 3, stores__postgres_sets=(dsn,))
     players, stop, found, audits = Players(one), asyncio.Event(), list[str](), 0
@@ -207,7 +203,7 @@ async def test_server_starts_while_a_further_set_is_away_and_opens_it_later(
     with pytest.raises(Unavailable):
         await old.open(of_new, patience_s=0.0)
     with pytest.raises(ConnectionLost, match="stores_away"):
-        await connect(server, NEW)
+        await Client(server.url, token(NEW)).connect(patience_s=0.0)
     assert server.app.services.sets_health["postgres_set_1"].why != ""
     await proxy.heal()
     assert (await old.open(of_new, patience_s=60.0)).answer == "won"
@@ -235,7 +231,7 @@ async def test_set_that_comes_back_as_another_one_is_not_used(
 
     await until(is_refused)
     with pytest.raises(ConnectionLost, match="stores_away"):
-        await connect(server, NEW)
+        await Client(server.url, token(NEW)).connect(patience_s=0.0)
     await other_sql.execute("UPDATE facts SET value = 1 WHERE name = 'set_number'")
 
     async def is_used() -> bool:

@@ -14,7 +14,6 @@ from server.core.payments import Evidence, Verdict
 from server.core.refusals import RequestRefused
 from server.services.payments.payouts import PayoutService
 from storage.errors import StoreUnavailable
-from storage.postgres import health_probe
 from storage.postgres.money.payments import PaymentStore
 from storage.postgres.sets.outbox import SetPostStore
 from tests.cards.conftest import HAVE_FEN, NUMBER, OTHER_NUMBER, PASSWORD, Bank, answer_lost, bank, no_answer
@@ -217,9 +216,7 @@ async def test_set_that_is_away_holds_up_payments_of_its_own_users_only(
     proxied_dsn: tuple[Any, str],
     bank: Bank,
     discrepancies: FindDiscrepancies,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(health_probe, "PROBE_S", 0.5)
     proxy, dsn = proxied_dsn
     one = await payers(stores__postgres_sets=(dsn,))
     numbers = NUMBER, OTHER_NUMBER  # codes for one card are sent a minute apart

@@ -21,8 +21,8 @@ from storage.postgres.migrate import migrate
 from tests.services.conftest import until
 
 Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
-SHORT_TIMEOUT_S = 0.3
-LONGER = "SELECT pg_sleep(0.8);"
+SHORT_TIMEOUT_S = 1.0
+LONGER = "SELECT pg_sleep(1.5);"
 
 
 @pytest.fixture

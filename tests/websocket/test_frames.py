@@ -19,7 +19,7 @@ from protocol.connection import ServerConnection, Sizes, Timing
 from protocol.framing import FRAMES_AT_ONCE, Framing, FramingError
 from protocol.websocket import WebSocketClientFraming, WebSocketFraming, answer, frame
 from tests.cases import each
-from tests.conftest import Server, StartServer
+from tests.conftest import PATIENCE_S, Server, StartServer
 from tests.websocket.conftest import LISTEN, dial_websocket
 from tests.websocket.raw import (
     BINARY,
@@ -103,9 +103,13 @@ async def test_message_may_come_in_fragments_with_pings_between_them(server: Ser
 
 
 async def test_heartbeat_is_that_of_tcp_and_a_pong_of_websocket_is_none(start_server: StartServer) -> None:
-    server = await start_server(**LISTEN, limits__ping_interval_s=0.2, limits__pong_timeout_s=0.2)
+    server = await start_server(**LISTEN)
+    wire.use_timing(server, ping_interval_s=0.2, pong_timeout_s=PATIENCE_S)
     client = await dial_websocket(server, ALICE)
     assert (await client.read())[0] == wire.PING
+    (session,) = server.app.listener.sessions.values()
+    connection = session.connection
+    connection._timing = connection._timing._replace(pong_timeout_s=0.2)  # of the next ping
     await client.send(wire.PONG, 0)
     assert (await client.read())[0] == wire.PING
     await client.send_bytes(ws_frame(b"", PONG))

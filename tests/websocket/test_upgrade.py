@@ -104,7 +104,7 @@ async def test_upgrade_that_does_not_come_in_time_ends_as_a_login_does(
 
 
 async def test_upgrade_uses_up_the_time_for_the_login(start_server: StartServer) -> None:
-    server = await start_server(**LISTEN, limits__login_timeout_s=0.3)
+    server = await start_server(**LISTEN, limits__login_timeout_s=1.0)
     client = await dial_websocket(server)
     assert await client.goodbye() == wire.LOGIN_TIMEOUT
     assert client.closed == (3004, "login_timeout")

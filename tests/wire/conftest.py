@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 import pytest
 from structlog.testing import capture_logs
 
-from tests.conftest import Server, StartServer
+from tests.conftest import PATIENCE_S, Server, StartServer
 from tests.wire import raw as wire
 from tests.wire.raw import Raw
 
@@ -87,5 +87,6 @@ async def start_attacked(
         return started[-1]
 
     yield start
-    for server in started:
+    for server in started:  # what was short for the attack is not for the others on a busy machine
+        wire.use_timing(server, login_timeout_s=PATIENCE_S, ping_interval_s=PATIENCE_S, pong_timeout_s=PATIENCE_S)
         await unharmed(server)

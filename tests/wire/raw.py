@@ -36,6 +36,15 @@ WELCOME = 110
 KEY_ID = "test"
 
 
+def use_timing(server: Server, **limits_s: float) -> None:
+    """Connections that come from now on have these limits of time, also such that a config may not name together.
+
+    With a limit that is to pass beside one that must not, no moment of a busy machine breaks the second.
+    """
+    listener = server.app.listener
+    listener._timing = listener._timing._replace(**limits_s)
+
+
 def bounded() -> asyncio.Timeout:
     """The time limit of a block that repeats requests until a condition holds."""
     return asyncio.timeout(PATIENCE_S)

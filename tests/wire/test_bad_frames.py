@@ -441,11 +441,11 @@ async def test_requests_before_a_bad_frame_are_answered(attacked: Server, dial: 
 
 
 async def test_truncated_frame_without_more_bytes_times_out(start_attacked: StartServer, dial: Dial) -> None:
-    server = await start_attacked(
-        limits__login_timeout_s=0.3, limits__ping_interval_s=0.3, limits__pong_timeout_s=0.2
-    )
+    server = await start_attacked()
     parts = (b"\0", framed(wire.PING, 7)[:-1], (512).to_bytes(4, "big"), (512).to_bytes(4, "big") + b"\x92")
-    for user_id, goodbye in ((None, LOGIN_TIMEOUT), (USER, PING_TIMEOUT)):
+    silent, quick = {"login_timeout_s": 0.3}, {"ping_interval_s": 0.3, "pong_timeout_s": 0.2}
+    for user_id, limits_s, goodbye in ((USER, quick, PING_TIMEOUT), (None, silent, LOGIN_TIMEOUT)):
+        wire.use_timing(server, **limits_s)
         clients = [await dial(server, user_id) for _ in parts]
         for client, part in zip(clients, parts, strict=True):
             await client.send_bytes(part)

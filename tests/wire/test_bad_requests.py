@@ -521,7 +521,7 @@ async def test_catch_up_of_the_inbox_of_another_user_is_refused(world: World) ->
 
 
 async def test_requests_above_the_burst_are_rate_limited(start_attacked: StartServer, dial: Dial, sql: Any) -> None:
-    server = await start_attacked(limits__requests_per_s=20, limits__requests_burst=40)
+    server = await start_attacked(limits__requests_per_s=4, limits__requests_burst=40)
     await top_up(server, dial, ALICE)
     alice, bob = await dial(server, ALICE), await dial(server, BOB)
     seqs = range(1001, 1042)
@@ -531,7 +531,7 @@ async def test_requests_above_the_burst_are_rate_limited(start_attacked: StartSe
     assert [outcome(reply) for reply in replies] == ["sent"] * 40 + ["rate_limited"]
     code, _, temporary, retry_after_ms = replies[40][2:6]
     assert (code, temporary) == (102, True)
-    assert 0 < retry_after_ms <= 51
+    assert 0 < retry_after_ms <= 251
     assert await sql.fetchval("SELECT count(*) FROM packets") == 40
     assert await sql.fetchval("SELECT balance_fen FROM wallets WHERE user_id = $1", ALICE) == RICH_FEN - 4000
     assert await bob.ask(wire.GET_BALANCE) == [0, 0]  # each user has a bucket of their own

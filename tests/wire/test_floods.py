@@ -71,10 +71,11 @@ async def test_connections_that_wait_are_accepted_many_in_a_turn_of_the_loop(sta
 async def test_client_that_sends_single_bytes_times_out_like_a_silent_one(
     start_attacked: StartServer, dial: Dial
 ) -> None:
-    server = await start_attacked(
-        limits__login_timeout_s=0.4, limits__ping_interval_s=0.4, limits__pong_timeout_s=0.2
-    )
-    before, after = await dial(server), await dial(server, BOB)
+    server = await start_attacked()
+    wire.use_timing(server, ping_interval_s=0.4, pong_timeout_s=0.2)
+    after = await dial(server, BOB)
+    wire.use_timing(server, login_timeout_s=0.4)
+    before = await dial(server)
     ping = framed(wire.PING, 7)
     slow_sends = [
         asyncio.create_task(send_slowly(before, framed(*before.login_message(ALICE)))),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Server, StartServer
+from tests.conftest import PATIENCE_S, Server, StartServer
 from tests.wire import raw as wire
 from tests.wire.conftest import Dial
 from tests.wire.raw import (
@@ -26,7 +26,7 @@ READS_ARE_FREE: dict[str, Any] = {  # the budget of a user would end the replies
     "limits__read_bytes_per_s": 1_000_000_000,
     "limits__read_bytes_burst": 1_000_000_000,
 }
-FAST_PINGS = {"limits__ping_interval_s": 0.6, "limits__pong_timeout_s": 0.5}
+FAST_PINGS = {"limits__ping_interval_s": 0.3, "limits__pong_timeout_s": 0.3}
 LITTLE = 4096  # bytes in the socket of a client that does not read
 MUCH = 1 << 28
 
@@ -55,8 +55,10 @@ async def ask_for_more_than_fits(slow: Raw, group: int) -> None:
 
 
 async def test_client_that_answers_pings_stays_connected(start_attacked: StartServer, dial: Dial) -> None:
-    client = await dial(await start_attacked(**FAST_PINGS), ALICE)
-    assert client.hello[5:7] == [600, 500]
+    server = await start_attacked(**FAST_PINGS)
+    wire.use_timing(server, ping_interval_s=0.2, pong_timeout_s=PATIENCE_S)
+    client = await dial(server, ALICE)
+    assert client.hello[5:7] == [200, PATIENCE_S * 1000]
     for _ in range(4):
         assert await client.read() == [wire.PING, 0]
         await client.send(wire.PONG, 0)

@@ -7,7 +7,7 @@ import socket
 import ssl
 import warnings
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -31,16 +31,23 @@ def issuer(tmp_path: Path) -> Issuer:
 
 @pytest.fixture
 async def secure(start_server: StartServer, issuer: Issuer) -> Server:
-    """A server with TLS and a short login timeout."""
-    return await start_server(tls=server_context(*issuer.issue()), limits__login_timeout_s=0.5)
+    """A server with TLS."""
+    return await start_server(tls=server_context(*issuer.issue()))
+
+
+@asynccontextmanager
+async def plain_connection(server: Server) -> AsyncIterator[socket.socket]:
+    """A connection without any message."""
+    with socket.socket() as opened:
+        opened.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(opened, ("127.0.0.1", server.port))
+        yield opened
 
 
 @pytest.fixture
 async def plain(secure: Server) -> AsyncIterator[socket.socket]:
-    """A connection to it without any message."""
-    with socket.socket() as opened:
-        opened.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(opened, ("127.0.0.1", secure.port))
+    """One to the server with TLS."""
+    async with plain_connection(secure) as opened:
         yield opened
 
 
@@ -130,11 +137,13 @@ async def test_client_without_tls_is_closed_at_once(secure: Server, plain: socke
 
 @pytest.mark.parametrize("said", [b"", b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03"], ids=["empty", "partial"])
 async def test_unfinished_handshake_is_closed_after_the_timeout(
-    secure: Server, plain: socket.socket, said: bytes
+    start_server: StartServer, issuer: Issuer, said: bytes
 ) -> None:
-    await asyncio.get_running_loop().sock_sendall(plain, said)
-    assert await end_of(plain) == b""
-    await until_no_connections(secure)
+    server = await start_server(tls=server_context(*issuer.issue()), limits__login_timeout_s=0.5)
+    async with plain_connection(server) as plain:
+        await asyncio.get_running_loop().sock_sendall(plain, said)
+        assert await end_of(plain) == b""
+        await until_no_connections(server)
 
 
 async def test_handshakes_count_as_connections(start_server: StartServer, issuer: Issuer) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
 from pathlib import Path
-from urllib.request import urlopen
 
 import pytest
 
@@ -16,10 +14,9 @@ from server.config import load, load_api_keys
 from server.instance import running
 from tests.conftest import PATIENCE_S
 from tests.http_api.client import Api, signed
-from tests.server.log import logged, wait_for
+from tests.server.log import logged
 from tests.server.serving import here
 from tests.workers.conftest import StartWorkers
-from tests.workers.running import Workers
 
 
 async def test_websocket_and_http_api_listen_on_held_sockets(workers: StartWorkers, data: Path) -> None:
@@ -36,31 +33,6 @@ async def test_websocket_and_http_api_listen_on_held_sockets(workers: StartWorke
             headers = signed("GET", "/v1/users/7", b"", key_id=key_id, key=key)
             answer = await api.send("GET", "/v1/users/7", b"", headers)
             assert (answer.status, answer.json["user_id"]) == (200, "7")
-
-
-def metrics_of(server: Workers) -> dict[str, float]:
-    """The metrics of the server, by name with labels."""
-    (line,) = [one for one in (server.data / "server.log").read_text().splitlines() if "hongbao serves" in one]
-    address = line.partition("dashboard ")[2].partition(";")[0].partition(",")[0]
-    with urlopen(f"{address}metrics", timeout=PATIENCE_S) as answer:
-        lines = [one for one in answer.read().decode().splitlines() if not one.startswith("#")]
-    with urlopen(f"{address}readyz", timeout=PATIENCE_S) as answer:
-        assert json.loads(answer.read())["ready"] is True
-    return {name: float(value) for name, _, value in (one.rpartition(" ") for one in lines)}
-
-
-def test_metrics_are_those_of_the_whole_and_of_each_worker(workers: StartWorkers) -> None:
-    server = workers(2)
-    with server.connections(60):
-        rows = server.rows()
-        wait_for(lambda: metrics_of(server)["hongbao_connections"] == 60)
-        found = metrics_of(server)
-    for row in rows:
-        label = f'{{worker="{row["worker"]}"}}'
-        assert found["hongbao_worker_connections" + label] == row["connections"]
-        assert found["hongbao_worker_up" + label] == 1
-        assert found["hongbao_worker_ends_total" + label] == 0
-    assert found["hongbao_resident_memory_bytes"] > 60_000_000
 
 
 @pytest.fixture

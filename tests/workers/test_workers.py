@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import aiohttp
 import psutil
@@ -32,15 +33,27 @@ from tests.server.conftest import left_behind
 from tests.server.log import wait_for
 from tests.server.serving import here
 from tests.workers.conftest import StartWorkers
-from tests.workers.running import is_open
+from tests.workers.running import Workers, is_open
 
 CONNECTIONS, MANY = 120, 4_500
+
+
+def metrics_of(server: Workers) -> dict[str, float]:
+    """The metrics of the server, by name with labels."""
+    (line,) = [one for one in (server.data / LOG).read_text().splitlines() if "hongbao serves" in one]
+    address = line.partition("dashboard ")[2].partition(";")[0].partition(",")[0]
+    with urlopen(f"{address}metrics", timeout=PATIENCE_S) as answer:
+        lines = [one for one in answer.read().decode().splitlines() if not one.startswith("#")]
+    with urlopen(f"{address}readyz", timeout=PATIENCE_S) as answer:
+        assert json.loads(answer.read())["ready"] is True
+    return {name: float(value) for name, _, value in (one.rpartition(" ") for one in lines)}
 
 
 def test_connections_spread_over_the_workers_and_operators_see_the_sum(workers: StartWorkers) -> None:
     server = workers(3)
     with server.connections(CONNECTIONS):
         status = server.status()
+        assert [*status["workers"][0]] == [*WorkerRow.__struct_fields__]
         rows = [row["connections"] for row in status["workers"]]
         assert sum(rows) == status["connections"] == status["accepted"] == CONNECTIONS
         assert min(rows) > 0
@@ -55,7 +68,15 @@ def test_connections_spread_over_the_workers_and_operators_see_the_sum(workers: 
         assert Counter(one["worker"] for one in listed["connections"]) == dict(enumerate(rows))
         assert len({(one["worker"], one["connection"]) for one in listed["connections"]}) == CONNECTIONS
         assert len(server.ask("connections", "--most", 5)["connections"]) == 5
-    wait_for(lambda: "hongbao serves" in (server.data / LOG).read_text())
+        wait_for(lambda: "hongbao serves" in (server.data / LOG).read_text())
+        wait_for(lambda: metrics_of(server)["hongbao_connections"] == CONNECTIONS)
+        found = metrics_of(server)
+    for number, connections in enumerate(rows):
+        label = f'{{worker="{number}"}}'
+        assert found["hongbao_worker_connections" + label] == connections
+        assert found["hongbao_worker_up" + label] == 1
+        assert found["hongbao_worker_ends_total" + label] == 0
+    assert found["hongbao_resident_memory_bytes"] > 60_000_000
     assert "(3 workers, data " in (server.data / LOG).read_text()
 
 
@@ -365,7 +386,3 @@ def test_one_worker_is_one_process_without_a_supervisor(workers: StartWorkers) -
 def test_wrong_workers_are_refused_with_one_line(tmp_path: Path, words: tuple[str, ...], error: str) -> None:
     done = here("serve", "--data", tmp_path / "data", *words)
     assert error in done.stderr
-
-
-def test_rows_of_workers_are_those_of_the_struct(workers: StartWorkers) -> None:
-    assert [*workers(2).rows()[0]] == [*WorkerRow.__struct_fields__]

@@ -14,6 +14,7 @@ from rich.live import Live
 from server.top import queries
 from server.top.screen import QUIT, Screen
 from server.top.state import Answers, Connections, KeyPress
+from tests.conftest import PATIENCE_S
 from tests.ops.top.answers import LISTED, answers
 
 NOWHERE = Path("nowhere")
@@ -40,7 +41,7 @@ async def test_changed_order_is_queried_at_once(live: Live, monkeypatch: pytest.
     monkeypatch.setattr(queries, "query_all", query_all)
     monkeypatch.setattr(queries, "query_connections", query_connections)
     screen = Screen(NOWHERE, live.console, "no server")
-    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as tasks:
         tasks.create_task(screen.run(live))
         assert await requests.get() == "all by pending"
         for key, sort in (("i", "idle"), ("r", "requests")):
@@ -57,6 +58,6 @@ async def test_defect_while_polling_ends_the_screen(live: Live, monkeypatch: pyt
         raise RuntimeError("a defect")
 
     monkeypatch.setattr(queries, "query_all", fail)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         with pytest.raises(RuntimeError, match="a defect"):
             await Screen(NOWHERE, live.console, "no server").run(live)

@@ -96,7 +96,7 @@ async def talk(crowd: Crowd, stop: asyncio.Event) -> list[int]:
     return numbers
 
 
-@pytest.mark.parametrize("is_fenced", [True, False])
+@pytest.mark.parametrize("is_fenced", [True, pytest.param(False, marks=pytest.mark.long)])
 async def test_users_who_open_packets_during_a_promotion_lose_nothing_that_they_were_told(
     pair: Replicas, start_server: StartServer, is_fenced: bool
 ) -> None:
