@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from storage.postgres.money.wallets import BalanceRow
-from storage.postgres.packets.packets import PacketRow, RefundRow
+from storage.postgres.packets.packets import PacketRow
+from storage.postgres.packets.refunds import RefundRow
 from storage.postgres.packets.scheduled import WAITING_MAX, Cancelled
 from storage.postgres.packets.sends import Sent, Unsent
 from storage.stores import Stores

@@ -926,8 +926,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "a cancelled packet is not paid back",
         "I9",
         "storage/postgres/packets/scheduled.py",
-        "(refund,) = await packets.pay_back(connection, [packet_id], now_ms)",
-        "refund = RefundRow(packet_id, sender_id, 0, packets.BalanceRow(0, 0))",
+        "(refund,) = await refunds.pay_back(connection, [packet_id], now_ms)",
+        "refund = RefundRow(packet_id, sender_id, 0, now_ms, refunds.BalanceRow(0, 0), 0)",
         (T_SCHEDULED + "cancelled_packet_comes_back_once_and_is_never_posted",),
     ),
     Mutation(
@@ -1311,7 +1311,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "refund from rows that were read before the lock",
         "I9",
-        "storage/postgres/packets/packets.py",
+        "storage/postgres/packets/refunds.py",
         '[row["packet_id"] for row in await connection.fetch(_SQL["lock_open"], packet_ids)]',
         "list(packet_ids)",
         (T_INVARIANTS + "claim_that_commits_while_a_refund_waits_for_the_packet_is_not_refunded",),

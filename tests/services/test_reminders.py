@@ -22,7 +22,8 @@ from server.services.runtime.events import Claimed
 from storage.errors import StoreUnavailable, Unanswered
 from storage.postgres.database import Database
 from storage.postgres.money.wallets import EMPTY_ROW
-from storage.postgres.packets.packets import PacketStore, RefundRow
+from storage.postgres.packets.packets import PacketStore
+from storage.postgres.packets.refunds import RefundRow
 from storage.redis import mirror as log
 from storage.redis.mirror import Extension, Mirror
 from tests.conftest import DAY_MS, PATIENCE_S, Server, StartServer, Turn

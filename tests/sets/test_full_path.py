@@ -17,7 +17,8 @@ from server.core.refusals import Reason, RequestRefused
 from storage.errors import StoreUnavailable, Unanswered
 from storage.postgres.database import Database
 from storage.postgres.money.wallets import BalanceRow
-from storage.postgres.packets.packets import PacketStore, RefundRow
+from storage.postgres.packets.packets import PacketStore
+from storage.postgres.packets.refunds import RefundRow
 from storage.postgres.sets.packets import SetPacketStore
 from storage.postgres.sets.places import Sets
 from tests.conftest import BACKEND, DAY_MS, Connect, Turn

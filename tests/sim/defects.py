@@ -17,7 +17,8 @@ from server.services.runtime.change_feed import ChangeFeed
 from server.services.runtime.events import AccessChange
 from storage.errors import Unanswered
 from storage.postgres.money.wallets import EMPTY_ROW
-from storage.postgres.packets.packets import Advance, RefundRow
+from storage.postgres.packets.packets import Advance
+from storage.postgres.packets.refunds import RefundRow
 from storage.redis.mirror import parse
 from tests.sim.bank.defects import BANK_DEFECTS
 from tests.sim.campaigns.defects import CAMPAIGN_DEFECTS

@@ -21,7 +21,8 @@ from storage.postgres.money import settlement, wallets
 from storage.postgres.money.settlement import Backlog, Credit
 from storage.postgres.money.wallets import Booked, EntryRow, HoldingRow, TransferRow
 from storage.postgres.packets import packets, seed_trees, sends
-from storage.postgres.packets.packets import Advance, ClaimRow, PacketRow, RefundRow
+from storage.postgres.packets.packets import Advance, ClaimRow, PacketRow
+from storage.postgres.packets.refunds import RefundRow
 from storage.postgres.packets.seed_trees import SeedEpochRow, SeedTreeRow, TreeKey
 from storage.postgres.packets.sends import Sent, Unsent
 from storage.postgres.sets.places import Sets
@@ -80,8 +81,8 @@ class SimPackets(packets.PacketStore):
         async with self._refund_turn:
             return await self._line.commit("refund", refund, made, self.on_late_commit)
 
-    async def find_refunds(self, refunds: Sequence[RefundRow]) -> list[RefundRow | None]:
-        return await self._line.call("find_refunds", lambda: self._tables.find_refunds(refunds))
+    async def find_refunds(self, made: Sequence[RefundRow]) -> list[RefundRow | None]:
+        return await self._line.call("find_refunds", lambda: self._tables.find_refunds(made))
 
 
 class SimSends(sends.SendStore):

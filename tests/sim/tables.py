@@ -16,7 +16,8 @@ from storage.postgres.chat.outbox import ReminderKind
 from storage.postgres.money.settlement import Backlog, Credit
 from storage.postgres.money.wallet_orders import Ordered
 from storage.postgres.money.wallets import EMPTY_ROW, Booked, HoldingRow, TransferRow
-from storage.postgres.packets.packets import Advance, ClaimRow, PacketRow, RefundRow
+from storage.postgres.packets.packets import Advance, ClaimRow, PacketRow
+from storage.postgres.packets.refunds import RefundRow
 from storage.postgres.packets.seed_trees import PacketSeeds
 from storage.postgres.packets.sends import Sent, Unsent
 from tests.sim.bank.tables import CardTables, PaymentTables

@@ -18,7 +18,7 @@ from server.services.runtime.bus import Bus
 from server.services.runtime.events import BalanceChange, PacketPost, Refunded
 from server.services.runtime.outage_log import OutageLog
 from storage.errors import StoreUnavailable
-from storage.postgres.packets.packets import RefundRow
+from storage.postgres.packets.refunds import RefundRow
 from storage.postgres.packets.scheduled import PostedPacket, ScheduledStore
 
 BATCH_MAX: Final = 100

@@ -26,6 +26,7 @@ from server.services.seeds.service import SeedService
 from storage.errors import StoreUnavailable, Unanswered
 from storage.postgres.packets import packets as store
 from storage.postgres.packets.packets import PacketRow
+from storage.postgres.packets.refunds import RefundRow
 from storage.redis.mirror import Log, Mirror
 
 WAITING_MAX: Final = 10_000  # packets that wait for a node, which each search reads beside those that it refunds
@@ -119,7 +120,7 @@ class RefundService:
         self._outage_log = OutageLog("refunds_wait")
         self._waiting = 0  # packets that are due and wait for a node of Redis: they must not hold up the others
         self._apart = False  # the last refund failed: perhaps because of one packet
-        self.in_doubt: InDoubt[store.RefundRow, store.RefundRow] = InDoubt(records.find_refunds, self._publish)
+        self.in_doubt: InDoubt[RefundRow, RefundRow] = InDoubt(records.find_refunds, self._publish)
         self.refunded_packets = 0
         self.refunded_fen = 0
 
@@ -187,7 +188,7 @@ class RefundService:
             raise error
         return refunded
 
-    def _publish(self, row: store.RefundRow) -> None:
+    def _publish(self, row: RefundRow) -> None:
         """The money is back: to the packet's page, to the operators, to the sender."""
         self._packets.refunded([row.packet_id])
         self._bus.publish(PacketsOver((row.packet_id,)))

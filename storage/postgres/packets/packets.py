@@ -1,4 +1,4 @@
-"""Packets and their claims: load (packets.sql), record a batch (claims.sql), refund (refunds.sql)."""
+"""Packets and their claims: load (packets.sql), record a batch (claims.sql), refund (refunds.py)."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ import asyncpg
 
 from storage import statements
 from storage.errors import PartlyLocked, StoreBusy, StoreUnavailable, Unanswered
-from storage.postgres.money.wallets import BalanceRow
+from storage.postgres.packets import refunds
+from storage.postgres.packets.refunds import RefundRow
 
 if TYPE_CHECKING:
     from storage.postgres.database import Connection, Database
 
-_SQL = statements.load(__file__, "claims", "refunds")
+_SQL = statements.load(__file__, "claims")
 CAREFUL_S = 5.0  # so long after a statement that met a lock, locked packets are looked for first
 _COLUMNS = (
     "packet_id",
@@ -127,17 +128,6 @@ _by_id = itemgetter(0)
 def _as_text(numbers: list[int]) -> str:
     """An array as PostgreSQL reads it: a fifth of the time that asyncpg takes to encode it number by number."""
     return f"{{{repr(numbers)[1:-1]}}}"
-
-
-class RefundRow(NamedTuple):
-    """A refund that was made, and the sender's balance after the whole batch. `xid`: of its transaction."""
-
-    packet_id: int
-    sender_id: int
-    refunded_fen: int
-    at_ms: int
-    balance: BalanceRow
-    xid: int
 
 
 class PartlyRead(StoreUnavailable):
@@ -256,7 +246,7 @@ class PacketStore:
     async def due(self, now_ms: int, most: int) -> list[int]:
         """Packets whose time is over and that are still open, the oldest first."""
         async with self._database.reading() as connection:
-            return [row["packet_id"] for row in await connection.fetch(_SQL["due"], now_ms, most)]
+            return await refunds.due(connection, now_ms, most)
 
     async def refund(self, packet_ids: Sequence[int], now_ms: int) -> list[RefundRow]:
         """Close packets and pay back what their own claims leave. One that is closed already is left out.
@@ -266,38 +256,20 @@ class PacketStore:
         rows: list[RefundRow] = []
         try:
             async with self._refund_writer.transaction() as connection:
-                rows = await pay_back(connection, packet_ids, now_ms)
+                rows = await refunds.pay_back(connection, packet_ids, now_ms)
         except StoreUnavailable as error:
             raise Unanswered(error, rows) from error
         return rows
 
-    async def find_refunds(self, refunds: Sequence[RefundRow]) -> list[RefundRow | None]:
+    async def find_refunds(self, made: Sequence[RefundRow]) -> list[RefundRow | None]:
         """Which of these refunds stand in the books, with what is in their wallets by now; None: not this one."""
-        columns = [
-            [one.packet_id for one in refunds],
-            [one.sender_id for one in refunds],
-            [one.at_ms for one in refunds],
-            [one.xid for one in refunds],
-        ]
         async with self._database.reading() as connection:
-            rows = await connection.fetch(_SQL["find_refunds"], *columns)
-        balances = {row["place"]: BalanceRow(row["balance_fen"], row["version"]) for row in rows}
-        return [
-            one._replace(balance=balances[place]) if place in balances else None
-            for place, one in enumerate(refunds, 1)
-        ]
+            return await refunds.find(connection, made)
 
 
 async def rows_of(connection: Connection, packet_ids: Sequence[int]) -> list[PacketRow]:
     """These packets, inside a transaction of the caller's."""
     return [PacketRow(*row) for row in await connection.fetch(_SQL["load"], packet_ids)] if packet_ids else []
-
-
-async def pay_back(connection: Connection, packet_ids: Sequence[int], now_ms: int) -> list[RefundRow]:
-    """Close packets inside a transaction of the caller's, and pay back what their claims leave."""
-    locked = [row["packet_id"] for row in await connection.fetch(_SQL["lock_open"], packet_ids)]
-    rows = await connection.fetch(_SQL["refund"], locked, now_ms)
-    return [RefundRow(row[0], row[1], row[2], now_ms, BalanceRow(row[3], row[4]), row["xid"]) for row in rows]
 
 
 async def insert(connection: Connection, packets: Sequence[PacketRow]) -> None:

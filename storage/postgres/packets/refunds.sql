@@ -9,7 +9,7 @@ ORDER BY expires_at_ms LIMIT $2
 -- name: lock_open
 SELECT packet_id FROM packets WHERE packet_id = ANY($1) AND closed_at_ms IS NULL ORDER BY packet_id FOR UPDATE
 
--- name: find_refunds
+-- name: find
 -- The transaction tells a refund that came to nothing from that of another server; the time does not do when both have one
 -- millisecond. After a failover a number may be used again, at another time.
 SELECT asked.place, w.balance_fen, w.version

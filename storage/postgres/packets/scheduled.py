@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from storage import statements
 from storage.postgres.chat.messages import Post
-from storage.postgres.packets import packets
+from storage.postgres.packets import packets, refunds
 from storage.postgres.packets.beside import HERE, ChatBeside
-from storage.postgres.packets.packets import PacketRow, RefundRow
+from storage.postgres.packets.packets import PacketRow
+from storage.postgres.packets.refunds import RefundRow
 
 if TYPE_CHECKING:
     from storage.postgres.database import Connection, Database
@@ -68,14 +69,14 @@ class ScheduledStore:
             barred = await _barred(connection, due, self._chat)
             if barred:
                 await connection.execute(_SQL["return"], barred)
-            refunds = await packets.pay_back(connection, barred, now_ms) if barred else []
+            paid_back = await refunds.pay_back(connection, barred, now_ms) if barred else []
             places = [(row, one) for row in due if row.packet_id not in barred for one in streams_of(row)]
             posts = [Post(stream_id, row.sender_id, now_ms, None, row.packet_id) for row, stream_id in places]
             numbers = await self._chat.append(connection, posts) if posts else []
         posted = {row.packet_id: PostedPacket(row, {}) for row, _ in places}
         for (row, stream_id), number in zip(places, numbers, strict=True):
             posted[row.packet_id].messages[stream_id] = number
-        return DuePackets(list(posted.values()), refunds, len(taken))
+        return DuePackets(list(posted.values()), paid_back, len(taken))
 
     async def cancel(self, packet_id: int, sender_id: int, now_ms: int) -> Cancelled | None:
         """Cancel a packet that waits and pay it back; again, it is the same. None: posted, or not the sender's.
@@ -84,7 +85,7 @@ class ScheduledStore:
         """
         async with self._writer.transaction() as connection:
             if await connection.fetchval(_SQL["cancel"], packet_id, sender_id, now_ms) is not None:
-                (refund,) = await packets.pay_back(connection, [packet_id], now_ms)
+                (refund,) = await refunds.pay_back(connection, [packet_id], now_ms)
                 return Cancelled(refund.refunded_fen, refund)
             row = await connection.fetchrow(_SQL["ended"], packet_id, sender_id)
         return Cancelled(row["refunded_fen"], None) if row is not None and row["state"] == CANCELLED else None

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from storage.errors import PartlyLocked, Unanswered
-from storage.postgres.packets.packets import Advance, ClaimRow, PacketRow, PacketStore, PartlyRead, RefundRow
+from storage.postgres.packets.packets import Advance, ClaimRow, PacketRow, PacketStore, PartlyRead
+from storage.postgres.packets.refunds import RefundRow
 from storage.postgres.sets.places import all_of, any_of, first_of, grouped, in_order, settled
 
 if TYPE_CHECKING:
@@ -81,10 +82,10 @@ class SetPacketStore(PacketStore):
             raise Unanswered(first_of(failed), rows + [one for some in unanswered for one in some])
         return rows
 
-    async def find_refunds(self, refunds: Sequence[RefundRow]) -> list[RefundRow | None]:
+    async def find_refunds(self, made: Sequence[RefundRow]) -> list[RefundRow | None]:
         """Raises StoreUnavailable if one of the sets gives no answer."""
         return await in_order(
-            refunds,
+            made,
             lambda one: self._sets.of_packet(one.packet_id),
             lambda number, some: self._stores[number].find_refunds(some),
         )

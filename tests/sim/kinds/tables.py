@@ -11,7 +11,8 @@ from server.core.ids import is_user
 from storage.postgres.change_feed import Change, Topic
 from storage.postgres.chat.groups import GroupKind
 from storage.postgres.packets.admissions import NEWEST, AdmissionRow, AdmittedRow, AskedAdmission
-from storage.postgres.packets.packets import ClaimRow, PacketRow, RefundRow
+from storage.postgres.packets.packets import ClaimRow, PacketRow
+from storage.postgres.packets.refunds import RefundRow
 from storage.postgres.packets.scheduled import (
     CANCELLED,
     POSTED,
