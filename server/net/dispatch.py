@@ -60,6 +60,7 @@ class Dispatch:
         self.forwarded_sessions: dict[int, Session] = {}  # connections at other servers, by a number below 0
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._begun = 0  # requests in flight that have no task
         self.draining = False
         self.reads = 0  # from clients, with one request or more
         self.refusals: dict[codes.Refusal, int] = dict.fromkeys(codes.Refusal, 0)
@@ -79,7 +80,7 @@ class Dispatch:
     @property
     def under_way(self) -> int:
         """Requests in flight."""
-        return len(self._tasks)
+        return len(self._tasks) + self._begun + self._login.under_way
 
     def __call__(self, session: Session, requests: Sequence[Message], now_s: float) -> None:
         """Serve the requests of one read, in their order.
@@ -142,7 +143,10 @@ class Dispatch:
         for login in () if self.draining else requests:  # the goodbye says to ask again elsewhere
             assert isinstance(login, messages.Login)
             self._logins += 1
-            self._spawn(self._login.serve(session, login))
+            if self.router is None:  # no other server need know the user first
+                self._login.begin(session, login)
+            else:
+                self._spawn(self._login.serve(session, login))
 
     def _refuse_rest(self, session: Session, requests: Sequence[Message], now_s: float) -> None:
         """The bucket of the user is empty."""
@@ -152,8 +156,11 @@ class Dispatch:
             self._refuse_rate(session, request.seq, wait_s)
 
     def _begin(self, session: Session, request: Message, row: Row, now_s: float) -> None:
-        """Make a task. A read that would wait too long is refused here, where it has cost little."""
+        """Make a task, if it needs one. A read that would wait too long is refused here: it has cost little yet."""
         assert row.later is not None
+        if row.begin is not None and row.begin(session, request, partial(self._ended, session, request)):
+            self._begun += 1
+            return
         serves: Callable[[Session, Any], Awaitable[Message | None]] = row.later
         if row.read:
             if self._is_in_debt(session, request, now_s):
@@ -199,18 +206,21 @@ class Dispatch:
     ) -> None:
         try:
             reply = await handler(session, request)
-        except RequestRefused as refused:
-            self._refuse_because(session, request.seq, refused)
-        except StoreUnavailable as error:
-            self._refuse(session, request.seq, codes.Refusal.STORE_UNAVAILABLE, str(error))
-        except Exception:
-            asker = {"connection": session.number, "user_id": session.user_id, "seq": request.seq}
-            LOG.exception("request_failed", **asker, request=type(request).__name__)
-            self._refuse(session, request.seq, codes.Refusal.INTERNAL)
+        except Exception as error:
+            self._fail(session, request, error)
         else:
             if reply is not None:
                 reply.seq = request.seq
                 session.reply(reply)
+
+    def _ended(self, session: Session, request: Message, outcome: Message | Exception) -> None:
+        """A request without a task is over."""
+        self._begun -= 1
+        if isinstance(outcome, Exception):
+            self._fail(session, request, outcome)
+        else:
+            outcome.seq = request.seq
+            session.reply(outcome)
 
     async def _read(self, row: Row, session: Session, request: Message) -> None:
         """Serve a read, and charge what it has moved. Requests that were admitted together may find a debt here."""
@@ -237,6 +247,17 @@ class Dispatch:
         self._hub.charge(session.user_id, session.now_s(), session.reply(reply), rows_in(reply))
 
     # --- refusals ---------------------------------------------------------------------------------------------
+
+    def _fail(self, session: Session, request: Message, error: Exception) -> None:
+        """What stopped a request, as its client is told it."""
+        if isinstance(error, RequestRefused):
+            self._refuse_because(session, request.seq, error)
+        elif isinstance(error, StoreUnavailable):
+            self._refuse(session, request.seq, codes.Refusal.STORE_UNAVAILABLE, str(error))
+        else:
+            asker = {"connection": session.number, "user_id": session.user_id, "seq": request.seq}
+            LOG.error("request_failed", **asker, request=type(request).__name__, exc_info=error)
+            self._refuse(session, request.seq, codes.Refusal.INTERNAL)
 
     def _refuse_because(self, session: Session, seq: int, refused: RequestRefused) -> None:
         is_exact = refused.reason in EXACT_WAITS

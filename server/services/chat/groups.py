@@ -100,10 +100,15 @@ class GroupService:
 
     async def seen_by(self, user_id: int, group_id: int) -> Group:
         """A group as one of its members sees it. Others are not told whether it exists."""
-        group = self._groups.get(group_id)
-        if group is not None and user_id in group.members:
+        group = self.in_memory(user_id, group_id)
+        if group is not None:
             return group
         return await self._as_recorded(user_id, group_id)
+
+    def in_memory(self, user_id: int, group_id: int) -> Group | None:
+        """The same, if memory has the group and the user in it: then nothing need be read."""
+        group = self._groups.get(group_id)
+        return group if group is not None and user_id in group.members else None
 
     async def _as_recorded(self, user_id: int, group_id: int) -> Group:
         """For users whom memory does not know as members: one look-up, and no work that depends on the group."""
