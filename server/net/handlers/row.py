@@ -19,8 +19,8 @@ class Row:
     over the bus. The reply gets its seq and is encoded at once, so `now` may return the same message each time.
     `later` is a coroutine that returns the reply; a task is made for it. Before that `begin` is asked, if there is
     one: it takes a request that only has to wait for its batch, which costs no task, and hands the reply out once;
-    or it returns False and has done nothing. It raises nothing. A `read` is charged by what it moves: in the lane it
-    waits for a connection that reads may use; a batch has its own queue. `owned`: the owner of the packet or the
+    or it returns False and has done nothing. It raises nothing. A `read` is charged by what it moves: in the lane
+    it waits for a connection that reads may use; a batch has its own queue. `owned`: the owner of the packet or the
     user serves it, if there are several servers.
     """
 

@@ -127,11 +127,6 @@ class GroupService:
         await self.keep([group_id])
         return self._groups.get(group_id)
 
-    def knows_member(self, group_id: int, user_id: int) -> bool:
-        """Memory has the group, and the user in it: nothing need be read."""
-        group = self._groups.get(group_id)
-        return group is not None and user_id in group.members
-
     async def page(self, group: Group, after_user_id: int, most: int) -> list[int]:
         """Members by their ids, those after one of them."""
         if len(group.members) > most and group.kind is not GroupKind.SIGNED:  # sorting them would stall the loop

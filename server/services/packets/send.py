@@ -157,7 +157,7 @@ class SendService:
     async def _members(self, one: PacketRequest) -> int:
         """How many may open it."""
         members = self._known_members(one)
-        return self._members_in(await self._group(one), one) if members is None else members
+        return _members_in(await self._group(one), one, self._limits) if members is None else members
 
     def _known_members(self, one: PacketRequest) -> int | None:
         """The same; None if something must be read, or is to be refused."""
@@ -169,14 +169,7 @@ class SendService:
         if row.sent_by is not USERS:
             return None
         group = self._groups.in_memory(one.sender_id, one.target_id)
-        return None if group is None or group.kind is DIRECT else self._members_in(group, one)
-
-    def _members_in(self, group: Group, one: PacketRequest) -> int:
-        if one.only_for and group.kind is not SIGNED:
-            _check_named(one.only_for, group.members)
-        if group.kind is SIGNED:  # how many are in it the chat backend knows
-            return self._limits.shares_max
-        return len(group.members)
+        return None if group is None or group.kind is DIRECT else _members_in(group, one, self._limits)
 
     async def _group(self, one: PacketRequest) -> Group:
         """The group that a packet is sent to: one of its sender's, or of a sponsor any."""
@@ -273,6 +266,15 @@ class SendService:
             self._bus.publish(post, self._groups.viewers(stream_id))
         event = BalanceChange(terms.sender_id, WalletBalance(*sent.balance), -terms.total_fen, "send")
         self._bus.publish(event, (terms.sender_id,))
+
+
+def _members_in(group: Group, one: PacketRequest, limits: Limits) -> int:
+    """How many may open a packet that is sent to a group. Raises RequestRefused."""
+    if group.kind is SIGNED:  # how many are in it the chat backend knows
+        return limits.shares_max
+    if one.only_for:
+        _check_named(one.only_for, group.members)
+    return len(group.members)
 
 
 def _check_named(user_ids: Collection[int], members: Collection[int]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,7 +18,7 @@ _SQL = statements.load(__file__)
 _SEED_INDEX = PacketRow._fields.index("seed_index")
 
 
-class Known(NamedTuple):
+class KnownOfSends(NamedTuple):
     """What the record knows about new packets before they are paid."""
 
     has_used_keys: bool  # one of their keys has sent a packet
@@ -50,25 +50,18 @@ class Debits:
         return BalanceRow(self.balance_fen, self.version), seed
 
 
-class Announcement(NamedTuple):
-    """A packet in a stream."""
-
-    stream_id: int
-    packet: PacketRow
-
-
 def with_seed(row: PacketRow, seed_index: int, commitment: bytes) -> PacketRow:
     """The packet with the server seed that it uses. Every send asks for it; `_replace` takes five times as long."""
     before, (_, client_seed, _, *after) = row[:_SEED_INDEX], row[_SEED_INDEX:]
     return PacketRow._make((*before, seed_index, client_seed, commitment, *after))
 
 
-async def look_up(connection: Connection, packets: Sequence[PacketRow]) -> Known:
+async def look_up(connection: Connection, packets: Sequence[PacketRow]) -> KnownOfSends:
     """What is known about packets whose senders' wallets are held."""
     senders, keys = [row.sender_id for row in packets], [row.key for row in packets]
     people = {*senders, *[row.target_id for row in packets]}
     found = await connection.fetch(_SQL["look_up"], as_text(senders), keys, as_text(people))
-    return Known(
+    return KnownOfSends(
         any(is_packet for is_packet, _, _ in found),
         {user_id: is_known for is_packet, user_id, is_known in found if not is_packet},
     )
@@ -80,14 +73,33 @@ async def write(
     after: Sequence[BalanceRow],
     debits: Mapping[int, Debits],
     kind: int,
-    announced: Sequence[Announcement],
+    announced: Sequence[tuple[int, PacketRow]],
 ) -> list[int]:
-    """Record packets with their transfers of this kind and their announcements; the numbers of these.
+    """Record packets with their transfers of this kind; the numbers of what is `announced`, by stream and packet.
 
     `after`: what is in the wallet of the sender after each packet. `debits`: what all of them take, by sender.
     """
+    taken = [(user_id, one.debit_fen, one.packets, one.next_seed) for user_id, one in debits.items() if one.packets]
+    stream_ids, posted = [stream_id for stream_id, _ in announced], [row for _, row in announced]
+    backs = _places_from_the_end(stream_ids)
+    posts = (
+        as_text(stream_ids),
+        as_text(backs),
+        as_text([row.sender_id for row in posted]),
+        as_text([row.created_at_ms for row in posted]),
+        as_text([row.packet_id for row in posted]),
+    )
+    asked = chain(_values(packets, after), map(as_text, zip(*taken, strict=True)), posts)
+    last: dict[int, int] = {row[0]: row[1] for row in await connection.fetch(_SQL["write"], *asked, kind)}
+    if last.pop(0) != len(taken):
+        raise RuntimeError("a wallet that is held has changed")
+    return [last[stream_id] - back for stream_id, back in zip(stream_ids, backs, strict=True)]
+
+
+def _values(packets: Sequence[PacketRow], after: Sequence[BalanceRow]) -> tuple[object, ...]:
+    """The columns of packets, and what is in the wallets after each of them."""
     columns: Any = PacketRow._make(zip(*packets, strict=True))  # of each field the values of all packets
-    values = (
+    return (
         as_text(columns.packet_id),
         as_text(columns.sender_id),
         columns.key,
@@ -111,27 +123,13 @@ async def write(
         as_text([one.version for one in after]),
         as_text([one.fen for one in after]),
     )
-    taken = [(user_id, one.debit_fen, one.packets, one.next_seed) for user_id, one in debits.items() if one.packets]
-    backs = _places_from_the_end([one.stream_id for one in announced])
-    posts = (
-        as_text([one.stream_id for one in announced]),
-        as_text(backs),
-        as_text([one.packet.sender_id for one in announced]),
-        as_text([one.packet.created_at_ms for one in announced]),
-        as_text([one.packet.packet_id for one in announced]),
-    )
-    asked = chain(values, map(as_text, zip(*taken, strict=True)), posts)
-    last: dict[int, int] = {row[0]: row[1] for row in await connection.fetch(_SQL["write"], *asked, kind)}
-    if last.pop(0) != len(taken):
-        raise RuntimeError("a wallet that is held has changed")
-    return [last[one.stream_id] - back for one, back in zip(announced, backs, strict=True)]
 
 
-def _places_from_the_end(stream_ids: Collection[int]) -> list[int]:
+def _places_from_the_end(stream_ids: Sequence[int]) -> list[int]:
     """How many posts in its stream come after each of these posts."""
     after: dict[int, int] = {}
     places = []
-    for stream_id in reversed(list(stream_ids)):
+    for stream_id in reversed(stream_ids):
         places.append(after.get(stream_id, 0))
         after[stream_id] = places[-1] + 1
     places.reverse()

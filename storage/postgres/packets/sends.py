@@ -16,7 +16,7 @@ from storage.postgres.money import wallets
 from storage.postgres.money.wallets import EMPTY_ROW, BalanceRow, Purse, TransferRow
 from storage.postgres.packets import new_packets, scheduled, seed_trees
 from storage.postgres.packets.beside import HERE, ChatBeside
-from storage.postgres.packets.new_packets import Announcement, Debits
+from storage.postgres.packets.new_packets import Debits
 from storage.postgres.packets.packets import PacketRow
 from storage.postgres.packets.seed_trees import PacketSeeds
 from storage.postgres.risk.risk import sent_since
@@ -142,7 +142,7 @@ async def _admit(
     rows: Sequence[PacketRow],
     results: dict[tuple[int, str], Sent | Unsent],
     chat: ChatBeside,
-    known: new_packets.Known | None,
+    known: new_packets.KnownOfSends | None,
 ) -> list[PacketRow]:
     """The packets whose keys are new, in their order; of a key that comes twice the first one.
 
@@ -232,7 +232,7 @@ async def _pay(
     await seed_trees.learn(connection, seeds, {seeds.tree_of(row.sender_id, index) for row, index in paid})
     used = [seeds.use(row, index) for row, index in paid]
     at_once = [row for row in used if row.send_at_ms is None]
-    announced = [Announcement(stream_id, row) for row in at_once for stream_id in streams_of(row)]
+    announced = [(stream_id, row) for row in at_once for stream_id in streams_of(row)]
     here, kind = announced if chat.is_here else (), transfer_of(used[0]).kind
     numbers = await new_packets.write(connection, used, after, debits, kind, here)
     await scheduled.add(connection, [row for row in used if row.send_at_ms is not None])
