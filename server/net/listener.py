@@ -80,7 +80,8 @@ class Listener:
         self._sizes = Sizes(
             limits.frame_bytes_before_login_max, limits.frame_bytes_max, limits.backend_frame_bytes_max
         )
-        self._announced = msgspec.Raw(msgspec.msgpack.encode(limits.announced()))  # in each hello
+        # in each hello, so it is encoded once; Any: the message says a table
+        self._announced: Any = msgspec.Raw(msgspec.msgpack.encode(limits.announced()))
 
     async def open(
         self,
@@ -173,7 +174,7 @@ class Listener:
             int(timing.ping_interval_s * 1000),
             int(timing.pong_timeout_s * 1000),
             self._now_ms(),
-            cast("dict[str, int]", self._announced),
+            self._announced,
         )
         return ServerConnection(hello, self.now_s(), timing, self._sizes, framing)
 
