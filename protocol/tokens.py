@@ -85,7 +85,7 @@ def prove(mac: bytes, nonce: bytes) -> bytes:
 
 
 def _hmac_sha256(key: bytes, message: bytes) -> bytes:
-    """HMAC. `hmac.digest` takes half as much again, mostly to look for its algorithm, and each login asks for two."""
+    """HMAC. `hmac.digest` takes half as much again, mostly to look for its algorithm; each login has two."""
     block = (key if len(key) <= _BLOCK_BYTES else hashlib.sha256(key).digest()).ljust(_BLOCK_BYTES, b"\0")
     inner = hashlib.sha256(block.translate(_INNER) + message).digest()
     return hashlib.sha256(block.translate(_OUTER) + inner).digest()
