@@ -79,7 +79,7 @@ class Batcher(Generic[Item, Result]):
     def hand_in(self, item: Item, on_result: Callable[[Result | Exception], None]) -> None:
         """Put an item into the next batch, whose end hands the result to `on_result`. Raises RequestRefused.
 
-        For requests that come by the thousand: a task that waits for a future costs some 10 µs more.
+        For requests that come by the thousand: a task that waits for a future costs more than the item.
         """
         ahead = len(self._waiting) + self._at_store
         if self._load_shedding.is_too_high(ahead, NEW_WORK):
