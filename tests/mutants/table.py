@@ -7403,14 +7403,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_PEER_FRAMES + "frames_of_a_peer_are_numbered_one_after_the_other",),
     ),
     Mutation(
-        "peers: a login of a server with peers takes the way of one without",
-        "peers",
-        "server/net/dispatch.py",
-        "            if self.router is None:  # no other",
-        "            if True:  # no other",
-        ("tests/peers/test_peers.py::test_login_waits_until_other_servers_know_the_user",),
-    ),
-    Mutation(
         "peers: a login does not wait until other servers know its user",
         "peers",
         "server/net/login.py",
