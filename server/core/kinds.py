@@ -231,6 +231,12 @@ ROWS: Final[dict[PacketKind, KindRow]] = {
 for _kind, _row in ROWS.items():
     _kind.row = _row
 
+
+def kind_of(name: str) -> PacketKind:
+    """The kind with this name, which may be the kind itself: then it need not be looked for. Raises ValueError."""
+    return name if type(name) is PacketKind else PacketKind(name)
+
+
 WITH_BEST_LUCK = [kind.value for kind in PacketKind if kind.row.has_best_luck]
 TO_USER = [kind.value for kind in PacketKind if kind.row.audience is Audience.RECEIVER]
 TO_INVITED = [kind.value for kind in PacketKind if kind.row.audience is Audience.INVITED]

@@ -35,6 +35,10 @@ from server.core.seeds import SeedUnknown
 BUSY_RETRY_MS_MAX: Final = 500  # a packet is often gone long before a ticket can be taken
 SET_BACK_MS: Final = 60_000  # a ticket that was given so far ahead is of a clock that was set back since
 WASTERS_MAX: Final = 10_000  # users of whom a packet remembers wasted tickets; the oldest are forgotten first
+NONE_WASTED: Final[OrderedDict[int, int]] = OrderedDict()  # of most packets, for good; it stays empty
+# Asked for each packet, and reading a member off its class costs a call (Python 3.11).
+DRAWN: Final = Allocation.DRAWN
+DEALT: Final = Allocation.DEALT
 
 
 class Counter:
@@ -86,17 +90,16 @@ class Packet:
     def __init__(self, terms: Terms, claims: list[Claim] | None = None, closed: bool = False) -> None:
         """A new packet, or one as recorded. Raises SeedUnknown, ValueError if the records contradict the terms."""
         self.terms = terms
-        self._draws = None
-        if terms.kind.row.allocation is Allocation.DRAWN:
-            if not terms.seed:
-                raise SeedUnknown(f"packet {terms.packet_id}: its seed is not known")
-            self._draws = amounts.Draws(terms.seed)
-        elif terms.kind.row.allocation is Allocation.DEALT and not (terms.dealt or closed):
+        self._draws: amounts.Draws | None = None  # of a drawn one, from its first share on
+        allocation = terms.kind.row.allocation
+        if allocation is DRAWN and not terms.seed:
+            raise SeedUnknown(f"packet {terms.packet_id}: its seed is not known")
+        if allocation is DEALT and not (terms.dealt or closed):
             raise SeedUnknown(f"packet {terms.packet_id}: what was dealt to it is not known")
         self.claims: dict[int, Claim] = {}
         self.tickets: dict[int, Ticket] = {}  # by user
         self._grabs: deque[int] = deque()  # users who were given tickets, the oldest first; some have opened since
-        self.wasted: OrderedDict[int, int] = OrderedDict()  # by user: tickets that lapsed or were taken
+        self.wasted = NONE_WASTED  # by user: tickets that lapsed or were taken
         self.said: set[int] | None = set() if terms.kind.row.has_words else None  # users who have said its words
         self.left_fen = terms.total_fen
         for claim in claims or ():
@@ -240,6 +243,8 @@ class Packet:
         self._oldest()
         user_id = self._grabs.popleft()
         del self.tickets[user_id]
+        if self.wasted is NONE_WASTED:
+            self.wasted = OrderedDict()
         self.wasted[user_id] = self.wasted.pop(user_id, 0) + 1
         if len(self.wasted) > WASTERS_MAX:
             self.wasted.popitem(last=False)
@@ -247,7 +252,9 @@ class Packet:
     def _next_amount_fen(self) -> int:
         terms, index, draws = self.terms, len(self.claims), self._draws
         if draws is None:
-            return terms.dealt[index] if terms.dealt else terms.total_fen // terms.shares
+            if terms.kind.row.allocation is not DRAWN:
+                return terms.dealt[index] if terms.dealt else terms.total_fen // terms.shares
+            draws = self._draws = amounts.Draws(terms.seed)
         return draws.share(index, self.left_fen, terms.shares - index, terms.caps)
 
 

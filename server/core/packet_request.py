@@ -12,9 +12,19 @@ from server.core.limits import Limits, check_bytes, check_number, check_text
 from server.core.refusals import Reason, RequestRefused
 from server.core.seeds import Content, SeedUse
 
-# Asked for at every open, and reading a member off its class costs a call (Python 3.11).
+# Asked for at every open or send, and reading a member off its class costs a call (Python 3.11).
 RECEIVER: Final = Audience.RECEIVER
 LISTED: Final = Audience.LISTED
+INVITED: Final = Audience.INVITED
+SHARE: Final = AmountOf.SHARE
+BILLS: Final = SentBy.BILLS
+USERS: Final = SentBy.USERS
+BAD_KEY, BAD_GREETING, BAD_SHARES, BAD_AMOUNT = (
+    Reason.BAD_KEY,
+    Reason.BAD_GREETING,
+    Reason.BAD_SHARES,
+    Reason.BAD_AMOUNT,
+)
 DEFAULT_GREETING = "恭喜发财,大吉大利"
 _BY_NAME: Final = {kind.value: kind for kind in PacketKind if kind.row.sent_by is not SentBy.CAMPAIGNS}
 
@@ -39,7 +49,7 @@ class PacketRequest(NamedTuple):
     @property
     def total_fen(self) -> int:
         """What the wallet is debited."""
-        return self.amount_fen * self.shares if self.kind.row.amount_of is AmountOf.SHARE else self.amount_fen
+        return self.amount_fen * self.shares if self.kind.row.amount_of is SHARE else self.amount_fen
 
 
 class Payer(NamedTuple):
@@ -76,7 +86,7 @@ def request_of(
     known = _BY_NAME.get(kind)
     if known is None:
         raise RequestRefused(Reason.BAD_TARGET, f"packet_kind: no kind of packet is called {kind[:20]!r}")
-    if known.row.sent_by is not SentBy.USERS:
+    if known.row.sent_by is not USERS:
         raise RequestRefused(Reason.BAD_TARGET, f"packet_kind: the chat backend sends {known}, by a bill number")
     return PacketRequest(
         sender_id,
@@ -87,9 +97,10 @@ def request_of(
         shares,
         greeting or DEFAULT_GREETING,
         client_seed,
-        only_for=tuple(sorted(for_user_ids)),
-        words=words,
-        send_at_ms=send_at_ms,
+        0,
+        tuple(sorted(for_user_ids)) if for_user_ids else (),
+        send_at_ms,
+        words,
     )
 
 
@@ -98,13 +109,14 @@ def check(request: PacketRequest, limits: Limits, members: int, smallest: str) -
 
     `smallest`: what an amount counts, for the words of a refusal.
     """
-    check_bytes("key", request.key, 1, limits.key_bytes_max, Reason.BAD_KEY)
-    check_text("greeting", request.greeting, 0, limits.greeting_bytes_max, Reason.BAD_GREETING)
+    check_bytes("key", request.key, 1, limits.key_bytes_max, BAD_KEY)
+    check_text("greeting", request.greeting, 0, limits.greeting_bytes_max, BAD_GREETING)
     if request.client_seed and len(request.client_seed) not in seeds.CLIENT_SEED_BYTES:
         size = len(request.client_seed)
         raise RequestRefused(Reason.BAD_SEED, f"client_seed: 16 to 32 bytes, over HTTP in hex, got {size}")
     check_target(request.kind, request.sender_id, request.target_id)
-    _check_listed(request, limits)
+    if request.only_for or request.kind.row.audience is LISTED:
+        _check_listed(request, limits)
     if request.kind.row.has_words != bool(request.words):
         raise RequestRefused(Reason.BAD_WORDS, "words: a packet of kind password has some, and no other one")
     _check_shares(request, limits, members)
@@ -123,7 +135,7 @@ def check_time(request: PacketRequest, limits: Limits, now_ms: int) -> None:
 def _check_listed(request: PacketRequest, limits: Limits) -> None:
     """The users whom an exclusive packet is for. Whether they are in the group, the group knows."""
     named, field = request.only_for, "for_user_ids"
-    if request.kind.row.audience is not Audience.LISTED:
+    if request.kind.row.audience is not LISTED:
         if named:
             raise RequestRefused(Reason.BAD_RECEIVERS, f"{field}: a packet of kind {request.kind} names no users")
         return
@@ -136,39 +148,42 @@ def _check_listed(request: PacketRequest, limits: Limits) -> None:
 
 def _check_shares(request: PacketRequest, limits: Limits, members: int) -> None:
     row = request.kind.row
-    if row.audience is Audience.LISTED:
+    if row.audience is LISTED:
         named = len(request.only_for)
-        check_number("shares", request.shares, named, named, Reason.BAD_SHARES, why="one for each user named")
+        check_number("shares", request.shares, named, named, BAD_SHARES, why="one for each user named")
         return
     least, most, why = row.shares_min, limits.shares_max, ""
-    if row.audience is Audience.RECEIVER:
+    if row.audience is RECEIVER:
         most, why = 1, "one user receives it"
-    elif row.audience is Audience.INVITED:
+    elif row.audience is INVITED:
         why = "one for the user who receives it, the others for friends"
     elif members < most:
         most, why = members, f"the group has {members} member{'s' * (members != 1)}"
-    check_number("shares", request.shares, least, most, Reason.BAD_SHARES, why=why)
+    check_number("shares", request.shares, least, most, BAD_SHARES, why=why)
 
 
 def _check_amount(request: PacketRequest, limits: Limits, smallest: str) -> None:
     low, high = caps_of(request, limits)
-    shares, why = request.shares, ""
-    if request.kind.row.amount_of is AmountOf.PACKET:
+    shares, is_total = request.shares, request.kind.row.amount_of is not SHARE
+    least, most = (low * shares, min(high * shares, limits.total_fen_max)) if is_total else (low, high)
+    if least <= request.amount_fen <= most and 1 <= request.total_fen <= limits.total_fen_max:
+        return  # nearly always: the words of a refusal are not made
+    why = ""
+    if is_total:
         if shares > 1:
             why = f"{shares} shares of {low} to {high} each"
         if high * shares > limits.total_fen_max:
             why += f"{', ' * bool(why)}a packet of at most {limits.total_fen_max}"
-        low, high = low * shares, min(high * shares, limits.total_fen_max)
-    check_number("amount_fen", request.amount_fen, low, high, Reason.BAD_AMOUNT, smallest, why)
+    check_number("amount_fen", request.amount_fen, least, most, BAD_AMOUNT, smallest, why)
     why, unit = f"{shares} shares of {request.amount_fen}", f"{smallest} in all"
-    check_number("amount_fen", request.total_fen, 1, limits.total_fen_max, Reason.BAD_AMOUNT, unit, why)
+    check_number("amount_fen", request.total_fen, 1, limits.total_fen_max, BAD_AMOUNT, unit, why)
 
 
 def caps_of(request: PacketRequest, limits: Limits) -> Caps:
     """The smallest and the largest share. A bill for one user has a bound of its own (see core/enterprise)."""
     if request.share_caps is not None:
         return request.share_caps
-    if request.kind.row.sent_by is SentBy.BILLS:
+    if request.kind.row.sent_by is BILLS:
         return Caps(limits.share_fen_min, min(max(limits.share_fen_max, request.total_fen), limits.total_fen_max))
     return limits.caps
 

@@ -33,6 +33,7 @@ from server.services.runtime.bus import Bus
 from server.services.runtime.store_errors import StoreUnavailable
 
 LOG = structlog.get_logger()
+RATE_LIMITED: Final = codes.Refusal.RATE_LIMITED
 EXACT_WAITS: Final = (Reason.CODE_TOO_SOON, Reason.PASSWORD_LOCKED)  # the end of the wait is a fact, no estimate
 TAKEN_S_MAX: Final = 0.02  # a client that does not take its reply holds the place of another one no longer
 
@@ -60,6 +61,7 @@ class Dispatch:
         self.forwarded_sessions: dict[int, Session] = {}  # connections at other servers, by a number below 0
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._begun = 0  # requests in flight that have no task
         self.draining = False
         self.reads = 0  # from clients, with one request or more
         self.refusals: dict[codes.Refusal, int] = dict.fromkeys(codes.Refusal, 0)
@@ -79,7 +81,7 @@ class Dispatch:
     @property
     def under_way(self) -> int:
         """Requests in flight."""
-        return len(self._tasks)
+        return len(self._tasks) + self._begun + self._login.under_way
 
     def __call__(self, session: Session, requests: Sequence[Message], now_s: float) -> None:
         """Serve the requests of one read, in their order.
@@ -113,7 +115,7 @@ class Dispatch:
                 try:
                     reply = row.now(session, request, at_ms)
                 except RequestRefused as refused:
-                    self._refuse_because(session, request.seq, refused)
+                    self._fail(session, request, refused)
                 else:
                     if reply is not None:
                         reply.seq = request.seq
@@ -132,7 +134,7 @@ class Dispatch:
             try:
                 reply = row.now(session, request, self._now_ms())
             except RequestRefused as refused:
-                self._refuse_because(session, request.seq, refused)
+                self._fail(session, request, refused)
             else:
                 if reply is not None:
                     reply.seq = request.seq
@@ -142,18 +144,24 @@ class Dispatch:
         for login in () if self.draining else requests:  # the goodbye says to ask again elsewhere
             assert isinstance(login, messages.Login)
             self._logins += 1
-            self._spawn(self._login.serve(session, login))
+            if self.router is None:  # no other server need know the user first
+                self._login.begin(session, login)
+            else:
+                self._spawn(self._login.serve(session, login))
 
     def _refuse_rest(self, session: Session, requests: Sequence[Message], now_s: float) -> None:
         """The bucket of the user is empty."""
         wait_s = self._hub.admit(session.user_id, now_s)
         for request in requests:
             self.rows[type(request)].asked += 1
-            self._refuse_rate(session, request.seq, wait_s)
+            self._refuse(session, request.seq, RATE_LIMITED, "", _ms_until(wait_s))
 
     def _begin(self, session: Session, request: Message, row: Row, now_s: float) -> None:
-        """Make a task. A read that would wait too long is refused here, where it has cost little."""
+        """Make a task, if it needs one. A read that would wait too long is refused here: it has cost little yet."""
         assert row.later is not None
+        if row.begin is not None and row.begin(session, request, partial(self._ended, session, request)):
+            self._begun += 1
+            return
         serves: Callable[[Session, Any], Awaitable[Message | None]] = row.later
         if row.read:
             if self._is_in_debt(session, request, now_s):
@@ -161,7 +169,7 @@ class Dispatch:
             try:
                 self._replies.check()
             except RequestRefused as refused:
-                self._refuse_because(session, request.seq, refused)
+                self._fail(session, request, refused)
                 return
             serves = partial(self._read, row)
         self._spawn(self._serve(session, request, serves))
@@ -178,7 +186,7 @@ class Dispatch:
         """Whether a read was refused, because its user must wait before the next one."""
         wait_s = 0.0 if session.user_id == BACKEND else self._hub.debt_s(session.user_id, now_s)
         if wait_s:
-            self._refuse_rate(session, request.seq, wait_s)
+            self._refuse(session, request.seq, RATE_LIMITED, "", _ms_until(wait_s))
         return wait_s > 0
 
     async def _noted(self) -> None:
@@ -199,18 +207,21 @@ class Dispatch:
     ) -> None:
         try:
             reply = await handler(session, request)
-        except RequestRefused as refused:
-            self._refuse_because(session, request.seq, refused)
-        except StoreUnavailable as error:
-            self._refuse(session, request.seq, codes.Refusal.STORE_UNAVAILABLE, str(error))
-        except Exception:
-            asker = {"connection": session.number, "user_id": session.user_id, "seq": request.seq}
-            LOG.exception("request_failed", **asker, request=type(request).__name__)
-            self._refuse(session, request.seq, codes.Refusal.INTERNAL)
+        except Exception as error:
+            self._fail(session, request, error)
         else:
             if reply is not None:
                 reply.seq = request.seq
                 session.reply(reply)
+
+    def _ended(self, session: Session, request: Message, outcome: Message | Exception) -> None:
+        """A request without a task is over."""
+        self._begun -= 1
+        if isinstance(outcome, Exception):
+            self._fail(session, request, outcome)
+        else:
+            outcome.seq = request.seq
+            session.reply(outcome)
 
     async def _read(self, row: Row, session: Session, request: Message) -> None:
         """Serve a read, and charge what it has moved. Requests that were admitted together may find a debt here."""
@@ -231,20 +242,25 @@ class Dispatch:
         if session.reading.backpressure:
             wait_s = max(wait_s, READ_PAUSE_S)
         if wait_s:
-            self._refuse_rate(session, seq, wait_s)
+            self._refuse(session, seq, RATE_LIMITED, "", _ms_until(wait_s))
             return
         reply.seq = seq
         self._hub.charge(session.user_id, session.now_s(), session.reply(reply), rows_in(reply))
 
     # --- refusals ---------------------------------------------------------------------------------------------
 
-    def _refuse_because(self, session: Session, seq: int, refused: RequestRefused) -> None:
-        is_exact = refused.reason in EXACT_WAITS
-        wait_ms = refused.retry_after_ms if is_exact else self._jittered(refused.retry_after_ms)
-        self._refuse(session, seq, CODES[refused.reason], refused.detail, wait_ms)
-
-    def _refuse_rate(self, session: Session, seq: int, wait_s: float) -> None:
-        self._refuse(session, seq, codes.Refusal.RATE_LIMITED, retry_after_ms=int(wait_s * 1000) + 1)
+    def _fail(self, session: Session, request: Message, error: Exception) -> None:
+        """What stopped a request, as its client is told it."""
+        if isinstance(error, RequestRefused):
+            is_exact = error.reason in EXACT_WAITS
+            wait_ms = error.retry_after_ms if is_exact else self._jittered(error.retry_after_ms)
+            self._refuse(session, request.seq, CODES[error.reason], error.detail, wait_ms)
+        elif isinstance(error, StoreUnavailable):
+            self._refuse(session, request.seq, codes.Refusal.STORE_UNAVAILABLE, str(error))
+        else:
+            asker = {"connection": session.number, "user_id": session.user_id, "seq": request.seq}
+            LOG.error("request_failed", **asker, request=type(request).__name__, exc_info=error)
+            self._refuse(session, request.seq, codes.Refusal.INTERNAL)
 
     def _refuse(
         self,
@@ -272,3 +288,7 @@ class Dispatch:
     def _jittered(self, wait_ms: int | None) -> int | None:
         """Spread around the estimate, so that requests which were refused together do not come back together."""
         return None if wait_ms is None else int(wait_ms * (0.5 + self._random_part()))
+
+
+def _ms_until(wait_s: float) -> int:
+    return int(wait_s * 1000) + 1

@@ -142,11 +142,16 @@ class Hub:
 
     def announce_now(self, event: events.Event, audience: Collection[int]) -> None:
         """Push an event whose turn it is."""
+        present = _present(self._users, audience)
+        if not present:
+            return
         if isinstance(event, events.BalanceChange):
-            event = event._replace(balance=self.newest(event.user_id, event.balance))
+            balance = self.newest(event.user_id, event.balance)
+            if balance != event.balance:
+                event = event._replace(balance=balance)
             if (user := self._users.get(event.user_id)) is not None:
-                user.told_version = max(user.told_version, event.balance.version)
-        push, present = PUSHES[type(event)], _present(self._users, audience)
+                user.told_version = max(user.told_version, balance.version)
+        push = PUSHES[type(event)]
         stream_id = _stream_of(event)
         if len(present) > AT_ONCE or stream_id in self._announcements:  # posts of a stream keep their order
             self._announcements.add(stream_id, Announcement(push, event, present, audience))

@@ -8,6 +8,8 @@ import ssl
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias, cast
 
+import msgspec
+
 from protocol import codes, messages, tokens
 from protocol.connection import ServerConnection, Sizes, Timing
 from protocol.framing import Framing
@@ -16,14 +18,13 @@ from server.core.limits import Limits
 from server.net.address_limits import Address, AddressLimits, address_of
 from server.net.addresses import cannot_listen
 from server.net.hub import Hub
-from server.net.queued_connections import QueuedConnections
+from server.net.queued_connections import BACKLOG, QueuedConnections
 from server.net.routing import Router
 from server.net.session import Session
 from server.net.subscriptions import Subscriptions
 from server.net.tls import TlsListener
 
 Dispatch: TypeAlias = Callable[[Session, Sequence[messages.Message], float], None]
-BACKLOG = 1024
 TICK_S_MAX = 0.5
 RECONNECT_MS_MAX = 2_000  # over so long the clients of a server that goes down come back
 LATE_S = 0.05  # so long a push that can wait waits for a message to leave with: a write costs more than a message
@@ -79,7 +80,8 @@ class Listener:
         self._sizes = Sizes(
             limits.frame_bytes_before_login_max, limits.frame_bytes_max, limits.backend_frame_bytes_max
         )
-        self._announced = limits.announced()
+        # in each hello, so it is encoded once; Any: the message says a table
+        self._announced: Any = msgspec.Raw(msgspec.msgpack.encode(limits.announced()))
 
     async def open(
         self,
@@ -111,8 +113,8 @@ class Listener:
                 server = await self._loop.create_server(lambda: make(self), sock=held, backlog=BACKLOG)
         except OSError as error:
             raise cannot_listen(host, port, error, where) from error
-        self._servers.append(server)
         self._queued.watch(server, lambda: make(self))  # with TLS the listener takes many by itself
+        self._servers += server, *await self._queued.open_handles(server, lambda: make(self))
         return int(cast("Any", server).sockets[0].getsockname()[1])  # a tuple in asyncio, a list in uvloop
 
     def reload(self, tls: ssl.SSLContext | None) -> None:

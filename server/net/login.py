@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 from protocol import codes, messages, tokens
@@ -12,8 +13,9 @@ from server.clock import Clock
 from server.core.refusals import RequestRefused
 from server.net.hub import Hub
 from server.net.session import Session
-from server.services.chat.login import LoginService, LoginVerdict
+from server.services.chat.login import LoginService, LoginVerdict, Profile
 
+ACCEPTED: Final = LoginVerdict.ACCEPTED
 CLOSES: Final = {
     LoginVerdict.REFUSED: codes.Close.LOGIN_REFUSED,
     LoginVerdict.FROM_LATER: codes.Close.LOGIN_REFUSED,
@@ -47,46 +49,89 @@ class LoginHandler:
         self._hub = hub
         self._clock = clock
         self._money = money
+        self.under_way = 0  # logins that `begin` waits for
+
+    def begin(self, session: Session, login: messages.Login) -> None:
+        """As `serve`, without a task: no other server need know the user first."""
+        if self._joins(session, login):
+            self.under_way += 1
+            self._ask(partial(self._found, session, login), session, login)
 
     async def serve(self, session: Session, login: messages.Login) -> None:
         """Welcome the user, or close the connection with a code that says why."""
-        verdict = self._judge(session, login)
-        if verdict is not LoginVerdict.ACCEPTED:
-            self._refuse(session, login, verdict)
+        if not self._joins(session, login):
             return
-        if not self._hub.join(login.user_id, session, session.now_s()):
-            session.close(codes.Close.TOO_MANY_CONNECTIONS, "of this user")
-            return
-        session.hold_pushes()
-        session.features = frozenset(login.features)
-        session.user_id, session.issued_at_s = login.user_id, login.issued_at_s
         try:
             await self._noted()
             profile = await self._login.profile(login.user_id)
-            if self._hub.newest(login.user_id, profile.holding.balance) != profile.holding.balance:
-                profile = await self._login.profile(login.user_id)  # the wallet changed while it was read
+            if self._is_overtaken(login, profile):
+                profile = await self._login.profile(login.user_id)
         except RequestRefused as refused:
-            logs.debug("login_failed", connection=session.number, user_id=login.user_id, reason=refused.detail)
-            session.close(codes.Close.STORES_AWAY)
+            self._give_up(session, login, refused)
             return
+        self._welcome(session, login, profile)
+
+    def _joins(self, session: Session, login: messages.Login) -> bool:
+        """Judge the login; from now on the connection is told what happens to its user. False: it is closed."""
+        verdict = self._judge(session, login)
+        if verdict is not ACCEPTED:
+            self._refuse(session, login, verdict)
+            return False
+        if not self._hub.join(login.user_id, session, session.now_s()):
+            session.close(codes.Close.TOO_MANY_CONNECTIONS, "of this user")
+            return False
+        session.hold_pushes()
+        session.features = frozenset(login.features)
+        session.user_id, session.issued_at_s = login.user_id, login.issued_at_s
+        return True
+
+    def _ask(
+        self, on_profile: Callable[[Profile | Exception], None], session: Session, login: messages.Login
+    ) -> None:
+        try:
+            self._login.find_profile(login.user_id, on_profile)
+        except RequestRefused as refused:
+            self.under_way -= 1
+            self._give_up(session, login, refused)
+
+    def _found(self, session: Session, login: messages.Login, profile: Profile | Exception) -> None:
+        if not isinstance(profile, Exception) and self._is_overtaken(login, profile):
+            self._ask(partial(self._end, session, login), session, login)
+        else:
+            self._end(session, login, profile)
+
+    def _end(self, session: Session, login: messages.Login, profile: Profile | Exception) -> None:
+        self.under_way -= 1
+        if isinstance(profile, Exception):
+            self._give_up(session, login, profile)
+        else:
+            self._welcome(session, login, profile)
+
+    def _is_overtaken(self, login: messages.Login, profile: Profile) -> bool:
+        """The wallet has changed while it was read: it is read once more."""
+        return self._hub.newest(login.user_id, profile.holding.balance) != profile.holding.balance
+
+    def _welcome(self, session: Session, login: messages.Login, profile: Profile) -> None:
         # read after this connection had joined the hub: a later ban finds it there
         verdict = self._login.admits(profile, login.issued_at_s)
-        if verdict is not LoginVerdict.ACCEPTED:
+        if verdict is not ACCEPTED:
             self._refuse(session, login, verdict)
             return
         streams = [
             messages.StreamPosition(one.stream_id, one.name, one.owner_id, one.last_message)
             for one in profile.streams
         ]
-        balance, arriving_fen = (
-            self._hub.newest(login.user_id, profile.holding.balance),
-            profile.holding.arriving_fen,
-        )
+        balance = self._hub.newest(login.user_id, profile.holding.balance)
+        arriving_fen = profile.holding.arriving_fen
         welcome = messages.Welcome(
             login.seq, login.user_id, balance.fen, streams, balance.version, arriving_fen, self._money
         )
         self._hub.welcomes(login.user_id, balance)
         session.welcome(welcome, session.now_s(), 0.5 + self._clock.random_part() / 2)
+
+    def _give_up(self, session: Session, login: messages.Login, error: Exception) -> None:
+        logs.debug("login_failed", connection=session.number, user_id=login.user_id, reason=str(error))
+        session.close(codes.Close.STORES_AWAY)
 
     def _refuse(self, session: Session, login: messages.Login, verdict: LoginVerdict) -> None:
         reason = verdict.name.lower()

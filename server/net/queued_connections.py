@@ -9,16 +9,19 @@ from collections.abc import Callable
 from typing import Final, TypeAlias
 
 MakeProtocol: TypeAlias = Callable[[], asyncio.Protocol]
+BACKLOG: Final = 1024  # connections that the kernel queues
+HANDLES: Final = 4  # of each socket; each costs a lone connection a system call that finds none
 AT_ONCE: Final = 100
 PER_S: Final = 1_000  # so many are taken a second, however long the turns of the loop are
 
 
 class QueuedConnections:
-    """Takes what waits behind a connection that the loop has accepted.
+    """Takes what waits behind connections that the loop has accepted.
 
-    libuv accepts one connection in a turn of the loop. A turn of a busy server takes up to a tenth of a second, so
-    without this a thousand connections that say nothing would keep every login waiting for a minute or more. The
-    loop's own accept is cheaper, so no more are taken here than it is behind.
+    libuv accepts one connection in a turn of the loop for each handle of a socket. A turn of a busy server takes up
+    to a tenth of a second, so without this a thousand connections that say nothing would keep every login waiting
+    for a minute or more. The loop's own accept costs half as much, so a socket has several handles, and no more are
+    taken here than these are behind.
     """
 
     def __init__(self, room: Callable[[], int]) -> None:
@@ -29,20 +32,24 @@ class QueuedConnections:
         self._loop = asyncio.get_running_loop()
         self._listening: list[tuple[socket.socket, MakeProtocol]] = []
         self._arriving: set[asyncio.Task[None]] = set()
-        self._is_due = False
+        self._came = 0  # in this turn
+
+    async def open_handles(self, server: asyncio.Server, make: MakeProtocol) -> list[asyncio.Server]:
+        """Further handles of the sockets of this server; they are to be closed as the server is."""
+        copies = [one for _ in range(HANDLES - 1) for one in _sockets(server)]
+        return [await self._loop.create_server(make, sock=one, backlog=BACKLOG) for one in copies]
 
     def watch(self, server: asyncio.Server, make: MakeProtocol) -> None:
         """Take from the sockets of this server. `make` makes the protocol of a connection, as the server does."""
-        for one in server.sockets:
-            listening = socket.socket(fileno=os.dup(one.fileno()))
+        for listening in _sockets(server):
             listening.setblocking(False)
             self._listening.append((listening, make))
 
     def take_soon(self) -> None:
         """A connection has arrived: look for others at the end of this turn, if that is long."""
-        if not self._is_due:
-            self._is_due = True
+        if not self._came:
             self._loop.call_soon(self._look, self._loop.time())
+        self._came += 1
 
     def close(self) -> None:
         """Take none any more."""
@@ -51,8 +58,9 @@ class QueuedConnections:
         self._listening.clear()
 
     def _look(self, began_s: float) -> None:
-        self._is_due = False
-        if most := min(AT_ONCE, round((self._loop.time() - began_s) * PER_S)):
+        further, self._came = self._came - 1, 0
+        most = min(AT_ONCE, round((self._loop.time() - began_s) * PER_S)) - further
+        if most > 0:
             self._take(most)
 
     def _take(self, most: int) -> None:
@@ -74,3 +82,8 @@ class QueuedConnections:
             await self._loop.connect_accepted_socket(make, connected)
         except OSError:  # gone
             connected.close()
+
+
+def _sockets(server: asyncio.Server) -> list[socket.socket]:
+    """The sockets of a server, once more: the loop owns its own."""
+    return [socket.socket(fileno=os.dup(one.fileno())) for one in server.sockets]

@@ -134,3 +134,11 @@ def test_any_text_is_parsed_or_refused(text: str) -> None:
     except BadToken:
         return
     assert parse(str(token)) == token
+
+
+@pytest.mark.parametrize("size", [1, 32, 63, 64, 65, 200])
+def test_key_of_any_length_makes_the_mac_of_the_rule(size: int) -> None:
+    key = bytes(range(size))
+    assert mint(7, 1_900_000_000, "k1", key, 1_800_000_000).mac == hmac.digest(
+        key, b"7.1800000000.1900000000.k1", "sha256"
+    )

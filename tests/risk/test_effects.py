@@ -121,7 +121,8 @@ async def test_denied_user_opens_and_keeps_what_was_won_and_repeats_what_was_don
     sent = await guest.send_packet("lucky", guests.group, 200, 2, key="before")
     (won,) = await guests.all_open(await guests.lucky(900, 1))
     await held_by(server, sql, 2)
-    assert await refused(guest.send_packet("lucky", guests.group, 200, 2)) == ("not_allowed", "looked into")
+    for _ in range(2):  # the second time the verdict is in memory
+        assert await refused(guest.send_packet("lucky", guests.group, 200, 2)) == ("not_allowed", "looked into")
     assert await refused(guest.transfer(1, 1)) == ("not_allowed", "looked into")
     assert await refused(backend.withdraw(2, 100, "now")) == ("not_allowed", "looked into")
     assert (await guest.send_packet("lucky", guests.group, 200, 2, key="before")).packet_id == sent.packet_id

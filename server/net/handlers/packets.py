@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from protocol import messages
 from protocol.messages import Message
-from server.core.packet_request import Payer, request_of
+from server.core.packet_request import PacketRequest, Payer, Terms, request_of
 from server.core.refusals import Reason, RequestRefused
 from server.net.handlers.campaigns import CampaignHandlers
 from server.net.handlers.cards import check_password_of
+from server.net.handlers.row import Ended
 from server.net.session import Session
 from server.services.assembly import Services
 
@@ -22,7 +25,21 @@ class PacketHandlers:
 
     async def send(self, session: Session, request: messages.SendPacket) -> Message:
         check_password_of(session, request.password)
-        asked = request_of(
+        payer = Payer(request.card_id, request.password)
+        return _sent(await self._sends.send(self._asked(session, request), payer))
+
+    def begin_send(self, session: Session, request: messages.SendPacket, ended: Ended) -> bool:
+        """Put a send into the next batch, unless something must be read before that, or it is to be refused."""
+        if request.card_id or request.password:
+            return False
+        try:
+            return self._sends.begin(self._asked(session, request), partial(_told, ended))
+        except Exception:  # also a defect of ours: the task meets it again, and tells of it
+            return False
+
+    def _asked(self, session: Session, request: messages.SendPacket) -> PacketRequest:
+        words = request.words and self._hidden_words.hide(session.user_id, request.key, request.words)
+        return request_of(
             session.user_id,
             request.key,
             request.packet_kind,
@@ -32,13 +49,8 @@ class PacketHandlers:
             request.greeting,
             request.client_seed,
             request.for_user_ids,
-            self._hidden_words.hide(session.user_id, request.key, request.words),
+            words,
             request.send_at_ms,
-        )
-        terms = await self._sends.send(asked, Payer(request.card_id, request.password))
-        index = -1 if terms.seed_use is None else terms.seed_use.index
-        return messages.PacketSent(
-            0, terms.packet_id, terms.total_fen, terms.commitment, terms.expires_at_ms, index
         )
 
     async def seed_trees(self, session: Session, request: messages.GetSeedTrees) -> Message:
@@ -74,3 +86,12 @@ class PacketHandlers:
             terms.caps.min_fen,
             *origin,
         )
+
+
+def _sent(terms: Terms) -> messages.PacketSent:
+    index = -1 if terms.seed_use is None else terms.seed_use.index
+    return messages.PacketSent(0, terms.packet_id, terms.total_fen, terms.commitment, terms.expires_at_ms, index)
+
+
+def _told(ended: Ended, outcome: Terms | Exception) -> None:
+    ended(outcome if isinstance(outcome, Exception) else _sent(outcome))

@@ -42,7 +42,7 @@ def request_table(
     return {
         messages.PassOn: Row("user", later=pages.pass_on),
         messages.TapLink: Row("user", later=pages.tap_link),
-        messages.SendPacket: Row("user", later=packets.send),
+        messages.SendPacket: Row("user", later=packets.send, begin=packets.begin_send),
         messages.SendAgain: Row("user", later=packets.send_again),
         messages.GetSeedTrees: Row("user", later=packets.seed_trees),
         messages.Records: Row("user", later=pages.records, read="lane"),

@@ -43,7 +43,7 @@ def packet_posted(event: events.PacketPost) -> messages.PacketPosted:
         terms.greeting,
         terms.commitment,
         terms.expires_at_ms,
-        list(named(terms)),
+        list(named(terms)) if terms.only_for else [],
     )
 
 

@@ -61,7 +61,7 @@ class Race:
         self.group_id = group_id
         self.posted_at_ms = posted_at_ms
         self.sender_id = sender_id
-        self.users: set[int] = set()
+        self.users: set[int] | None = None  # None: no user yet
 
 
 class Tally:
@@ -119,7 +119,9 @@ class GrabStatService:
             return  # posted there before
         races.append(Race(event.stream_id, event.at_ms, terms.sender_id))
         self._told_apart += 1
-        self._count(event.stream_id, terms.sender_id, Tally(sent_packets=1))
+        tally = self._tally(event.stream_id, terms.sender_id)
+        if tally is not None:
+            tally.sent_packets += 1
         self._forget_oldest()
 
     async def take(self) -> None:
@@ -135,28 +137,35 @@ class GrabStatService:
             await asyncio.sleep(0)
 
     def _grabbed(self, race: Race, user_id: int, at_ms: int) -> None:
-        if user_id in race.users or user_id == race.sender_id:
+        users = race.users
+        if user_id == race.sender_id or (users is not None and user_id in users):
             return
         if user_id not in self._groups.members(race.group_id) or at_ms < race.posted_at_ms:
             return
-        is_first = not race.users
-        race.users.add(user_id)
+        is_first = users is None
+        if users is None:
+            users = race.users = set()
+        users.add(user_id)
         self._told_apart += 1
         reaction_ms = min(max(at_ms - race.posted_at_ms, 1), REACTION_MS_MAX)  # 0 means: never grabbed
-        self._count(race.group_id, user_id, Tally(1, int(is_first), 0, [reaction_ms]))
+        tally = self._tally(race.group_id, user_id)
+        if tally is not None:
+            tally.grabs += 1
+            tally.first_places += is_first
+            tally.recent_ms = [*tally.recent_ms, reaction_ms][-RECENT_MAX:]
 
-    def _count(self, group_id: int, user_id: int, new: Tally) -> None:
+    def _tally(self, group_id: int, user_id: int) -> Tally | None:
+        """What is not recorded yet of a member, to be added to; None: of no further member anything is counted."""
         key = (group_id, user_id)
-        before = self._tallies.get(key)
-        if before is not None:
-            self._tallies[key] = before.plus(new)
-        elif len(self._tallies) < TALLIES_MAX:
-            self._tallies[key] = new
+        tally = self._tallies.get(key)
+        if tally is None and len(self._tallies) < TALLIES_MAX:
+            tally = self._tallies[key] = Tally()
+        return tally
 
     def _forget_oldest(self) -> None:
         while self._told_apart > TOLD_APART_MAX:
             races = self._races.pop(next(iter(self._races)))
-            self._told_apart -= sum(1 + len(race.users) for race in races)
+            self._told_apart -= sum(1 + len(race.users or ()) for race in races)
 
     # --- recording --------------------------------------------------------------------------------------------
 

@@ -100,10 +100,15 @@ class GroupService:
 
     async def seen_by(self, user_id: int, group_id: int) -> Group:
         """A group as one of its members sees it. Others are not told whether it exists."""
-        group = self._groups.get(group_id)
-        if group is not None and user_id in group.members:
+        group = self.in_memory(user_id, group_id)
+        if group is not None:
             return group
         return await self._as_recorded(user_id, group_id)
+
+    def in_memory(self, user_id: int, group_id: int) -> Group | None:
+        """The same, if memory has the group and the user in it: then nothing need be read."""
+        group = self._groups.get(group_id)
+        return group if group is not None and user_id in group.members else None
 
     async def _as_recorded(self, user_id: int, group_id: int) -> Group:
         """For users whom memory does not know as members: one look-up, and no work that depends on the group."""
@@ -121,11 +126,6 @@ class GroupService:
         """A group as it is recorded; None if there is none. Not for strangers: what is in memory answers sooner."""
         await self.keep([group_id])
         return self._groups.get(group_id)
-
-    def knows_member(self, group_id: int, user_id: int) -> bool:
-        """Memory has the group, and the user in it: nothing need be read."""
-        group = self._groups.get(group_id)
-        return group is not None and user_id in group.members
 
     async def page(self, group: Group, after_user_id: int, most: int) -> list[int]:
         """Members by their ids, those after one of them."""

@@ -12,8 +12,8 @@ from server.core.ledger import Holding, WalletBalance
 from server.core.limits import Limits
 from server.core.refusals import SET_AWAY, Reason, RequestRefused
 from server.services.runtime.batching import Batcher
-from storage.postgres.chat.groups import GroupStore, ProfileRow
-from storage.postgres.chat.users import AccessRow, UserStore
+from storage.postgres.chat.groups import GroupStore, ProfileRow, StreamPositionRow
+from storage.postgres.chat.users import UserStore
 
 PROFILES_MAX = 500
 GATHER_S: Final = 0.002  # in a crowd of logins; reading one profile takes half a millisecond
@@ -33,20 +33,14 @@ class LoginVerdict(Enum):
     SPONSOR = "sponsor"
 
 
-class JoinedStream(NamedTuple):
-    """Where one of a user's streams stands. The inbox has the user's own id, and no name."""
-
-    stream_id: int
-    name: str
-    owner_id: int
-    last_message: int
-
-
 class Profile(NamedTuple):
-    """What a user finds at login, and what the record says about their logins."""
+    """What a user finds at login, and what the record says about their logins.
+
+    `streams`: where each stands. The inbox has the user's own id, and no name.
+    """
 
     holding: Holding
-    streams: list[JoinedStream]
+    streams: list[StreamPositionRow]
     is_banned: bool
     tokens_from_s: int
     is_sponsor: bool = False
@@ -117,6 +111,10 @@ class LoginService:
         """Balance and streams of a user, who is known from then on; the inbox is always among the streams."""
         return await self.batcher.submit(user_id)
 
+    def find_profile(self, user_id: int, on_profile: Callable[[Profile | Exception], None]) -> None:
+        """The same without a task: the profile goes to `on_profile`. Raises RequestRefused."""
+        self.batcher.hand_in(user_id, on_profile)
+
     async def _load(self, user_ids: list[int]) -> list[Profile | Exception]:
         profiles = await self._store.profiles(user_ids)
         if unknown := [one for one in profiles if profiles[one].access is None and is_user(one)]:
@@ -129,9 +127,11 @@ def _away() -> RequestRefused:
 
 
 def _profile(user_id: int, row: ProfileRow) -> Profile:
-    streams = [JoinedStream(one.stream_id, one.name, one.owner_id, one.last_message) for one in row.streams]
-    if all(stream.stream_id != user_id for stream in streams):
-        streams.insert(0, JoinedStream(user_id, "", user_id, 0))
+    streams = row.streams
+    if user_id not in [stream.stream_id for stream in streams]:
+        streams = [StreamPositionRow(user_id, "", user_id, 0), *streams]
     holding = Holding(WalletBalance(*row.holding.balance), row.holding.arriving_fen)
-    access = row.access or AccessRow(user_id, 0, is_banned=False, tokens_from_s=0)
+    access = row.access
+    if access is None:
+        return Profile(holding, streams, is_banned=False, tokens_from_s=0)
     return Profile(holding, streams, access.is_banned, access.tokens_from_s, access.is_sponsor)

@@ -105,7 +105,7 @@ class MessageService:
         return MissedPosts(last, reload=False, posts=[KeptPost(post) for post in posts])
 
     async def _must_see(self, user_id: int, group_id: int) -> None:
-        if self._groups.knows_member(group_id, user_id):
+        if self._groups.in_memory(user_id, group_id):
             return
         async with self._reads.turn():
             await self._groups.seen_by(user_id, group_id)

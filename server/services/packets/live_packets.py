@@ -23,6 +23,7 @@ class LivePackets:
     def __init__(self, groups: GroupService) -> None:
         self._groups = groups
         self._by_id: dict[int, LivePacket] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -71,8 +72,11 @@ class LivePackets:
         live = self._by_id[terms.packet_id] = LivePacket(terms.packet_id)
         audience = audience_of(terms, (), self._groups, live.admitted)
         live.become_ready(PacketEvent.SENT, Packet(terms), audience, mirrored=False, mirror_length=0)
-        live.read_at_s = asyncio.get_running_loop().time()
-        self.evict()
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()  # kept: to find it costs a system call
+        live.read_at_s = self._loop.time()
+        if len(self._by_id) > LIVE_MAX:
+            self.evict()
 
     def announced(self, terms: Terms) -> None:
         """A scheduled packet was posted. A reading under way may have found it hidden: it is read once more."""

@@ -205,7 +205,7 @@ class PageService:
         turn = await self._turns.after(terms) if page.state is State.FINISHED and page.lists_claims else None
         if turn is None:
             return page
-        is_told = turn.group_id == terms.target_id or self._groups.knows_member(turn.group_id, viewer.user_id)
+        is_told = turn.group_id == terms.target_id or bool(self._groups.in_memory(viewer.user_id, turn.group_id))
         return pages.with_turn(page, viewer, turn.user_id, turn.amount_fen) if is_told else page
 
     async def _result_of_win(self, user_id: int, packet_id: int, language: Language) -> ResultList:

@@ -7,7 +7,7 @@ from functools import partial
 
 from server.core import packet_request
 from server.core.ids import IdMaker, is_user
-from server.core.kinds import Audience, PacketKind, SentBy
+from server.core.kinds import Audience, SentBy, kind_of
 from server.core.ledger import TransferKind, WalletBalance
 from server.core.limits import Limits
 from server.core.packet_request import WALLET, PacketRequest, Payer, Terms
@@ -15,6 +15,7 @@ from server.core.refusals import Reason, RequestRefused
 from server.services.chat.chats import ChatService
 from server.services.chat.groups import Group, GroupService
 from server.services.packets.audience import any_group, target_group
+from server.services.packets.key_content import differences, recorded_content, requested_content
 from server.services.packets.live_packets import LivePackets
 from server.services.packets.stored_state import terms_of
 from server.services.risk.gate import MoneyGate
@@ -31,6 +32,10 @@ from storage.postgres.packets.sends import SendStore, Sent, Unsent
 from storage.postgres.sets.places import Sets, grouped, settled
 
 BATCH_MAX = 500
+# Asked for at every send, and reading a member off its class costs a call (Python 3.11).
+RECEIVER, USERS, BILLS = Audience.RECEIVER, SentBy.USERS, SentBy.BILLS
+SIGNED, DIRECT = GroupKind.SIGNED, GroupKind.DIRECT
+SEND = TransferKind.SEND
 
 
 class SendService:
@@ -82,6 +87,21 @@ class SendService:
         ready = await self.ready(one)
         return ready if isinstance(ready, Terms) else await self.send_ready(ready)
 
+    def begin(self, one: PacketRequest, on_result: Callable[[Terms | Exception], None]) -> bool:
+        """Send a packet without a task: its result goes to `on_result`.
+
+        False: `send` is to be asked, because something must be read before, or because it will refuse.
+        """
+        try:
+            members = self._known_members(one)
+            if members is None or not self.gate.passes_send(one.sender_id):
+                return False
+            self._check_content(one, members)
+            self.batcher.hand_in(one, on_result)
+        except RequestRefused:
+            return False
+        return True
+
     async def ready(self, one: PacketRequest) -> PacketRequest | Terms:
         """The request with its receiver, if it may be sent; or what its key has sent when that was allowed."""
         try:
@@ -101,7 +121,7 @@ class SendService:
     async def sent_before(self, one: PacketRequest) -> Terms | None:
         """The packet that the key of a request, which is `ready`, has sent. Raises RequestRefused (key_reused)."""
         row = await self._store.before(one.sender_id, one.key)
-        if row is not None and _recorded_content(row) != _requested_content(one):
+        if row is not None and recorded_content(row) != requested_content(one):
             raise RequestRefused(Reason.KEY_REUSED, f"the key has sent packet {row.packet_id} with other content")
         return None if row is None else terms_of(row)
 
@@ -112,16 +132,20 @@ class SendService:
         return resolved
 
     async def _check(self, one: PacketRequest) -> None:
-        packet_request.check(one, self._limits, await self._members(one), self._smallest)
-        packet_request.check_time(one, self._limits, self._now_ms())
+        self._check_content(one, await self._members(one))
         await self.gate.check_send(one.sender_id, one.total_fen)
+
+    def _check_content(self, one: PacketRequest, members: int) -> None:
+        packet_request.check(one, self._limits, members, self._smallest)
+        if one.send_at_ms:
+            packet_request.check_time(one, self._limits, self._now_ms())
 
     async def _earlier(self, one: PacketRequest) -> Terms | None:
         """What this key has sent when it was still allowed: the group or the limits may have changed since (I6)."""
         if "\0" in one.key:
             return None
         row = await self._store.before(one.sender_id, one.key)
-        return terms_of(row) if row is not None and _recorded_content(row) == _requested_content(one) else None
+        return terms_of(row) if row is not None and recorded_content(row) == requested_content(one) else None
 
     async def _with_receiver(self, one: PacketRequest) -> PacketRequest:
         """A packet for one user that goes to a one-to-one chat is for the other user in it."""
@@ -132,20 +156,24 @@ class SendService:
 
     async def _members(self, one: PacketRequest) -> int:
         """How many may open it."""
-        if one.kind.row.audience is Audience.RECEIVER:
-            return 1
-        if one.kind.row.audience is Audience.INVITED:
-            return self._limits.shares_max
-        group = await self._group(one)
-        if one.only_for and group.kind is not GroupKind.SIGNED:
-            _check_named(one.only_for, group.members)
-        if group.kind is GroupKind.SIGNED:  # how many are in it the chat backend knows
-            return self._limits.shares_max
-        return len(group.members)
+        members = self._known_members(one)
+        return _members_in(await self._group(one), one, self._limits) if members is None else members
+
+    def _known_members(self, one: PacketRequest) -> int | None:
+        """The same; None if something must be read, or is to be refused."""
+        row = one.kind.row
+        if row.goes_to_user:
+            if not is_user(one.target_id):  # a one-to-one chat
+                return None
+            return 1 if row.audience is RECEIVER else self._limits.shares_max
+        if row.sent_by is not USERS:
+            return None
+        group = self._groups.in_memory(one.sender_id, one.target_id)
+        return None if group is None or group.kind is DIRECT else _members_in(group, one, self._limits)
 
     async def _group(self, one: PacketRequest) -> Group:
         """The group that a packet is sent to: one of its sender's, or of a sponsor any."""
-        if one.kind.row.sent_by is SentBy.BILLS:
+        if one.kind.row.sent_by is BILLS:
             return await any_group(one.kind, one.sender_id, one.target_id, self._groups)
         return await target_group(one.kind, one.sender_id, one.target_id, self._groups)
 
@@ -185,33 +213,37 @@ class SendService:
     def row(self, one: PacketRequest, now_ms: int, set_number: int = 0) -> PacketRow:
         """The packet that a checked request asks for, as it is to be recorded in this set."""
         caps = packet_request.caps_of(one, self._limits)
+        lifetime_ms = int(one.kind.row.lifetime_s(self._limits) * 1000)
+        # by place: each send makes one
         return PacketRow(
-            packet_id=self._ids.next(now_ms, set_number),
-            sender_id=one.sender_id,
-            key=one.key,
-            kind=one.kind,
-            target_id=one.target_id,
-            total_fen=one.total_fen,
-            shares=one.shares,
-            share_fen_min=caps.min_fen,
-            share_fen_max=caps.max_fen,
-            greeting=one.greeting,
-            seed=None,
-            created_at_ms=now_ms,
-            expires_at_ms=(one.send_at_ms or now_ms) + int(one.kind.row.lifetime_s(self._limits) * 1000),
-            client_seed=one.client_seed,
-            chat_id=one.chat_id or None,
-            only_for=one.only_for or None,
-            words=one.words or None,
-            send_at_ms=one.send_at_ms or None,
+            self._ids.next(now_ms, set_number),
+            one.sender_id,
+            one.key,
+            one.kind,
+            one.target_id,
+            one.total_fen,
+            one.shares,
+            caps.min_fen,
+            caps.max_fen,
+            one.greeting,
+            None,  # its seed follows from a tree
+            now_ms,
+            (one.send_at_ms or now_ms) + lifetime_ms,
+            None,
+            one.client_seed,
+            None,
+            one.chat_id or None,
+            one.only_for or None,
+            one.words or None,
+            one.send_at_ms or None,
         )
 
     def _conclude(self, row: PacketRow, sent: Sent | Unsent, seeds: Mapping[int, bytes]) -> Terms | Exception:
         if isinstance(sent, Unsent):
             return RequestRefused(Reason(sent))
         if sent.row.packet_id != row.packet_id:
-            same = _recorded_content(sent.row) == _recorded_content(row)
-            return terms_of(sent.row) if same else RequestRefused(Reason.KEY_REUSED, _differences(sent.row, row))
+            same = recorded_content(sent.row) == recorded_content(row)
+            return terms_of(sent.row) if same else RequestRefused(Reason.KEY_REUSED, differences(sent.row, row))
         return self.sent(sent, seeds)
 
     def sent(self, sent: Sent, seeds: Mapping[int, bytes]) -> Terms:
@@ -219,12 +251,12 @@ class SendService:
         terms = terms_of(sent.row, seeds[sent.row.packet_id])
         if sent.row.send_at_ms is None:
             self._packets.add(terms)
-        self._publish(sent)
+        self._publish(sent, terms)
         return terms
 
-    def _publish(self, sent: Sent) -> None:
+    def _publish(self, sent: Sent, terms: Terms | None = None) -> None:
         """The packet to those whom it concerns, the new balance to the sender."""
-        terms = terms_of(sent.row)
+        terms = terms or terms_of(sent.row)
         self.sent_packets += 1
         self.sent_fen += terms.total_fen
         for stream_id, message in sent.messages.items():
@@ -236,32 +268,13 @@ class SendService:
         self._bus.publish(event, (terms.sender_id,))
 
 
-def _recorded_content(row: PacketRow) -> tuple[object, ...]:
-    """What must be the same when a key is used again."""
-    only_for = tuple(sorted(row.only_for or ()))
-    told = row.kind, row.target_id, row.total_fen, row.shares, row.greeting
-    return (*told, row.chat_id or 0, only_for, row.words or "", row.send_at_ms or 0)
-
-
-def _differences(earlier: PacketRow, now: PacketRow) -> str:
-    """For the sender: which packet the key has sent, and what is other in it."""
-    names = ("kind", "target", "total", "shares", "greeting", "chat", "users", "words", "time")
-    pairs = zip(names, _recorded_content(earlier), _recorded_content(now), strict=True)
-    return f"the key has sent packet {earlier.packet_id} with other {', '.join(n for n, a, b in pairs if a != b)}"
-
-
-def _requested_content(one: PacketRequest) -> tuple[object, ...]:
-    return (
-        one.kind,
-        one.target_id,
-        one.total_fen,
-        one.shares,
-        one.greeting,
-        one.chat_id,
-        one.only_for,
-        one.words,
-        one.send_at_ms,
-    )
+def _members_in(group: Group, one: PacketRequest, limits: Limits) -> int:
+    """How many may open a packet that is sent to a group. Raises RequestRefused."""
+    if group.kind is SIGNED:  # how many are in it the chat backend knows
+        return limits.shares_max
+    if one.only_for:
+        _check_named(one.only_for, group.members)
+    return len(group.members)
 
 
 def _check_named(user_ids: Collection[int], members: Collection[int]) -> None:
@@ -272,7 +285,7 @@ def _check_named(user_ids: Collection[int], members: Collection[int]) -> None:
 
 
 def send_transfer(row: PacketRow) -> TransferRow:
-    return TransferRow(row.sender_id, row.packet_id, TransferKind.SEND, "", row.total_fen, row.created_at_ms)
+    return TransferRow(row.sender_id, row.packet_id, SEND, "", row.total_fen, row.created_at_ms)
 
 
 def streams(row: PacketRow) -> tuple[int, ...]:
@@ -282,4 +295,4 @@ def streams(row: PacketRow) -> tuple[int, ...]:
     """
     if row.chat_id is not None:
         return (row.chat_id,)
-    return (row.target_id, row.sender_id) if PacketKind(row.kind).row.posted_to_sender else (row.target_id,)
+    return (row.target_id, row.sender_id) if kind_of(row.kind).row.posted_to_sender else (row.target_id,)

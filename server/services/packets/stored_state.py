@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import structlog
 
 from server.core import pages, reconcile
 from server.core.amounts import Caps
 from server.core.decisions import Claim
-from server.core.kinds import Allocation, PacketKind
+from server.core.kinds import Allocation, kind_of
 from server.core.packet import Packet
 from server.core.packet_request import Terms
 from server.core.pages import State
@@ -20,6 +20,7 @@ from storage.redis.mirror import Log
 
 LOG = structlog.get_logger()
 NOTHING = Log(0, [], closed=False)
+NO_USERS: Final[frozenset[int]] = frozenset()
 UNTOLD = reconcile.Reconciliation((), mirror_is_good=False)
 
 
@@ -41,28 +42,29 @@ def terms_of(row: PacketRow, seed: bytes = b"", dealt: tuple[int, ...] = ()) -> 
 
     `dealt`: what was dealt to a lease of a campaign.
     """
+    # by place: each send makes them
     return Terms(
-        packet_id=row.packet_id,
-        kind=PacketKind(row.kind),
-        sender_id=row.sender_id,
-        target_id=row.target_id,
-        total_fen=row.total_fen,
-        shares=row.shares,
-        caps=Caps(row.share_fen_min, row.share_fen_max),
-        greeting=row.greeting,
-        seed=seed if row.seed is None else row.seed,
-        created_at_ms=row.send_at_ms or row.created_at_ms,
-        expires_at_ms=row.expires_at_ms,
-        seed_use=seed_use_of(row),
-        chat_id=row.chat_id or 0,
-        dealt=dealt,
-        only_for=frozenset(row.only_for or ()),
+        row.packet_id,
+        kind_of(row.kind),
+        row.sender_id,
+        row.target_id,
+        row.total_fen,
+        row.shares,
+        Caps(row.share_fen_min, row.share_fen_max),
+        row.greeting,
+        seed if row.seed is None else row.seed,
+        row.send_at_ms or row.created_at_ms,
+        row.expires_at_ms,
+        seed_use_of(row),
+        row.chat_id or 0,
+        dealt,
+        frozenset(row.only_for) if row.only_for else NO_USERS,
     )
 
 
 def is_lease(row: PacketRow) -> bool:
     """Whether a recorded packet holds numbers of a campaign."""
-    return PacketKind(row.kind).row.allocation is Allocation.DEALT
+    return kind_of(row.kind).row.allocation is Allocation.DEALT
 
 
 def wins_of(terms: Terms) -> Wins:

@@ -16,6 +16,8 @@ from server.services.payments.evidence import content_of, request_in
 from storage.postgres.money.payments import PaymentRow
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from server.core.limits import Limits
     from server.gateways.port import Gateway
     from server.services.cards.authorisation import Authorisation
@@ -56,6 +58,10 @@ class PaidSendService:
                 return paid
             payment = paid
         return await self._answer(await self._payments.result(payment), one, payer.card_id)
+
+    def begin(self, one: PacketRequest, on_result: Callable[[Terms | Exception], None]) -> bool:
+        """Never: whether a payment has the key must be read first."""
+        return False
 
     async def _by_wallet(self, one: PacketRequest, password: str | None) -> Terms | PaymentRow:
         """The packet; or, if the wallet holds too little, a charge at the host wallet."""

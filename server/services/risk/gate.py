@@ -28,6 +28,10 @@ AWAY_RETRY_MS: Final = 5_000
 class MoneyGate(Protocol):
     """What sends and withdrawals ask before they move money."""
 
+    def passes_send(self, user_id: int) -> bool:
+        """Whether any send of a user passes, as far as is known without reading; False: ask `check_send`."""
+        ...
+
     async def check_send(self, user_id: int, amount_fen: int) -> None:
         """Raises RequestRefused: NOT_ALLOWED, LIMIT."""
 
@@ -40,6 +44,10 @@ class MoneyGate(Protocol):
 
 class OpenGate:
     """The gate of the modes off and shadow: everything passes, and nothing is read."""
+
+    def passes_send(self, user_id: int) -> bool:
+        """It does."""
+        return True
 
     async def check_send(self, user_id: int, amount_fen: int) -> None:
         """Passes."""
@@ -75,6 +83,14 @@ class RiskGate:
         self.held = {"send": 0, "withdrawal": 0, "away": 0}
         changes.on_change("risk", self.follow)
         changes.on_gap(self.catch_up)
+
+    def passes_send(self, user_id: int) -> bool:
+        """Whether the verdict of a user is in memory and lets every send pass."""
+        kept = self._kept.get(user_id)
+        if kept is None or kept[1] < self._now_ms() - DAY_MS:
+            return False
+        self._kept.move_to_end(user_id)
+        return not kept[0].holds_sends and kept[0].send_fen_a_day is None
 
     async def check_send(self, user_id: int, amount_fen: int) -> None:
         """Raises RequestRefused: NOT_ALLOWED, LIMIT."""

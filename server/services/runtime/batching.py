@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 import structlog
 
@@ -18,6 +19,26 @@ WAITING_MAX = 20_000
 LOCKED_MAX = 4  # items that wait for a lock one after the other; the rest of their batch is refused
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+class _Waiting:
+    """An item, and what its result is handed to, once."""
+
+    __slots__ = ("_on_result", "item")
+
+    def __init__(self, item: Any, on_result: Callable[[Any], None]) -> None:
+        self.item = item
+        self._on_result: Callable[[Any], None] | None = on_result
+
+    def end(self, result: Any) -> None:
+        """The result, or the exception that stands in its place. A second one is dropped."""
+        on_result, self._on_result = self._on_result, None
+        if on_result is None:
+            return
+        try:
+            on_result(result)
+        except Exception:  # a defect of ours: it must not spoil the others, whose results stand
+            LOG.exception("result_lost")
 
 
 class Batcher(Generic[Item, Result]):
@@ -43,21 +64,28 @@ class Batcher(Generic[Item, Result]):
         self._gather_s = gather_s
         self._load_shedding = LoadShedding(batch_max, limits, WAITING_MAX)
         self._at_store = 0
-        self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
+        self._waiting: list[_Waiting] = []
         self._wake = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def submit(self, item: Item) -> asyncio.Future[Result]:
         """Put an item into the next batch. Raises RequestRefused."""
-        ahead = len(self._waiting) + self._at_store
-        if self._load_shedding.is_too_high(ahead, NEW_WORK):
-            raise RequestRefused(Reason.OVERLOADED, retry_after_ms=self._load_shedding.retry_after_ms(ahead))
         if self._loop is None:
             self._loop = asyncio.get_running_loop()  # kept: to find it costs a system call
         future: asyncio.Future[Result] = self._loop.create_future()
-        self._waiting.append((item, future))
-        self._wake.set()
+        self.hand_in(item, partial(_settle, future))
         return future
+
+    def hand_in(self, item: Item, on_result: Callable[[Result | Exception], None]) -> None:
+        """Put an item into the next batch, whose end hands the result to `on_result`. Raises RequestRefused.
+
+        For requests that come by the thousand: a task that waits for a future costs more than the item.
+        """
+        ahead = len(self._waiting) + self._at_store
+        if self._load_shedding.is_too_high(ahead, NEW_WORK):
+            raise RequestRefused(Reason.OVERLOADED, retry_after_ms=self._load_shedding.retry_after_ms(ahead))
+        self._waiting.append(_Waiting(item, on_result))
+        self._wake.set()
 
     async def run(self) -> None:
         """Work. Never ends; to be supervised."""
@@ -83,54 +111,53 @@ class Batcher(Generic[Item, Result]):
                 self._at_store = 0
                 ended_s = loop.time()
 
-    async def _work_on(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
+    async def _work_on(self, batch: list[_Waiting]) -> Sequence[Result | Exception]:
+        """The results that were handed out; none if the items were worked on one by one."""
         results: Sequence[Result | Exception]
         try:
-            results = await self._work([item for item, _ in batch])
+            results = await self._work([one.item for one in batch])
         except StoreUnavailable as error:
             if isinstance(error, StoreBusy) and len(batch) > 1:
                 # nothing was written, and one item may have met the lock of another transaction
                 await self._work_apart(batch)
-                return
+                return ()
             results = [RequestRefused(Reason.STORE_UNAVAILABLE, str(error)) for _ in batch]
         except Exception:
             if len(batch) > 1:  # one item is a defect of ours: it must not spoil the others
                 for one in batch:
                     await self._work_on([one])
-                return
+                return ()
             LOG.exception("batch_failed", work=getattr(self._work, "__qualname__", ""))
             results = [RequestRefused(Reason.INTERNAL)]
-        for (_, future), result in zip(batch, results, strict=True):
-            if future.done():  # the request was cancelled
-                continue
-            if isinstance(result, Exception):
-                future.set_exception(result)
-            else:
-                future.set_result(result)
+        for one, result in zip(batch, results, strict=True):
+            one.end(result)
+        return results
 
-    async def _work_apart(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
+    async def _work_apart(self, batch: list[_Waiting]) -> None:
         """Each item alone, until some have met a lock: each of these has waited for it."""
         locked = 0
         for number, one in enumerate(batch):
             if locked == LOCKED_MAX:
-                for _, future in batch[number:]:
-                    _refuse(future, Reason.STORE_UNAVAILABLE)
+                for other in batch[number:]:
+                    other.end(RequestRefused(Reason.STORE_UNAVAILABLE))
                 return
-            await self._work_on([one])
-            locked += _is_unavailable(one[1])
+            locked += any(map(_is_unavailable, await self._work_on([one])))
 
 
-def _fail(batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
+def _fail(batch: list[_Waiting]) -> None:
     """A defect of ours: no request of the batch waits for an answer for good."""
-    for _, future in batch:
-        _refuse(future, Reason.INTERNAL)
+    for one in batch:
+        one.end(RequestRefused(Reason.INTERNAL))
 
 
-def _refuse(future: asyncio.Future[Result], reason: Reason) -> None:
-    if not future.done():
-        future.set_exception(RequestRefused(reason))
+def _settle(future: asyncio.Future[Any], result: object) -> None:
+    if future.done():  # the request was cancelled
+        return
+    if isinstance(result, Exception):
+        future.set_exception(result)
+    else:
+        future.set_result(result)
 
 
-def _is_unavailable(future: asyncio.Future[Result]) -> bool:
-    error = future.exception() if future.done() and not future.cancelled() else None
-    return isinstance(error, RequestRefused) and error.reason is Reason.STORE_UNAVAILABLE
+def _is_unavailable(result: object) -> bool:
+    return isinstance(result, RequestRefused) and result.reason is Reason.STORE_UNAVAILABLE

@@ -14,6 +14,7 @@ from server.core.seeds import Content
 from server.services.seeds.seals import NONCE_BYTES, Seals, SeedsSealed
 from storage.errors import StoreRefused
 from storage.postgres.database import Database
+from storage.postgres.packets.new_packets import with_seed
 from storage.postgres.packets.packets import PacketRow
 from storage.postgres.packets.seed_trees import PacketSeeds, SeedTreeRow, SeedTreeStore, TreeKey
 
@@ -166,11 +167,11 @@ class SeedsOfBatch(PacketSeeds):
         self._secrets |= {row.key: self._service.unseal(row) for row in rows}
 
     def use(self, row: PacketRow, index: int) -> PacketRow:
-        secret, content = self._secrets[self.tree_of(row.sender_id, index)], content_of(row)
+        secret, content = self._secrets[row.sender_id, seeds.tree_of(index)], content_of(row)
         server_seed = seeds.server_seed(secret, index)
         seed = seeds.packet_seed(server_seed, index, row.client_seed or b"", content)
         self.seeds[row.packet_id] = seed
-        return row._replace(seed_index=index, commitment=seeds.commitment(seed, row.packet_id, content))
+        return with_seed(row, index, commitment=seeds.commitment(seed, row.packet_id, content))
 
     def keep(self) -> None:
         """The record has committed."""

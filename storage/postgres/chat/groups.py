@@ -150,9 +150,8 @@ class GroupStore:
             found = await users.at_login(connection, user_ids)
             rows = await connection.fetch(_SQL["streams"], user_ids)
         profiles = {user_id: ProfileRow(holding, [], access) for user_id, (holding, access) in found.items()}
-        for row in rows:
-            position = StreamPositionRow(row["stream_id"], row["name"], row["owner_id"], row["last_message"])
-            profiles[row["user_id"]].streams.append(position)
+        for user_id, *position in rows:
+            profiles[user_id].streams.append(StreamPositionRow(*position))
         return profiles
 
     @asynccontextmanager

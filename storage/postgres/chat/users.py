@@ -164,7 +164,7 @@ async def at_login(
 async def barred(connection: Connection, pairs: Sequence[tuple[int, int]]) -> list[Barred | None]:
     """Of each pair of a sender and a receiver why nothing may be sent, or None. A group may be the receiver."""
     out_of_reach = await _out_of_reach(connection, {number for pair in pairs for number in pair}) if pairs else {}
-    return [_why(sender_id, receiver_id, out_of_reach) for sender_id, receiver_id in pairs]
+    return [why_barred(sender_id, receiver_id, out_of_reach) for sender_id, receiver_id in pairs]
 
 
 async def not_members(connection: Connection, pairs: Sequence[tuple[int, int]]) -> set[tuple[int, int]]:
@@ -176,7 +176,8 @@ async def not_members(connection: Connection, pairs: Sequence[tuple[int, int]]) 
     return {(row["user_id"], row["group_id"]) for row in await connection.fetch(_SQL["not_members"], *columns)}
 
 
-def _why(sender_id: int, receiver_id: int, out_of_reach: Mapping[int, bool]) -> Barred | None:
+def why_barred(sender_id: int, receiver_id: int, out_of_reach: Mapping[int, bool]) -> Barred | None:
+    """`out_of_reach`: the users who are banned (True) or unknown (False)."""
     if out_of_reach.get(sender_id):
         return Barred.BANNED
     return Barred.NO_SUCH_USER if receiver_id in out_of_reach else None

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from storage import statements
 from storage.postgres.packets.packets import PacketRow
 
 if TYPE_CHECKING:
-    from storage.postgres.database import Connection, Database
+    from storage.postgres.database import Database
 
 _SQL = statements.load(__file__)
 
@@ -65,11 +64,3 @@ class RecordStore:
         async with self._database.reading() as connection:
             rows = await connection.fetch(_SQL[statement], user_id, *span)
         return [RecordRow(row[0], row[1], row[2], PacketRow(*row[3:])) for row in rows]
-
-
-async def count_sent(connection: Connection, packets: Sequence[PacketRow]) -> None:
-    """Count new packets in their senders' years, inside the transaction that holds their wallets."""
-    users = [row.sender_id for row in packets]
-    times_ms = [row.created_at_ms for row in packets]
-    amounts_fen = [row.total_fen for row in packets]
-    await connection.execute(_SQL["count_sent"], users, times_ms, amounts_fen)

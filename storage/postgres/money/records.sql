@@ -2,15 +2,6 @@
 SELECT year, sent_count, sent_fen, received_count, received_fen, best_lucks
 FROM years WHERE user_id = $1 ORDER BY year DESC
 
--- name: count_sent
--- Behind the wallets, in the order of users and years, as everybody who counts does it.
-INSERT INTO years AS y (user_id, year, sent_count, sent_fen)
-SELECT user_id, beijing_year(at_ms), count(*), sum(amount_fen)
-FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS sent (user_id, at_ms, amount_fen)
-GROUP BY 1, 2 ORDER BY 1, 2
-ON CONFLICT (user_id, year) DO UPDATE
-SET sent_count = y.sent_count + excluded.sent_count, sent_fen = y.sent_fen + excluded.sent_fen
-
 -- name: sent
 -- Newest first, from `from_ms` ($2) up to a line that is not shown any more ($3, $4). One more than a page (21, written
 -- out so that the planner knows that there are few) tells whether there is another page. Answered by packets_sent.

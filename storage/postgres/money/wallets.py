@@ -173,16 +173,18 @@ async def _balance(connection: Connection, user_id: int) -> BalanceRow:
 
 
 class Purse(NamedTuple):
-    """What a wallet can spend, and the server seed of the next packet that it pays."""
+    """What a wallet can spend, the server seed of the next packet that it pays, and all that is in it."""
 
     free_fen: int
     next_seed: int
+    fen: int
+    version: int
 
 
 async def lock(connection: Connection, user_ids: Collection[int]) -> dict[int, Purse]:
     """Keep these wallets as they are until the transaction ends; what they can spend, where there is one."""
     rows = await connection.fetch(_SQL["lock"], list(user_ids))
-    return {row["user_id"]: Purse(row["free_fen"], row["next_seed"]) for row in rows}
+    return {user_id: Purse(*purse) for user_id, *purse in rows}
 
 
 async def debit(

@@ -13,7 +13,7 @@ FROM unnest($1::bigint[]) AS asked (user_id) LEFT JOIN wallets USING (user_id) L
 -- name: lock
 -- In the order of the ids, as everybody who changes wallets does it.
 SELECT user_id, balance_fen - pending_fen AS free_fen,
-       greatest(next_seed, (SELECT max(first_index) FROM seed_epochs)) AS next_seed
+       greatest(next_seed, (SELECT max(first_index) FROM seed_epochs)) AS next_seed, balance_fen, version
 FROM wallets WHERE user_id = ANY($1) ORDER BY user_id FOR UPDATE
 
 -- name: debit

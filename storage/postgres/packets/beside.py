@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 class ChatBeside(Protocol):
     """Users and streams, as a transaction on packets meets them."""
 
+    @property
+    def is_here(self) -> bool:
+        """Both are in the database of the packets, so one statement may concern all of them."""
+        ...
+
     async def barred(self, connection: Connection, pairs: Sequence[tuple[int, int]]) -> list[Barred | None]:
         """Of each pair of a sender and a receiver why nothing may be sent, or None; asked with the wallets held."""
         ...
@@ -41,6 +46,8 @@ class ChatBeside(Protocol):
 
 class _Here:
     """Both are in the same database."""
+
+    is_here = True
 
     async def barred(self, connection: Connection, pairs: Sequence[tuple[int, int]]) -> list[Barred | None]:
         return await users.barred(connection, pairs)

@@ -11,10 +11,12 @@ import asyncpg
 
 from storage import statements
 from storage.postgres.chat.messages import Post
-from storage.postgres.money import records, wallets
+from storage.postgres.chat.users import why_barred
+from storage.postgres.money import wallets
 from storage.postgres.money.wallets import EMPTY_ROW, BalanceRow, Purse, TransferRow
-from storage.postgres.packets import packets, scheduled, seed_trees
+from storage.postgres.packets import new_packets, scheduled, seed_trees
 from storage.postgres.packets.beside import HERE, ChatBeside
+from storage.postgres.packets.new_packets import Debits
 from storage.postgres.packets.packets import PacketRow
 from storage.postgres.packets.seed_trees import PacketSeeds
 from storage.postgres.risk.risk import sent_since
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 
 _SQL = statements.load(__file__)
 BILL_KEY = "bill:"  # so begins the key of a packet that a bill sends
-NO_PURSE = Purse(0, 0)
 DAY_MS = 86_400_000
 
 
@@ -65,7 +66,7 @@ class SendStore:
     ) -> list[Sent | Unsent]:
         """Record packets, each with its debit, its transfer and its announcements, or say why not.
 
-        `caps`: what some senders may send in 24 hours, in fen.
+        `caps`: what some senders may send in 24 hours, in fen. The transfers of a batch are of one kind.
 
         `seeds` is called for each try: a paid packet gets the next server seed of its sender. Packets of one sender
         are judged in their order, each by what the one before it left. Raises StoreUnavailable: then ask again with
@@ -120,23 +121,19 @@ async def record(
 ) -> list[Sent | Unsent]:
     # the wallets first: who holds them may be about to commit one of these keys, and then it is seen below
     purses = await wallets.lock(connection, {row.sender_id for row in rows})
-    before = await sent_before(connection, [(row.sender_id, row.key) for row in rows])
-    results: dict[tuple[int, str], Sent | Unsent] = {
-        (row.sender_id, row.key): Sent(row, EMPTY_ROW, {}) for row in before
-    }
-    fresh = await _admit(connection, rows, results, chat)
+    known = await new_packets.look_up(connection, rows) if chat.is_here else None
+    results: dict[tuple[int, str], Sent | Unsent] = {}
+    if known is None or known.has_used_keys:
+        before = await sent_before(connection, [(row.sender_id, row.key) for row in rows])
+        results = {(row.sender_id, row.key): Sent(row, EMPTY_ROW, {}) for row in before}
+    fresh = await _admit(connection, rows, results, chat, known)
     fresh = await _of_standing_bills(connection, fresh, results)
-    later = [row for row in fresh if row.send_at_ms is not None]
-    over = await scheduled.too_many(connection, later)
-    results.update({(row.sender_id, row.key): Unsent.LIMIT for row in over})
-    fresh = [row for row in fresh if row not in over]
+    if later := [row for row in fresh if row.send_at_ms is not None]:
+        over = await scheduled.too_many(connection, later)
+        results.update({(row.sender_id, row.key): Unsent.LIMIT for row in over})
+        fresh = [row for row in fresh if row not in over]
     fresh = await _within_caps(connection, fresh, results, caps or {})
-    paid, after = await _debit(connection, fresh, purses, results, seeds)
-    await packets.insert(connection, paid)
-    await scheduled.add(connection, [row for row in paid if row.send_at_ms is not None])
-    await wallets.insert_debits(connection, [transfer_of(row) for row in paid], after)
-    await records.count_sent(connection, paid)
-    await _announce(connection, paid, streams_of, results, chat)
+    await _pay(connection, fresh, purses, results, transfer_of, streams_of, seeds, chat)
     return [_as_seen_by(row, results[row.sender_id, row.key]) for row in rows]
 
 
@@ -145,6 +142,7 @@ async def _admit(
     rows: Sequence[PacketRow],
     results: dict[tuple[int, str], Sent | Unsent],
     chat: ChatBeside,
+    known: new_packets.KnownOfSends | None,
 ) -> list[PacketRow]:
     """The packets whose keys are new, in their order; of a key that comes twice the first one.
 
@@ -155,7 +153,13 @@ async def _admit(
     for row in rows:
         if (row.sender_id, row.key) not in results:
             fresh.setdefault((row.sender_id, row.key), row)
-    barred = await chat.barred(connection, [(row.sender_id, row.target_id) for row in fresh.values()])
+    if known is not None and not known.out_of_reach:
+        return list(fresh.values())
+    pairs = [(row.sender_id, row.target_id) for row in fresh.values()]
+    if known is None:
+        barred = await chat.barred(connection, pairs)
+    else:
+        barred = [why_barred(*pair, known.out_of_reach) for pair in pairs]
     results.update({key: Unsent(why) for key, why in zip(fresh, barred, strict=True) if why is not None})
     return [row for key, row in fresh.items() if key not in results]
 
@@ -201,51 +205,49 @@ async def _within_caps(
     return kept
 
 
-async def _debit(
+async def _pay(
     connection: Connection,
     rows: Sequence[PacketRow],
-    purses: dict[int, Purse],
+    purses: Mapping[int, Purse],
     results: dict[tuple[int, str], Sent | Unsent],
-    seeds: PacketSeeds,
-) -> tuple[list[PacketRow], dict[int, BalanceRow]]:
-    """Take money and server seeds for those packets whose senders have the money.
-
-    The packets that were paid, and what is in their senders' wallets after all of them.
-    """
-    debits_fen: Counter[int] = Counter()
-    next_seeds = {user_id: purse.next_seed for user_id, purse in purses.items()}
-    paid: list[tuple[PacketRow, int]] = []
-    for row in rows:
-        left_fen = purses.get(row.sender_id, NO_PURSE).free_fen - debits_fen[row.sender_id] - row.total_fen
-        if left_fen < 0:
-            results[row.sender_id, row.key] = Unsent.NOT_ENOUGH_MONEY
-            continue
-        debits_fen[row.sender_id] += row.total_fen
-        paid.append((row, next_seeds[row.sender_id]))
-        next_seeds[row.sender_id] += 1
-    balances = await wallets.debit(connection, debits_fen, Counter(row.sender_id for row, _ in paid), next_seeds)
-    await seed_trees.learn(connection, seeds, {seeds.tree_of(row.sender_id, index) for row, index in paid})
-    used = [seeds.use(row, index) for row, index in paid]
-    for row in used:
-        results[row.sender_id, row.key] = Sent(row, balances[row.sender_id], {})
-    return used, balances
-
-
-async def _announce(
-    connection: Connection,
-    paid: Sequence[PacketRow],
+    transfer_of: Callable[[PacketRow], TransferRow],
     streams_of: Callable[[PacketRow], tuple[int, ...]],
-    results: dict[tuple[int, str], Sent | Unsent],
+    seeds: PacketSeeds,
     chat: ChatBeside,
 ) -> None:
-    at_once = [row for row in paid if row.send_at_ms is None]
-    announced = [(row, stream_id) for row in at_once for stream_id in streams_of(row)]
-    posts = [Post(stream_id, row.sender_id, row.created_at_ms, None, row.packet_id) for row, stream_id in announced]
-    numbers = await chat.append(connection, posts)
-    for (row, stream_id), number in zip(announced, numbers, strict=True):
-        sent = results[row.sender_id, row.key]
-        assert isinstance(sent, Sent)
-        sent.messages[stream_id] = number
+    """Take money and server seeds for those packets whose senders have the money, and record them."""
+    debits = {user_id: Debits(purse) for user_id, purse in purses.items()}
+    paid: list[tuple[PacketRow, int]] = []
+    after: list[BalanceRow] = []
+    for row in rows:
+        debit = debits.get(row.sender_id)
+        if debit is None or debit.free_fen < row.total_fen:
+            results[row.sender_id, row.key] = Unsent.NOT_ENOUGH_MONEY
+            continue
+        balance, index = debit.pay(row.total_fen)
+        after.append(balance)
+        paid.append((row, index))
+    if not paid:
+        return
+    await seed_trees.learn(connection, seeds, {seeds.tree_of(row.sender_id, index) for row, index in paid})
+    used = [seeds.use(row, index) for row, index in paid]
+    at_once = [row for row in used if row.send_at_ms is None]
+    announced = [(stream_id, row) for row in at_once for stream_id in streams_of(row)]
+    here, kind = announced if chat.is_here else (), transfer_of(used[0]).kind
+    numbers = await new_packets.write(connection, used, after, debits, kind, here)
+    await scheduled.add(connection, [row for row in used if row.send_at_ms is not None])
+    if not chat.is_here:
+        numbers = await chat.append(connection, [_post(*one) for one in announced])
+    balances = {user_id: BalanceRow(debit.balance_fen, debit.version) for user_id, debit in debits.items()}
+    sent = {row.packet_id: Sent(row, balances[row.sender_id], {}) for row in used}
+    for (stream_id, row), number in zip(announced, numbers, strict=True):
+        sent[row.packet_id].messages[stream_id] = number
+    for row in used:
+        results[row.sender_id, row.key] = sent[row.packet_id]
+
+
+def _post(stream_id: int, row: PacketRow) -> Post:
+    return Post(stream_id, row.sender_id, row.created_at_ms, None, row.packet_id)
 
 
 def _as_seen_by(row: PacketRow, sent: Sent | Unsent) -> Sent | Unsent:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 class ChatOfSets:
     """Users and streams as a transaction in one set meets them."""
 
+    is_here = False
+
     def __init__(self, sets: Sets, number: int) -> None:
         self._sets = sets
         self._number = number
