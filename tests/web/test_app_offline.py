@@ -84,9 +84,11 @@ async def test_without_a_network_the_app_starts_with_what_it_had_and_goes_on_whe
     await alice.sees("网络不可用，正在重新连接…")
     await alice.tap("一家人")
     await alice.sees("kept")
+    await expect(alice.page.locator(".chat .offline")).to_have_text("网络不可用，正在重新连接…")  # in a chat, too
     await ben.say(family, "later")
     await context.set_offline(False)
     await alice.sees("later")
+    await expect(alice.page.locator(".offline")).to_have_count(0)
     await expect(alice.page.locator(".bubble")).to_have_text(["kept", "later"])
 
 
