@@ -152,6 +152,14 @@ function Writing({ conversation, onWrite }: { conversation: Conversation; onWrit
   const [isBusy, run] = useBusy();
   const field = useRef<HTMLTextAreaElement>(null);
   const plus = useRef<HTMLButtonElement>(null);
+  const triedAfter = useRef<number>(); // the newest message when a text was sent whose outcome is not known
+  useEffect(() => {
+    const after = triedAfter.current;
+    const isMine = (one: Entry) => one.type === "said" && one.message > after! && one.senderId === session.model.userId && one.text === text.trim();
+    if (after === undefined || isBusy || !conversation.entries.some(isMine)) return;
+    triedAfter.current = undefined;
+    type(""); // it has arrived: to send it again would say it twice
+  });
   const type = (typed: string) => {
     conversation.draft = typed; // it is there again when the chat is
     setText(typed);
@@ -160,7 +168,9 @@ function Writing({ conversation, onWrite }: { conversation: Conversation; onWrit
     const said = text.trim();
     if (!said) return;
     run(async () => {
+      triedAfter.current = conversation.newest;
       await session.client.say(conversation.streamId, said);
+      triedAfter.current = undefined;
       type("");
       onWrite();
       field.current?.focus();
