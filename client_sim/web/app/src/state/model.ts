@@ -113,17 +113,8 @@ export class Conversation {
     return first?.message ?? this.lastMessage + 1;
   }
 
-  private get last(): Numbered | undefined {
-    return this.entries.findLast((one): one is Numbered => one.type !== "notice");
-  }
-
-  /** The number of the newest one. */
-  get newest(): number {
-    return this.last?.message ?? this.lastMessage;
-  }
-
   get lastAtMs(): number {
-    return this.last?.atMs ?? 0;
+    return this.entries.findLast((one): one is Numbered => one.type !== "notice")?.atMs ?? 0;
   }
 
   add(entry: Entry): void {
