@@ -223,7 +223,7 @@ WORDS: Final[Mapping[str, Text]] = {
         "hongbao demo: PostgreSQL, Valkey and a server under {data}",
     ),
     "demo_bank": Text(
-        "模拟银行，不是真钱：{url}/admin（演示期间）",
+        "模拟银行，不是真钱：{url}/admin （演示期间）",
         "a simulated bank, no real money: {url}/admin (during the demo)",
     ),
     "web_guest": Text("客人{number}", "Guest {number}"),

@@ -11,7 +11,7 @@ from server.http_api.web.invite import InviteClaim, mint
 from tests.campaigns.conftest import MakeFestival, make_festival
 from tests.cards.conftest import HOLDER, NUMBER, PASSWORD, PHONE, Bank, bank
 from tests.conftest import DAY_MS, KEYS, Connect, Server, StartServer, Turn
-from tests.web.conftest import ALICE, BEN, CLEO, SERVES_APP, Hold
+from tests.web.conftest import ALICE, BEN, CLEO, SERVES_APP, Hold, Phone
 
 __all__ = ["bank", "make_festival"]  # fixtures
 
@@ -32,6 +32,7 @@ async def test_packet_is_sent_opened_and_its_result_grows_on_both_phones(
     await alice.type("祝福语", "新年快乐")
     await alice.tap("塞钱进红包")
     await alice.tap("使用零钱支付")
+    await expect(alice.page.locator(".panel")).to_have_count(0)  # it does not hide the new card
 
     await ben.tap("拼手气红包: 新年快乐. 领取红包")
     await ben.tap("拆")
@@ -66,6 +67,11 @@ async def test_form_converts_between_the_kinds_and_keeps_what_was_typed(
     await alice.tap("更多功能")
     await alice.tap("红包", exact=True)
     await expect(alice.button("塞钱进红包")).to_be_disabled()
+    total = alice.page.get_by_label("总金额", exact=True)
+    await expect(total).to_be_focused()
+    await alice.page.keyboard.type("12.345x")  # what is no amount is not on the screen either
+    await expect(total).to_have_value("12.34")
+    await alice.sees("¥12.34")
     await alice.type("总金额", "10")
     await alice.type("红包个数", "3")
     await alice.type("祝福语", "多多益善")
@@ -124,6 +130,27 @@ async def test_tap_on_a_packet_that_is_over_says_so_and_its_sender_sends_an_open
 
 
 @pytest.mark.long
+async def test_transfer_goes_to_a_user_who_is_chosen_by_name(
+    server: Server, family: int, hold: Hold, connect: Connect
+) -> None:
+    ben = await connect(server, BEN)
+    await ben.say(family, "here")
+    alice = await hold(server, ALICE)
+    await alice.sees("Ben: here")
+    await alice.tap("零钱")
+    await alice.tap("转账")
+    await alice.page.get_by_label("收款人", exact=True).select_option(label="Ben")
+    await alice.type("金额", "7")
+    await alice.page.get_by_role("button", name="转账", exact=True).last.click()
+    await alice.sees("转账给Ben")
+    await alice.tap("使用零钱支付")
+    await alice.sees("已转账7.00元给Ben")
+    await alice.sees("¥493.00")
+    assert (await ben.wallet()).balance_fen == 50_700
+    assert alice.complaints == []
+
+
+@pytest.mark.long
 async def test_owner_sees_how_fast_members_grab_and_removes_one(
     server: Server, family: int, hold: Hold, connect: Connect
 ) -> None:
@@ -135,7 +162,7 @@ async def test_owner_sees_how_fast_members_grab_and_removes_one(
     await alice.tap("更多", exact=True)
     await alice.sees("群成员（3）")
     await alice.tap("谁总是抢第一？")
-    await alice.sees("抢 1 · 第一 1", exact=False)
+    await alice.sees("抢1次 · 第一1次", exact=False)
     row = alice.page.locator(".member", has_text="Ben")
     await row.get_by_role("button", name="Ben").click()
     await row.get_by_role("button", name="移出群").click()
@@ -180,25 +207,37 @@ async def test_card_is_bound_from_the_pay_sheet_and_pays_then_tops_up(
     await alice.tap("绑定并支付")
     await expect(alice.button("红包: 恭喜发财,大吉大利. 领取红包")).to_be_visible()
     assert bank.done("charge") == [(666, "succeeded")]
-
     await alice.page.go_back()
+    await _top_up_and_withdraw(alice)
+    assert [amount for amount, _ in bank.done("payout")] == [500]
+    assert alice.complaints == []
+
+
+async def _top_up_and_withdraw(alice: Phone) -> None:
+    """20.00 yuan from the card and 5.00 back, with a wrong password on the way."""
     await alice.tap("零钱")
     await alice.tap("充值")
     await alice.type("金额", "20")
     await alice.tap("下一步")
-    await alice.type("请输入支付密码", "135790")
+    password = alice.page.get_by_label("请输入支付密码", exact=True)
+    await expect(password).to_be_focused()  # no tap is needed before the digits
+    await alice.page.keyboard.type("135790")
     await alice.sees("支付密码不对，还可以试4次")
-    await alice.type("请输入支付密码", PASSWORD)
+    await expect(password).to_have_value("")
+    await alice.page.keyboard.type(PASSWORD)
     await alice.sees("¥20.00")
     await alice.tap("提现")
+    await alice.type("金额", "20.01")
+    await alice.sees("零钱不足（剩余20.00元）")
+    await expect(alice.button("下一步")).to_be_disabled()
     await alice.type("金额", "5")
     await alice.tap("下一步")
-    await alice.type("请输入支付密码", PASSWORD)
+    await alice.sees("到账银行卡")
+    await expect(password).to_be_focused()
+    await alice.page.keyboard.type(PASSWORD)
     await alice.sees("¥15.00")
     await alice.tap("零钱明细")
     await alice.sees("余额 15.00元")
-    assert [amount for amount, _ in bank.done("payout")] == [500]
-    assert alice.complaints == []
 
 
 @pytest.mark.long

@@ -84,9 +84,11 @@ async def test_without_a_network_the_app_starts_with_what_it_had_and_goes_on_whe
     await alice.sees("网络不可用，正在重新连接…")
     await alice.tap("一家人")
     await alice.sees("kept")
+    await expect(alice.page.locator(".chat .offline")).to_have_text("网络不可用，正在重新连接…")  # in a chat, too
     await ben.say(family, "later")
     await context.set_offline(False)
     await alice.sees("later")
+    await expect(alice.page.locator(".offline")).to_have_count(0)
     await expect(alice.page.locator(".bubble")).to_have_text(["kept", "later"])
 
 
@@ -157,3 +159,18 @@ async def test_page_on_slow_3g_shows_its_frame_while_it_connects(server: Server,
     await alice.start()
     await alice.sees("一家人")
     assert alice.complaints == []
+
+
+@pytest.mark.long
+async def test_text_that_has_arrived_although_its_reply_was_lost_is_not_left_to_be_said_twice(
+    server: Server, family: int, hold: Hold
+) -> None:
+    alice = await hold(server, ALICE)
+    await alice.tap("一家人")
+    field = alice.page.get_by_label("发消息")
+    await field.fill("只说一次")
+    await alice.page.evaluate("loseNextReply()")
+    await alice.tap("发送")
+    await alice.sees("连接断了，请再试")
+    await expect(alice.page.locator(".bubble")).to_have_text(["只说一次"])  # caught up with the new connection
+    await expect(field).to_have_value("")

@@ -1996,10 +1996,12 @@ function hookPage(wake) {
   page.addEventListener("visibilitychange", seen);
   addEventListener("pageshow", seen);
   addEventListener("online", wake);
+  addEventListener("offline", wake);
   return () => {
     page.removeEventListener("visibilitychange", seen);
     removeEventListener("pageshow", seen);
     removeEventListener("online", wake);
+    removeEventListener("offline", wake);
   };
 }
 export {

@@ -289,7 +289,7 @@ function isOutcome(error: unknown): boolean {
   return error instanceof Error && !(error as ClientError).temporary && !(error instanceof ClientClosed);
 }
 
-/** Call this when a page becomes visible again or a network is back. Without a page nothing happens. */
+/** Call this when a page becomes visible again, or a network is back or gone. Without a page nothing happens. */
 function hookPage(wake: () => void): () => void {
   const page = (globalThis as { document?: Document }).document;
   if (page === undefined) return () => {};
@@ -299,10 +299,12 @@ function hookPage(wake: () => void): () => void {
   page.addEventListener("visibilitychange", seen);
   addEventListener("pageshow", seen);
   addEventListener("online", wake);
+  addEventListener("offline", wake); // the socket does not know yet: a probe tells
   return () => {
     page.removeEventListener("visibilitychange", seen);
     removeEventListener("pageshow", seen);
     removeEventListener("online", wake);
+    removeEventListener("offline", wake);
   };
 }
 

@@ -18,8 +18,8 @@ interface DigitsProps {
 export function Digits({ label, value, onInput, onFull, isSecret = true, isDisabled = false, autoFocus = false }: DigitsProps) {
   const input = useRef<HTMLInputElement>(null);
   useEffect(() => {
-    if (autoFocus) input.current?.focus({ preventScroll: true });
-  }, []);
+    if (autoFocus && !value) input.current?.focus({ preventScroll: true }); // at first, and when it is to be typed again
+  }, [!value]);
   const take = (typed: string) => {
     const digits = typed.replace(/\D/g, "").slice(0, DIGITS);
     onInput(digits);
@@ -29,7 +29,7 @@ export function Digits({ label, value, onInput, onFull, isSecret = true, isDisab
     <label class="digits">
       <span class="field-label">{label}</span>
       <span class="boxes">
-        <input ref={input} type={isSecret ? "password" : "text"} inputMode="numeric" value={value} disabled={isDisabled} aria-label={label}
+        <input ref={input} type={isSecret ? "password" : "text"} inputMode="numeric" value={value} readOnly={isDisabled} aria-label={label}
           autocomplete={isSecret ? "off" : "one-time-code"} maxLength={DIGITS}
           onInput={(event) => take(event.currentTarget.value)} />
         {Array.from({ length: DIGITS }, (_, at) => (

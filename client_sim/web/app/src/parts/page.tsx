@@ -1,9 +1,10 @@
 /** Pages and what stands on many of them. */
 
+import { money } from "@hongbao/sdk";
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { useView } from "../view.js";
-import { Back, Close } from "./icons.js";
+import { Back, Close, Next } from "./icons.js";
 
 interface PageProps {
   title: string;
@@ -16,11 +17,26 @@ interface PageProps {
   isText?: boolean;
 }
 
-/** A page with a bar; the focus goes to its title, which a screen reader then says. */
+/** The focus goes there, unless it is inside already: a field of the same page has taken it. */
+function useFocus(inside?: "section") {
+  const box = useRef<HTMLElement>(null);
+  useEffect(() => {
+    const element = box.current!;
+    if (!(inside ? element.closest(inside)! : element).contains(document.activeElement)) element.focus({ preventScroll: true });
+  }, []);
+  return box as preact.RefObject<any>;
+}
+
+/** That there is no network, on every page. */
+export function Offline() {
+  const { session } = useView();
+  return session.status === "offline" ? <p class="offline" role="status">{session.t("offline")}</p> : null;
+}
+
+/** A page with a bar; the focus goes to its first field, or to its title, which a screen reader then says. */
 export function Page({ title, children, action, kind = "", foot, isText }: PageProps) {
   const { session, nav } = useView();
-  const heading = useRef<HTMLHeadingElement>(null);
-  useEffect(() => heading.current?.focus({ preventScroll: true }), []);
+  const heading = useFocus("section");
   return (
     <section class={`page ${kind}`} aria-label={title}>
       <header class="bar">
@@ -30,6 +46,7 @@ export function Page({ title, children, action, kind = "", foot, isText }: PageP
         <h1 tabIndex={-1} ref={heading}>{title}</h1>
         <div class="bar-action">{action}</div>
       </header>
+      <Offline />
       <div class="page-body" {...(isText && { tabIndex: 0 })}>{children}</div>
       {foot}
     </section>
@@ -46,8 +63,7 @@ interface SheetProps {
 /** A dialog over the page below. Escape and a tap beside it close it. */
 export function Sheet({ title, children, kind = "", hasTitle = true }: SheetProps) {
   const { session, nav } = useView();
-  const box = useRef<HTMLDivElement>(null);
-  useEffect(() => box.current?.focus({ preventScroll: true }), []);
+  const box = useFocus();
   return (
     <div class={`veil ${kind}`} onClick={(event) => event.target === event.currentTarget && nav.back()}>
       <div class="sheet" role="dialog" aria-modal="true" aria-label={title} tabIndex={-1} ref={box}>
@@ -59,6 +75,12 @@ export function Sheet({ title, children, kind = "", hasTitle = true }: SheetProp
       </div>
     </div>
   );
+}
+
+/** An amount as the largest thing on its page. */
+export function Big({ fen, kind = "big-amount" }: { fen: number; kind?: string }) {
+  const { session } = useView();
+  return <p class={kind} aria-live="polite"><small>{session.unit.symbol}</small>{money.number(session.unit, fen)}</p>;
 }
 
 const HUES = 12;
@@ -85,7 +107,7 @@ export function Row({ label, value, onClick }: RowProps) {
   const inside = (
     <>
       <span class="row-label">{label}</span>
-      <span class="row-value">{value}</span>
+      <span class="row-value">{value}{onClick && <Next />}</span>
     </>
   );
   return onClick === undefined ? (
@@ -110,6 +132,7 @@ interface FieldProps {
 /** A line with something to type. */
 export function Field({ label, value, onInput, hint = "", unit = "", mode = "text", maxLength, isSecret, autoFocus }: FieldProps) {
   const input = useRef<HTMLInputElement>(null);
+  const [, draw] = useState({});
   useEffect(() => {
     if (autoFocus) input.current?.focus({ preventScroll: true });
   }, []);
@@ -118,7 +141,10 @@ export function Field({ label, value, onInput, hint = "", unit = "", mode = "tex
       <span class="field-label">{label}</span>
       <input ref={input} type={isSecret ? "password" : "text"} inputMode={mode} value={value} placeholder={hint} aria-label={label}
         autocomplete="off" enterkeyhint="next" {...(maxLength !== undefined && { maxLength })}
-        onInput={(event) => onInput(event.currentTarget.value)} />
+        onInput={(event) => {
+          onInput(event.currentTarget.value);
+          draw({}); // what was not taken goes from the screen, too
+        }} />
       {unit && <span class="field-unit">{unit}</span>}
     </label>
   );

@@ -3,7 +3,7 @@
 import { type CardOffered, isRefused } from "@hongbao/sdk";
 import { useState } from "preact/hooks";
 import { Digits } from "../parts/digits.js";
-import { Field, Page } from "../parts/page.js";
+import { Big, Field, Page } from "../parts/page.js";
 import type { Payment } from "../state/orders.js";
 import { useBusy, useView } from "../view.js";
 
@@ -49,7 +49,7 @@ export function BindPage({ payment, onBound }: BindProps) {
   };
   return (
     <Page title={session.t("bind")} kind="bind">
-      {payment !== undefined && <p class="bind-pays">{session.amount(payment.order.totalFen)}</p>}
+      {payment !== undefined && <Big fen={payment.order.totalFen} kind="bind-pays" />}
       {step !== "code" && (
         <form class="form" onSubmit={next}>
           <Field label={session.t("card_number")} value={number} onInput={(text) => setNumber(grouped(text))} mode="numeric" autoFocus />

@@ -119,12 +119,12 @@ function Line({ entry, before, isGroup }: { entry: Entry; before: Entry | undefi
   );
 }
 
-function Panel({ conversation }: { conversation: Conversation }) {
+function Panel({ conversation, onLeave }: { conversation: Conversation; onLeave: () => void }) {
   const { session, nav } = useView();
   const { streamId, isOneToOne, ownerId } = conversation;
   const isBright = session.campaigns.some((one) => one.highlighted);
   return (
-    <div class="panel">
+    <div class="panel" onClickCapture={onLeave}>
       <button type="button" class={isBright ? "panel-button red bright" : "panel-button red"} onClick={() => nav.push({ at: "send", streamId })}>
         <span class="panel-icon"><Envelope size={34} /></span>{session.t("packet")}
       </button>
@@ -151,6 +151,15 @@ function Writing({ conversation, onWrite }: { conversation: Conversation; onWrit
   const [hasPanel, setPanel] = useState(false);
   const [isBusy, run] = useBusy();
   const field = useRef<HTMLTextAreaElement>(null);
+  const plus = useRef<HTMLButtonElement>(null);
+  const triedAfter = useRef<number>(); // the newest message when a text was sent whose outcome is not known
+  useEffect(() => {
+    const after = triedAfter.current;
+    const isMine = (one: Entry) => one.type === "said" && one.message > after! && one.senderId === session.model.userId && one.text === text.trim();
+    if (after === undefined || isBusy || !conversation.entries.some(isMine)) return;
+    triedAfter.current = undefined;
+    type(""); // it has arrived: to send it again would say it twice
+  });
   const type = (typed: string) => {
     conversation.draft = typed; // it is there again when the chat is
     setText(typed);
@@ -159,11 +168,18 @@ function Writing({ conversation, onWrite }: { conversation: Conversation; onWrit
     const said = text.trim();
     if (!said) return;
     run(async () => {
+      triedAfter.current = conversation.newest;
       await session.client.say(conversation.streamId, said);
+      triedAfter.current = undefined;
       type("");
       onWrite();
       field.current?.focus();
     });
+  };
+  /** Who comes back finds the chat, and the focus where the panel was opened. */
+  const leave = () => {
+    plus.current?.focus();
+    setPanel(false);
   };
   const pressed = (event: KeyboardEvent) => {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
@@ -178,12 +194,12 @@ function Writing({ conversation, onWrite }: { conversation: Conversation; onWrit
         {text.trim() ? (
           <button type="button" class="send-button" disabled={isBusy} onClick={send}>{session.t("send_text")}</button>
         ) : (
-          <button type="button" class="bar-button" aria-label={session.t("plus")} aria-expanded={hasPanel} onClick={() => setPanel(!hasPanel)}>
+          <button type="button" ref={plus} class="bar-button" aria-label={session.t("plus")} aria-expanded={hasPanel} onClick={() => setPanel(!hasPanel)}>
             <Plus />
           </button>
         )}
       </div>
-      {hasPanel && <Panel conversation={conversation} />}
+      {hasPanel && <Panel conversation={conversation} onLeave={leave} />}
     </footer>
   );
 }

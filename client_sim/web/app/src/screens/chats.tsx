@@ -1,6 +1,6 @@
 /** The list of chats: the newest first, with the latest line of each; above it the wallet. */
 
-import { Avatar } from "../parts/page.js";
+import { Avatar, Offline } from "../parts/page.js";
 import { Envelope, Person, Purse } from "../parts/icons.js";
 import type { Conversation, Entry } from "../state/model.js";
 import type { Session } from "../state/session.js";
@@ -61,7 +61,6 @@ function ChatRow({ conversation }: { conversation: Conversation }) {
 export function Chats() {
   const { session, nav } = useView();
   const listed = session.model.listed();
-  const status = session.status === "ended" ? session.endText : session.status === "offline" ? session.t("offline") : "";
   return (
     <section class="page" aria-label={session.t("chats")}>
       <header class="bar home-bar">
@@ -73,7 +72,8 @@ export function Chats() {
           <Purse />
         </button>
       </header>
-      {status && <p class="offline" role="status">{status}</p>}
+      <Offline />
+      {session.status === "ended" && <p class="offline" role="status">{session.endText}</p>}
       <div class="page-body">
         {session.campaigns.length > 0 && (
           <button type="button" class={session.campaigns.some((one) => one.highlighted) ? "shake-entry bright" : "shake-entry"}

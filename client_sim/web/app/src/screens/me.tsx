@@ -17,6 +17,7 @@ export function MePage() {
     run(async () => {
       await client.ask("SetName", { name: name.trim() });
       session.change(() => model.learn(model.userId, name.trim()));
+      session.say(session.t("saved"));
     });
   };
   const join = (event: Event) => {
@@ -45,15 +46,15 @@ export function MePage() {
     <Page title={session.t("me")}>
       <div class="me">
         <Avatar id={model.userId} name={model.nameOf(model.userId)} size={64} />
-        <p>{model.nameOf(model.userId)}<small>{model.userId}</small></p>
+        <p>{model.nameOf(model.userId)}<small>{session.t("user_id")} {model.userId}</small></p>
       </div>
       <div class="list">
         <Row label={session.t("wallet")} value={session.amount(model.balanceFen)} onClick={() => nav.push({ at: "wallet" })} />
-        <button type="button" class="row leads" lang={other} onClick={speak}><span class="row-label">{session.t("language")}</span></button>
+        <Row label="语言 · Language" value={<span lang={other}>{session.t("language")}</span>} onClick={speak} />
       </div>
       <form class="form" onSubmit={save}>
         <Field label={session.t("name")} value={name} onInput={setName} maxLength={64} />
-        <button type="submit" class="plain-button" disabled={isBusy}>{session.t("save")}</button>
+        <button type="submit" class="plain-button" disabled={isBusy || name.trim() === (model.names.get(model.userId) ?? "")}>{session.t("save")}</button>
       </form>
       <form class="form" onSubmit={join}>
         <Field label={session.t("invite_code")} value={code} onInput={setCode} maxLength={16} />

@@ -3,7 +3,7 @@
 import type { GrabStatLine } from "@hongbao/sdk";
 import { useEffect, useState } from "preact/hooks";
 import { Next } from "../parts/icons.js";
-import { Avatar, Page } from "../parts/page.js";
+import { Avatar, Page, Row } from "../parts/page.js";
 import type { Session } from "../state/session.js";
 import { useBusy, useView } from "../view.js";
 
@@ -89,9 +89,7 @@ export function MembersPage({ streamId }: { streamId: bigint }) {
     <Page title={session.t("members", { count: members.length || "…" })} kind="members">
       <div class="list">
         {isOwner && (
-          <button type="button" class="row leads" onClick={() => run(async () => setStats((await client.ask("GrabStats", { group_id: streamId })).lines))}>
-            <span class="row-label">{session.t("by_speed")}</span>
-          </button>
+          <Row label={session.t("by_speed")} onClick={() => run(async () => setStats((await client.ask("GrabStats", { group_id: streamId })).lines))} />
         )}
         <button type="button" class="row leads" disabled={isBusy} onClick={() => run(async () => setInvite(await client.invite(streamId)))}>
           <span class="row-label">{session.t("invite")}</span><span class="row-value" role="status">{invite}</span>

@@ -2,7 +2,8 @@
 
 import { money } from "@hongbao/sdk";
 import { useState } from "preact/hooks";
-import { Field, Page } from "../parts/page.js";
+import { Next } from "../parts/icons.js";
+import { Big, Field, Page } from "../parts/page.js";
 import type { Order, Payment } from "../state/orders.js";
 import { paymentOf } from "../state/pay.js";
 import { useView } from "../view.js";
@@ -11,10 +12,13 @@ export function MoneyPage({ what, userId }: { what: "topup" | "withdraw" | "tran
   const { session, nav } = useView();
   const [typed, setTyped] = useState("");
   const [to, setTo] = useState(userId === undefined ? "" : String(userId));
+  const [isTyped, setIsTyped] = useState(false); // the number of a user, who is none of those known here
   const [note, setNote] = useState("");
   const [payment, setPayment] = useState<Payment>();
   const amountFen = money.parse(session.unit, typed) ?? 0;
-  const isReady = amountFen > 0 && (what !== "transfer" || /^[1-9]\d{0,15}$/.test(to.trim()));
+  const { balanceFen, names, userId: me } = session.model;
+  const isShort = what !== "topup" && amountFen > balanceFen;
+  const isReady = amountFen > 0 && !isShort && (what !== "transfer" || /^[1-9]\d{0,15}$/.test(to.trim()));
   const done = () => {
     const figures = { amount: session.amount(amountFen), name: session.model.nameOf(Number(to)) };
     session.say(session.t(what === "topup" ? "topped_up" : what === "withdraw" ? "withdrawn" : "transferred", figures));
@@ -35,7 +39,21 @@ export function MoneyPage({ what, userId }: { what: "topup" | "withdraw" | "tran
       <form class="form" onSubmit={go}>
         {what === "transfer" && (
           userId === undefined ? (
-            <Field label={session.t("to_whom")} value={to} onInput={setTo} mode="numeric" hint={session.t("to_whom_hint")} autoFocus />
+            <>
+              <label class="field">
+                <span class="field-label">{session.t("to_whom")}</span>
+                <select aria-label={session.t("to_whom")} onChange={({ currentTarget: { value } }) => {
+                  setIsTyped(value === "0");
+                  setTo(value === "0" ? "" : value);
+                }}>
+                  <option value="">{session.t("choose")}</option>
+                  {[...names].map(([id, name]) => id !== me && name && <option key={id} value={id}>{name}</option>)}
+                  <option value="0">{session.t("user_id")}</option>
+                </select>
+                <Next />
+              </label>
+              {isTyped && <Field label={session.t("user_id")} value={to} onInput={setTo} mode="numeric" autoFocus />}
+            </>
           ) : (
             <p class="about">{session.t("pay_transfer", { name: session.model.nameOf(userId) })}</p>
           )
@@ -44,7 +62,12 @@ export function MoneyPage({ what, userId }: { what: "topup" | "withdraw" | "tran
           unit={session.unit[session.language]}
           onInput={(text) => (!text || money.parse(session.unit, text) !== undefined) && setTyped(text)} />
         {what === "transfer" && <Field label={session.t("note")} value={note} onInput={setNote} maxLength={60} />}
-        <p class="big-amount"><small>{session.unit.symbol}</small>{money.number(session.unit, amountFen)}</p>
+        {what !== "topup" && (
+          <p class={isShort ? "hint danger" : "hint"} role="status">
+            {session.t(isShort ? "wallet_short" : "by_wallet", { amount: session.amount(balanceFen) })}
+          </p>
+        )}
+        <Big fen={amountFen} />
         <button type="submit" class="green-button" disabled={!isReady}>{session.t(what === "transfer" ? "transfer" : "next")}</button>
       </form>
     </Page>

@@ -4,7 +4,7 @@ import { isRefused } from "@hongbao/sdk";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Digits } from "../parts/digits.js";
 import { Tick } from "../parts/icons.js";
-import { Sheet } from "../parts/page.js";
+import { Big, Sheet } from "../parts/page.js";
 import { firstWay, type Order, type Payment, waysOf, type Way } from "../state/orders.js";
 import { pay } from "../state/pay.js";
 import type { Session } from "../state/session.js";
@@ -23,11 +23,11 @@ function titleOf(session: Session, order: Order): string {
 }
 
 /** The ways to pay, as choices. */
-function Ways({ ways, chosen, onChoose }: { ways: Way[]; chosen: number; onChoose: (at: number) => void }) {
+function Ways({ title, ways, chosen, onChoose }: { title: string; ways: Way[]; chosen: number; onChoose: (at: number) => void }) {
   const { session } = useView();
   return (
     <fieldset class="ways">
-      <legend>{session.t("pay_way")}</legend>
+      <legend>{title}</legend>
       {ways.map((way, at) => (
         <label key={at} class={at === chosen ? "way chosen" : "way"}>
           <input type="radio" name="way" checked={at === chosen} onChange={() => onChoose(at)} />
@@ -78,10 +78,10 @@ export function PaySheet({ payment, onPaid }: { payment: Payment; onPaid?: () =>
 
   return (
     <Sheet title={titleOf(session, order)} kind="bottom pay">
-      <p class="pay-amount">{session.amount(order.totalFen)}</p>
+      <Big fen={order.totalFen} kind="pay-amount" />
       {session.payer !== undefined && !ways.length && <p class="pay-line" role="alert">{session.t("no_cards_here")}</p>}
-      {ways.length > 0 && <Ways ways={ways} chosen={chosen} onChoose={(at) => (setChosen(at), setLine(""))} />}
-      <p class="pay-line" role="status">{line}</p>
+      {ways.length > 0 && <Ways title={session.t(order.what === "withdraw" ? "to_card" : "pay_way")} ways={ways} chosen={chosen} onChoose={(at) => (setChosen(at), setLine(""))} />}
+      <p class={isPaying ? "pay-line" : "pay-line danger"} role="status">{line}</p>
       {way?.name === "new" && <button type="button" class="red-button" onClick={bind}>{session.t("new_card")}</button>}
       {way !== undefined && way.name !== "new" && !way.needsPassword && (
         <button type="button" class="green-button" disabled={isPaying || way.isShort} onClick={() => void run(0n, "")}>

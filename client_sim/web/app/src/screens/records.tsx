@@ -1,12 +1,11 @@
 /** Red packets by year: received and sent, with their sums. */
 
-import { money, type RecordLine, type RecordsShown } from "@hongbao/sdk";
+import { type RecordLine, type RecordsShown } from "@hongbao/sdk";
 import { useEffect, useState } from "preact/hooks";
 import { Crown } from "../parts/icons.js";
-import { Page } from "../parts/page.js";
+import { Big, Page } from "../parts/page.js";
 import type { Session } from "../state/session.js";
 import { kindText } from "../state/texts.js";
-import * as times from "../state/times.js";
 import { useBusy, useView } from "../view.js";
 
 type Direction = "received" | "sent";
@@ -26,7 +25,7 @@ function RecordRow({ line, direction }: { line: RecordLine; direction: Direction
       <button type="button" class="record" onClick={() => nav.push({ at: "result", packetId: line.packet_id })}>
         <span class="record-title">{title}</span>
         <span class="record-amount">{session.amount(line.amount_fen)}</span>
-        <span class="record-when">{times.dayAndClock(line.at_ms)}</span>
+        <span class="record-when">{session.when(line.at_ms)}</span>
         <span class="record-more">
           {line.is_best && <span class="claim-mark"><Crown /> {session.t("best")}</span>}
           {!isReceived && session.t("opened_of", { opened: line.opened, shares: line.shares })}
@@ -73,7 +72,7 @@ export function RecordsPage() {
             {years.map((one) => <option key={one} value={one}>{session.t("year", { year: one })}</option>)}
           </select>
           <p class="records-name">{session.model.nameOf(session.model.userId)}</p>
-          <p class="purse-amount"><small>{session.unit.symbol}</small>{money.number(session.unit, shown.total_fen)}</p>
+          <Big fen={shown.total_fen} kind="purse-amount" />
           <p>
             {session.t(direction === "received" ? "count_received" : "count_sent", { count: shown.count })}
             {direction === "received" && ` · ${session.t("best_lucks", { count: shown.best_lucks })}`}

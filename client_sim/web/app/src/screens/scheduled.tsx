@@ -5,7 +5,6 @@ import { useEffect, useState } from "preact/hooks";
 import { Page } from "../parts/page.js";
 import type { Session } from "../state/session.js";
 import { kindText } from "../state/texts.js";
-import * as times from "../state/times.js";
 import { useBusy, useView } from "../view.js";
 
 const USER_ID_MAX = BigInt(Number.MAX_SAFE_INTEGER); // ids of groups are larger
@@ -31,7 +30,7 @@ function Waiting({ line, onCancelled }: { line: ScheduledLine; onCancelled: () =
     <li class="record">
       <span class="record-title">{kindText(session.language, line.packet_kind)} · {targetName(session, line.target_id)}</span>
       <span class="record-amount">{session.amount(line.total_fen)}</span>
-      <span class="record-when">{session.t("sends_at", { when: times.dayAndClock(line.send_at_ms) })}</span>
+      <span class="record-when">{session.t("sends_at", { when: session.when(line.send_at_ms) })}</span>
       <span class="record-more">{session.t("shares_count", { count: line.shares })}</span>
       <span class="record-greeting">{line.greeting || session.t("default_greeting")}</span>
       <span class="record-buttons">

@@ -6,7 +6,7 @@
 import { money } from "@hongbao/sdk";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Next } from "../parts/icons.js";
-import { Field, Page } from "../parts/page.js";
+import { Big, Field, Page } from "../parts/page.js";
 import {
   type Draft, type DraftKind, faultOf, isComplete, type Limits, newDraft, sharesOf, shownFen, totalFen, turned, withAmount,
   withShares, withUsers,
@@ -15,7 +15,6 @@ import { paymentOf } from "../state/pay.js";
 import type { Order, Payment } from "../state/orders.js";
 import type { Session } from "../state/session.js";
 import type { TextKey } from "../state/texts.js";
-import * as times from "../state/times.js";
 import { useView } from "../view.js";
 
 interface SendProps {
@@ -98,7 +97,7 @@ function When({ sendAt, onInput }: { sendAt: string; onInput: (sendAt: string) =
   return (
     <div class="field when">
       <span class="field-label">{session.t("send_when")}</span>
-      <span class={sendAt ? "field-value" : "field-value faint"}>{sendAt ? times.dayAndClock(momentOf(sendAt)) : session.t("at_once")}</span>
+      <span class={sendAt ? "field-value" : "field-value faint"}>{sendAt ? session.when(momentOf(sendAt)) : session.t("at_once")}</span>
       <Next />
       <input ref={input} type="datetime-local" aria-label={session.t("send_when")} value={sendAt} onClick={show}
         onInput={(event) => onInput(event.currentTarget.value)} />
@@ -143,7 +142,7 @@ export function SendPage({ streamId, amountFen, shares }: SendProps) {
     const isSame = payment !== undefined && JSON.stringify(payment.order, bigText) === JSON.stringify(order, bigText);
     const paid = isSame ? payment : paymentOf(order); // edited: another payment
     setPayment(paid);
-    const isLater = sendAt && { onPaid: () => session.say(session.t("sends_at", { when: times.dayAndClock(momentOf(sendAt)) })) };
+    const isLater = sendAt && { onPaid: () => session.say(session.t("sends_at", { when: session.when(momentOf(sendAt)) })) };
     nav.push({ at: "pay", payment: paid, ...isLater });
   };
   const amount = (
@@ -185,9 +184,7 @@ export function SendPage({ streamId, amountFen, shares }: SendProps) {
         )}
         <Field label={session.t("greeting")} value={greeting} onInput={setGreeting} hint={session.t("default_greeting")} maxLength={60} />
         <When sendAt={sendAt} onInput={setSendAt} />
-        <p class="big-amount" aria-live="polite">
-          <small>{session.unit.symbol}</small>{money.number(session.unit, totalFen(draft))}
-        </p>
+        <Big fen={totalFen(draft)} />
         <button type="submit" class="red-button" disabled={!isComplete(draft) || fault !== ""}>{session.t("put_money")}</button>
       </form>
       <p class="page-foot">

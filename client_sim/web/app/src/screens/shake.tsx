@@ -5,7 +5,6 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { Envelope, Phone } from "../parts/icons.js";
 import { Page } from "../parts/page.js";
 import { MotionSense, Shaking } from "../state/shaking.js";
-import * as times from "../state/times.js";
 import { useView } from "../view.js";
 
 const SWING_MS = 500; // the phone swings so long for a shake; also the shortest time between two
@@ -114,7 +113,7 @@ export function ShakePage({ campaignId }: { campaignId?: bigint }) {
         </button>
       )}
       <p class="shake-more">
-        {campaign !== undefined && campaign.starts_at_ms > now ? session.t("shake_begins", { time: times.dayAndClock(campaign.starts_at_ms) })
+        {campaign !== undefined && campaign.starts_at_ms > now ? session.t("shake_begins", { time: session.when(campaign.starts_at_ms) })
           : restS ? session.t("shake_rest_s", { seconds: restS })
           : shaking?.shakes ? session.t("shake_count", { count: shaking.shakes }) : <span class="for-keys">{session.t("shake_key")}</span>}
       </p>

@@ -5,7 +5,6 @@ import { useEffect, useState } from "preact/hooks";
 import { Page } from "../parts/page.js";
 import type { Session } from "../state/session.js";
 import { TEXTS, type TextKey } from "../state/texts.js";
-import * as times from "../state/times.js";
 import { useBusy, useView } from "../view.js";
 
 function reasonText(session: Session, line: StatementLine): string {
@@ -36,7 +35,7 @@ export function StatementPage() {
             <span class={line.change_fen > 0 ? "record-amount income" : "record-amount"}>
               {line.change_fen > 0 ? "+" : "-"}{session.amount(Math.abs(line.change_fen))}
             </span>
-            <span class="record-when">{times.dayAndClock(line.at_ms)}</span>
+            <span class="record-when">{session.when(line.at_ms)}</span>
             <span class="record-more">{session.t("balance_after", { amount: session.amount(line.balance_fen) })}</span>
           </li>
         ))}

@@ -1,9 +1,7 @@
 /** The wallet: what is in it, what is arriving, and where it leads. */
 
-import { money } from "@hongbao/sdk";
 import { useEffect } from "preact/hooks";
-import { Next } from "../parts/icons.js";
-import { Page, Row } from "../parts/page.js";
+import { Big, Page, Row } from "../parts/page.js";
 import { useView } from "../view.js";
 
 export function WalletPage() {
@@ -19,7 +17,7 @@ export function WalletPage() {
       <div class="purse">
         <span class="purse-coin" aria-hidden="true">{session.unit.symbol || "✦"}</span>
         <p>{session.t("my_wallet")}</p>
-        <p class="purse-amount"><small>{session.unit.symbol}</small>{money.number(session.unit, model.balanceFen)}</p>
+        <Big fen={model.balanceFen} kind="purse-amount" />
         <p class="purse-arriving" role="status">
           {model.arrivingFen > 0 ? session.t("arriving", { amount: session.amount(model.arrivingFen) }) : " "}
         </p>
@@ -31,12 +29,12 @@ export function WalletPage() {
         )}
       </div>
       <div class="list">
-        <Row label={session.t("records")} value={<Next />} onClick={() => nav.push({ at: "records" })} />
-        <Row label={session.t("scheduled")} value={<Next />} onClick={() => nav.push({ at: "scheduled" })} />
-        <Row label={session.t("statement")} value={<Next />} onClick={() => nav.push({ at: "statement" })} />
-        <Row label={session.t("transfer")} value={<Next />} onClick={() => nav.push({ at: "money", what: "transfer" })} />
+        <Row label={session.t("records")} onClick={() => nav.push({ at: "records" })} />
+        <Row label={session.t("scheduled")} onClick={() => nav.push({ at: "scheduled" })} />
+        <Row label={session.t("statement")} onClick={() => nav.push({ at: "statement" })} />
+        <Row label={session.t("transfer")} onClick={() => nav.push({ at: "money", what: "transfer" })} />
         {takesCards && (
-          <Row label={session.t("cards")} value={<>{session.payer?.cards.length || ""} <Next /></>} onClick={() => nav.push({ at: "cards" })} />
+          <Row label={session.t("cards")} value={session.payer?.cards.length || ""} onClick={() => nav.push({ at: "cards" })} />
         )}
       </div>
     </Page>

@@ -10,6 +10,7 @@ import { take } from "./pushed.js";
 import { endInWords, inWords } from "./refusals.js";
 import type { Snapshot } from "./snapshot.js";
 import { type Figures, text, type TextKey } from "./texts.js";
+import { dayAndClock } from "./times.js";
 
 const HISTORY = POSTS_KEPT; // posts that are fetched at once
 const LOADED_MOST = 40; // chats whose newest posts are fetched at the login; the others when they are shown
@@ -97,6 +98,11 @@ export class Session {
     return money.short(this.unit, this.language, fen);
   }
 
+  /** A day and a time of day as the user reads them. */
+  when(atMs: number): string {
+    return dayAndClock(this.language, atMs);
+  }
+
   speak(language: Language): void {
     this.change(() => (this.language = language));
   }
@@ -114,6 +120,7 @@ export class Session {
 
   /** Do something that the user asked for, and say why if it cannot be done; whether it was done. */
   async attempt(what: () => Promise<unknown>): Promise<boolean> {
+    if (this.toast) this.say(""); // what was said of an earlier attempt
     try {
       await what();
       return true;
@@ -140,11 +147,11 @@ export class Session {
     this.walletVersion ??= Math.max(0, welcome.balance_version - CHANGES_LOOKED_AT);
     await this.quietly(() => this.learnClaims(welcome.balance_version));
     this.learnNames([model.userId]);
-    for (const one of [...model.conversations.values()].slice(-LOADED_MOST)) await this.load(one);
     await this.quietly(async () => {
       const { campaigns } = await this.client.patiently(() => this.client.packets.campaigns());
       this.takeCampaigns(campaigns);
     });
+    for (const one of [...model.conversations.values()].slice(-LOADED_MOST)) await this.load(one);
     await this.quietly(() => this.client.packets.seedTrees());
   }
 
@@ -312,6 +319,7 @@ export class Session {
     const now = Date.now();
     this.model.balanceFen = snapshot.balanceFen;
     this.walletVersion = snapshot.walletVersion;
+    this.campaigns = snapshot.campaigns ?? [];
     for (const [userId, name] of snapshot.names) this.model.learn(userId, name);
     for (const one of snapshot.conversations) {
       const known = this.model.place(one.streamId, one.name, one.ownerId, one.lastMessage);
@@ -338,6 +346,7 @@ export class Session {
       userId: this.model.userId,
       balanceFen: this.model.balanceFen,
       walletVersion: this.walletVersion ?? 0,
+      campaigns: this.campaigns,
       names: [...this.model.names].slice(-500),
       conversations,
       positions: known.flatMap(({ streamId }) => {

@@ -1,6 +1,6 @@
 /** What the app keeps for its next start, also without a network: the newest posts, names, states of packets. */
 
-import { fromHex, type Post, toHex } from "@hongbao/sdk";
+import { type CampaignLine, fromHex, type Post, toHex } from "@hongbao/sdk";
 import type { PacketState } from "./model.js";
 
 export interface KeptConversation {
@@ -17,6 +17,7 @@ export interface Snapshot {
   userId: number;
   balanceFen: number;
   walletVersion: number;
+  campaigns?: CampaignLine[]; // so that the list does not move under the finger when they are told
   names: [number, string][];
   conversations: KeptConversation[];
   positions: [bigint, number][];

@@ -11,10 +11,16 @@ export function clock(atMs: number): string {
   return `${two(at.getHours())}:${two(at.getMinutes())}`;
 }
 
-/** The day and the time of day: 02-16 20:05. */
-export function dayAndClock(atMs: number): string {
+/** The day: 2月16日, Feb 16; of another year with the year. */
+function day(language: Language, atMs: number): string {
   const at = new Date(atMs);
-  return `${two(at.getMonth() + 1)}-${two(at.getDate())} ${clock(atMs)}`;
+  const isThisYear = at.getFullYear() === new Date().getFullYear();
+  return at.toLocaleDateString(language, { month: "short", day: "numeric", ...(!isThisYear && { year: "numeric" }) });
+}
+
+/** The day and the time of day: 2月16日 20:05, Feb 16 20:05. */
+export function dayAndClock(language: Language, atMs: number): string {
+  return `${day(language, atMs)} ${clock(atMs)}`;
 }
 
 /** As in a list of chats: the time today, yesterday, or the day. */
@@ -22,14 +28,14 @@ export function short(language: Language, atMs: number, nowMs: number): string {
   if (!atMs) return "";
   const days = dayNumber(nowMs) - dayNumber(atMs);
   if (days === 0) return clock(atMs);
-  return days === 1 ? text(language, "yesterday") : dayAndClock(atMs).slice(0, 5);
+  return days === 1 ? text(language, "yesterday") : day(language, atMs);
 }
 
 /** Above a group of messages. */
 export function heading(language: Language, atMs: number, nowMs: number): string {
   const days = dayNumber(nowMs) - dayNumber(atMs);
   if (days === 0) return clock(atMs);
-  return days === 1 ? `${text(language, "yesterday")} ${clock(atMs)}` : dayAndClock(atMs);
+  return days === 1 ? `${text(language, "yesterday")} ${clock(atMs)}` : dayAndClock(language, atMs);
 }
 
 function dayNumber(atMs: number): number {
