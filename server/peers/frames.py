@@ -21,7 +21,7 @@ from server.core.decisions import Decision
 from server.peers.decided_values import as_array, from_array
 from server.services.runtime.events import BalanceChange
 
-PEER_VERSION: Final = 4
+PEER_VERSION: Final = 5
 LENGTH_BYTES: Final = 4
 NUMBER_BYTES: Final = 4
 NUMBERS: Final = 1 << 8 * NUMBER_BYTES  # then they begin again
@@ -37,6 +37,7 @@ class PeerHello(_Message, tag=0):
 
     version: int
     server_id: int
+    owns: bool  # False: my server owns nothing while another one does
 
 
 class UsersCame(_Message, tag=1):
@@ -208,6 +209,13 @@ class PushesPublished(_Message, tag=22):
     number: int
 
 
+class ClaimsQueued(_Message, tag=23):
+    """My server has recorded claims of this set of PostgreSQL, which yours settles. So many more are in flight."""
+
+    set_number: int
+    unrecorded: int
+
+
 ForwardedKind: TypeAlias = (
     messages.Grab
     | messages.Open
@@ -241,6 +249,7 @@ PeerMessage: TypeAlias = (
     | PeerPulse
     | ListensForPushes
     | PushesPublished
+    | ClaimsQueued
 )
 
 _ENCODER: Final = msgspec.msgpack.Encoder(enc_hook=as_array)

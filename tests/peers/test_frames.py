@@ -22,7 +22,7 @@ from server.peers.peer import PeerServer, SentCounts
 from server.services.runtime import events
 
 MESSAGES = [
-    frames.PeerHello(1, 2**62),
+    frames.PeerHello(1, 2**62, owns=False),
     frames.ForwardingSession(7, 5, ["reminders"]),
     frames.ForwardedRequest(7, messages.Open(3, 10**18, 99)),
     frames.ForwardedRequest(7, messages.ResultPage(4, 10**18, "en", 0, True)),
@@ -36,6 +36,7 @@ MESSAGES = [
     frames.PeerPulse([10**18, 7], is_quiet=True),
     frames.ListensForPushes(True),
     frames.PushesPublished(2**40),
+    frames.ClaimsQueued(0, 1_500),
 ]
 CLAIM = Claim(2, 5, 77, 1_800_000_000_000)
 
@@ -108,14 +109,14 @@ async def test_frames_of_a_peer_are_numbered_one_after_the_other() -> None:
     transport: Any = SimpleNamespace(
         write=written.append, is_closing=lambda: False, get_write_buffer_size=lambda: 0
     )
-    peer = PeerServer(cast("Any", SimpleNamespace(server_id=7, sent=SentCounts())), "unix")
+    peer = PeerServer(cast("Any", SimpleNamespace(server_id=7, owns=True, sent=SentCounts())), "unix")
     peer.connection_made(transport)
     await asyncio.sleep(0)
     for _ in range(2):
         peer.send(frames.PeerPulse([7], is_quiet=False))
         await asyncio.sleep(0)
     told = [
-        frames.PeerHello(frames.PEER_VERSION, 7),
+        frames.PeerHello(frames.PEER_VERSION, 7, owns=True),
         frames.PeerPulse([7], is_quiet=False),
         frames.PeerPulse([7], is_quiet=False),
     ]
