@@ -60,7 +60,7 @@ class UsersLeft(_Message, tag=3):
 
 
 class SharedEvent(_Message, tag=4):
-    """Something happened that users at your server are told of; `event` as its class is encoded (see events)."""
+    """Something happened that users at your server are told of; `event` is an EncodedPush of it (see events)."""
 
     name: str
     event: msgspec.Raw

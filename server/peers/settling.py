@@ -32,9 +32,7 @@ class SettlementSharing:
         """`owner`: the server that owns a number, here that of a set. `unrecorded`: claims in flight here."""
         loop = asyncio.get_running_loop()
         self._settlements = settlements
-        self._sets = [
-            SharedSettlement(mesh, number, owner, unrecorded, loop) for number in range(len(settlements))
-        ]
+        self._sets = [SharedSettlement(mesh, number, owner, unrecorded, loop) for number in range(len(settlements))]
         for one, shared in zip(settlements, self._sets, strict=True):
             one.others = shared
         mesh.on(ClaimsQueued, self._take)
