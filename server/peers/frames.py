@@ -4,10 +4,8 @@
     message = [tag, field, …]
 
 The length is that of the array. The frames of a connection are numbered from 0 in each direction: a frame that is
-lost on the way is noticed with the next one, and ends the connection, as any loss does (see healing).
-
-This format is no public protocol: servers of another PEER_VERSION make no peers with each other, and each then
-decides alone.
+lost on the way is noticed with the next one, and ends the connection, as any loss does (see healing). This format
+is no public protocol: servers of another PEER_VERSION make no peers with each other, and each then decides alone.
 """
 
 from __future__ import annotations
