@@ -104,7 +104,8 @@ class App:
         self.listener = self._make_listener(sessions, connections_most)
         self.http_api = HttpApi(config, self.services, api_keys or {}, tls, clock, self.hub.admit, money)
         self.office = Office(config, OfficeServices(stores, self.services, clock, config), tls, clock, money)
-        at = PeerPlace(peers_folder, config.peers, config.nats, 1 if place is None else place.workers)
+        of_place = (1, True) if place is None else (place.workers, place.owns)
+        at = PeerPlace(peers_folder, config.peers, config.nats, *of_place)
         self.peers = self._with_peers(sessions, bus, at) if at.is_anywhere else None
         self.operations = self._for_operators(postgres_dsn, money)
 

@@ -23,6 +23,7 @@ class WorkerPlace(NamedTuple):
     workers: int
     folder: Path  # DATA/workers: status sockets and links of workers
     sockets: HeldSockets  # listening sockets (socket.socket | None): main, websocket, http_api, office
+    owns: bool = True  # packets and users; False: it has connections, and sends on what an owner decides
 
 
 def status_socket_of(folder: Path, number: int, pid: int) -> Path:

@@ -34,6 +34,7 @@ from server.core.ids import BACKEND
 from server.loop import tame_garbage_collector
 from server.ops import audit_runs
 from server.services.cards import passwords
+from server.worker_place import WorkerPlace
 from storage.postgres import health_probe
 from storage.postgres.database import Database
 from tests.clusters import make_cluster, private_stores
@@ -320,6 +321,7 @@ async def start_server(
         tls: ssl.SSLContext | None = None,
         no_api_keys: bool = False,
         peers_folder: Path | None = None,
+        place: WorkerPlace | None = None,
         **overrides: Any,
     ) -> Server:
         dotted = {key.replace("__", "."): value for key, value in overrides.items()}
@@ -348,6 +350,7 @@ async def start_server(
                 tls=tls,
                 clock=server_clock,
                 peers_folder=peers_folder,
+                place=place,
             )
         )
         servers.append(server)

@@ -58,6 +58,9 @@ ticket_lifetime_s = 5.0
 
 [refunds]
 interval_s = 0.5
+
+[server]
+owners = {owners}
 """
 
 
@@ -227,7 +230,7 @@ async def cluster_of(
         folder.mkdir(mode=0o700)
         config = folder / "chaos.toml"
         further = sets.section() if sets is not None else ""
-        config.write_text(CONFIG.format(key=key.hex()) + beside.sections + further)
+        config.write_text(CONFIG.format(key=key.hex(), owners=beside.workers) + beside.sections + further)
         config.chmod(0o600)
         postgres_url, redis_url = addresses(proxies)
         words = ("--config", str(config), "--port", str(port), "--durability", durability, *beside.words)

@@ -6,12 +6,16 @@ four opens are forwarded to the owner of their packet. Lone opens say what the w
 An open costs until its claim is credited: a server that settles later has not saved anything. Each read, batch and
 frame has a price of its own, so what came together is told beside the costs: a client that sends many requests at
 once has them answered by one process in one go, and by several workers in as many parts as they have owners.
+
+A closed loop fills all cores, so it compares batches as large as each server can make them: these costs have the
+bound. The same opens at a rate that leaves cores idle are told beside it, and what servers cost that do nothing.
 """
 
 from __future__ import annotations
 
 import re
 import statistics
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
@@ -24,24 +28,28 @@ from bench.compare.set_settlement import claims_per_s
 from bench.load.run import run
 from bench.load.run_spec import RunSpec
 from bench.load.target import Target, own_server
-from bench.load.usage import worker_pids
+from bench.load.usage import exact_cpu_s, worker_pids
 from bench.report.files import check_folder
 from bench.report.screen import Screen
 from server.cli.shared.numbers import Count, Seconds, Seed
+from server.config import Config
 from server.loop import run as run_loop
+from server.workers.sizing import owners_among
 
 WORKERS: Final = 4
 OPENS: Final = 20_000
 CONNECTIONS, DEPTH = 200, 8
 SINGLE: Final = 1_000  # connections with one request in flight, as clients of people have
 LONE_PER_S: Final = 100.0
+RATED_PER_S: Final = 2_000.0  # on two cores both servers have time left
+IDLE_S: Final = 3.0
 MEMBERS, TEXTS = 2_000, 40
 FORWARDED_US_MOST: Final = 6.0
 OPENS_MOST: Final = 1.15
 LONE_MS_MOST: Final = 0.5
 PUSH_LEAST: Final = 0.8
 PSS_MB_MOST: Final = 60.0
-COSTS: Final = ("open_us", "clock_us", "single_us")
+COSTS: Final = ("open_us", "clock_us", "single_us", "rated_us")
 SETTLED: Final = 40_000  # claims of a round, by each of one set and two
 SETS_LEAST: Final = 0.9
 
@@ -50,12 +58,14 @@ class Round(NamedTuple):
     """Pairs: one process, several workers. `valid`: the books hold.
 
     `_us`: processor time of the server for an open, µs, until every claim was credited; `clock_us`: while the clock
-    ran; `single_us`: with one request in flight of each client. `batches`: what came together, see WorkState.
+    ran; `single_us`: with one request in flight of each client; `rated_us`: at RATED_PER_S. `batches`: what came
+    together, see WorkState.
     """
 
     open_us: tuple[float, float]
     clock_us: tuple[float, float]
     single_us: tuple[float, float]
+    rated_us: tuple[float, float]
     batches: tuple[dict[str, float], dict[str, float]]
     lone_p50_ms: tuple[float, float]
     deliveries_per_s: tuple[float, float]
@@ -75,11 +85,12 @@ async def play(one: Target, several: Target, sizes: Sizes, screen: Screen) -> Ro
     """One round, the two servers in turns. Raises BenchFailed, ServerFailed, StoreUnavailable."""
     opens = RunSpec("opens", CONNECTIONS, depth=DEPTH, requests=sizes.opens, seed=sizes.seed)
     single = RunSpec("opens", SINGLE, depth=1, requests=sizes.opens, seed=sizes.seed)
+    rated = RunSpec("opens", CONNECTIONS, rate_per_s=RATED_PER_S, seconds=sizes.seconds, seed=sizes.seed)
     lone = RunSpec("opens", CONNECTIONS, rate_per_s=LONE_PER_S, seconds=sizes.seconds, seed=sizes.seed)
     push = RunSpec("push", MEMBERS, depth=4, requests=TEXTS, seed=sizes.seed)
     found = {
         name: [await run(target, spec, screen) for target in (one, several)]
-        for name, spec in (("opens", opens), ("single", single), ("lone", lone), ("push", push))
+        for name, spec in (("opens", opens), ("single", single), ("rated", rated), ("lone", lone), ("push", push))
     }
     medians = [figures["latency_ms"]["p50"] for figures in found["lone"]]
     rates = [figures["rate_per_s"] for figures in found["push"]]
@@ -88,6 +99,7 @@ async def play(one: Target, several: Target, sizes: Sizes, screen: Screen) -> Ro
         _costs(found["opens"], "cpu_settled_s"),
         _costs(found["opens"], "cpu_s"),
         _costs(found["single"], "cpu_settled_s"),
+        _costs(found["rated"], "cpu_settled_s"),
         (found["opens"][0]["batches"] or {}, found["opens"][1]["batches"] or {}),
         (medians[0], medians[1]),
         (rates[0], rates[1]),
@@ -111,10 +123,28 @@ def pss_mb(pid: int) -> float:
     return 0.0
 
 
-def figures_of(
-    rounds: list[Round], idle_mb: list[float], workers: int, settled: list[tuple[float, float]]
-) -> dict[str, Any]:
-    """Medians of the rounds, and whether each is within its bound. `settled`: claims/s in one set and in two."""
+def idle_ms(server: int) -> float:
+    """Processor time of all processes of a server that nothing is asked of, in ms for each second. Linux."""
+    pids = [server, *worker_pids(server)]
+    before_s = sum(map(exact_cpu_s, pids))
+    time.sleep(IDLE_S)
+    return (sum(map(exact_cpu_s, pids)) - before_s) * 1000 / IDLE_S
+
+
+class Beside(NamedTuple):
+    """What is measured once. `idle_mb`: of each idle worker; `idle_ms`: of one process and of all workers, see
+    idle_ms; `owners`: workers that decide; `settled`: claims/s in one set and in two, of each round.
+    """
+
+    idle_mb: list[float]
+    idle_ms: tuple[float, float]
+    owners: int
+    settled: list[tuple[float, float]]
+
+
+def figures_of(rounds: list[Round], workers: int, beside: Beside) -> dict[str, Any]:
+    """Medians of the rounds, and whether each is within its bound."""
+    settled = beside.settled
 
     def median(name: str, place: int) -> float:
         return float(statistics.median(getattr(one, name)[place] for one in rounds))
@@ -130,9 +160,10 @@ def figures_of(
         "opens_ratio": ratio,
         "clock_ratio": ratio_of("clock_us"),
         "single_ratio": ratio_of("single_us"),
+        "rated_ratio": ratio_of("rated_us"),
         "lone_more_ms": median("lone_p50_ms", 1) - median("lone_p50_ms", 0),
         "push_ratio": statistics.median(one.deliveries_per_s[1] / one.deliveries_per_s[0] for one in rounds),
-        "idle_worker_mb": max(idle_mb, default=0.0),
+        "idle_worker_mb": max(beside.idle_mb, default=0.0),
         "sets_ratio": statistics.median(two / one for one, two in settled),
     }
     within = {
@@ -145,6 +176,8 @@ def figures_of(
     }
     return {
         "workers": workers,
+        "owners": beside.owners,
+        "idle_ms": [round(one, 1) for one in beside.idle_ms],
         "rounds": [one._asdict() for one in rounds],
         **{name: [round(median(name, place), 2) for place in (0, 1)] for name in COSTS},
         "batches": [_medians([one.batches[place] for one in rounds]) for place in (0, 1)],
@@ -163,15 +196,18 @@ def _medians(sizes: list[dict[str, float]]) -> dict[str, float]:
 
 def lines_of(figures: dict[str, Any]) -> list[str]:
     """The verdict."""
-    found, workers = figures["found"], figures["workers"]
+    found, workers, owners = figures["found"], figures["workers"], figures["owners"]
     words = {name: "within" if holds else "NOT within" for name, holds in figures["within"].items()}
     costs = {name: "{:.1f} µs of one process, {:.1f} µs of ".format(*figures[name]) for name in COSTS}
     one_set, two_sets = figures["settled_per_s"]
+    one_ms, several_ms = figures["idle_ms"]
     return [
-        f"opens          {costs['open_us']}{workers} workers: "
+        f"opens          {costs['open_us']}{workers} workers ({owners} of them own packets): "
         f"{found['opens_ratio']:.2f}, {words['opens_ratio']} ≤ {OPENS_MOST}",
         f"  by the clock {costs['clock_us']}{workers} workers: {found['clock_ratio']:.2f}",
         f"  one by one   {costs['single_us']}{workers} workers: {found['single_ratio']:.2f}",
+        f"  at {RATED_PER_S:,.0f}/s   {costs['rated_us']}{workers} workers: {found['rated_ratio']:.2f}",
+        f"  idle         {one_ms:.0f} ms a second of one process, {several_ms:.0f} ms of {workers} workers",
         *(f"  at once      {_sizes_in_words(sizes)}" for sizes in figures["batches"]),
         f"forwarded open {found['forwarded_us']:+.1f} µs, {words['forwarded_us']} ≤ {FORWARDED_US_MOST:g}",
         f"lone open      p50 {found['lone_more_ms']:+.2f} ms, {words['lone_more_ms']} ≤ {LONE_MS_MOST}",
@@ -211,9 +247,11 @@ def command(
         own_server("postgres", {}, screen.say, sections=sections) as several,
     ):
         idle_mb = [pss_mb(pid) for pid in worker_pids(several.pids.server)]
+        idle = idle_ms(one.pids.server), idle_ms(several.pids.server)
         played = [run_loop(play(one, several, sizes, screen)) for _ in range(rounds)]
     settled = [run_loop(claims_per_s(SETTLED)) for _ in range(rounds)]
-    figures = figures_of(played, idle_mb, workers, settled)
+    owners = owners_among(Config(), workers)
+    figures = figures_of(played, workers, Beside(idle_mb, idle, owners, settled))
     for line in lines_of(figures):
         screen.say(line)
     if json_file is not None:

@@ -26,6 +26,13 @@ ADDRESS_KEYS: Final = {
             lambda value: value == "auto" or 1 <= value <= WORKERS_MAX,
         ),
     ),
+    "server.owners": ConfigKey(
+        'of these, those that decide packets; "auto": one for each core that the private stores leave over',
+        Rule(
+            f'a whole number from 1 to {WORKERS_MAX}, or "auto"',
+            lambda value: value == "auto" or 1 <= value <= WORKERS_MAX,
+        ),
+    ),
     "server.tls_certificate": ConfigKey("certificate chain, PEM file; empty: no TLS", PATH, TLS),
     "server.tls_key": ConfigKey("private key of the certificate, PEM file", PATH, TLS),
     "server.proxy_protocol": ConfigKey(

@@ -36,6 +36,7 @@ class ServerSection(Section, frozen=True):
     port: int = 7788
     node: int = 0
     workers: int | Literal["auto"] = 1
+    owners: int | Literal["auto"] = "auto"
     tls_certificate: str = ""
     tls_key: str = ""
     proxy_protocol: tuple[str, ...] = ()

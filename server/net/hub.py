@@ -12,7 +12,8 @@ from server.core.ledger import WalletBalance
 from server.core.limits import Limits
 from server.net.online_user import User
 from server.net.pushes.announcements import AT_ONCE, Announcement, Announcements
-from server.net.pushes.table import PUSHES, Push
+from server.net.pushes.encoded import EncodedPush
+from server.net.pushes.table import PUSHES, Push, push_of
 from server.net.read_budget import ReadBudget
 from server.net.token_bucket import TokenBucket
 from server.services.runtime import events
@@ -34,7 +35,7 @@ class Hub:
         # at how many other servers a user has a connection; each of these counts as one
         self.servers_of: Callable[[int], int] | None = None
         # whether an event is pushed now; a post may have to wait for one that another server makes
-        self.admits: Callable[[events.Event, Collection[int]], bool] | None = None
+        self.admits: Callable[[events.Event | EncodedPush, Collection[int]], bool] | None = None
         bus.subscribe(self.announce, *PUSHES)
         bus.subscribe(self.end_sessions, events.AccessChange)
         bus.know_clients(self.awaits, self.user_ids)
@@ -135,12 +136,12 @@ class Hub:
             user.balance = balance
         return user.balance
 
-    def announce(self, event: events.Event, audience: Collection[int]) -> None:
+    def announce(self, event: events.Event | EncodedPush, audience: Collection[int]) -> None:
         """Push an event to those of its audience who are online, and the posts of a stream in their order."""
         if self.admits is None or self.admits(event, audience):
             self.announce_now(event, audience)
 
-    def announce_now(self, event: events.Event, audience: Collection[int]) -> None:
+    def announce_now(self, event: events.Event | EncodedPush, audience: Collection[int]) -> None:
         """Push an event whose turn it is."""
         present = _present(self._users, audience)
         if not present:
@@ -151,14 +152,14 @@ class Hub:
                 event = event._replace(balance=balance)
             if (user := self._users.get(event.user_id)) is not None:
                 user.told_version = max(user.told_version, balance.version)
-        push = PUSHES[type(event)]
+        push = push_of(event)
         stream_id = _stream_of(event)
         if len(present) > AT_ONCE or stream_id in self._announcements:  # posts of a stream keep their order
             self._announcements.add(stream_id, Announcement(push, event, present, audience))
         else:
             self._push(push, event, present)
 
-    def _push(self, push: Push, event: events.Event, users: Iterable[User]) -> None:
+    def _push(self, push: Push, event: events.Event | EncodedPush, users: Iterable[User]) -> None:
         payloads: dict[bool, list[bytes]] = {}  # most events have few readers, and some none
         framed: dict[tuple[Frame, bool], bytes] = {}
         feature, in_welcome, can_wait = push.feature_of(event), push.in_welcome, push.can_wait

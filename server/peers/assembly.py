@@ -29,6 +29,7 @@ from server.peers.on_behalf import OnBehalfSharing
 from server.peers.passes import PassSharing
 from server.peers.peer import PeerServer
 from server.peers.served import ForwardedSessions
+from server.peers.settling import SettlementSharing
 from server.peers.stream_order import StreamOrder
 from server.services.assembly import Services
 from server.services.runtime.bus import Bus
@@ -38,13 +39,14 @@ from server.services.runtime.supervised import Loop
 class PeerPlace(NamedTuple):
     """How other servers and this one reach each other. `folder`: on this machine; `section`: on others.
 
-    `workers`: how many processes listen as the section says, while no one replaces another.
+    `workers`: how many processes listen as the section says, while no one replaces another. `owns`: see Mesh.
     """
 
     folder: Path | None
     section: PeersSection
     nats: NatsSection
     workers: int = 1
+    owns: bool = True
 
     @property
     def is_anywhere(self) -> bool:
@@ -68,7 +70,7 @@ class Peers:
         mesh: Mesh | None = None,
     ) -> None:
         """`sessions`: the connections of clients here, by number. `mesh`: instead of one over real sockets."""
-        self.mesh = mesh = mesh or Mesh(services.server_id, clock.random_part)
+        self.mesh = mesh = mesh or Mesh(services.server_id, clock.random_part, owns=place.owns)
         self._place = place
         self._random_bytes = clock.random_bytes
         self._services = services
@@ -85,6 +87,8 @@ class Peers:
         )
         self.on_behalf = OnBehalfSharing(mesh, services.on_behalf, self.forwarder.owner)
         self.passes = PassSharing(mesh, services.passes)
+        of_sets, unrecorded = services.of_sets.settlements, lambda: services.commit.unrecorded
+        self.settling = SettlementSharing(mesh, of_sets, self.forwarder.owner, unrecorded)
         self.healing = GapHealing(hub, services.missed_news, services.passes, clock.now_ms, self.moving.look_again)
         mesh.on(ServerLeaves, lambda peer, message: mesh.leaves(peer))
         mesh.on_peer(lambda peer: self.healing.begin(), self._peer_lost)

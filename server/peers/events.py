@@ -13,7 +13,8 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from server.net.hub import Hub
-from server.peers.decided_values import as_array, from_array
+from server.net.pushes.encoded import EncodedPush
+from server.net.pushes.table import encoded
 from server.peers.frames import BalancesChanged, SharedEvent, UsersCame, UsersLeft, UsersNoted
 from server.peers.mesh import Mesh
 from server.peers.noting import Noting
@@ -35,10 +36,8 @@ SHARED: Final[tuple[type[events.Event], ...]] = (
     events.Finished,
     events.Refunded,
 )
-_DECODERS: Final[dict[str, msgspec.msgpack.Decoder[Any]]] = {
-    kind.__name__: msgspec.msgpack.Decoder(kind, dec_hook=from_array) for kind in SHARED
-}
-_ENCODER: Final = msgspec.msgpack.Encoder(enc_hook=as_array)
+_DECODER: Final = msgspec.msgpack.Decoder(EncodedPush)
+_ENCODER: Final = msgspec.msgpack.Encoder()
 
 Places: TypeAlias = Mapping[int, list[int]]  # the users of an audience, by server
 # Takes an event for some of the servers; the places that are left for the links.
@@ -119,13 +118,13 @@ class EventSharing:
         places: Places = self.presence.places(audience)
         if not places:
             return
-        name, encoded = type(event).__name__, msgspec.Raw(_ENCODER.encode(_without_seed(event)))
+        name, push = type(event).__name__, msgspec.Raw(_ENCODER.encode(encoded(event)))
         self.told += len(places)
         if self.broadcast is not None:
-            places = self.broadcast(name, encoded, places)
+            places = self.broadcast(name, push, places)
         for server_id, user_ids in places.items():
             if peer := self._mesh.peers.get(server_id):
-                peer.send(SharedEvent(name, encoded, user_ids))
+                peer.send(SharedEvent(name, push, user_ids))
 
     def _share_balance(self, event: events.BalanceChange, audience: Collection[int]) -> None:
         """A settlement changes the wallets of many: they travel as rows of one message."""
@@ -145,11 +144,4 @@ class EventSharing:
 
     def take_event(self, peer: PeerServer, message: SharedEvent) -> None:
         """Users here are told of what happened there."""
-        event = _DECODERS[message.name].decode(message.event)
-        self._hub.announce(event, frozenset(message.audience))
-
-
-def _without_seed(event: Any) -> Any:
-    """The seed of a packet stays with its owner: a push does not need it."""
-    terms = getattr(event, "terms", None)
-    return event if terms is None else event._replace(terms=terms._replace(seed=b"", dealt=()))
+        self._hub.announce(_DECODER.decode(message.event), frozenset(message.audience))

@@ -4,10 +4,8 @@
     message = [tag, field, …]
 
 The length is that of the array. The frames of a connection are numbered from 0 in each direction: a frame that is
-lost on the way is noticed with the next one, and ends the connection, as any loss does (see healing).
-
-This format is no public protocol: servers of another PEER_VERSION make no peers with each other, and each then
-decides alone.
+lost on the way is noticed with the next one, and ends the connection, as any loss does (see healing). This format
+is no public protocol: servers of another PEER_VERSION make no peers with each other, and each then decides alone.
 """
 
 from __future__ import annotations
@@ -21,7 +19,7 @@ from server.core.decisions import Decision
 from server.peers.decided_values import as_array, from_array
 from server.services.runtime.events import BalanceChange
 
-PEER_VERSION: Final = 4
+PEER_VERSION: Final = 5
 LENGTH_BYTES: Final = 4
 NUMBER_BYTES: Final = 4
 NUMBERS: Final = 1 << 8 * NUMBER_BYTES  # then they begin again
@@ -37,6 +35,7 @@ class PeerHello(_Message, tag=0):
 
     version: int
     server_id: int
+    owns: bool  # False: my server owns nothing while another one does
 
 
 class UsersCame(_Message, tag=1):
@@ -59,7 +58,7 @@ class UsersLeft(_Message, tag=3):
 
 
 class SharedEvent(_Message, tag=4):
-    """Something happened that users at your server are told of; `event` as its class is encoded (see events)."""
+    """Something happened that users at your server are told of; `event` is an EncodedPush of it (see events)."""
 
     name: str
     event: msgspec.Raw
@@ -208,6 +207,13 @@ class PushesPublished(_Message, tag=22):
     number: int
 
 
+class ClaimsQueued(_Message, tag=23):
+    """My server has recorded claims of this set of PostgreSQL, which yours settles. So many more are in flight."""
+
+    set_number: int
+    unrecorded: int
+
+
 ForwardedKind: TypeAlias = (
     messages.Grab
     | messages.Open
@@ -241,6 +247,7 @@ PeerMessage: TypeAlias = (
     | PeerPulse
     | ListensForPushes
     | PushesPublished
+    | ClaimsQueued
 )
 
 _ENCODER: Final = msgspec.msgpack.Encoder(enc_hook=as_array)

@@ -32,8 +32,9 @@ OnPeer = Callable[[PeerServer], None]
 class Mesh:
     """The peers, by the ids of their servers. Of two servers the one with the larger id connects."""
 
-    def __init__(self, server_id: int, random_part: Callable[[], float]) -> None:
-        self.server_id = server_id
+    def __init__(self, server_id: int, random_part: Callable[[], float], *, owns: bool = True) -> None:
+        """`owns`: False for one that has connections only, and decides nothing while a server lives that does."""
+        self.server_id, self.owns = server_id, owns
         self.peers: dict[int, PeerServer] = {}
         self.sent = SentCounts()
         self._receive: dict[type, Receive] = {}
@@ -71,10 +72,11 @@ class Mesh:
     @property
     def owners(self) -> list[int]:
         """The servers that may own something: this one, and those that are connected. One that goes down does not,
-        unless there is no other.
+        unless there is no other; nor one that has connections only, unless there is no other that stays.
         """
-        all_here = [self.server_id, *self.peers]
-        return [server_id for server_id in all_here if server_id not in self._leaving] or [self.server_id]
+        all_here = {self.server_id: self.owns, **{one: peer.owns for one, peer in self.peers.items()}}
+        staying = [server_id for server_id in all_here if server_id not in self._leaving]
+        return [server_id for server_id in staying if all_here[server_id]] or staying or [self.server_id]
 
     # --- coming and going -------------------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ class PeerHost(Protocol):
     """What a peer needs from the mesh."""
 
     server_id: int
+    owns: bool
     sent: SentCounts
 
     def came_up(self, peer: PeerServer, /) -> None: ...
@@ -48,7 +49,7 @@ class PeerServer(asyncio.Protocol):
         self._batch: list[Any] = []
         self._number = 0  # of the next frame
         self._transport: asyncio.Transport
-        self.server_id = 0
+        self.server_id, self.owns = 0, True
         self.up_at_s = self.heard_s = 0.0  # by the clock of the loop: when it came up, when it last said something
         self.is_up = False  # both have said hello, and the connection is there
 
@@ -77,7 +78,7 @@ class PeerServer(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Say hello."""
         self._transport = cast("asyncio.Transport", transport)
-        self.send(PeerHello(PEER_VERSION, self._host.server_id))
+        self.send(PeerHello(PEER_VERSION, self._host.server_id, self._host.owns))
 
     def data_received(self, data: bytes) -> None:
         """Hand on what has arrived."""
@@ -108,7 +109,8 @@ class PeerServer(asyncio.Protocol):
         if self._expected_id not in (0, message.server_id):  # a path of another machine, or of a server before
             self.close()
             return False
-        self.server_id, self.is_up, self.up_at_s = message.server_id, True, self._loop.time()
+        self.server_id, self.owns = message.server_id, message.owns
+        self.is_up, self.up_at_s = True, self._loop.time()
         self._host.came_up(self)
         return True
 

@@ -25,6 +25,7 @@ class WorkerOrders(msgspec.Struct, frozen=True):
     version: str
     number: int
     workers: int
+    owns: bool  # see WorkerPlace
     folder: str
     descriptors: dict[str, int]  # of the held sockets, by the names of HeldSockets
     config: Config
@@ -37,7 +38,7 @@ class WorkerOrders(msgspec.Struct, frozen=True):
     def place(self) -> WorkerPlace:
         """The place, with the sockets that this process has inherited."""
         held = {name: socket.socket(fileno=number) for name, number in self.descriptors.items()}
-        return WorkerPlace(self.number, self.workers, Path(self.folder), HeldSockets(**held))
+        return WorkerPlace(self.number, self.workers, Path(self.folder), HeldSockets(**held), self.owns)
 
     def own_config(self, config: Config, pid: int) -> Config:
         """The config of this worker: a private status socket in place of all for operators."""

@@ -21,6 +21,18 @@ def workers_of(config: Config) -> int:
     return workers
 
 
+def owners_among(config: Config, workers: int) -> int:
+    """How many of the workers decide packets; the others have connections only, and send on what owners decide.
+
+    Each owner commits batches of its own, which cost the less for a claim the larger they are. So there are no more
+    owners than cores can serve at the same time; private stores need about half of the cores.
+    """
+    wanted = config.server.owners
+    if wanted == "auto":
+        wanted = _cores() if config.stores.postgres else _cores() // 2
+    return max(1, min(wanted, workers))
+
+
 def postgres_connections(config: Config, workers: int) -> int:
     """How many connections a private PostgreSQL allows: for all workers, and a successor beside them."""
     processes = workers if workers == 1 else workers + 1

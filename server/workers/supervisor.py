@@ -35,6 +35,7 @@ from server.workers.operations import SupervisorOperations
 from server.workers.orders import WorkerOrders
 from server.workers.restart import RollingRestart
 from server.workers.samples import WorkerSamples
+from server.workers.sizing import owners_among
 from server.workers.worker import KeptWorker, WorkerNotStarted
 
 LOG = structlog.get_logger()
@@ -173,6 +174,7 @@ class WorkerSupervisor:
             version=version(),
             number=number,
             workers=work.workers,
+            owns=number < owners_among(config, work.workers),
             folder=str(self._folder),
             descriptors={name: one.fileno() for name, one in sockets._asdict().items() if one is not None},
             config=config,

@@ -96,6 +96,7 @@ HANDSHAKE, T_HANDSHAKE = "server/peers/links/handshake.py", "tests/peers/test_ha
 T_TCP_LINKS, T_PUSH_NUMBERS = "tests/peers/test_tcp_links.py::test_", "tests/peers/test_push_numbers.py::test_"
 T_NATS_PUSHES = "tests/nats/test_pushes.py::test_"
 T_PEER_CUTS = "tests/peers/test_cuts.py::test_"
+T_SETTLING = "tests/peers/test_settling.py::test_"
 T_WORKERS = "tests/workers/test_workers.py::test_"
 T_PEER_CUTS, T_FOLLOWERS = "tests/peers/test_cuts.py::test_", "tests/peers/test_followers.py::test_"
 T_STREAM_ORDER, T_PEER_FRAMES = "tests/peers/test_stream_order.py::test_", "tests/peers/test_frames.py::test_"
@@ -7342,6 +7343,46 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_PEERS + "server_that_drains_owns_nothing_and_finishes_what_it_began",),
     ),
     Mutation(
+        "peers: a worker that has connections only owns packets",
+        "peers",
+        "server/peers/mesh.py",
+        "return [server_id for server_id in staying if all_here[server_id]] or staying or",
+        "return staying or",
+        (T_SETTLING + "server_that_has_connections_only_owns_nothing_until_it_is_alone",),
+    ),
+    Mutation(
+        "peers: the server that settles is not told of claims elsewhere",
+        "peers",
+        "server/peers/settling.py",
+        "            peer.send(ClaimsQueued(self._number, self._unrecorded_here()))\n",
+        "            pass\n",
+        (T_SETTLING + "what_all_servers_record_one_of_them_settles_at_once",),
+    ),
+    Mutation(
+        "peers: what a killed server has not settled the next one does not settle",
+        "peers",
+        "server/peers/settling.py",
+        "            if not one.is_left:\n",
+        "            if False:\n",
+        (T_SETTLING + "next_owner_settles_what_a_killed_server_has_left",),
+    ),
+    Mutation(
+        "peers: what the server that settles leaves stays in the queue",
+        "peers",
+        "server/services/money/settlement.py",
+        "(LEFT_LOOKS if self.is_left else 1)",
+        "(1_000_000 if self.is_left else 1)",
+        (T_SETTLING + "server_looks_by_itself_for_what_another_leaves",),
+    ),
+    Mutation(
+        "peers: settlement yields to the claims of its own server alone",
+        "peers",
+        "server/services/money/settlement.py",
+        " + (0 if self.others is None else self.others.unrecorded())",
+        "",
+        (T_SETTLING + "settlement_yields_to_claims_in_flight_at_all_servers",),
+    ),
+    Mutation(
         "peers: a gap is not healed",
         "peers",
         "server/peers/healing.py",
@@ -7526,12 +7567,12 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_STREAM_ORDER + "post_whose_predecessor_does_not_come_is_pushed_after_a_moment",),
     ),
     Mutation(
-        "peers: the seed of a packet travels with its pushes",
-        "I10",
-        "server/peers/events.py",
-        'terms._replace(seed=b"", dealt=())',
-        "terms",
-        (T_PEER_FRAMES + "seed_of_a_packet_is_not_shared",),
+        "peers: clients that do not know a kind of packet are told nothing of it by other servers",
+        "peers",
+        "server/net/pushes/table.py",
+        "if feature and push.instead is not None else None",
+        "if False else None",
+        (T_PEER_FRAMES + "packet_of_a_kind_that_a_client_does_not_know_is_told_as_a_text",),
     ),
     Mutation(
         "peers: of several changes of wallets one is told",

@@ -15,14 +15,15 @@ from server.core.decisions import Answer, Claim, Decision, Ticket
 from server.core.kinds import PacketKind
 from server.core.ledger import WalletBalance
 from server.core.packet_request import Terms
+from server.net.pushes.table import PUSHES, encoded, push_of
 from server.peers import frames
-from server.peers.events import _DECODERS, _ENCODER, SHARED, _without_seed
+from server.peers.events import _DECODER, _ENCODER, SHARED
 from server.peers.frames import BadFrame, FrameReader, frame_of
 from server.peers.peer import PeerServer, SentCounts
 from server.services.runtime import events
 
 MESSAGES = [
-    frames.PeerHello(1, 2**62),
+    frames.PeerHello(1, 2**62, owns=False),
     frames.ForwardingSession(7, 5, ["reminders"]),
     frames.ForwardedRequest(7, messages.Open(3, 10**18, 99)),
     frames.ForwardedRequest(7, messages.ResultPage(4, 10**18, "en", 0, True)),
@@ -36,12 +37,13 @@ MESSAGES = [
     frames.PeerPulse([10**18, 7], is_quiet=True),
     frames.ListensForPushes(True),
     frames.PushesPublished(2**40),
+    frames.ClaimsQueued(0, 1_500),
 ]
 CLAIM = Claim(2, 5, 77, 1_800_000_000_000)
 
 
-def terms_with(seed: bytes) -> Terms:
-    about = 10**18, PacketKind.LUCKY, 5, 10**18 + 1, 1_000, 5, Caps(), "恭喜", seed
+def terms_with(seed: bytes, kind: PacketKind = PacketKind.LUCKY) -> Terms:
+    about = 10**18, kind, 5, 10**18 + 1, 1_000, 5, Caps(), "恭喜", seed
     return Terms(*about, 1_800_000_000_000, 1_800_086_400_000, only_for=frozenset({5, 6}))
 
 
@@ -68,14 +70,34 @@ def test_every_shared_event_survives_the_way(kind: type[events.Event]) -> None:
         events.Finished: events.Finished(terms, 10**18, 1_500, None),
         events.Refunded: events.Refunded(10**18, 5, 30),
     }[kind]
-    arrived = _DECODERS[kind.__name__].decode(_ENCODER.encode(event))
-    assert arrived == event
-    assert type(arrived) is kind
+    arrived = _DECODER.decode(_ENCODER.encode(encoded(event)))
+    here, there = PUSHES[kind], push_of(arrived)
+    assert there.feature_of(arrived) == here.feature_of(event)
+    assert (there.can_wait, there.in_welcome) == (here.can_wait, here.in_welcome)
+    assert there.payloads(arrived, is_known=True) == here.payloads(event, is_known=True)
+    assert arrived.message == getattr(event, "message", 0)
+    assert arrived.stream_id == (getattr(event, "stream_id", 0) or getattr(event, "group_id", 0))
+
+
+def test_packet_of_a_kind_that_a_client_does_not_know_is_told_as_a_text() -> None:
+    event = events.PacketPost(10**18, 3, terms_with(b"", PacketKind.PASSWORD), 0)
+    arrived, here = _DECODER.decode(_ENCODER.encode(encoded(event))), PUSHES[events.PacketPost]
+    there = push_of(arrived)
+    assert there.feature_of(arrived) == here.feature_of(event) != ""
+    assert there.instead is not None
+    assert there.payloads(arrived, is_known=False) == here.payloads(event, is_known=False)
+    assert there.payloads(arrived, is_known=False) != there.payloads(arrived, is_known=True)
+
+
+def test_reminder_is_not_told_to_clients_that_do_not_know_it() -> None:
+    arrived = encoded(events.RefundPost(5, 3, 1_800_000_000_000, terms_with(b""), 30))
+    assert arrived.feature == messages.REMINDERS
+    assert push_of(arrived).instead is None
 
 
 def test_seed_of_a_packet_is_not_shared() -> None:
     terms = terms_with(b"secret" * 5)
-    shared = _ENCODER.encode(_without_seed(events.PacketPost(10**18, 3, terms, 0)))
+    shared = _ENCODER.encode(encoded(events.PacketPost(10**18, 3, terms, 0)))
     assert b"secret" not in shared
 
 
@@ -108,14 +130,14 @@ async def test_frames_of_a_peer_are_numbered_one_after_the_other() -> None:
     transport: Any = SimpleNamespace(
         write=written.append, is_closing=lambda: False, get_write_buffer_size=lambda: 0
     )
-    peer = PeerServer(cast("Any", SimpleNamespace(server_id=7, sent=SentCounts())), "unix")
+    peer = PeerServer(cast("Any", SimpleNamespace(server_id=7, owns=True, sent=SentCounts())), "unix")
     peer.connection_made(transport)
     await asyncio.sleep(0)
     for _ in range(2):
         peer.send(frames.PeerPulse([7], is_quiet=False))
         await asyncio.sleep(0)
     told = [
-        frames.PeerHello(frames.PEER_VERSION, 7),
+        frames.PeerHello(frames.PEER_VERSION, 7, owns=True),
         frames.PeerPulse([7], is_quiet=False),
         frames.PeerPulse([7], is_quiet=False),
     ]

@@ -119,7 +119,7 @@ async def test_owner_of_half_open_packets_that_ends_loses_no_claim(
     workers: StartWorkers, how: signal.Signals
 ) -> None:
     """Users at all workers open 20 packets of one worker, which is killed, or frozen, when half of each is open."""
-    server = workers(WORKERS, **NO_LIMIT)
+    server = workers(WORKERS, HONGBAO_SERVER__OWNERS=str(WORKERS), **NO_LIMIT)
     group = await group_of(server)
     packets, pid = await hot_packets(server, group)
     clients = [Client(server.url, server.token(user_id), timeout_s=5.0) for user_id in USERS]
@@ -194,7 +194,7 @@ async def shake_on(user: Client, campaign_id: int, seen: Counter[str]) -> None:
 @pytest.mark.long
 async def test_killed_worker_that_holds_numbers_of_a_campaign_costs_none(workers: StartWorkers) -> None:
     """Leased = won + returned, also of those that a killed worker had leased."""
-    server = workers(WORKERS)
+    server = workers(WORKERS, HONGBAO_SERVER__OWNERS=str(WORKERS))
     await group_of(server)
     campaign_id = await campaign_of(server)
     clients = [Client(server.url, server.token(user_id), timeout_s=5.0) for user_id in USERS]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator
 from typing import Final, NamedTuple
 
 from server.net.online_user import User
+from server.net.pushes.encoded import EncodedPush
 from server.net.pushes.table import Push
 from server.services.runtime import events
 
@@ -22,7 +23,7 @@ class Announcement(NamedTuple):
     """An event, and the users who were present when it was announced. The audience may lose members meanwhile."""
 
     push: Push
-    event: events.Event
+    event: events.Event | EncodedPush
     present: list[User]
     audience: Collection[int]
 
@@ -65,7 +66,7 @@ class Stream:
 class Announcements:
     """The streams of which something is still to be told."""
 
-    def __init__(self, tell: Callable[[Push, events.Event, list[User]], None]) -> None:
+    def __init__(self, tell: Callable[[Push, events.Event | EncodedPush, list[User]], None]) -> None:
         self._tell = tell
         self._streams: dict[int, Stream] = {}
 

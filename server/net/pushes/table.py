@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from protocol import messages
+from server.net.pushes.encoded import EncodedPush
 from server.net.pushes.reminders import feature_of, packet_as_text, packet_posted, reminder
 from server.services.runtime import events
 
@@ -68,12 +69,16 @@ class Push(NamedTuple):
     feature: str = ""  # told to clients that know it; the others catch up on it as a text
     instead: Callable[[Any], Iterable[messages.Message]] | None = None  # for clients that do not know the event
 
-    def feature_of(self, event: events.Event) -> str:
+    def feature_of(self, event: events.Event | EncodedPush) -> str:
         """What a client must know to read the event; "": all do."""
+        if isinstance(event, EncodedPush):
+            return event.feature
         return feature_of(event) if isinstance(event, events.PacketPost) else self.feature
 
-    def payloads(self, event: events.Event, *, is_known: bool) -> list[bytes]:
+    def payloads(self, event: events.Event | EncodedPush, *, is_known: bool) -> list[bytes]:
         """The event as encoded messages, the same for every receiver that knows it, or for all that do not."""
+        if isinstance(event, EncodedPush):
+            return event.known if is_known or event.instead is None else event.instead
         made = self.messages if is_known or self.instead is None else self.instead
         return [messages.encode(message) for message in made(event)]
 
@@ -92,3 +97,33 @@ PUSHES: dict[type[events.Event], Push] = {
     events.Removed: Push(_removed, can_wait=False),
     events.BalanceChange: Push(_balance_changed, can_wait=True, in_welcome=True),
 }
+
+
+def _nothing(event: EncodedPush) -> Iterator[messages.Message]:
+    """It is encoded."""
+    yield from ()
+
+
+# By whether it can wait, and whether there is something for clients that do not know it.
+_ENCODED: dict[tuple[bool, bool], Push] = {
+    (can_wait, has_other): Push(_nothing, can_wait, instead=_nothing if has_other else None)
+    for can_wait in (False, True)
+    for has_other in (False, True)
+}
+
+
+def push_of(event: events.Event | EncodedPush) -> Push:
+    """How an event is told."""
+    if isinstance(event, EncodedPush):
+        return _ENCODED[event.can_wait, event.instead is not None]
+    return PUSHES[type(event)]
+
+
+def encoded(event: events.Event) -> EncodedPush:
+    """An event for other servers, which tell their clients of it."""
+    push = PUSHES[type(event)]
+    feature = push.feature_of(event)
+    instead = push.payloads(event, is_known=False) if feature and push.instead is not None else None
+    stream_id = getattr(event, "stream_id", 0) or getattr(event, "group_id", 0)
+    known = push.payloads(event, is_known=True)
+    return EncodedPush(stream_id, getattr(event, "message", 0), push.can_wait, feature, known, instead)

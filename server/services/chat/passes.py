@@ -58,6 +58,7 @@ class PassService:
         self._users = users
         self._now_ms = now_ms
         self._held: dict[int, dict[int, HeldPass]] = {}  # by user and group
+        self._some_held = asyncio.Event()
         self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         changes.on_change("user", self.follow)
         changes.on_gap(self.catch_up)
@@ -102,6 +103,7 @@ class PassService:
                 raise RequestRefused(Reason.BAD_PASS, "it was issued before passes of this user were ended")
             held = self._newest(user_id, group.group_id, shown)
             self._held.setdefault(user_id, {})[group.group_id] = held
+            self._some_held.set()
             group.members.add(user_id)
         return held.until_s
 
@@ -155,8 +157,11 @@ class PassService:
     async def run(self) -> None:
         """End what has expired. Never ends; to be supervised."""
         while True:
+            await self._some_held.wait()  # most servers have no group without a member list
             await asyncio.sleep(LOOK_S)
             self.expire()
+            if not self._held:
+                self._some_held.clear()
 
     def expire(self) -> None:
         """Users whose pass has expired are out. Its time of issue is kept while an older pass could be valid."""
