@@ -1892,6 +1892,22 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("tests/contract/test_wallets.py::test_find_outcome_of_transfers_that_were_not_made_returns_none[real]",),
     ),
     Mutation(
+        "an entry of an order has the sign of money that comes",
+        "I4",
+        WALLETS_SQL,
+        "SELECT user_id, version, kind, account, key, -amount_fen, balance_fen, at_ms",
+        "SELECT user_id, version, kind, account, key, amount_fen, balance_fen, at_ms",
+        ("tests/cards/test_transfers.py::test_transfer_moves_money_and_tells_both_users",),
+    ),
+    Mutation(
+        "a campaign takes the seed of the one before",
+        "fair",
+        WALLETS_SQL,
+        "next_seed = coalesce(locked.next_seed, w.next_seed)",
+        "next_seed = w.next_seed",
+        ("tests/contract/test_campaigns.py::test_campaign_is_paid_and_has_the_next_seed_of_its_sponsor[real]",),
+    ),
+    Mutation(
         "a transfer in doubt is taken for one with the same key in the same millisecond",
         "exactly once",
         WALLETS_SQL,
@@ -7492,6 +7508,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/net/login.py",
         "            await self._noted()\n",
         "",
+        (T_PEERS + "login_waits_until_other_servers_know_the_user",),
+    ),
+    Mutation(
+        "peers: a login takes the way without a task, which does not wait for other servers",
+        "peers",
+        "server/net/dispatch.py",
+        "            if self.router is None:  # no other server need know the user first\n",
+        "            if True:\n",
         (T_PEERS + "login_waits_until_other_servers_know_the_user",),
     ),
     Mutation(

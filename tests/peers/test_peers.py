@@ -411,15 +411,24 @@ async def test_login_waits_until_other_servers_know_the_user(
         else:
             send(peer, message)
 
+    logins = trio[0].app.services.login
+    read, profiles = [], logins._store.profiles
+
+    async def profiles_read(user_ids: list[int]) -> object:
+        read.append(user_ids)
+        return await profiles(user_ids)
+
+    monkeypatch.setattr(logins._store, "profiles", profiles_read)
     monkeypatch.setattr(PeerServer, "send", hold)
     coming = asyncio.ensure_future(connect(trio[0], 9))
     await until(lambda: len(held) == 2)
-    assert not coming.done()
+    assert (read, coming.done()) == ([], False)
     assert peers_of(trio[1]).events.presence.servers_of(9) == 1
     monkeypatch.setattr(PeerServer, "send", send)
     for peer, message in held:
         peer.send(message)
     await coming
+    assert read == [[9]]
 
 
 def test_every_event_of_the_hub_is_shared_or_told_by_the_change_feed() -> None:
