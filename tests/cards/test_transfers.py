@@ -156,8 +156,8 @@ async def test_transfer_whose_commit_gets_no_reply_is_pushed_when_it_is_found(
     move = store.move
 
     async def lost(order: Any, day: Any) -> Any:
-        await move(order, day)
-        raise errors.Unanswered(errors.StoreUnavailable("the reply was lost"), [order])
+        ordered = await move(order, day)
+        raise errors.Unanswered(errors.StoreUnavailable("the reply was lost"), [ordered])
 
     store.move = lost  # type: ignore[method-assign]
     with pytest.raises(StoreUnavailable):

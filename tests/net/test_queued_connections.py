@@ -54,11 +54,11 @@ class Queue:
             self.clients.append(client)
         server.close()
 
-    async def taken_in_a_turn_of(self, seconds: float) -> int:
-        """A connection has arrived in a turn that takes so long: how many come besides it."""
+    async def taken_in_a_turn_of(self, seconds: float, arrived: int = 1) -> int:
+        """Connections have arrived, each by a handle, in a turn that takes so long: how many come besides them."""
         await asyncio.sleep(0)
-        self.queued.take_soon()
-        self.queued.take_soon()  # and another one in the same turn
+        for _ in range(arrived):
+            self.queued.take_soon()
         self.loop.now_s += seconds
         await asyncio.sleep(0)  # the end of the turn
         await asyncio.gather(*self.queued._arriving)
@@ -81,6 +81,10 @@ async def queue() -> AsyncIterator[Queue]:
 async def test_as_many_are_taken_as_milliseconds_have_passed(queue: Queue) -> None:
     assert await queue.taken_in_a_turn_of(0.003) == 3
     assert await queue.taken_in_a_turn_of(0.1) == WAITING
+
+
+async def test_those_that_further_handles_have_accepted_count_among_them(queue: Queue) -> None:
+    assert await queue.taken_in_a_turn_of(0.003, arrived=3) == 1
 
 
 async def test_short_turn_leaves_them_to_the_loop(queue: Queue) -> None:
