@@ -29,7 +29,7 @@ class FakeSession(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
         self._fake.sessions.append(self)
-        self.send(messages.Hello(0, 1, b"0" * 16, "none", 25_000, 8_000, 0, {}))
+        self.send(messages.Hello(0, messages.VERSION, b"0" * 16, "none", 25_000, 8_000, 0, {}))
 
     def data_received(self, data: bytes) -> None:
         self.reads += 1

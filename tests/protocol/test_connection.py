@@ -30,7 +30,7 @@ from protocol.tokens import mint
 from tests.cases import each
 
 NONCE = bytes(range(16))
-HELLO = Hello(0, 1, NONCE, "postgres", 25_000, 8_000, 1_800_000_000_000, {"shares_max": 500})
+HELLO = Hello(0, 2, NONCE, "postgres", 25_000, 8_000, 1_800_000_000_000, {"shares_max": 500})
 TIMING = Timing(login_timeout_s=5.0, ping_interval_s=25.0, pong_timeout_s=8.0)
 SIZES = Sizes(before_login=512, after_login=4096)
 TOKEN = mint(42, 1_900_000_000, "k1", b"key")

@@ -6,6 +6,8 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 from protocol.codes import REFUSALS, Close, Refusal, should_reconnect
 from protocol.messages import FROM_CLIENT, FROM_SERVER, Message, kind_of
 from server.core.limits import Limits
@@ -41,8 +43,9 @@ def test_the_document_lists_every_announced_limit_with_its_default(name: str, de
     assert f"| `{name}` | {default:,} |" in DOCUMENT
 
 
-def test_example_login_of_the_document_is_the_vector() -> None:
-    login = json.loads((ROOT / "tests" / "vectors" / "wire.json").read_text())["login"]
+@pytest.mark.parametrize("version", ["login", "login_2"])
+def test_example_logins_of_the_document_are_the_vectors(version: str) -> None:
+    login = json.loads((ROOT / "tests" / "vectors" / "wire.json").read_text())[version]
     for part in ("key", "claim", "mac", "token", "nonce", "proof"):
         assert login[part] in DOCUMENT, part
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -142,3 +144,14 @@ def test_key_of_any_length_makes_the_mac_of_the_rule(size: int) -> None:
     assert mint(7, 1_900_000_000, "k1", key, 1_800_000_000).mac == hmac.digest(
         key, b"7.1800000000.1900000000.k1", "sha256"
     )
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.zh.md"])
+def test_tokens_of_the_recipe_in_the_readme_are_tokens(readme: str) -> None:
+    text = (Path(__file__).parents[2] / readme).read_text()
+    code = next(one for one in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "def mint" in one)
+    recipe: dict[str, Any] = {}
+    exec(code, recipe)  # as its reader does
+    token = parse(recipe["mint"](10086, "k1", KEY))
+    assert token == mint(10086, token.expires_at_s, "k1", KEY, token.issued_at_s)
+    assert token.expires_at_s - token.issued_at_s == 86_400

@@ -122,3 +122,31 @@ async def test_proof_of_a_refunded_packet_is_for_its_sender_and_openers(
     assert await may_reveal([room.sender, opener, member], packet_id) == [True, True, False]
     await room.server.app.services.membership.remove_member(1, room.group, opener.user_id)
     assert await may_reveal([opener], packet_id) == [True]
+
+
+async def test_verify_finds_a_forged_origin_and_forged_amounts(
+    start_server: StartServer, party: MakeParty, database: Database
+) -> None:
+    """Of a row as the record could hold it, had someone changed it."""
+    room = await party(await start_server(settlement__idle_s=3600), 1)
+    packet_id = await room.lucky(1_000, 1)
+    await room.guests[0].open(packet_id)
+    rows, claims = await PacketStore(database).load([packet_id])
+    row, (claim,) = rows[packet_id], claims[packet_id]
+    proof = await proof_of(database, row, SEED_KEYS)
+    assert proof is not None
+    no_seed = "its seed cannot be unsealed: the seed key is missing"
+    for forged, claimed, shown, why in (
+        (row, claim, proof, ""),
+        (row._replace(commitment=bytes(32)), claim, proof, "the seed does not fit the commitment"),
+        (row._replace(client_seed=bytes(32)), claim, proof, "the seed does not fit the commitment"),
+        (row._replace(total_fen=1_001), claim, proof, "the seed does not fit the commitment"),
+        (row, claim, proof._replace(root=bytes(32)), "the server seed is not in the tree of this root"),
+        (row, claim, None, no_seed),
+        (row, claim._replace(amount_fen=999), proof, "999"),
+    ):
+        words = io.StringIO()
+        console = Console(file=words, width=200)
+        is_right = print_proof(console, forged, [claimed], Clock().now_ms(), YUAN, shown)
+        assert is_right is not bool(why)
+        assert ("verify: wrong (" in words.getvalue(), why in words.getvalue()) == (bool(why), True), why

@@ -54,6 +54,14 @@ async def test_same_key_other_content_is_refused(alice: Client) -> None:
     assert await alice.balance() == 9_500
 
 
+async def test_empty_greeting_is_the_same_content_as_the_default_one(alice: Client) -> None:
+    group = await alice.create_group("family")
+    first = await alice.send_packet("lucky", group, 500, 1, key="k1")
+    again = await alice.send_packet("lucky", group, 500, 1, "恭喜发财,大吉大利", key="k1")
+    assert again.packet_id == first.packet_id
+    assert await alice.balance() == 9_500
+
+
 async def test_same_key_of_another_sender_is_another_packet(
     alice: Client, server: Server, backend: Client, connect: Connect
 ) -> None:

@@ -246,8 +246,10 @@ async def big_group(sql: Any, members: int) -> int:
     return group
 
 
-async def test_hello_has_the_limits(attacked: Server, dial: Dial) -> None:
-    assert (await dial(attacked)).hello[8] == {
+async def test_hello_has_the_version_and_the_limits(attacked: Server, dial: Dial) -> None:
+    hello = (await dial(attacked)).hello
+    assert hello[2] == 2
+    assert hello[8] == {
         "share_fen_min": 1,
         "share_fen_max": 20_000,
         "total_fen_max": 2_000_000,

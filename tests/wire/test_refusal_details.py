@@ -143,3 +143,30 @@ async def test_detail_of_a_refused_request_of_the_backend_begins_with_its_field(
         ((wire.CHANGE_MEMBERS, world.group, 1, [7], [7]), "left: a user in it is also in `joined`"),
     ):
         assert (await backend.tell(*request))[6] == detail
+
+
+PAY, TRANSFER = 73, 72
+HOSTILE = {"a control": ("\x1b", "U+001B"), "an override": ("\u202e", "U+202E"), "an isolate": ("\u2066", "U+2066")}
+
+
+@each("character", HOSTILE)
+async def test_hostile_character_is_refused_in_every_field_with_a_text(
+    world: World, dial: Dial, character: str
+) -> None:
+    """Clients neutralise nothing, because nothing hostile comes in."""
+    hostile, called = HOSTILE[character]
+    bad = f"a{hostile}b"
+    backend = await dial(world.server, BACKEND)
+    for raw, field, request in (
+        (world.alice, "text", (wire.SAY, world.group, bad)),
+        (world.alice, "name", (wire.SET_NAME, bad)),
+        (world.alice, "name", (wire.CREATE_GROUP, bad)),
+        (world.alice, "greeting", lucky(world, 100, 1, bad)),
+        (world.alice, "text", (TRANSFER, "k", BOB, 1, bad)),
+        (backend, "text", (PAY, "k", ALICE, 1, bad)),
+        (backend, "name", (wire.PUT_GROUP, "room", bad)),
+        (backend, "name", (wire.PUT_USERS, [[7, bad]])),
+    ):
+        reply = await raw.tell(*request)
+        assert reply[0] == wire.REFUSED, request
+        assert reply[6].startswith(f"{field}: the character {called} is not allowed"), (request, reply[6])
