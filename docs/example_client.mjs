@@ -212,9 +212,11 @@ export class Client {
   async joinGroup(invite) { return (await this.ask(JOIN_GROUP, 0, invite))[0]; }
   async invite(groupId) { return (await this.ask(GET_INVITE, groupId))[1]; }
 
-  // The same request with the same key is the same packet.
+  // The same request with the same key is the same packet. The amounts follow from a seed of the server and one of the
+  // client, so neither chooses them; docs/example_client.py and docs/verify.py check that.
   async sendLucky(groupId, amountFen, shares, greeting = "", key = crypto.randomUUID()) {
-    return (await this.ask(SEND_PACKET, key, "lucky", groupId, amountFen, shares, greeting))[0];
+    const clientSeed = crypto.getRandomValues(new Uint8Array(16));
+    return (await this.ask(SEND_PACKET, key, "lucky", groupId, amountFen, shares, greeting, clientSeed))[0];
   }
 
   // The answer of the grab if it is final (`claimed`, `gone`, …), else that of the open. A busy packet is grabbed again.
