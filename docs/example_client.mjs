@@ -211,12 +211,10 @@ export class Client {
   async createGroup(name) { return (await this.ask(CREATE_GROUP, name))[0]; }
   async joinGroup(invite) { return (await this.ask(JOIN_GROUP, 0, invite))[0]; }
   async invite(groupId) { return (await this.ask(GET_INVITE, groupId))[1]; }
-
-  // The same request with the same key is the same packet. The amounts follow from a seed of the server and one of the
-  // client, so neither chooses them; docs/example_client.py and docs/verify.py check that.
+  // The same key is the same packet. Amounts follow from seeds of server and client: docs/verify.py checks them.
   async sendLucky(groupId, amountFen, shares, greeting = "", key = crypto.randomUUID()) {
-    const clientSeed = crypto.getRandomValues(new Uint8Array(16));
-    return (await this.ask(SEND_PACKET, key, "lucky", groupId, amountFen, shares, greeting, clientSeed))[0];
+    const seed = crypto.getRandomValues(new Uint8Array(16));
+    return (await this.ask(SEND_PACKET, key, "lucky", groupId, amountFen, shares, greeting, seed))[0];
   }
 
   // The answer of the grab if it is final (`claimed`, `gone`, …), else that of the open. A busy packet is grabbed again.
