@@ -394,3 +394,38 @@ async def test_history_begins_at_the_latest_joining(server: Server, party: MakeP
     page = await caught_up(user, room.group)
     assert ([post.text for post in page.messages], page.last_message) == (["back"], 4)
     assert [post.message for post in (await caught_up(room.guests[0], room.group)).messages] == [1, 2, 3, 4]
+
+
+async def test_history_of_a_user_whom_a_whole_list_brings_back_begins_there(
+    server: Server, party: MakeParty, connect: Connect
+) -> None:
+    room = await party(server, 1)
+    user, backend = await connect(server, STRANGER), Backend(await connect(server, 0))
+    await room.sender.say(room.group, "before")
+    await backend.sync(room.group, 1, 1, 2, STRANGER)
+    await room.sender.say(room.group, "first time")
+    assert [post.text for post in (await caught_up(user, room.group)).messages] == ["first time"]
+    await backend.sync(room.group, 2, 1, 2)
+    await room.sender.say(room.group, "away")
+    assert await refused(caught_up(user, room.group)) == "not_a_member"
+    await backend.sync(room.group, 3, 1, 2, STRANGER)
+    assert (await caught_up(user, room.group)).messages == []
+    await room.sender.say(room.group, "back")
+    page = await caught_up(user, room.group)
+    assert ([post.text for post in page.messages], page.last_message) == (["back"], 4)
+    assert [post.message for post in (await caught_up(room.guests[0], room.group)).messages] == [1, 2, 3, 4]
+
+
+async def test_history_of_a_user_who_joins_again_begins_there(
+    server: Server, party: MakeParty, connect: Connect
+) -> None:
+    room = await party(server, 1)
+    user = await connect(server, STRANGER)
+    await join(user, room.group, room.sender)
+    await room.sender.say(room.group, "first time")
+    assert [post.text for post in (await caught_up(user, room.group)).messages] == ["first time"]
+    await user.leave_group(room.group)
+    await room.sender.say(room.group, "away")
+    await join(user, room.group, room.sender)
+    await room.sender.say(room.group, "back")
+    assert [post.text for post in (await caught_up(user, room.group)).messages] == ["back"]
