@@ -2103,6 +2103,22 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_MEMBERSHIP + "groups_made_at_once_do_not_pass_the_limit",),
     ),
     Mutation(
+        "groups that a user joins are counted without a lock",
+        "limits",
+        MEMBERSHIPS,
+        '            await lock_user(connection, user_id)\n            await connection.execute(_SQL["lock"], ',
+        '            await connection.execute(_SQL["lock"], ',
+        (T_MEMBERSHIP + "joins_at_once_do_not_pass_the_limit_of_the_user",),
+    ),
+    Mutation(
+        "members of a group are counted without a lock",
+        "limits",
+        MEMBERSHIPS,
+        'user_id)\n            await connection.execute(_SQL["lock"], group_id)\n',
+        "user_id)\n",
+        (T_MEMBERSHIP + "joins_at_once_do_not_pass_the_limit_of_the_group",),
+    ),
+    Mutation(
         "a repeated leaving is answered before other servers know the first one",
         "membership",
         "storage/postgres/chat/memberships.py",
