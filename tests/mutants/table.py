@@ -28,6 +28,7 @@ SEED_AUDIT, SEALING = "server/services/money/seed_audit.py", "server/services/se
 SEED_STORE, AUDIT_SQL = "storage/postgres/packets/seed_trees.py", "storage/postgres/money/audit.sql"
 FAIRNESS, KEPT_SEEDS = "client_sim/sdk/fairness.py", "client_sim/sdk/kept_seeds.py"
 PACKET_PROOFS, PACKET_REQUEST = "client_sim/sdk/packet_proofs.py", "server/core/packet_request.py"
+CHATS = "server/services/chat/chats.py"
 GROUPS, PASSES = "server/services/chat/groups.py", "server/services/chat/passes.py"
 MEMBERSHIPS, MEMBERSHIPS_SQL = "storage/postgres/chat/memberships.py", "storage/postgres/chat/memberships.sql"
 BACKEND_GROUPS = "storage/postgres/chat/backend_groups.py"
@@ -2036,6 +2037,65 @@ MUTATIONS: tuple[Mutation, ...] = (
         '            await self._changes.wait_until_told("group", made.group_id, made.version)\n',
         "            pass\n",
         (T_TWO + "change_is_answered_after_the_other_server_has_followed_it[members of a group]",),
+    ),
+    Mutation(
+        "the end of a group is answered before the other servers know it",
+        "I7",
+        "server/services/chat/backend_groups.py",
+        "await self._groups.recorded(self._store.delete(group_id, self._now_ms()))",
+        "await self._store.delete(group_id, self._now_ms())",
+        (T_TWO + "change_is_answered_after_the_other_server_has_followed_it[a group is deleted]",),
+    ),
+    Mutation(
+        "a chat that a user opens is answered before the other servers know it",
+        "one-to-one chats",
+        CHATS,
+        "await self._groups.recorded(\n                self._store.open(",
+        "await (\n                self._store.open(",
+        (T_TWO + "change_is_answered_after_the_other_server_has_followed_it[a user opens a chat]",),
+    ),
+    Mutation(
+        "a chat that the backend makes is answered before the other servers know it",
+        "one-to-one chats",
+        CHATS,
+        "await self._groups.recorded(self._store.put(self._ids.next(now_ms), user_id, other_id, now_ms))",
+        "await self._store.put(self._ids.next(now_ms), user_id, other_id, now_ms)",
+        (T_TWO + "change_is_answered_after_the_other_server_has_followed_it[the backend makes a chat]",),
+    ),
+    Mutation(
+        "a third user reads and writes in a one-to-one chat that is in memory",
+        "one-to-one chats",
+        GROUPS,
+        "return group if group is not None and user_id in group.members else None",
+        "return group if group and (user_id in group.members or group.kind is GroupKind.DIRECT) else None",
+        (T_ONE_TO_ONE + "texts_reach_the_other_user_and_no_third",),
+    ),
+    Mutation(
+        "a third user reads the history of a one-to-one chat that is in memory",
+        "one-to-one chats",
+        "server/services/chat/messages.py",
+        "        if self._groups.in_memory(user_id, group_id):\n",
+        "        if group_id in self._groups._groups:\n",
+        (T_TWO + "chat_that_one_server_makes_is_used_at_the_other_at_once[a user opens it]",),
+    ),
+    Mutation(
+        "a third user sends a packet to a one-to-one chat",
+        "one-to-one chats",
+        CHATS,
+        "        group = await self._groups.seen_by(sender_id, chat_id)\n",
+        "        group = await self._groups.find(chat_id)\n"
+        "        if group and group.kind is GroupKind.DIRECT and sender_id not in group.members:\n"
+        "            return ChatTarget(min(group.members), chat_id)\n"
+        "        group = await self._groups.seen_by(sender_id, chat_id)\n",
+        (T_ONE_TO_ONE + "packet_to_a_chat_that_the_sender_is_not_in_is_refused",),
+    ),
+    Mutation(
+        "users open one-to-one chats although only the backend may",
+        "one-to-one chats",
+        CHATS,
+        "        if not self._self_service:\n",
+        "        if self._self_service is None:\n",
+        (T_ONE_TO_ONE + "without_self_service_the_backend_alone_makes_chats",),
     ),
     Mutation(
         "users join by the number of a group",
