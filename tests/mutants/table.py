@@ -28,6 +28,7 @@ SEED_AUDIT, SEALING = "server/services/money/seed_audit.py", "server/services/se
 SEED_STORE, AUDIT_SQL = "storage/postgres/packets/seed_trees.py", "storage/postgres/money/audit.sql"
 FAIRNESS, KEPT_SEEDS = "client_sim/sdk/fairness.py", "client_sim/sdk/kept_seeds.py"
 PACKET_PROOFS, PACKET_REQUEST = "client_sim/sdk/packet_proofs.py", "server/core/packet_request.py"
+CHATS = "server/services/chat/chats.py"
 GROUPS, PASSES = "server/services/chat/groups.py", "server/services/chat/passes.py"
 MEMBERSHIPS, MEMBERSHIPS_SQL = "storage/postgres/chat/memberships.py", "storage/postgres/chat/memberships.sql"
 BACKEND_GROUPS = "storage/postgres/chat/backend_groups.py"
@@ -686,6 +687,31 @@ MUTATIONS: tuple[Mutation, ...] = (
         "return with_seed(row, index,",
         "return with_seed(row._replace(seed=seed), index,",
         (T_SEEDS + "records_hold_no_seed_in_plain",),
+    ),
+    Mutation(
+        "the seed of a packet stands in plain beside it: in its greeting",
+        "I10",
+        SEED_SERVICE,
+        "return with_seed(row, index,",
+        "return with_seed(row._replace(greeting=seed.hex()), index,",
+        (T_SEEDS + "secrets_of_an_unfinished_packet_stand_in_no_table_and_under_no_key",),
+    ),
+    Mutation(
+        "the secret of a tree stands in plain in a line of the server",
+        "I10",
+        SEED_SERVICE,
+        "        secret = self._random_bytes(seeds.SECRET_BYTES)\n",
+        "        secret = self._random_bytes(seeds.SECRET_BYTES)\n"
+        '        LOG.info("seed_tree_made", secret=secret.hex())\n',
+        (T_SEEDS + "secrets_of_an_unfinished_packet_stand_in_no_table_and_under_no_key",),
+    ),
+    Mutation(
+        "the seed of a packet stands in plain at the head of its log",
+        "I10",
+        "server/services/packets/batch.py",
+        "    return log.HEAD + log.pack(claims)",
+        "    return log.HEAD + part.packet.terms.seed + log.pack(claims)",
+        (T_SEEDS + "secrets_of_an_unfinished_packet_stand_in_no_table_and_under_no_key",),
     ),
     Mutation(
         "secrets of trees are stored in plain",
@@ -2013,6 +2039,65 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_TWO + "change_is_answered_after_the_other_server_has_followed_it[members of a group]",),
     ),
     Mutation(
+        "the end of a group is answered before the other servers know it",
+        "I7",
+        "server/services/chat/backend_groups.py",
+        "await self._groups.recorded(self._store.delete(group_id, self._now_ms()))",
+        "await self._store.delete(group_id, self._now_ms())",
+        (T_TWO + "change_is_answered_after_the_other_server_has_followed_it[a group is deleted]",),
+    ),
+    Mutation(
+        "a chat that a user opens is answered before the other servers know it",
+        "one-to-one chats",
+        CHATS,
+        "await self._groups.recorded(\n                self._store.open(",
+        "await (\n                self._store.open(",
+        (T_TWO + "change_is_answered_after_the_other_server_has_followed_it[a user opens a chat]",),
+    ),
+    Mutation(
+        "a chat that the backend makes is answered before the other servers know it",
+        "one-to-one chats",
+        CHATS,
+        "await self._groups.recorded(self._store.put(self._ids.next(now_ms), user_id, other_id, now_ms))",
+        "await self._store.put(self._ids.next(now_ms), user_id, other_id, now_ms)",
+        (T_TWO + "change_is_answered_after_the_other_server_has_followed_it[the backend makes a chat]",),
+    ),
+    Mutation(
+        "a third user reads and writes in a one-to-one chat that is in memory",
+        "one-to-one chats",
+        GROUPS,
+        "return group if group is not None and user_id in group.members else None",
+        "return group if group and (user_id in group.members or group.kind is GroupKind.DIRECT) else None",
+        (T_ONE_TO_ONE + "texts_reach_the_other_user_and_no_third",),
+    ),
+    Mutation(
+        "a third user reads the history of a one-to-one chat that is in memory",
+        "one-to-one chats",
+        "server/services/chat/messages.py",
+        "        if self._groups.in_memory(user_id, group_id):\n",
+        "        if group_id in self._groups._groups:\n",
+        (T_TWO + "chat_that_one_server_makes_is_used_at_the_other_at_once[a user opens it]",),
+    ),
+    Mutation(
+        "a third user sends a packet to a one-to-one chat",
+        "one-to-one chats",
+        CHATS,
+        "        group = await self._groups.seen_by(sender_id, chat_id)\n",
+        "        group = await self._groups.find(chat_id)\n"
+        "        if group and group.kind is GroupKind.DIRECT and sender_id not in group.members:\n"
+        "            return ChatTarget(min(group.members), chat_id)\n"
+        "        group = await self._groups.seen_by(sender_id, chat_id)\n",
+        (T_ONE_TO_ONE + "packet_to_a_chat_that_the_sender_is_not_in_is_refused",),
+    ),
+    Mutation(
+        "users open one-to-one chats although only the backend may",
+        "one-to-one chats",
+        CHATS,
+        "        if not self._self_service:\n",
+        "        if self._self_service is None:\n",
+        (T_ONE_TO_ONE + "without_self_service_the_backend_alone_makes_chats",),
+    ),
+    Mutation(
         "users join by the number of a group",
         "membership",
         MEMBERSHIPS,
@@ -2078,6 +2163,22 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_MEMBERSHIP + "groups_made_at_once_do_not_pass_the_limit",),
     ),
     Mutation(
+        "groups that a user joins are counted without a lock",
+        "limits",
+        MEMBERSHIPS,
+        '            await lock_user(connection, user_id)\n            await connection.execute(_SQL["lock"], ',
+        '            await connection.execute(_SQL["lock"], ',
+        (T_MEMBERSHIP + "joins_at_once_do_not_pass_the_limit_of_the_user",),
+    ),
+    Mutation(
+        "members of a group are counted without a lock",
+        "limits",
+        MEMBERSHIPS,
+        'user_id)\n            await connection.execute(_SQL["lock"], group_id)\n',
+        "user_id)\n",
+        (T_MEMBERSHIP + "joins_at_once_do_not_pass_the_limit_of_the_group",),
+    ),
+    Mutation(
         "a repeated leaving is answered before other servers know the first one",
         "membership",
         "storage/postgres/chat/memberships.py",
@@ -2092,6 +2193,30 @@ MUTATIONS: tuple[Mutation, ...] = (
         "coalesce(m.from_message, 0) AS begins_at",
         "0::bigint AS begins_at",
         (T_MEMBERSHIP + "history_begins_at_the_latest_joining",),
+    ),
+    Mutation(
+        "a user whom a whole list brings back reads what was said while they were away",
+        "membership",
+        BACKEND_GROUPS_SQL,
+        "backend_version = excluded.backend_version,\n        from_message = excluded.from_message\n",
+        "backend_version = excluded.backend_version,\n        from_message = m.from_message\n",
+        (T_MEMBERSHIP + "history_of_a_user_whom_a_whole_list_brings_back_begins_there",),
+    ),
+    Mutation(
+        "a user whom a change brings back reads what was said while they were away",
+        "membership",
+        BACKEND_GROUPS_SQL,
+        "CASE WHEN m.left_at_ms IS NULL THEN m.from_message ELSE excluded.from_message END",
+        "m.from_message",
+        (T_MEMBERSHIP + "history_begins_at_the_latest_joining",),
+    ),
+    Mutation(
+        "a user who joins again reads what was said while they were away",
+        "membership",
+        MEMBERSHIPS_SQL,
+        "by_other = false, from_message = excluded.from_message",
+        "by_other = false, from_message = m.from_message",
+        (T_MEMBERSHIP + "history_of_a_user_who_joins_again_begins_there",),
     ),
     Mutation(
         "users decide although only the backend may",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
 import asyncpg
@@ -19,7 +20,7 @@ from server.services.chat import backend_groups
 from storage.postgres.chat.backend_groups import BackendGroupStore
 from tests.conftest import PATIENCE_S, Connect, Server, StartServer
 from tests.joining import join
-from tests.services.conftest import MakeParty
+from tests.services.conftest import WAITING, MakeParty, until
 
 Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 BooksBalance = Callable[[], Awaitable[None]]
@@ -129,15 +130,59 @@ async def test_groups_made_at_once_do_not_pass_the_limit(start_server: StartServ
     assert {one.name for one in made if isinstance(one, Refusal)} == {"too_many_groups"}
 
 
-async def test_joins_at_once_do_not_pass_the_limit_of_the_user(start_server: StartServer, connect: Connect) -> None:
-    server = await start_server(limits__groups_of_user_max=3)
-    owners = [await connect(server, 100 + number) for number in range(9)]
+AT_ONCE = 6  # joinings that are certain to be under way together: as many as pass a limit of 3
+
+
+@asynccontextmanager
+async def no_membership_written(sql: Sql, lock_view: Sql) -> AsyncIterator[None]:
+    """Hold every joining where it has read all it decides by, or waits for one that has; go on when many wait.
+
+    Without a lock between them all of these would have counted the same members.
+    """
+
+    async def many_wait() -> bool:
+        return bool(await lock_view.fetchval(WAITING) >= AT_ONCE)
+
+    async with sql.transaction():
+        await sql.execute("LOCK TABLE memberships IN SHARE MODE")
+        yield
+        await until(many_wait)
+
+
+async def test_joins_at_once_do_not_pass_the_limit_of_the_user(
+    start_server: StartServer, connect: Connect, sql: Sql, lock_view: Sql
+) -> None:
+    """9 at once against a limit of 3, on two servers."""
+    servers = [await start_server(limits__groups_of_user_max=3, server__node=node) for node in range(2)]
+    owners = [await connect(servers[0], 100 + number) for number in range(9)]
     groups = [await owner.create_group("group") for owner in owners]
     codes = [await owner.invite(group) for owner, group in zip(owners, groups, strict=True)]
-    user = await connect(server, 1)
-    joins = [user.join_group(0, code) for code in codes]
+    user = [await connect(server, 1) for server in servers]
+    async with no_membership_written(sql, lock_view):
+        joins = [asyncio.ensure_future(user[place % 2].join_group(0, code)) for place, code in enumerate(codes)]
     made = await asyncio.gather(*joins, return_exceptions=True)
     assert sum(not isinstance(one, Exception) for one in made) == 3
+    assert {one.name for one in made if isinstance(one, Refusal)} == {"too_many_groups"}
+    assert await sql.fetchval("SELECT count(*) FROM memberships WHERE user_id = 1 AND left_at_ms IS NULL") == 3
+
+
+async def test_joins_at_once_do_not_pass_the_limit_of_the_group(
+    start_server: StartServer, connect: Connect, sql: Sql, lock_view: Sql
+) -> None:
+    """12 users at once into a group of at most 3 members, its owner among them, on two servers."""
+    servers = [await start_server(limits__group_members_max=3, server__node=node) for node in range(2)]
+    owner = await connect(servers[0], 100)
+    group = await owner.create_group("group")
+    code = await owner.invite(group)
+    users = [await connect(servers[number % 2], 1 + number) for number in range(12)]
+    async with no_membership_written(sql, lock_view):
+        joins = [asyncio.ensure_future(user.join_group(0, code)) for user in users]
+    made = await asyncio.gather(*joins, return_exceptions=True)
+    assert len(await members(sql, group)) == 3
+    assert {one.name for one in made if isinstance(one, Refusal)} == {"group_full"}
+    joined = [1 + place for place, one in enumerate(made) if not isinstance(one, Exception)]
+    assert await members(sql, group) == [*joined, 100]
+    assert [await users[user_id - 1].members(group) for user_id in joined] == [[*joined, 100]] * 2
 
 
 # --- the backend's groups -------------------------------------------------------------------------------------
@@ -394,3 +439,38 @@ async def test_history_begins_at_the_latest_joining(server: Server, party: MakeP
     page = await caught_up(user, room.group)
     assert ([post.text for post in page.messages], page.last_message) == (["back"], 4)
     assert [post.message for post in (await caught_up(room.guests[0], room.group)).messages] == [1, 2, 3, 4]
+
+
+async def test_history_of_a_user_whom_a_whole_list_brings_back_begins_there(
+    server: Server, party: MakeParty, connect: Connect
+) -> None:
+    room = await party(server, 1)
+    user, backend = await connect(server, STRANGER), Backend(await connect(server, 0))
+    await room.sender.say(room.group, "before")
+    await backend.sync(room.group, 1, 1, 2, STRANGER)
+    await room.sender.say(room.group, "first time")
+    assert [post.text for post in (await caught_up(user, room.group)).messages] == ["first time"]
+    await backend.sync(room.group, 2, 1, 2)
+    await room.sender.say(room.group, "away")
+    assert await refused(caught_up(user, room.group)) == "not_a_member"
+    await backend.sync(room.group, 3, 1, 2, STRANGER)
+    assert (await caught_up(user, room.group)).messages == []
+    await room.sender.say(room.group, "back")
+    page = await caught_up(user, room.group)
+    assert ([post.text for post in page.messages], page.last_message) == (["back"], 4)
+    assert [post.message for post in (await caught_up(room.guests[0], room.group)).messages] == [1, 2, 3, 4]
+
+
+async def test_history_of_a_user_who_joins_again_begins_there(
+    server: Server, party: MakeParty, connect: Connect
+) -> None:
+    room = await party(server, 1)
+    user = await connect(server, STRANGER)
+    await join(user, room.group, room.sender)
+    await room.sender.say(room.group, "first time")
+    assert [post.text for post in (await caught_up(user, room.group)).messages] == ["first time"]
+    await user.leave_group(room.group)
+    await room.sender.say(room.group, "away")
+    await join(user, room.group, room.sender)
+    await room.sender.say(room.group, "back")
+    assert [post.text for post in (await caught_up(user, room.group)).messages] == ["back"]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 from typing import TypeAlias
 
 import asyncpg
 import pytest
+import redis.asyncio as aioredis
 
 from client_sim.sdk import Client, Refusal, TimedOut, Verdict
 from protocol import messages
 from protocol.codes import Refusal as Code
 from server.core import seeds
 from server.services.money.audit import Report, audit
+from server.services.seeds.service import packet_seed_of
 from server.services.seeds.upkeep import renew, seal_all_again
 from storage.errors import StoreRefused
 from storage.postgres.database import Database
@@ -159,6 +162,69 @@ async def test_records_hold_no_seed_in_plain(room: Party, sql: Sql) -> None:
     assert row["seed"] is None
     assert not any(secret in value or server_seed in value for value in held)
     assert row["commitment"] == sent.commitment
+
+
+@pytest.mark.parametrize("durability", ["postgres", "redis"])
+async def test_secrets_of_an_unfinished_packet_stand_in_no_table_and_under_no_key(
+    start_server: StartServer,
+    party: MakeParty,
+    sql: Sql,
+    redis: aioredis.Redis,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    durability: str,
+) -> None:
+    """The tree's secret, the server seed and the packet's seed: with any of them the next share can be told."""
+    room = await party(await start_server(stores__durability=durability), 2)
+    sent = await send(room.sender, room.group, "k", CLIENT_SEED)
+    assert (await room.guests[0].open(sent.packet_id)).answer == "won"
+
+    async def is_in_both_stores() -> bool:
+        claims = await sql.fetchval("SELECT count(*) FROM claims WHERE packet_id = $1", sent.packet_id)
+        return bool(claims) and len(await redis.keys(f"*{sent.packet_id}*")) == 1
+
+    await until(is_in_both_stores)
+    dumps = await dumps_of_all_tables(sql) | await all_keys(redis)
+    captured = capsys.readouterr()
+    dumps["lines of the server"] = (captured.out + captured.err + caplog.text).encode()
+    assert [name for name, dump in dumps.items() if sent.commitment.hex().encode() in dump] == ["packets"]
+    row = (await room.server.app.stores.packets.rows([sent.packet_id]))[sent.packet_id]
+    secret = room.server.app.services.seeds._known[1, sent.seed_index // 64]
+    server_seed = seeds.server_seed(secret, sent.seed_index)
+    packet_seed = packet_seed_of(row, server_seed)
+    hidden = {"secret of the tree": secret, "server seed": server_seed, "seed of the packet": packet_seed}
+    assert [
+        f"{what} in {name}"
+        for what, value in hidden.items()
+        for name, dump in dumps.items()
+        if value in dump or value.hex().encode() in dump.lower()
+    ] == []
+    await room.guests[1].open(sent.packet_id)
+
+    async def is_recorded() -> bool:
+        return bool(await sql.fetchval("SELECT closed_at_ms FROM packets WHERE packet_id = $1", sent.packet_id))
+
+    await until(is_recorded)
+    proof = await room.sender.reveal(sent.packet_id)
+    assert (proof.server_seed, proof.seed) == (server_seed, packet_seed)  # it was these that were searched for
+
+
+async def dumps_of_all_tables(sql: Sql) -> dict[str, bytes]:
+    """What stands in each table, with binary values in hex."""
+    dumps: dict[str, bytes] = {}
+    for (table,) in await sql.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"):
+        dump = io.BytesIO()
+        await sql.copy_from_table(table, output=dump)
+        dumps[table] = dump.getvalue()
+    assert len(dumps) > 20
+    return dumps
+
+
+async def all_keys(redis: aioredis.Redis) -> dict[str, bytes]:
+    """Each key of Redis with its value; all of them are strings, and some lapse."""
+    keys: list[bytes] = await redis.keys()
+    assert keys
+    return {f"Redis: {key!r}": key + b" " + (await redis.get(key) or b"") for key in keys}
 
 
 async def test_sends_beyond_a_tree_use_the_next_one_that_was_told(room: Party, database: Database) -> None:

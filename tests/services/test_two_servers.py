@@ -10,10 +10,13 @@ import pytest
 
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import ConnectionLost
+from protocol import messages
 from protocol.messages import AddedToGroup, RemovedFromGroup
 from tests.conftest import Connect, Server, StartServer
 from tests.joining import join
+from tests.services.conftest import until
 from tests.services.test_membership import Backend, caught_up, first_push, refused
+from tests.services.test_one_to_one import open_chat, put_chat
 
 BooksBalance = Callable[[], Awaitable[None]]
 OWNER, MEMBER = 1, 2
@@ -38,6 +41,11 @@ async def pair(start_server: StartServer, connect: Connect) -> Pair:
     owner, member = await connect(first, OWNER), await connect(second, MEMBER)
     group = await owner.create_group("both")
     await join(member, group, owner)
+
+    async def both_are_in() -> bool:  # true at once; if it is not, a test says so, and not this preparation
+        return await owner.members(group) == [OWNER, MEMBER]
+
+    await until(both_are_in)
     packet = (await owner.send_packet("lucky", group, 1_000, 2)).packet_id
     return Pair((first, second), Backend(money), owner, member, group, packet)
 
@@ -71,6 +79,9 @@ CHANGES: dict[str, Callable[[Pair], Awaitable[object]]] = {
     "members of a group": lambda pair: pair.backend.change(pair.group, 1, left=(MEMBER,)),
     "all members of a group": lambda pair: pair.backend.sync(pair.group, 1, OWNER),
     "a member is removed": lambda pair: pair.owner.remove_member(pair.group, MEMBER),
+    "a group is deleted": lambda pair: pair.backend._client.delete_group("backend's"),
+    "a user opens a chat": lambda pair: open_chat(pair.owner, MEMBER),
+    "the backend makes a chat": lambda pair: put_chat(pair.backend._client, OWNER, MEMBER),
     "a ban": lambda pair: pair.backend._client.ban_user(MEMBER),
     "tokens are revoked": lambda pair: pair.backend._client.revoke_tokens(MEMBER),
 }
@@ -78,6 +89,7 @@ CHANGES: dict[str, Callable[[Pair], Awaitable[object]]] = {
 
 @pytest.mark.parametrize("change", CHANGES)
 async def test_change_is_answered_after_the_other_server_has_followed_it(pair: Pair, change: str) -> None:
+    await pair.backend.put("backend's")
     reached, released = asyncio.Event(), asyncio.Event()
 
     async def held(number: int, version: int) -> None:
@@ -126,6 +138,66 @@ async def test_added_member_is_told_at_the_server_where_they_are_connected(pair:
     assert sorted(told) == sorted([other, pair.group])
     await user.say(other, "hello")
     assert not [one for one in user.pushes()._pushes if isinstance(one, AddedToGroup)]
+
+
+async def test_group_that_is_deleted_at_one_server_has_no_member_at_the_other_at_once(
+    pair: Pair, connect: Connect
+) -> None:
+    backend = (pair.backend._client, await connect(pair.servers[1], 0))
+    for place, deletes in enumerate(backend):
+        group = await pair.backend.put(f"room {place}", "room", OWNER)
+        await pair.backend.sync(group, 1, OWNER, MEMBER)
+        packet = (await pair.owner.send_packet("lucky", group, 1_000, 2)).packet_id
+        room = pair._replace(group=group, packet=packet)
+        members = (pair.owner, pair.member)
+        assert [await is_in(one, room) for one in members] == [True, True]
+        assert await deletes.delete_group(f"room {place}") == group
+        assert [await is_in(one, room) for one in reversed(members)] == [False, False]
+        for one in members:
+            assert (await first_push(one, RemovedFromGroup)).group_id == group
+        for other in backend:
+            asked = other._ask(messages.PutGroup(0, f"room {place}", "room", OWNER, "members"), messages.GroupPut)
+            assert await refused(asked) == "bad_request"
+            assert await other.delete_group(f"room {place}") == group
+
+
+async def may_all(user: Client, chat: int) -> bool:
+    """Whether a user may read and write in a chat: the answers must agree."""
+    works = (user.members(chat), user.say(chat, "hello"), caught_up(user, chat))
+    outcomes = {getattr(one, "name", None) for one in await asyncio.gather(*works, return_exceptions=True)}
+    assert outcomes in ({"not_a_member"}, {None})
+    return outcomes == {None}
+
+
+OPENINGS: dict[str, Callable[[Pair], Awaitable[int]]] = {
+    "a user opens it": lambda pair: stream_of(pair.owner, MEMBER),
+    "the backend makes it": lambda pair: put_chat(pair.backend._client, OWNER, MEMBER),
+}
+
+
+async def stream_of(user: Client, other_id: int) -> int:
+    return (await open_chat(user, other_id)).stream_id
+
+
+@pytest.mark.parametrize("opening", OPENINGS)
+async def test_chat_that_one_server_makes_is_used_at_the_other_at_once(
+    pair: Pair, connect: Connect, opening: str
+) -> None:
+    """By its two users, and by no third one at either server."""
+    thirds = [await connect(server, 9) for server in pair.servers]
+    chat = await OPENINGS[opening](pair)
+    assert await may_all(pair.member, chat)
+    assert (await first_push(pair.member, AddedToGroup)).owner_id == OWNER
+    assert await may_all(pair.owner, chat)
+    assert [await may_all(one, chat) for one in thirds] == [False, False]
+    assert await stream_of(pair.member, OWNER) == chat
+    assert [post.message for post in (await caught_up(pair.member, chat)).messages] == [1, 2]
+
+
+async def test_chat_that_both_users_open_at_once_at_two_servers_is_one(pair: Pair) -> None:
+    opened = await asyncio.gather(stream_of(pair.owner, MEMBER), stream_of(pair.member, OWNER))
+    assert len(set(opened)) == 1
+    assert [await may_all(one, opened[0]) for one in (pair.owner, pair.member)] == [True, True]
 
 
 async def test_name_and_owner_that_the_backend_changes_hold_at_the_other_server(
