@@ -9,8 +9,10 @@ import pytest
 
 from bench.chaos.supervisor import free_port
 from storage.errors import StoreUnavailable
+from storage.redis import cluster as cluster_module
+from storage.redis import single, topology
 from storage.redis.mirror import Mirror
-from tests.conftest import DAY_MS, StartServer, Turn
+from tests.conftest import DAY_MS, PATIENCE_S, StartServer, Turn
 from tests.issuer import Issuer
 from tests.outages.own_redis import tls_proxy
 from tests.outages.test_redis_settings import NEEDED
@@ -19,6 +21,13 @@ from tests.services.conftest import MakeParty
 
 # What the server needs besides in a cluster, as docs/operations.md gives it.
 NEEDED_IN_CLUSTER = f"{NEEDED} +cluster|slots +cluster|info +asking +wait +waitaof"
+
+
+@pytest.fixture(autouse=True)
+def patient_redis_probes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No node is away here: a busy machine may give it, and the proxy with TLS before it, no turn for a second."""
+    for module in (cluster_module, single, topology):
+        monkeypatch.setattr(module, "PROBE_S", PATIENCE_S)
 
 
 async def test_cluster_with_a_password_on_every_node(start_server: StartServer, party: MakeParty) -> None:
