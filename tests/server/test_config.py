@@ -422,6 +422,11 @@ def test_file_without_the_key_leaves_self_service_open(file: Path, text: str | N
     assert leaves_self_service_open(None if text is None else file) == is_open
 
 
+def test_server_without_a_config_has_self_service() -> None:
+    """So do the servers of `hongbao demo` and those that `hongbao sim` finds: they are started without one."""
+    assert load(None, {}, {}).chat.self_service
+
+
 # --- WebSocket ------------------------------------------------------------------------------------------------
 
 

@@ -47,7 +47,10 @@ async def test_reload_applies_limits_and_names_keys_that_need_a_restart(data: Pa
     file.write_text("[limits]\ntext_bytes_max = 4\n")
     with ServerProcess(data, "--config", str(file)) as server:
         async with Client(server.url, token(7, "k1", load_keys(Config(), data)["k1"])) as there:
-            group = await there.create_group("g")
+            group = await there.create_group("g")  # a config of before the key leaves self-service on, and says so
+            assert [one["level"] for one in logged(data) if one["event"] == "self_service_is_not_set"] == [
+                "warning"
+            ]
             with pytest.raises(Refusal, match="bad_text"):
                 await there.say(group, "four and more")
             assert reloaded(data) == ([], [])
