@@ -13,6 +13,7 @@ from storage.postgres.money.wallets import (
     Booked,
     EntryRow,
     KeyReused,
+    MadeTransfer,
     NotEnoughMoney,
     TransferRow,
     UnknownUser,
@@ -66,10 +67,10 @@ class MoneyTables:
         self.transactions += 1
         return self.transactions
 
-    def is_made_by(self, key: tuple[int, int, int, str], at_ms: int, xid: int | None) -> bool:
-        """Whether this transaction has made a transfer, at that time."""
-        row = self.transfers.get(key)
-        return row is not None and row.at_ms == at_ms and self.made_in[key] == xid
+    def is_made(self, made: MadeTransfer) -> bool:
+        """Whether this transaction has made the transfer, at that time."""
+        row = self.transfers.get(made[:4])
+        return row is not None and row.at_ms == made.at_ms and self.made_in[made[:4]] == made.xid
 
     def move(self, row: TransferRow, user_id: int, change_fen: int, *, known_only: bool) -> Booked:
         balance_fen = self.wallets.get(user_id, 0)
@@ -92,7 +93,7 @@ class MoneyTables:
     def moved(self, made: Sequence[Booked]) -> list[Booked | None]:
         return [
             one._replace(balance=self.balance(one.transfer.credit_account or one.transfer.debit_account))
-            if self.is_made_by(one.transfer[:4], one.transfer.at_ms, one.xid)
+            if self.is_made(one.made)
             else None
             for one in made
         ]

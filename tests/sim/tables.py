@@ -162,10 +162,7 @@ class Tables(
 
     def find_refunds(self, refunds: Sequence[RefundRow]) -> list[RefundRow | None]:
         return [
-            one._replace(balance=self.balance(one.sender_id))
-            if self.is_made_by((one.packet_id, one.sender_id, TransferKind.REFUND, ""), one.at_ms, one.xid)
-            else None
-            for one in refunds
+            one._replace(balance=self.balance(one.sender_id)) if self.is_made(one.made) else None for one in refunds
         ]
 
     def pay_back(self, row: PacketRow, claimed_fen: int, now_ms: int) -> PacketRow:
@@ -334,12 +331,7 @@ class Tables(
         return [self.settled_one(credit) for credit in credits]
 
     def settled_one(self, credit: Credit) -> Credit | None:
-        found = self.is_credited_by(credit.packet_id, credit.user_id, credit.at_ms, credit.xid)
-        return credit._replace(balance=self.balance(credit.user_id)) if found else None
-
-    def is_credited_by(self, packet_id: int, user_id: int, at_ms: int, xid: int) -> bool:
-        """Whether this transaction has credited a claim."""
-        return self.is_made_by((packet_id, user_id, TransferKind.CLAIM, ""), at_ms, xid)
+        return credit._replace(balance=self.balance(credit.user_id)) if self.is_made(credit.made) else None
 
     def is_credited(self, packet_id: int, user_id: int) -> bool:
         return (packet_id, user_id, TransferKind.CLAIM, "") in self.transfers

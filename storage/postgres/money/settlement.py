@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from storage import statements
 from storage.errors import StoreUnavailable, Unanswered
-from storage.postgres.money.wallets import BalanceRow
+from storage.postgres.money.wallets import BalanceRow, MadeTransfer, find_made
 
 if TYPE_CHECKING:
     from storage.postgres.database import Database
 
 _SQL = statements.load(__file__)
+CLAIM: Final = 4  # kind of transfers, see docs/money.md
 
 
 class Credit(NamedTuple):
@@ -25,6 +26,11 @@ class Credit(NamedTuple):
     at_ms: int
     balance: BalanceRow
     xid: int
+
+    @property
+    def made(self) -> MadeTransfer:
+        """How one of its transfers is known."""
+        return MadeTransfer(self.packet_id, self.user_id, CLAIM, "", self.at_ms, self.xid)
 
 
 class Backlog(NamedTuple):
@@ -80,18 +86,11 @@ class SettlementQueue:
 
     async def find_outcome(self, credits: Sequence[Credit]) -> list[Credit | None]:
         """Which of these credits stand in the books, with what is in their wallets by now; None: not this one."""
-        columns = [
-            [credit.packet_id for credit in credits],
-            [credit.user_id for credit in credits],
-            [credit.at_ms for credit in credits],
-            [credit.xid for credit in credits],
-        ]
         async with self._database.reading() as connection:
-            rows = await connection.fetch(_SQL["find_outcome"], *columns)
-        balances = {row["place"]: BalanceRow(row["balance_fen"], row["version"]) for row in rows}
+            found = await find_made(connection, [credit.made for credit in credits])
         return [
-            credit._replace(balance=balances[place]) if place in balances else None
-            for place, credit in enumerate(credits, 1)
+            credit._replace(balance=balances[credit.user_id]) if balances else None
+            for credit, balances in zip(credits, found, strict=True)
         ]
 
     async def uncredited(self, user_id: int, packet_id: int) -> bool:

@@ -124,16 +124,6 @@ WITH next AS (
 )
 SELECT user_id FROM wallets JOIN asked USING (user_id) WHERE user_id NOT IN (SELECT user_id FROM free)
 
--- name: find_outcome
--- A batch that came to nothing is told from one of another server, or a later one, that credits the same claim by its
--- transaction; the time does not do when both have one millisecond. After a failover a number may be used again, at another time.
-SELECT asked.place, w.balance_fen, w.version
-FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) WITH ORDINALITY
-    AS asked (debit_account, credit_account, at_ms, xid, place)
-JOIN transfers t USING (debit_account, credit_account, at_ms)
-JOIN wallets w ON w.user_id = credit_account
-WHERE t.kind = 4 AND t.key = '' AND t.xmin::text::bigint = asked.xid
-
 -- name: uncredited
 -- By the transfer, which has an index for it, and not by the queue, which has none: settling stays as cheap as it is.
 SELECT NOT EXISTS (

@@ -10,7 +10,7 @@ from storage.errors import StoreUnavailable, Unanswered
 from storage.postgres.cards import payers
 from storage.postgres.chat.users import SendBarred
 from storage.postgres.money import wallets
-from storage.postgres.money.wallets import BalanceRow, KeyReused, NotEnoughMoney, TransferRow
+from storage.postgres.money.wallets import BalanceRow, KeyReused, MadeTransfer, NotEnoughMoney, TransferRow
 from storage.postgres.packets.beside import HERE, ChatBeside
 
 if TYPE_CHECKING:
@@ -46,6 +46,11 @@ class Ordered(NamedTuple):
     order: WalletOrderRow
     balances: dict[int, BalanceRow]
     xid: int | None
+
+    @property
+    def made(self) -> MadeTransfer:
+        """How its transfer is known."""
+        return MadeTransfer(*self.order.transfer[:4], self.order.at_ms, self.xid)
 
 
 class WalletOrderStore:
@@ -88,21 +93,10 @@ class WalletOrderStore:
 
     async def find_outcome(self, made: Sequence[Ordered]) -> list[Ordered | None]:
         """Which of these orders stand in the books, with what is in their wallets by now; None: not this one."""
-        columns = [
-            [one.order.user_id for one in made],
-            [one.order.kind for one in made],
-            [one.order.key for one in made],
-            [one.order.at_ms for one in made],
-            [one.xid for one in made],
-        ]
         async with self._database.reading() as connection:
-            rows = await connection.fetch(_SQL["find_outcome"], *columns)
-        balances: dict[int, dict[int, BalanceRow]] = {}
-        for place, user_id, fen, version in rows:
-            balances.setdefault(place, {})[user_id] = BalanceRow(fen, version)
+            found = await wallets.find_made(connection, [one.made for one in made])
         return [
-            one._replace(balances=balances[place]) if place in balances else None
-            for place, one in enumerate(made, 1)
+            one._replace(balances=balances) if balances else None for one, balances in zip(made, found, strict=True)
         ]
 
     async def _move(self, connection: Connection, order: WalletOrderRow) -> dict[int, BalanceRow]:

@@ -54,6 +54,17 @@ class HoldingRow(NamedTuple):
 EMPTY_ROW = BalanceRow(0, 0)  # a wallet that nothing was ever paid into
 
 
+class MadeTransfer(NamedTuple):
+    """How a transfer is known that a transaction may have made: by its key, its time and that transaction."""
+
+    debit_account: int
+    credit_account: int
+    kind: int
+    key: str
+    at_ms: int
+    xid: int | None  # None: another one has made it
+
+
 class Booked(NamedTuple):
     """A keyed transfer that stands in the books, and what is in its wallet after it, or by now.
 
@@ -68,6 +79,11 @@ class Booked(NamedTuple):
     def moved_now(self) -> bool:
         """Whether this call has moved the money, not an earlier one with its key."""
         return self.xid is not None
+
+    @property
+    def made(self) -> MadeTransfer:
+        """How it is known."""
+        return MadeTransfer(*self.transfer[:4], self.transfer.at_ms, self.xid)
 
 
 class NotEnoughMoney(Exception):
@@ -132,21 +148,21 @@ class WalletStore:
 
     async def find_outcome(self, made: Sequence[Booked]) -> list[Booked | None]:
         """Which of these transfers stand in the books, with what is in their wallets by now; None: not this one."""
-        columns = [
-            [one.transfer.debit_account for one in made],
-            [one.transfer.credit_account for one in made],
-            [one.transfer.kind for one in made],
-            [one.transfer.key for one in made],
-            [one.transfer.at_ms for one in made],
-            [one.xid for one in made],
-        ]
         async with self._database.reading() as connection:
-            rows = await connection.fetch(_SQL["find_outcome"], *columns)
-        balances = {row["place"]: BalanceRow(row["balance_fen"], row["version"]) for row in rows}
+            found = await find_made(connection, [one.made for one in made])
         return [
-            one._replace(balance=balances[place]) if place in balances else None
-            for place, one in enumerate(made, 1)
+            one._replace(balance=next(iter(balances.values()))) if balances else None
+            for one, balances in zip(made, found, strict=True)
         ]
+
+
+async def find_made(connection: Connection, made: Sequence[MadeTransfer]) -> list[dict[int, BalanceRow]]:
+    """What is in the wallets of each of these transfers by now, by user; empty: it does not stand in the books."""
+    columns = [[one[column] for one in made] for column in range(len(MadeTransfer._fields))]
+    found: list[dict[int, BalanceRow]] = [{} for _ in made]
+    for place, user_id, *balance in await connection.fetch(_SQL["find_made"], *columns):
+        found[place - 1][user_id] = BalanceRow(*balance)
+    return found
 
 
 async def holdings(connection: Connection, user_ids: Sequence[int]) -> dict[int, HoldingRow]:

@@ -85,10 +85,11 @@ INSERT INTO wallets AS w (user_id, balance_fen) VALUES ($1, $2)
 ON CONFLICT (user_id) DO UPDATE SET balance_fen = w.balance_fen + excluded.balance_fen, version = w.version + 1
 RETURNING balance_fen, version
 
--- name: find_outcome
--- The transaction tells a transfer that came to nothing from one with the same key; the time does not do when both have one
--- millisecond. After a failover a number may be used again, at another time. One of its two accounts is a wallet.
-SELECT asked.place, w.balance_fen, w.version
+-- name: find_made
+-- The transaction tells what came to nothing from what a later request or another server has made with the same key; the time
+-- does not do when both have one millisecond. PostgreSQL has its number in the row for nothing. After a failover a number may be
+-- used again, at another time. With the wallets that a transfer has changed: one, or two.
+SELECT asked.place, w.user_id, w.balance_fen, w.version
 FROM unnest($1::bigint[], $2::bigint[], $3::smallint[], $4::text[], $5::bigint[], $6::bigint[]) WITH ORDINALITY
     AS asked (debit_account, credit_account, kind, key, at_ms, xid, place)
 JOIN transfers t USING (debit_account, credit_account, kind, key, at_ms)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from storage import statements
-from storage.postgres.money.wallets import BalanceRow
+from storage.postgres.money.wallets import BalanceRow, MadeTransfer, find_made
 
 if TYPE_CHECKING:
     from storage.postgres.database import Connection
 
 _SQL = statements.load(__file__)
+REFUND: Final = 5  # kind of transfers, see docs/money.md
 
 
 class RefundRow(NamedTuple):
@@ -23,6 +24,11 @@ class RefundRow(NamedTuple):
     at_ms: int
     balance: BalanceRow
     xid: int
+
+    @property
+    def made(self) -> MadeTransfer:
+        """How its transfer is known."""
+        return MadeTransfer(self.packet_id, self.sender_id, REFUND, "", self.at_ms, self.xid)
 
 
 async def due(connection: Connection, now_ms: int, most: int) -> list[int]:
@@ -39,14 +45,8 @@ async def pay_back(connection: Connection, packet_ids: Sequence[int], now_ms: in
 
 async def find(connection: Connection, made: Sequence[RefundRow]) -> list[RefundRow | None]:
     """Which of these refunds stand in the books, with what is in their wallets by now; None: not this one."""
-    columns = [
-        [one.packet_id for one in made],
-        [one.sender_id for one in made],
-        [one.at_ms for one in made],
-        [one.xid for one in made],
-    ]
-    rows = await connection.fetch(_SQL["find"], *columns)
-    balances = {row["place"]: BalanceRow(row["balance_fen"], row["version"]) for row in rows}
+    found = await find_made(connection, [one.made for one in made])
     return [
-        one._replace(balance=balances[place]) if place in balances else None for place, one in enumerate(made, 1)
+        one._replace(balance=balances[one.sender_id]) if balances else None
+        for one, balances in zip(made, found, strict=True)
     ]

@@ -9,16 +9,6 @@ ORDER BY expires_at_ms LIMIT $2
 -- name: lock_open
 SELECT packet_id FROM packets WHERE packet_id = ANY($1) AND closed_at_ms IS NULL ORDER BY packet_id FOR UPDATE
 
--- name: find
--- The transaction tells a refund that came to nothing from that of another server; the time does not do when both have one
--- millisecond. After a failover a number may be used again, at another time.
-SELECT asked.place, w.balance_fen, w.version
-FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) WITH ORDINALITY
-    AS asked (debit_account, credit_account, at_ms, xid, place)
-JOIN transfers t USING (debit_account, credit_account, at_ms)
-JOIN wallets w ON w.user_id = credit_account
-WHERE t.kind = 5 AND t.key = '' AND t.xmin::text::bigint = asked.xid
-
 -- name: refund
 -- A statement of its own after lock_open, so that its snapshot sees every claim committed before the lock. Reminder 3 is
 -- the refund (ReminderKind), transfer 5 too (TransferKind, server/core/ledger.py).

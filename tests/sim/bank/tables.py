@@ -417,8 +417,5 @@ class PaymentTables:
 
     def outcomes_of_orders(self, made: Sequence[Ordered]) -> list[Ordered | None]:
         return [
-            one._replace(balances=self.balances_of(one.order))
-            if self.is_made_by(one.order.transfer[:4], one.order.at_ms, one.xid)
-            else None
-            for one in made
+            one._replace(balances=self.balances_of(one.order)) if self.is_made(one.made) else None for one in made
         ]

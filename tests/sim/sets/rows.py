@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from storage.errors import StoreBusy
+from storage.postgres.money.wallets import MadeTransfer
 from storage.postgres.sets.settlement import QueuedClaim
 from tests.sim.sets.tables import Change, ClaimKey, rows_of
 
@@ -49,15 +50,21 @@ class RowsOfSet:
         placed = self._side.user_sets
         return [{"user_id": one, "set_number": placed[one]} for one in user_ids if one in placed]
 
-    def find_outcome(
-        self, packet_ids: Sequence[int], user_ids: Sequence[int], times_ms: Sequence[int], xids: Sequence[int]
-    ) -> list[dict[str, int]]:
-        rows, asked = [], zip(packet_ids, user_ids, times_ms, xids, strict=True)
-        for place, (packet_id, user_id, at_ms, xid) in enumerate(asked, 1):
-            if self._tables.is_credited_by(packet_id, user_id, at_ms, xid):
-                fen, version = self._tables.balance(user_id)
-                rows.append({"place": place, "balance_fen": fen, "version": version})
-        return rows
+    def find_made(
+        self,
+        debit_accounts: Sequence[int],
+        credit_accounts: Sequence[int],
+        kinds: Sequence[int],
+        keys: Sequence[str],
+        times_ms: Sequence[int],
+        xids: Sequence[int],
+    ) -> list[tuple[int, ...]]:
+        asked = map(MadeTransfer, debit_accounts, credit_accounts, kinds, keys, times_ms, xids)
+        return [
+            (place, one.credit_account, *self._tables.balance(one.credit_account))
+            for place, one in enumerate(asked, 1)
+            if self._tables.is_made(one)
+        ]
 
     # --- writes: the answer, and what the commit changes ------------------------------------------------------
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from storage.errors import StoreBusy
-from storage.postgres.money import settlement as of_one_set
+from storage.postgres.money import wallets
 from storage.postgres.money.wallets import EMPTY_ROW, BalanceRow
 from storage.postgres.sets import places, settlement
 from storage.postgres.sets.settlement import QueuedClaim
@@ -61,14 +61,22 @@ class SetTables:
         found = [one for one in user_ids if one in self.user_sets]
         return [{"user_id": one, "set_number": self.user_sets[one]} for one in found]
 
-    def find_outcome(
-        self, packet_ids: Sequence[int], user_ids: Sequence[int], times_ms: Sequence[int], xids: Sequence[int]
-    ) -> list[dict[str, int]]:
-        rows, asked = [], zip(packet_ids, user_ids, times_ms, xids, strict=True)
-        for place, (packet_id, user_id, at_ms, xid) in enumerate(asked, 1):
-            if self.is_made_by(ClaimKey(packet_id, user_id), at_ms, xid):
-                rows.append({"place": place} | self.wallets[user_id]._asdict())
-        return [{"balance_fen": row["fen"], **row} for row in rows]
+    def find_made(
+        self,
+        debit_accounts: Sequence[int],
+        credit_accounts: Sequence[int],
+        kinds: Sequence[int],
+        keys: Sequence[str],
+        times_ms: Sequence[int],
+        xids: Sequence[int],
+    ) -> list[tuple[int, ...]]:
+        """Of claims: nothing else is in doubt in these worlds."""
+        asked = zip(map(ClaimKey, debit_accounts, credit_accounts), times_ms, xids, strict=True)
+        return [
+            (place, key.user_id, *self.wallets[key.user_id])
+            for place, (key, at_ms, xid) in enumerate(asked, 1)
+            if self.is_made_by(key, at_ms, xid)
+        ]
 
     def is_made_by(self, key: ClaimKey, at_ms: int, xid: int) -> bool:
         """Whether this transaction has credited a claim."""
@@ -151,7 +159,7 @@ READS: dict[str, str] = {
     settlement.SQL["next"]: "next",
     settlement.SQL["locked"]: "find_locked",
     places.SQL["find"]: "find_sets",
-    of_one_set._SQL["find_outcome"]: "find_outcome",
+    wallets._SQL["find_made"]: "find_made",
 }
 WRITES: dict[str, str] = {
     places.SQL["place"]: "place",
