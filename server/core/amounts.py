@@ -49,13 +49,6 @@ def bounds(left_fen: int, left_shares: int, caps: Caps, rounding: int) -> tuple[
     return max(caps.min_fen, twice_mean - caps.max_fen), min(caps.max_fen, twice_mean - caps.min_fen)
 
 
-def hmac_sha256(key: bytes, message: bytes) -> bytes:
-    """HMAC of a key of up to 64 bytes. `hmac.digest` takes half as much again, mostly to look for its algorithm."""
-    block = key.ljust(_BLOCK_BYTES, b"\0")
-    inner = hashlib.sha256(block.translate(_INNER) + message).digest()
-    return hashlib.sha256(block.translate(_OUTER) + inner).digest()
-
-
 class Draws:
     """The random numbers of one seed. HMAC with its key absorbed once: a third of the time of a call each."""
 

@@ -22,12 +22,13 @@ the server chooses it; it is in the commitment, which is published when the pack
 from __future__ import annotations
 
 import hashlib
+import hmac
 from collections.abc import Sequence
 from functools import lru_cache
 from struct import Struct
 from typing import Final, NamedTuple
 
-from server.core.amounts import Draws, hmac_sha256
+from server.core.amounts import Draws
 
 TREE_SEEDS: Final = 64
 PATH_HASHES: Final = 6
@@ -75,14 +76,14 @@ def tree_of(index: int) -> int:
 
 def server_seed(secret: bytes, index: int) -> bytes:
     """Server seed `index` of the tree with this secret."""
-    return hmac_sha256(secret, _ID.pack(index))
+    return hmac.digest(secret, _ID.pack(index), "sha256")
 
 
 def packet_seed(seed: bytes, index: int, client_seed: bytes, content: Content) -> bytes:
     """The seed of a packet from server seed `index` and the client's."""
     numbers = _SENDER_AND_INDEX.pack(content.sender_id, index)
     message = numbers + _prefixed(client_seed) + _kind(content.kind) + content.amounts
-    return hmac_sha256(seed, message)
+    return hmac.digest(seed, message, "sha256")
 
 
 def commitment(seed: bytes, packet_id: int, content: Content) -> bytes:

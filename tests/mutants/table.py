@@ -1598,8 +1598,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "a login can be replayed",
         "login",
         "protocol/tokens.py",
-        "return _hmac_sha256(mac, nonce)",
-        "return _hmac_sha256(mac, nonce[:0])",
+        'return hmac.digest(mac, nonce, "sha256")',
+        'return hmac.digest(mac, nonce[:0], "sha256")',
         (T_FRAMES + "replayed_login_is_refused",),
     ),
     Mutation(
