@@ -49,27 +49,18 @@ class LoginHandler:
         self._hub = hub
         self._clock = clock
         self._money = money
-        self.under_way = 0  # logins that `begin` waits for
+        self.under_way = 0  # logins that wait for a profile
 
     def begin(self, session: Session, login: messages.Login) -> None:
-        """As `serve`, without a task: no other server need know the user first."""
+        """Welcome the user, or close the connection with a code that says why."""
         if self._joins(session, login):
-            self.under_way += 1
-            self._ask(partial(self._found, session, login), session, login)
+            self._go_on(session, login)
 
     async def serve(self, session: Session, login: messages.Login) -> None:
-        """Welcome the user, or close the connection with a code that says why."""
-        if not self._joins(session, login):
-            return
-        try:
+        """The same, once other servers know the user."""
+        if self._joins(session, login):
             await self._noted()
-            profile = await self._login.profile(login.user_id)
-            if self._is_overtaken(login, profile):
-                profile = await self._login.profile(login.user_id)
-        except RequestRefused as refused:
-            self._give_up(session, login, refused)
-            return
-        self._welcome(session, login, profile)
+            self._go_on(session, login)
 
     def _joins(self, session: Session, login: messages.Login) -> bool:
         """Judge the login; from now on the connection is told what happens to its user. False: it is closed."""
@@ -84,6 +75,10 @@ class LoginHandler:
         session.features = frozenset(login.features)
         session.user_id, session.issued_at_s = login.user_id, login.issued_at_s
         return True
+
+    def _go_on(self, session: Session, login: messages.Login) -> None:
+        self.under_way += 1
+        self._ask(partial(self._found, session, login), session, login)
 
     def _ask(
         self, on_profile: Callable[[Profile | Exception], None], session: Session, login: messages.Login

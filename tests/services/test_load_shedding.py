@@ -151,10 +151,10 @@ async def test_logins_are_limited_by_the_config() -> None:
 
     auth = LoginService({}, math.inf, Limits(wait_ms_max=20.0), lambda: 0, *[Stalled()] * 2)  # type: ignore[arg-type]
     running = asyncio.create_task(auth.batcher.run())
-    waiting = [asyncio.create_task(auth.profile(user_id)) for user_id in range(FEW)]
+    waiting = [auth.batcher.submit(user_id) for user_id in range(FEW)]
     await asyncio.sleep(0.03)
     with pytest.raises(RequestRefused) as refused:
-        await auth.profile(FEW)
+        await auth.batcher.submit(FEW)
     assert refused.value.reason is Reason.OVERLOADED
     for task in (running, *waiting):
         task.cancel()

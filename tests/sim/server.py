@@ -175,7 +175,7 @@ class SimServer:
         session, known = Session(), self.world.standing.known(user_id)
         self.sessions[user_id] = session
         try:
-            profile = await services.login.profile(user_id)
+            profile = await services.login.batcher.submit(user_id)
         except (RequestRefused, StoreUnavailable):
             profile = None
         if self.services is not services or self.sessions.get(user_id) is not session:

@@ -107,12 +107,11 @@ class LoginService:
             return LoginVerdict.SPONSOR
         return LoginVerdict.REVOKED if issued_at_s < profile.tokens_from_s else LoginVerdict.ACCEPTED
 
-    async def profile(self, user_id: int) -> Profile:
-        """Balance and streams of a user, who is known from then on; the inbox is always among the streams."""
-        return await self.batcher.submit(user_id)
-
     def find_profile(self, user_id: int, on_profile: Callable[[Profile | Exception], None]) -> None:
-        """The same without a task: the profile goes to `on_profile`. Raises RequestRefused."""
+        """Balance and streams of a user, who is known from then on; the inbox is always among the streams.
+
+        Without a task: the profile goes to `on_profile`. Raises RequestRefused.
+        """
         self.batcher.hand_in(user_id, on_profile)
 
     async def _load(self, user_ids: list[int]) -> list[Profile | Exception]:
