@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from protocol import codes
 from protocol.framing import Frame
@@ -13,7 +13,7 @@ from server.core.limits import Limits
 from server.net.online_user import User
 from server.net.pushes.announcements import AT_ONCE, Announcement, Announcements
 from server.net.pushes.encoded import EncodedPush
-from server.net.pushes.table import PUSHES, Push, push_of
+from server.net.pushes.table import PUSHES, Push, push_of, stream_of
 from server.net.read_budget import ReadBudget
 from server.net.token_bucket import TokenBucket
 from server.services.runtime import events
@@ -153,7 +153,7 @@ class Hub:
             if (user := self._users.get(event.user_id)) is not None:
                 user.told_version = max(user.told_version, balance.version)
         push = push_of(event)
-        stream_id = _stream_of(event)
+        stream_id = stream_of(event)
         if len(present) > AT_ONCE or stream_id in self._announcements:  # posts of a stream keep their order
             self._announcements.add(stream_id, Announcement(push, event, present, audience))
         else:
@@ -201,9 +201,3 @@ def _rate_of(user_id: int, limits: Limits, servers_of: Callable[[int], int] | No
     if servers_of is None or not (others := servers_of(user_id)):
         return per_s, burst
     return per_s / (1 + others), max(1.0, burst / (1 + others))
-
-
-def _stream_of(event: Any) -> int:
-    """The stream that an event belongs to; 0 for one that concerns a single user."""
-    found: int = getattr(event, "stream_id", 0) or getattr(event, "group_id", 0)
-    return found

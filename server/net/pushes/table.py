@@ -119,11 +119,16 @@ def push_of(event: events.Event | EncodedPush) -> Push:
     return PUSHES[type(event)]
 
 
+def stream_of(event: Any) -> int:
+    """The stream that an event belongs to; 0 for one that concerns a single user."""
+    found: int = getattr(event, "stream_id", 0) or getattr(event, "group_id", 0)
+    return found
+
+
 def encoded(event: events.Event) -> EncodedPush:
     """An event for other servers, which tell their clients of it."""
     push = PUSHES[type(event)]
     feature = push.feature_of(event)
     instead = push.payloads(event, is_known=False) if feature and push.instead is not None else None
-    stream_id = getattr(event, "stream_id", 0) or getattr(event, "group_id", 0)
     known = push.payloads(event, is_known=True)
-    return EncodedPush(stream_id, getattr(event, "message", 0), push.can_wait, feature, known, instead)
+    return EncodedPush(stream_of(event), getattr(event, "message", 0), push.can_wait, feature, known, instead)
