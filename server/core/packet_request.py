@@ -133,12 +133,10 @@ def check_time(request: PacketRequest, limits: Limits, now_ms: int) -> None:
 
 
 def _check_listed(request: PacketRequest, limits: Limits) -> None:
-    """The users whom an exclusive packet is for. Whether they are in the group, the group knows."""
+    """The users whom a packet names, or must name. Whether they are in the group, the group knows."""
     named, field = request.only_for, "for_user_ids"
     if request.kind.row.audience is not LISTED:
-        if named:
-            raise RequestRefused(Reason.BAD_RECEIVERS, f"{field}: a packet of kind {request.kind} names no users")
-        return
+        raise RequestRefused(Reason.BAD_RECEIVERS, f"{field}: a packet of kind {request.kind} names no users")
     check_number(field, len(named), 1, limits.shares_max, Reason.BAD_RECEIVERS, "users")
     if len(set(named)) < len(named):
         raise RequestRefused(Reason.BAD_RECEIVERS, f"{field}: a user is named twice")

@@ -7,8 +7,10 @@
 
 The owner is the process that started the stores; other processes that start the same folder attach to them. The
 keeper is a child process of the owner: it restarts a store that has ended. The stores end when the owner ends, also
-after SIGKILL. The stores never run as root. If the owner is root, they run as the system user that the environment
-variable HONGBAO_STORE_USER names. If the variable is not set, the user is `nobody`.
+after SIGKILL.
+
+User of the stores: the user of the owner, but never root. If the owner is root, the environment variable
+HONGBAO_STORE_USER has the name of the user (default: "nobody").
 """
 
 from __future__ import annotations
