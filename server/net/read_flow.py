@@ -24,6 +24,10 @@ def pause_s(number: int) -> float:
     return READ_PAUSE_S * (0.5 + number % _SPREAD / _SPREAD)
 
 
+def _read_nothing() -> None:
+    """What a connection reads that is gone."""
+
+
 class ReadFlow:
     """Of one transport. `read_on` is called when reading may go on."""
 
@@ -51,13 +55,22 @@ class ReadFlow:
     def end_backpressure(self) -> None:
         """The peer reads again."""
         self.backpressure = False
+        self._end_wait()
+        self._read_on()
+
+    def end(self) -> None:
+        """The connection is gone. Without its callback it is in no cycle, so that it needs no garbage collector."""
+        self._read_on = _read_nothing
+        self.backpressure = False
+        self._end_wait()
+
+    def _end_wait(self) -> None:
         if self._taken is not None:
             self._taken.set_result(None)
             self._taken = None
-        self._read_on()
 
     async def wait_until_taken(self, within_s: float) -> None:
-        """Until the peer has taken what was written to it, but for the last 16 KiB; at most so long."""
+        """Until the peer has taken what was written to it, but for the last 16 KiB, or is gone; at most so long."""
         if self.backpressure:
             if self._taken is None:
                 self._taken = asyncio.get_running_loop().create_future()

@@ -123,6 +123,7 @@ class Session(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """Forget everything about it."""
         self._host.gone(self)
+        self.reading.end()
 
     def eof_received(self) -> None:
         """The peer sends no more; what waits for it may still leave, for a bounded time."""

@@ -28,6 +28,9 @@ class Peer(asyncio.Protocol):
     def resume_writing(self) -> None:
         self.flow.end_backpressure()
 
+    def connection_lost(self, error: Exception | None) -> None:
+        self.flow.end()
+
 
 @pytest.fixture
 async def ends() -> AsyncIterator[tuple[Peer, socket.socket]]:
@@ -67,6 +70,16 @@ async def test_reply_that_the_peer_does_not_take_is_not_waited_for_longer(ends: 
     peer.transport.write(b"x" * 4_000_000)
     await asyncio.wait_for(peer.flow.wait_until_taken(0.001), 30.0)
     assert peer.flow.backpressure
+
+
+async def test_reply_of_a_connection_that_is_gone_is_not_waited_for(ends: tuple[Peer, socket.socket]) -> None:
+    peer, _ = ends
+    peer.transport.write(b"x" * 4_000_000)
+    waits = asyncio.create_task(peer.flow.wait_until_taken(3600.0))
+    await asyncio.sleep(0)
+    peer.transport.abort()
+    await asyncio.wait_for(waits, 30.0)
+    await asyncio.wait_for(peer.flow.wait_until_taken(3600.0), 30.0)
 
 
 async def test_small_reply_is_not_waited_for(ends: tuple[Peer, socket.socket]) -> None:

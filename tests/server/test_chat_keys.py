@@ -6,16 +6,18 @@ import asyncio
 
 import pytest
 
+from client_sim.chat import packet_requests
 from client_sim.chat.app import ChatApp
 from client_sim.chat.screens import dialog
 from client_sim.chat.screens.open_page import OpenPage
 from client_sim.chat.screens.result_page import ResultPage
-from client_sim.chat.session import Start
+from client_sim.chat.session import Session, Start
 from client_sim.sdk.client import Client
 from client_sim.sdk.names import user_id_of
 from protocol import messages
 from tests.conftest import Connect, Server, token
 from tests.server.test_chat import ME, chat, family
+from tests.server.test_chat_pages import running, see
 from tests.terminal import PATIENCE_S, Terminal
 
 A_MOMENT_S = 1.5  # longer than a new page ignores letters
@@ -40,14 +42,41 @@ async def test_lines_typed_ahead_are_each_handled_once(server: Server, backend: 
         await screen.see("● online", "wallet ¥100.00")
         screen.press("one\rtwo\rthree\r")
         await screen.see("one", "two", "three")
-        screen.press("/send 0.20 2 once\r\r")
-        await screen.see("not opened yet", "wallet ¥99.80")
-        screen.press("\r\r")  # one page, not two
-        await screen.see("red packet from 小梅")
-        screen.press("esc")
-        await screen.see_no_more("red packet from")
         screen.press("abc\x7f\x7f\x1b[Dx\r")  # two backspaces and a step to the left
-        assert await posts_of(other, group_id, 5) == ["one", "two", "three", "once", "xa"]
+        assert await posts_of(other, group_id, 4) == ["one", "two", "three", "xa"]
+
+
+async def test_second_tap_before_the_page_of_the_first_opens_no_second_page(
+    server: Server, backend: Client, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, group_id = await family(backend, connect, server)
+    packet_id = (await other.send_packet("lucky", group_id, 100, 2, "hello")).packet_id
+    async with running(server, group_id, "en") as (app, pilot):
+        await see(app, pilot, "hello")
+        answer_is_due = asyncio.Event()
+        taps: list[int] = []
+        ended: list[int] = []
+        tap_of_pages, tap_of_session = app.pages.tap, packet_requests.tap
+
+        async def late_answer(session: Session, packet_id: int) -> messages.OpenPageShown:
+            await answer_is_due.wait()
+            return await tap_of_session(session, packet_id)
+
+        async def counted(packet_id: int = 0) -> None:
+            taps.append(packet_id)
+            await tap_of_pages(packet_id)
+            ended.append(packet_id)
+
+        monkeypatch.setattr(packet_requests, "tap", late_answer)
+        monkeypatch.setattr(app.pages, "tap", counted)
+        await pilot.press("enter", "enter")
+        while len(taps) < 2:
+            await pilot.pause(0.05)
+        answer_is_due.set()
+        while len(ended) < 2:
+            await pilot.pause(0.05)
+        assert taps == [packet_id, packet_id]
+        assert [type(page) for page in app.screen_stack[1:]] == [OpenPage]
 
 
 @pytest.mark.long
@@ -59,7 +88,8 @@ async def test_send_form_with_keys_typed_ahead_fills_the_right_fields(
         await screen.see("● online", "wallet ¥100.00")
         screen.type("/send")
         await screen.see("Send a red packet")
-        screen.press("6.67\t1\tluck\x1b[Z2\r\r")  # Tab forward and back: the shares are typed again
+        screen.press("6.67\t1\tluck\x1b[Z2\r")  # Tab forward and back: the shares are typed again
+        await screen.see_no_more("Send a red packet")
         await screen.see("luck", "wallet ¥93.33")
         screen.type("still here")  # on the screen before it is posted: in the line where it is typed
         assert await posts_of(other, group_id, 2) == ["luck", "still here"]
