@@ -17,7 +17,7 @@ import time
 
 from aiohttp import web
 
-KEYS = {"k1": bytes.fromhex(os.environ.get("HOST_WALLET_KEY", "00" * 32))}  # two while a key is being replaced
+KEYS = {"k1": bytes.fromhex(os.environ.get("HOST_WALLET_KEY", ""))}  # two while a key is being replaced
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS wallets (user_id TEXT PRIMARY KEY, fen INTEGER NOT NULL CHECK (fen >= 0));
 CREATE TABLE IF NOT EXISTS orders
@@ -101,6 +101,8 @@ class HostWallet:
 
 
 if __name__ == "__main__":
+    if len(KEYS["k1"]) < 32:
+        sys.exit("HOST_WALLET_KEY must be 64 hex digits, the same that hongbao has: openssl rand -hex 32")
     app = web.Application()
-    app.router.add_post("/{verb}", HostWallet(Books(sys.argv[1])).handle)
+    app.router.add_post("/{path:.*}", HostWallet(Books(sys.argv[1])).handle)
     web.run_app(app, host="127.0.0.1", port=int(sys.argv[2]))

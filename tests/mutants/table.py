@@ -9969,6 +9969,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("tests/server/test_config.py::test_show_masks_keys_and_passwords",),
     ),
     Mutation(
+        "host wallet: the example starts with a key that all know",
+        "secrets",
+        "docs/example_host_wallet.py",
+        'os.environ.get("HOST_WALLET_KEY", "")',
+        'os.environ.get("HOST_WALLET_KEY", "00" * 32)',
+        ("tests/payments/test_surfaces.py::test_example_without_a_key_of_its_own_does_not_start",),
+    ),
+    Mutation(
         "host wallet: the oldest key signs calls",
         "rotation",
         "server/gateways/host/gateway.py",

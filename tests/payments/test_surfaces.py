@@ -259,6 +259,18 @@ def test_example_accepts_a_nonce_once_also_after_a_restart(tmp_path: Path) -> No
     assert opened().db.execute("SELECT nonce FROM nonces").fetchall() == [("c",)]
 
 
+async def test_example_without_a_key_of_its_own_does_not_start(tmp_path: Path) -> None:
+    """A key that stands in the example would be one that all know."""
+    words = [sys.executable, str(EXAMPLE), str(tmp_path / "wallet.db"), "0"]
+    for environment in ({}, {"HOST_WALLET_KEY": "00" * 31}):
+        process = await asyncio.create_subprocess_exec(*words, env=environment, stderr=asyncio.subprocess.PIPE)
+        _, said = await process.communicate()
+        assert (process.returncode, said.decode()) == (
+            1,
+            "HOST_WALLET_KEY must be 64 hex digits, the same that hongbao has: openssl rand -hex 32\n",
+        )
+
+
 async def test_example_runs_as_a_program(
     start_with_host: StartWithHost, make_room: MakeRoom, tmp_path: Path
 ) -> None:
@@ -268,7 +280,7 @@ async def test_example_runs_as_a_program(
         *words, env={"HOST_WALLET_KEY": KEY.hex()}, stdout=asyncio.subprocess.DEVNULL
     )
     try:
-        room = await make_room(await start_with_host(host_wallet__url=f"http://127.0.0.1:{port}"))
+        room = await make_room(await start_with_host(host_wallet__url=f"http://127.0.0.1:{port}/hongbao"))
 
         async def listens() -> bool:
             try:
