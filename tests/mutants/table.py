@@ -5028,6 +5028,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("tests/deploy/test_package.py::test_module_name_that_the_build_cannot_rewrite_fails_the_build",),
     ),
     Mutation(
+        "the wheel puts its folders beside those of its user",
+        "packaging",
+        "deploy/package/hongbao_build.py",
+        'renamed[f"{FOLDER}/{name}" if is_ours else name] = content',
+        'renamed[f"{FOLDER}/{name}" if is_ours else name] = renamed[name] = content',
+        ("tests/deploy/test_package.py::test_sdk_of_the_wheel_works_beside_modules_of_the_same_names",),
+    ),
+    Mutation(
         "DeleteGroup deletes nothing",
         "groups",
         "server/net/handlers/backend.py",
