@@ -78,12 +78,15 @@ class HostWallet:
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
         """Check the signature, do what is asked, sign the reply."""
-        body, told = await request.read(), request.headers
-        key_id, stamp, nonce = told["Hongbao-Key"], told["Hongbao-Timestamp"], told["Hongbao-Nonce"]
-        order, now = json.loads(body), time.time()
-        sign = key_id, stamp, nonce, request.path, order["number"], body
-        is_signed = key_id in KEYS and hmac.compare_digest(mac("hongbao-http-1", *sign), told["Hongbao-Signature"])
-        if not is_signed or abs(now - int(stamp)) > 300 or not self.books.is_new(nonce, int(stamp)):
+        body, told, now = await request.read(), request.headers, time.time()
+        try:
+            key_id, stamp, nonce = told["Hongbao-Key"], told["Hongbao-Timestamp"], told["Hongbao-Nonce"]
+            order, is_late = json.loads(body), abs(now - int(stamp)) > 300
+            expected = mac("hongbao-http-1", key_id, stamp, nonce, request.path, order["number"], body)
+            is_signed = hmac.compare_digest(expected.encode(), told["Hongbao-Signature"].encode())
+        except (KeyError, ValueError, TypeError):  # a header that is missing, a key that is not known, no JSON
+            return web.Response(status=401)
+        if not is_signed or is_late or not self.books.is_new(nonce, int(stamp)):
             return web.Response(status=401)
         verb = request.path.rpartition("/")[2]
         if verb == "query":

@@ -7,10 +7,12 @@ import hashlib
 import json
 import re
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import asyncpg
 import pytest
 import structlog
@@ -257,6 +259,31 @@ def test_example_accepts_a_nonce_once_also_after_a_restart(tmp_path: Path) -> No
     assert not opened().is_new("a", stamp + 600)  # a call that was signed 300 s ahead is still accepted
     assert opened().is_new("c", stamp + 901)
     assert opened().db.execute("SELECT nonce FROM nonces").fetchall() == [("c",)]
+
+
+async def test_example_refuses_what_is_not_signed_in_any_form(host: HostWallet) -> None:
+    body = b'{"number": "1", "kind": "payout", "user_id": "7", "amount_fen": 5}'
+    content = SignedContent("POST", "/wallet/payout", "1", body)
+    right = {**sign(KEY, "k1", int(time.time()), "a" * 32, content), "Idempotency-Key": "1"}
+    forged: list[tuple[dict[str, str], bytes]] = [
+        ({"Idempotency-Key": "1"}, body),
+        *(({name: text for name, text in right.items() if name != left_out}, body) for left_out in list(right)[:4]),
+        *(({**right, "Hongbao-Signature": mac}, body) for mac in ("", "0" * 64, "é")),
+        ({**right, "Hongbao-Key": "k2"}, body),
+        ({**right, "Hongbao-Timestamp": "soon"}, body),
+        *((right, other) for other in (b"", b"{", b"[]", b'{"number": 1}', body.replace(b"5", b"6"))),
+    ]
+    async with aiohttp.ClientSession() as http:
+
+        async def status(headers: dict[str, str], sent: bytes) -> int:
+            async with http.post(f"{host.url}/payout", data=sent, headers=headers) as response:
+                return response.status
+
+        for headers, sent in forged:
+            assert await status(headers, sent) == 401, (headers, sent)
+        assert host.orders("payout") == []
+        assert [await status(right, body) for _ in range(2)] == [200, 401]  # a nonce is accepted once
+    assert host.orders("payout") == [("1", 5, "succeeded")]
 
 
 async def test_example_without_a_key_of_its_own_does_not_start(tmp_path: Path) -> None:
