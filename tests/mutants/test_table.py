@@ -21,6 +21,19 @@ def test_fault_applies_and_its_tests_exist(mutation: Mutation) -> None:
         )
 
 
+def test_fault_in_a_function_of_the_database_is_in_its_last_definition() -> None:
+    """A later migration may replace a function: a fault in the definition before it has no effect."""
+    migrations = ROOT / "storage/postgres/migrations"
+    for one in MUTATIONS:
+        file = ROOT / one.file
+        if file.parent == migrations:
+            before, _, _ = file.read_text().partition(one.old)
+            for name in re.findall(r"FUNCTION (\w+)\(", before)[-1:]:
+                replaced = re.compile(rf"(REPLACE|DROP) FUNCTION {name}\(")
+                later = [path.name for path in sorted(migrations.glob("*.sql")) if path.name > file.name]
+                assert [path for path in later if replaced.search((migrations / path).read_text())] == [], one.name
+
+
 def test_faults_are_all_different() -> None:
     assert len(MUTATIONS) >= 20
     assert len({one.name for one in MUTATIONS}) == len(MUTATIONS)
