@@ -162,7 +162,7 @@ class SimServer:
 
     @property
     def may_be_stale(self) -> bool:
-        """It was alone, lost the database, and does not know of a server that came since: what it says is not judged.
+        """Alone, it lost the database, and does not know of a server that came since: what it says is not judged.
 
         docs/design.md, "A server alone", says that this remains.
         """
