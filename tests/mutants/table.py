@@ -504,7 +504,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "I10",
         AMOUNTS,
         "outer.update(inner.digest())",
-        'outer.update(left_fen.to_bytes(8, "big"))',
+        "outer.update(bytes(32))",
         (T_AMOUNTS + "the_server_computes_the_vectors",),
     ),
     # --- seeds that are committed ahead (I10) ---
