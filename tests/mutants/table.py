@@ -6293,6 +6293,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         (NOWHERE,),
     ),
     Mutation(
+        "cards: the number of the last card is kept in memory",
+        "cards",
+        "server/services/cards/service.py",
+        "        ask = CardAsk(str(challenge_id), digits, holder, phone)\n",
+        "        ask = self._last_ask = CardAsk(str(challenge_id), digits, holder, phone)\n",
+        ("tests/cards/test_at_the_bank.py::test_number_is_in_no_object_after_the_call_whatever_the_bank_says",),
+    ),
+    Mutation(
         "cards: the number is in the binding's name for debugging",
         "cards",
         CARDS,
