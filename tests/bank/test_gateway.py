@@ -101,6 +101,17 @@ def _empty(bank: BankServer, request: web.BaseRequest, response: web.Response) -
     return signed(bank, request.path, request.headers["Bank-Nonce"], b"")
 
 
+def _other_encoding(bank: BankServer, request: web.BaseRequest, response: web.Response) -> web.Response:
+    """As banks write Chinese that do not write UTF-8."""
+    body = json.dumps({**json.loads(_body(response)), "reason": "成功"}, ensure_ascii=False).encode("gbk")
+    return signed(bank, request.path, request.headers["Bank-Nonce"], body)
+
+
+def _deep(bank: BankServer, request: web.BaseRequest, response: web.Response) -> web.Response:
+    body = _body(response)[:-1] + b', "more": ' + b"[" * 7_000 + b"]" * 7_000 + b"}"
+    return signed(bank, request.path, request.headers["Bank-Nonce"], body)
+
+
 def _long(bank: BankServer, request: web.BaseRequest, response: web.Response) -> web.Response:
     body = _body(response) + b" " * 20_000
     return signed(bank, request.path, request.headers["Bank-Nonce"], body)
@@ -118,6 +129,8 @@ UNPROVEN: dict[str, Change] = {
     "signed long ago": _late,
     "changed after it was signed": _changed_after,
     "not JSON": _not_json,
+    "not UTF-8": _other_encoding,
+    "nested without end": _deep,
     "empty": _empty,
     "too long": _long,
     "a redirect": _redirect,

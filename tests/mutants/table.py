@@ -5380,6 +5380,52 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_BANK + "signed_reply_with_another_status_proves_nothing",),
     ),
     Mutation(
+        "bank: text in another encoding is a defect of the server",
+        "payments",
+        "protocol/undecodable.py",
+        "(msgspec.MsgspecError, UnicodeDecodeError, RecursionError)",
+        "(msgspec.MsgspecError, RecursionError)",
+        ("tests/bank/test_gateway.py::test_charge_that_is_not_proven_is_unknown_and_asked_again_under_its_number",),
+    ),
+    Mutation(
+        "bank: what is nested without end is a defect of the server",
+        "payments",
+        "protocol/undecodable.py",
+        "(msgspec.MsgspecError, UnicodeDecodeError, RecursionError)",
+        "(msgspec.MsgspecError, UnicodeDecodeError)",
+        ("tests/bank/test_gateway.py::test_charge_that_is_not_proven_is_unknown_and_asked_again_under_its_number",),
+    ),
+    Mutation(
+        "host wallet: text in another encoding is a defect of the server",
+        "payments",
+        "server/gateways/host/replies.py",
+        "    except UNDECODABLE:\n",
+        "    except msgspec.MsgspecError:\n",
+        (
+            "tests/payments/test_host_wallet.py::"
+            "test_charge_that_is_not_proven_is_unknown_and_is_asked_again_under_the_same_number",
+        ),
+    ),
+    Mutation(
+        "reconciliation: a signature in another encoding is a defect of the server",
+        "reconciliation",
+        "server/services/reconciliation/files.py",
+        "    except UNDECODABLE as error:\n",
+        "    except msgspec.MsgspecError as error:\n",
+        (
+            "tests/reconciliation/test_import.py::"
+            "test_file_that_is_not_proven_is_refused_in_one_line_and_imports_nothing",
+        ),
+    ),
+    Mutation(
+        "notices: a number beyond all payments is a defect of the server",
+        "payments",
+        "server/gateways/bank/gateway.py",
+        "        number = payment_number(replies.decoded(body, replies.OrderReply).number)\n",
+        "        number = int(replies.decoded(body, replies.OrderReply).number)\n",
+        ("tests/bank/test_notices.py::test_notice_without_a_payment_here_is_not_found",),
+    ),
+    Mutation(
         "bank: an unknown result is taken for a success",
         "payments",
         BANK_REPLIES,

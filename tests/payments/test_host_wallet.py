@@ -137,6 +137,8 @@ FAULTS: dict[str, Fault] = {
     "not found to a charge": said(b'"succeeded"', b'"not_found"'),
     "processing": said(b'"succeeded"', b'"processing"'),
     "not JSON": changed(lambda body: b"<html>"),
+    "not UTF-8": said(b'"reason": ""', b'"reason": "\xd3\xe0\xb6\xee"'),
+    "nested without end": said(b'"reason": ""', b'"reason": "", "more": ' + b"[" * 7_000 + b"]" * 7_000),
     "another number": said(b'{"number": "', b'{"number": "9'),
     "unsigned failure": changed(lambda body: body.replace(b"succeeded", b"failed"), signed=False),
     "too long": changed(lambda body: body + b" " * 20_000),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from server.core.payments import Evidence, Order, Verdict
+from server.core.reconciliation.statement_file import payment_number
 from server.core.webhooks.addresses import networks_of
 from server.gateways.bank import replies
 from server.gateways.bank.calls import BankCalls
@@ -105,10 +106,10 @@ class BankGateway:
         """A notice that the bank has signed just now, for this path; perhaps taken before. Raises Unproven."""
         part = SignedPart("POST", path, body)
         claim = verify_signed(self._calls.keys, headers, part, self._now_ms() / 1000)
-        number = replies.decoded(body, replies.OrderReply).number
-        if not (number.isascii() and number.isdigit() and len(number) <= 19):
+        number = payment_number(replies.decoded(body, replies.OrderReply).number)
+        if number is None:
             raise Unproven("the notice names no number of a payment")
-        return BankNotice(int(number), body, claim)
+        return BankNotice(number, body, claim)
 
     def evidence_of(self, notice: BankNotice, order: Order) -> Evidence:
         """What a notice says about the order that has its number."""

@@ -6,6 +6,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from protocol.undecodable import UNDECODABLE
 from server.core.payments import Evidence, Order, Verdict
 from server.gateways.port import Unproven
 
@@ -133,7 +134,7 @@ def decoded(body: bytes, reply: type[ReplyType]) -> ReplyType:
     """A signed body as this type. Raises Unproven: what cannot be read proves nothing."""
     try:
         return msgspec.json.decode(body, type=reply)
-    except (msgspec.DecodeError, msgspec.ValidationError):
+    except UNDECODABLE:
         raise Unproven("the body is not the JSON that was expected") from None
 
 
