@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 BILL_BYTES_MAX: Final = 8 << 20  # some 60,000 rows; a larger one must come as a file: it would hold up the loop
 BILL_S: Final = 120.0
+NOT_SHOWN: Final = "****"  # the number of a card, in a reason
 
 
 class BankGateway:
@@ -119,12 +120,20 @@ class BankGateway:
 
     async def bind(self, ask: CardAsk) -> CardOffer:
         """Begin to bind a card. Raises CardDeclined, GatewayAway."""
-        told = await self._card("cards", replies.CardCall(self._merchant, *ask), "offered")
-        return CardOffer(told.binding, replies.shown(told.bank), told.last4[-4:], told.card_ref)
+        try:
+            told = await self._card("cards", replies.CardCall(self._merchant, *ask), "offered")
+            return replies.offer_of(told, ask.number)
+        except CardDeclined as declined:
+            raise CardDeclined(str(declined).replace(ask.number, NOT_SHOWN)) from None
+        except Unproven as error:
+            raise GatewayAway(str(error)) from None
 
     async def confirm(self, binding: str) -> str:
         """End it: the token of the card. Raises CardDeclined, GatewayAway."""
-        return (await self._card("cards/confirm", replies.BindingCall(self._merchant, binding), "bound")).token
+        told = await self._card("cards/confirm", replies.BindingCall(self._merchant, binding), "bound")
+        if not replies.is_kept(told.token):
+            raise GatewayAway("the bank has bound the card and names no token")
+        return told.token
 
     async def send_code(self, request_id: str, to: str, text: str) -> None:
         """Send a text to the phone of a binding or a token. Raises CardDeclined, GatewayAway."""
