@@ -3428,6 +3428,17 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("tests/client_sim/chat/test_checkout.py::test_payment_keeps_its_key_while_its_outcome_is_unknown",),
     ),
     Mutation(
+        "chat: a payment that is unknown is forgotten when another card is tried",
+        "keys of the chat client",
+        "client_sim/chat/money/payments.py",
+        " and not isinstance(error, NO_OUTCOME):\n",
+        ":\n",
+        (
+            "tests/bank/test_chat_transcripts.py::test_payment_that_is_unknown_stays_the_same_one_"
+            "after_another_card_was_tried_and_it_is_typed_again",
+        ),
+    ),
+    Mutation(
         "chat: what the bank has declined is tried again with the same key",
         "keys of the chat client",
         CHAT_PAYMENTS,
