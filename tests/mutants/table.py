@@ -4279,6 +4279,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("tests/net/test_queued_connections.py::test_no_more_are_taken_than_there_is_room_for",),
     ),
     Mutation(
+        "the alert for contradictions fires when one is closed",
+        "payments",
+        "deploy/alerts.yml",
+        "delta(hongbao_payment_breaks[10m]) > 0",
+        "increase(hongbao_payment_breaks[10m]) > 0",
+        ("tests/deploy/test_deploy.py::test_increases_and_rates_are_those_of_counters",),
+    ),
+    Mutation(
         "the alert for failing loops never fires",
         "stays up",
         "deploy/alerts.yml",
