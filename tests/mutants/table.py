@@ -5207,6 +5207,33 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_HOST + "packet_is_not_sent_while_another_server_may_have_removed_its_sender",),
     ),
     Mutation(
+        "payments: a contradiction allows a correction of any amount",
+        "I9",
+        "storage/postgres/money/payments.py",
+        "amount_fen if change.verdict in ENDS else None\n",
+        "None\n",
+        ("tests/payments/test_host_wallet.py::test_evidence_against_an_end_changes_nothing_and_is_a_break",),
+    ),
+    Mutation(
+        "payments: a contradiction that comes again allows another correction",
+        "I9",
+        "storage/postgres/money/payments.sql",
+        "WHERE NOT EXISTS (\n    SELECT FROM payment_breaks\n",
+        "WHERE $1 > 0 OR NOT EXISTS (\n    SELECT FROM payment_breaks\n",
+        ("tests/payments/test_host_wallet.py::test_evidence_against_an_end_changes_nothing_and_is_a_break",),
+    ),
+    Mutation(
+        "payments: a break that was closed hides the next contradiction",
+        "payments",
+        "storage/postgres/money/payments.sql",
+        "    WHERE number = $1 AND class = 'contradiction' AND closed_at_ms IS NULL\n",
+        "    WHERE number = $1 AND class = 'contradiction'\n",
+        (
+            "tests/reconciliation/test_evidence.py::"
+            "test_contradiction_is_a_break_that_is_owned_and_closed_like_the_others",
+        ),
+    ),
+    Mutation(
         "payments: a break is not recorded",
         "payments",
         PAYMENTS_STORE,
