@@ -29,6 +29,7 @@ from server.net.proxied import ProxiedSession, ProxyRules
 from server.net.session import Session
 from server.net.subscriptions import Subscriptions
 from server.office.listening import Office
+from server.operating_system.systemd import Systemd
 from server.ops.operations import Operations
 from server.ops.samples.observed_parts import ObservedParts
 from server.ops.socket.commands import AdminActions
@@ -41,7 +42,6 @@ from server.services.runtime.bus import Bus
 from server.services.runtime.store_errors import StoreUnavailable
 from server.services.runtime.supervised import Loop, Supervisor
 from server.services.sets import sets_at
-from server.systemd import Systemd
 from server.tasks import done_before, end_all
 from server.worker_place import HeldSockets, WorkerPlace
 from storage.redis.engine import Tags

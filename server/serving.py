@@ -14,11 +14,11 @@ from server.app import App, app_at
 from server.compiled import finder
 from server.embedded import StoreAddresses
 from server.loop import tame_garbage_collector
-from server.open_files import OpenFiles, raise_limit
+from server.operating_system.open_files import OpenFiles, raise_limit
+from server.operating_system.signals import stop_on_signals
+from server.operating_system.systemd import Systemd
 from server.reload import Reading, Reload
-from server.signals import stop_on_signals
 from server.start_line import tell_made, tell_start
-from server.systemd import Systemd
 from server.worker_place import WorkerPlace
 
 LOG = structlog.get_logger()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import structlog
 
-from server.standard_streams import tell
+from server.operating_system.standard_streams import tell
 
 LOG = structlog.get_logger()
 

@@ -24,10 +24,10 @@ from server.instance import exclusive
 from server.loop import run
 from server.net.addresses import check_free, host_and_port, is_loopback, shown
 from server.office.listening import check_office
+from server.operating_system.standard_streams import open_missing
 from server.peers.links.place import check_peers
 from server.reload import Reading
 from server.services.risk.rule_files import rules_of
-from server.standard_streams import open_missing
 from server.workers.sizing import postgres_connections, workers_of
 
 LOG = structlog.get_logger()

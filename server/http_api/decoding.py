@@ -11,10 +11,10 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from protocol.codes import Refusal
-from protocol.undecodable import UNDECODABLE
 from server.http_api import numbers, wording
 from server.http_api.problems import Problem
 from server.http_api.routes import PARAMETERS, Route
+from server.undecodable import UNDECODABLE
 
 KEY: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,62}[\x21-\x7e])?")
 PLACE: Final = re.compile(r"^(?P<why>.*?)(?: - at `\$(?P<place>[^`]*)`)?$", re.DOTALL)

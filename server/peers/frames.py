@@ -15,10 +15,10 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from protocol import messages
-from protocol.undecodable import UNDECODABLE
 from server.core.decisions import Decision
 from server.peers.decided_values import as_array, from_array
 from server.services.runtime.events import BalanceChange
+from server.undecodable import UNDECODABLE
 
 PEER_VERSION: Final = 5
 LENGTH_BYTES: Final = 4

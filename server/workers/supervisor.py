@@ -19,12 +19,12 @@ from server.config.money import money_unit
 from server.embedded import StoreAddresses
 from server.instance import publish, status_path, withdraw
 from server.loop import tame_garbage_collector
+from server.operating_system.signals import stop_on_signals
+from server.operating_system.systemd import Systemd
 from server.reload import Reading, Reload
 from server.services.runtime.store_errors import StoreUnavailable
 from server.services.runtime.supervised import Supervisor
-from server.signals import stop_on_signals
 from server.start_line import tell_made, tell_start
-from server.systemd import Systemd
 from server.tasks import done_before, end_all
 from server.version import version
 from server.worker_place import HeldSockets

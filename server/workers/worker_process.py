@@ -23,12 +23,12 @@ from server.config import ConfigError, load
 from server.credentials import load_credentials
 from server.embedded import StoreAddresses
 from server.loop import run
+from server.operating_system.systemd import Systemd
 from server.reload import Reading
 from server.services.risk.rule_files import rules_of
 from server.services.runtime.store_errors import StoreRefused, StoreUnavailable
 from server.services.seeds.seals import SeedsSealed
 from server.serving import ServerWork, serve_until_stopped
-from server.systemd import Systemd
 from server.workers.messages import WorkerCounted, WorkerFailed, WorkerMessage, WorkerServes
 from server.workers.orders import WorkerOrders, WrongVersion, orders_in
 

@@ -4136,7 +4136,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "the limit of open files is not raised",
         "stays up",
-        "server/open_files.py",
+        "server/operating_system/open_files.py",
         "    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))\n",
         "",
         (T_FILES + "soft_limit_of_open_files_is_raised_and_silent_connections_end",),
@@ -4144,7 +4144,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a full standard output ends the server",
         "stays up",
-        "server/standard_streams.py",
+        "server/operating_system/standard_streams.py",
         "    except (OSError, ValueError) as error:\n",
         "    except ValueError as error:\n",
         ("tests/server/test_standard_streams.py::test_server_serves_with_a_closed_or_full_standard_stream",),
@@ -4168,7 +4168,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a ping of the watchdog needs a free open file",
         "stays up",
-        "server/systemd.py",
+        "server/operating_system/systemd.py",
         "            self._socket.sendto(text.encode(), self._address)\n",
         "            with _sender() as sender:\n                sender.sendto(text.encode(), self._address)\n",
         ("tests/server/test_systemd.py::test_systemd_receives_pings_at_the_limit_of_open_files",),
@@ -5130,7 +5130,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "webhooks: their sockets are not counted among open files",
         "stays up",
-        "server/open_files.py",
+        "server/operating_system/open_files.py",
         "OTHERS + pool_max + ALL_MAX",
         "OTHERS + pool_max",
         (T_FILES + "soft_limit_of_open_files_is_raised_and_silent_connections_end",),
@@ -5438,7 +5438,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "bank: text in another encoding is a defect of the server",
         "payments",
-        "protocol/undecodable.py",
+        "server/undecodable.py",
         "(msgspec.MsgspecError, UnicodeDecodeError, RecursionError)",
         "(msgspec.MsgspecError, RecursionError)",
         ("tests/bank/test_gateway.py::test_charge_that_is_not_proven_is_unknown_and_asked_again_under_its_number",),
@@ -5446,7 +5446,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "bank: what is nested without end is a defect of the server",
         "payments",
-        "protocol/undecodable.py",
+        "server/undecodable.py",
         "(msgspec.MsgspecError, UnicodeDecodeError, RecursionError)",
         "(msgspec.MsgspecError, UnicodeDecodeError)",
         ("tests/bank/test_gateway.py::test_charge_that_is_not_proven_is_unknown_and_asked_again_under_its_number",),

@@ -16,7 +16,7 @@ import pytest
 
 from bench.chaos.supervisor import free_port
 from server.instance import running
-from server.open_files import OTHERS
+from server.operating_system.open_files import OTHERS
 from tests.server.log import wait_for
 from tests.server.serving import Serve, ended, here
 

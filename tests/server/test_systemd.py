@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from server.systemd import Systemd
+from server.operating_system.systemd import Systemd
 from tests.conftest import PATIENCE_S
 
 WATCHDOG_S = 0.2

@@ -7,10 +7,10 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from protocol.undecodable import UNDECODABLE
 from server.core.payments import Evidence, Order, Verdict
 from server.core.reconciliation.statement_file import can_be_account
 from server.gateways.port import CardOffer, Unproven
+from server.undecodable import UNDECODABLE
 
 BANK_DETAIL_MAX: Final = 200
 KEPT_MAX: Final = 500  # characters of a binding or a token

@@ -7,7 +7,6 @@ from typing import Final
 
 import msgspec
 
-from protocol.undecodable import UNDECODABLE
 from server.core.payments import Evidence, Order, Verdict
 from server.core.signed_requests import (
     KEY_HEADER,
@@ -24,6 +23,7 @@ from server.core.signed_requests import (
     same,
 )
 from server.gateways.port import Unproven
+from server.undecodable import UNDECODABLE
 
 DETAIL_MAX: Final = 200
 RESULTS: Final = {

@@ -17,10 +17,10 @@ from joserfc.errors import JoseError
 from joserfc.jwk import JWKRegistry, Key, KeySet
 from joserfc.jws import extract_compact
 
-from protocol.undecodable import UNDECODABLE
 from server.core.office.sign_on import ExpectedToken, FlowSecrets, SignOnRefused, check_token
 from server.core.webhooks.addresses import Network
 from server.outgoing_http import CLOSED, GuardedSessions, in_words, read_whole
+from server.undecodable import UNDECODABLE
 
 SECTION: Final = "oidc"
 ALGORITHMS: Final = ["RS256", "PS256", "ES256", "RS384", "PS384", "ES384", "RS512", "PS512", "ES512", "EdDSA"]

@@ -11,12 +11,12 @@ from aiohttp import web
 
 from protocol import tokens
 from protocol.codes import Refusal
-from protocol.undecodable import UNDECODABLE
 from server.core.signed_requests import SignedHeaders, Unauthorized
 from server.http_api.problems import Problem
 from server.http_api.web import invite as invites
 from server.http_api.web.files import files
 from server.services.assembly import Services
+from server.undecodable import UNDECODABLE
 
 PATH: Final = "/app"
 ENTER: Final = "enter"

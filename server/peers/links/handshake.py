@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from protocol.undecodable import UNDECODABLE
+from server.undecodable import UNDECODABLE
 
 VERSION: Final = 1
 NONCE_BYTES: Final = 32

@@ -15,7 +15,6 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from protocol.undecodable import UNDECODABLE
 from server.core.key_pairs import checker
 from server.core.reconciliation.days import is_over
 from server.core.reconciliation.statement_file import (
@@ -29,6 +28,7 @@ from server.core.reconciliation.statement_file import (
 )
 from server.gateways.port import BankStatement
 from server.services.reconciliation.sources import Sources
+from server.undecodable import UNDECODABLE
 
 SIGNATURE_BYTES_MAX: Final = 16_384
 PIECE_BYTES: Final = 1 << 16  # checked at once: a millisecond of the processor

@@ -1,0 +1,1 @@
+"""What the operating system gives a process: signals, open files, standard streams, and systemd as its keeper."""
