@@ -156,7 +156,7 @@ T_PG = "tests/outages/postgresql/test_"
 T_PG_SESSIONS, T_PG_RIGHTS = T_PG + "sessions.py::test_", T_PG + "rights.py::test_"
 T_PG_FAILOVER, T_PGBOUNCER = T_PG + "failover.py::test_", T_PG + "pgbouncer.py::test_"
 T_LOCKS, T_FILES = "tests/outages/test_locks.py::test_", "tests/server/test_open_files.py::test_"
-STRANGER = "stranger_with_1100_connections_to_a_port_of_operators_leaves_files_for_users"
+STRANGER = "stranger_with_1100_connections_to_another_port_leaves_files_for_users"
 T_CARRIED = "tests/core/test_carried_time.py::test_"
 T_STATEMENT = "tests/services/test_statement.py::test_"
 T_READS = "tests/services/test_reads.py::test_"
@@ -4161,12 +4161,52 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("tests/server/test_systemd.py::test_systemd_receives_pings_at_the_limit_of_open_files",),
     ),
     Mutation(
+        "connections to the HTTP API are unbounded",
+        "stays up",
+        "server/http_api/listener.py",
+        "            idle.abort()\n",
+        "            pass\n",
+        (T_FILES + STRANGER + "[http_api__address plain]",),
+    ),
+    Mutation(
+        "handshakes at the HTTP API are unbounded",
+        "stays up",
+        "server/http_api/listener.py",
+        "                gate.break_off_oldest()\n",
+        "                pass\n",
+        (T_FILES + STRANGER + "[http_api__address TLS]",),
+    ),
+    Mutation(
+        "a stranger at the HTTP API takes the files of users",
+        "stays up",
+        "server/open_files.py",
+        "    kept += http_api if needs.http_api else 0\n",
+        "",
+        (T_FILES + "each_address_has_a_share_of_the_open_files",),
+    ),
+    Mutation(
+        "a sample without a free file ends its loop",
+        "stays up",
+        "server/ops/samples/own_process.py",
+        "except (OSError, psutil.Error) as error:",
+        "except psutil.Error as error:",
+        (T_FILES + "server_without_a_free_file_goes_on_as_soon_as_there_is_one[plain]",),
+    ),
+    Mutation(
+        "accepting by TLS does not resume after the open files ran out",
+        "stays up",
+        "server/net/tls.py",
+        "                self._loop.call_later(NO_FILES_PAUSE_S, self._listen)\n",
+        "",
+        (T_FILES + "server_without_a_free_file_goes_on_as_soon_as_there_is_one[TLS]",),
+    ),
+    Mutation(
         "connections to the HTTP port are unbounded",
         "stays up",
         "server/ops/http.py",
         "            transport.abort()\n",
         "            pass\n",
-        (T_FILES + STRANGER + "[ops.http]",),
+        (T_FILES + STRANGER + "[ops__http plain]",),
     ),
     Mutation(
         "connections to the status socket over TCP are unbounded",
@@ -4174,7 +4214,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/ops/socket/status_socket.py",
         "            idle_longest.transport.abort()\n",
         "            pass\n",
-        (T_FILES + STRANGER + "[ops.tcp]",),
+        (T_FILES + STRANGER + "[ops__tcp plain]",),
     ),
     Mutation(
         "another primary is found by chance only",
@@ -5102,8 +5142,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "webhooks: their sockets are not counted among open files",
         "stays up",
         "server/open_files.py",
-        "OTHERS + pool_max + ALL_MAX",
-        "OTHERS + pool_max",
+        "OTHERS + ALL_MAX + needs.sets",
+        "OTHERS + needs.sets",
         (T_FILES + "soft_limit_of_open_files_is_raised_and_silent_connections_end",),
     ),
     Mutation(
