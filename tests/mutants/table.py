@@ -44,6 +44,7 @@ T_DECKS, T_POOLS = "tests/core/test_campaign_decks.py::test_", "tests/core/test_
 T_POOL_PROOFS = "tests/core/test_campaign_proofs.py::test_"
 T_SHAKES, T_LEASES = "tests/campaigns/test_shakes.py::test_", "tests/campaigns/test_leases.py::test_"
 T_CAMPAIGN_BOOKS = "tests/campaigns/test_books.py::test_"
+T_CAMPAIGN_LOCKS = "tests/campaigns/test_locks.py::test_"
 T_CAMPAIGN_STORES = "tests/campaigns/test_stores.py::test_"
 T_PACING = "tests/core/test_campaign_pacing.py::test_"
 CAMPAIGNS_STORE, CAMPAIGNS_SQL = (
@@ -4127,6 +4128,55 @@ MUTATIONS: tuple[Mutation, ...] = (
         "            self._apart = True\n",
         "",
         (T_LOCKS + "locked_wallet_does_not_stop_other_refunds",),
+    ),
+    Mutation(
+        "one locked wallet of a sponsor stops the ends of all campaigns",
+        "stays up",
+        "server/services/campaigns/ends.py",
+        "        await despite_locks(self._close, [",
+        "        for one in self._board.all():\n            if one.row.state == Wanted.ENDED:\n"
+        "                await self._close(one)\n        await despite_locks(self._close, [",
+        (T_CAMPAIGN_LOCKS + "campaign_whose_rows_are_locked_holds_up_the_end_of_no_other[wallet]",),
+    ),
+    Mutation(
+        "one locked campaign stops the ends of all",
+        "stays up",
+        "storage/postgres/campaigns/campaigns.sql",
+        "ORDER BY campaign_id FOR NO KEY UPDATE SKIP LOCKED",
+        "ORDER BY campaign_id FOR NO KEY UPDATE",
+        (T_CAMPAIGN_LOCKS + "campaign_whose_rows_are_locked_holds_up_the_end_of_no_other[campaign]",),
+    ),
+    Mutation(
+        "one locked lease stops the return of all",
+        "stays up",
+        "server/services/campaigns/leases.py",
+        "                await despite_locks(self._return, ready)\n",
+        "                raise\n",
+        (T_CAMPAIGN_LOCKS + "campaign_whose_rows_are_locked_holds_up_the_end_of_no_other[leases]",),
+    ),
+    Mutation(
+        "a lock ends the round of all campaigns",
+        "stays up",
+        "server/services/campaigns/ends.py",
+        "                failed = failed or error  # rows of one campaign are locked\n",
+        "                raise error\n",
+        (T_CAMPAIGN_LOCKS + "campaign_whose_rows_are_locked_holds_up_the_end_of_no_other[leases]",),
+    ),
+    Mutation(
+        "one locked campaign stops the leases of all",
+        "stays up",
+        "server/services/campaigns/leases.py",
+        "        await despite_locks(take, list(self._board.all()))\n",
+        "        for one in self._board.all():\n            await take(one)\n",
+        (T_CAMPAIGN_LOCKS + "campaign_whose_row_is_locked_holds_up_the_begin_of_no_other",),
+    ),
+    Mutation(
+        "one locked wallet stops all payouts",
+        "stays up",
+        "server/services/payments/payouts.py",
+        "            await despite_locks(lambda user_id: self.order([user_id]), users)\n",
+        "            raise\n",
+        ("tests/payments/test_host_wallet.py::test_locked_wallet_holds_up_no_other_payout",),
     ),
     Mutation(
         "connections may take all open files",
