@@ -44,6 +44,7 @@ T_DECKS, T_POOLS = "tests/core/test_campaign_decks.py::test_", "tests/core/test_
 T_POOL_PROOFS = "tests/core/test_campaign_proofs.py::test_"
 T_SHAKES, T_LEASES = "tests/campaigns/test_shakes.py::test_", "tests/campaigns/test_leases.py::test_"
 T_CAMPAIGN_BOOKS = "tests/campaigns/test_books.py::test_"
+T_SUPERVISED = "tests/services/test_supervised.py::test_"
 T_CAMPAIGN_LOCKS = "tests/campaigns/test_locks.py::test_"
 T_CAMPAIGN_STORES = "tests/campaigns/test_stores.py::test_"
 T_PACING = "tests/core/test_campaign_pacing.py::test_"
@@ -4128,6 +4129,48 @@ MUTATIONS: tuple[Mutation, ...] = (
         "            self._apart = True\n",
         "",
         (T_LOCKS + "locked_wallet_does_not_stop_other_refunds",),
+    ),
+    Mutation(
+        "a loop that fails is started again without longer and longer pauses",
+        "stays up",
+        "server/services/runtime/supervised.py",
+        "min(2 * pause_s, PAUSE_S_MAX)",
+        "PAUSE_S_MIN",
+        (T_SUPERVISED + "loop_that_fails_is_logged_once_and_started_again_after_longer_and_longer_pauses",),
+    ),
+    Mutation(
+        "each failure of a loop is a line in the log",
+        "stays up",
+        "server/services/runtime/supervised.py",
+        "        if name not in self._failing:\n",
+        "        if name:\n",
+        (T_SUPERVISED + "loop_that_fails_is_logged_once_and_started_again_after_longer_and_longer_pauses",),
+    ),
+    Mutation(
+        "a loop that awaited something cancelled ends",
+        "stays up",
+        "server/services/runtime/supervised.py",
+        "                if _is_being_cancelled():\n                    raise\n",
+        "                raise\n",
+        (T_SUPERVISED + "loop_that_ends_or_awaits_what_was_cancelled_is_started_again",),
+    ),
+    Mutation(
+        "a private store that ends at once is started ten times a second",
+        "stays up",
+        "server/embedded/keeper.py",
+        "            self._pause_s = min(2 * self._pause_s, PAUSE_S_MAX)\n",
+        "            self._pause_s = 0.0\n",
+        (
+            "tests/server/test_keeper.py::test_store_that_ends_at_once_is_started_again_within_five_seconds_each_time",
+        ),
+    ),
+    Mutation(
+        "a private store that cannot be started now is given up",
+        "stays up",
+        "server/embedded/keeper.py",
+        "                self._again_s = now_s + self._pause_s\n",
+        '                self._again_s = float("inf")\n',
+        ("tests/server/test_keeper.py::test_start_that_fails_is_tried_again_later",),
     ),
     Mutation(
         "one locked wallet of a sponsor stops the ends of all campaigns",
