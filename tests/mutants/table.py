@@ -4214,6 +4214,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_CAMPAIGN_LOCKS + "campaign_whose_row_is_locked_holds_up_the_begin_of_no_other",),
     ),
     Mutation(
+        "a packet that goes back to a locked wallet holds up all others",
+        "stays up",
+        "storage/postgres/packets/scheduled.sql",
+        "    ORDER BY user_id FOR UPDATE SKIP LOCKED)",
+        "    ORDER BY user_id FOR UPDATE)",
+        ("tests/services/test_scheduled.py::test_packet_that_goes_back_to_a_locked_wallet_holds_up_no_other",),
+    ),
+    Mutation(
         "one locked wallet stops all payouts",
         "stays up",
         "server/services/payments/payouts.py",
