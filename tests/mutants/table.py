@@ -3446,6 +3446,22 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("tests/chaos/test_payments_auditor.py::test_judge_with_another_discrepancy_names_it",),
     ),
     Mutation(
+        "sim ignores --lang",
+        "language",
+        "server/cli/sim.py",
+        "lang or language_of_environment(), place",
+        "language_of_environment(), place",
+        tuple(T_CLI_MONEY + f"sim_speaks_the_language_of_its_option[{one}]" for one in ("zh", "en")),
+    ),
+    Mutation(
+        "a flood of reads may cost logins and opens anything",
+        "reads",
+        "bench/scenarios/flood.py",
+        '            if extra[f"{name}_flood_p99_ms"] > most\n',
+        '            if extra[f"{name}_flood_p99_ms"] > 1e9\n',
+        ("tests/bench/test_special_scenarios.py::test_flood_names_what_costs_others_more_than_it_may",),
+    ),
+    Mutation(
         "demo ignores --lang",
         "language",
         "server/cli/demo.py",
