@@ -44,6 +44,7 @@ T_DECKS, T_POOLS = "tests/core/test_campaign_decks.py::test_", "tests/core/test_
 T_POOL_PROOFS = "tests/core/test_campaign_proofs.py::test_"
 T_SHAKES, T_LEASES = "tests/campaigns/test_shakes.py::test_", "tests/campaigns/test_leases.py::test_"
 T_CAMPAIGN_BOOKS = "tests/campaigns/test_books.py::test_"
+T_DASHBOARD = "tests/ops/dashboard/test_page.py::test_"
 T_SUPERVISED = "tests/services/test_supervised.py::test_"
 T_CAMPAIGN_LOCKS = "tests/campaigns/test_locks.py::test_"
 T_CAMPAIGN_STORES = "tests/campaigns/test_stores.py::test_"
@@ -2575,6 +2576,16 @@ MUTATIONS: tuple[Mutation, ...] = (
         ),
     ),
     Mutation(
+        "a clock of the machine that is wrong is no alert",
+        "time",
+        "server/services/runtime/database_time.py",
+        "        if abs(self.local_ahead_s) * 1000 > JUMP_MS:\n",
+        "        if False:\n",
+        (
+            "tests/services/test_database_time.py::test_clock_of_the_machine_that_is_set_changes_no_time_of_the_server",
+        ),
+    ),
+    Mutation(
         "a small difference is a step back",
         "time",
         CARRIED,
@@ -3248,6 +3259,38 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_CHAT_LOOKS + "keys_at_50_columns_are_all_shown_in_whole_words",),
     ),
     Mutation(
+        "states differ by colour alone on the dashboard",
+        "looks",
+        "server/ops/dashboard/dashboard.css",
+        "background: var(--bad); border-radius: 0; rotate: 45deg;",
+        "background: var(--bad);",
+        (T_DASHBOARD + "states_differ_by_a_sign_and_not_by_colour_alone",),
+    ),
+    Mutation(
+        "numbers are broken on a phone",
+        "looks",
+        "server/ops/dashboard/dashboard.css",
+        "td { overflow-wrap: break-word; }",
+        "td, th, dd, dt, h2 { overflow-wrap: anywhere; word-break: break-all; }",
+        (T_DASHBOARD + "page_breaks_no_word_and_shows_nothing_beyond_the_screen[390]",),
+    ),
+    Mutation(
+        "the legend of the latency chart is the wrong way round",
+        "looks",
+        "server/ops/dashboard/dashboard.css",
+        "linear-gradient(90deg, color-mix(in srgb, var(--heat) 25%, transparent), var(--heat))",
+        "linear-gradient(90deg, var(--heat), color-mix(in srgb, var(--heat) 25%, transparent))",
+        (T_DASHBOARD + "legend_of_the_latency_chart_shows_the_colours_of_the_chart[dark]",),
+    ),
+    Mutation(
+        "the chart of the benchmarks is cut off at the right",
+        "looks",
+        "bench/compare/rivals_chart.py",
+        "(WIDTH - BESIDE - texts * LETTER) / most",
+        "(WIDTH - BESIDE) / most",
+        ("tests/bench/test_document.py::test_chart_in_a_browser_shows_every_text_whole",),
+    ),
+    Mutation(
         "the first screen does not say how to get money",
         "looks",
         "client_sim/chat/screens/first_run.py",
@@ -3263,6 +3306,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         "        if key is not None:",
         "        if key:",
         (T_CLIENT + "empty_key_of_the_app_is_sent_empty_and_not_replaced_by_a_new_one",),
+    ),
+    Mutation(
+        "withdraw makes a key of its own in place of the one that is given",
+        "I6",
+        "server/cli/backend.py",
+        "            return await backend.withdraw(user, amount, key)\n",
+        "            return await backend.withdraw(user, amount, None)\n",
+        (T_CLI_MONEY + "withdraw_with_one_key_takes_money_once",),
     ),
     Mutation(
         "an empty word on the command line is taken for a key",
