@@ -16,7 +16,7 @@ if (!/^https?:\/\/[^/]+\/*$/.test(URL_GIVEN)) {
   process.exit(1);
 }
 if (!KEY_ID || !/^([0-9a-fA-F]{2})+$/.test(KEY ?? "")) {
-  console.error("HONGBAO_KEY must be ID.HEX, such as k1.6f1d…; `hongbao key show --api --secret` shows both parts");
+  console.error("HONGBAO_KEY must be ID.HEX, such as k1.6f1d…; `hongbao key show --api --bearer` prints it");
   process.exit(1);
 }
 const HONGBAO = URL_GIVEN.replace(/\/+$/, "");

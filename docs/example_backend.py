@@ -25,7 +25,7 @@ URL, (KEY_ID, _, KEY) = os.environ.get("HONGBAO_URL", ""), os.environ.get("HONGB
 if not re.fullmatch("https?://[^/]+/*", URL):
     sys.exit("HONGBAO_URL must be the address of hongbao's HTTP API, such as http://127.0.0.1:7792")
 if not KEY_ID or not re.fullmatch("([0-9a-fA-F]{2})+", KEY):
-    sys.exit("HONGBAO_KEY must be ID.HEX, such as k1.6f1d…; `hongbao key show --api --secret` shows both parts")
+    sys.exit("HONGBAO_KEY must be ID.HEX, such as k1.6f1d…; `hongbao key show --api --bearer` prints it")
 
 
 def signature(method, path, body, idempotency_key):

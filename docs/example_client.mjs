@@ -1,7 +1,7 @@
 // A client of hongbao over WebSocket, without dependencies, for browsers and Node 22 or newer. The protocol is in
 // protocol.md; its section 12 is about WebSocket.
 //
-//     node docs/example_client.mjs ws://HOST:PORT TOKEN [INVITE]
+//     node docs/example_client.mjs ws://HOST:PORT TOKEN [INVITE]     (Node 20: node --experimental-websocket …)
 //
 // As a program it logs in, joins the group of an invite code (or makes a group), sends a packet of 1.00 yuan, grabs it
 // and opens it. In a page: `import { Client } from "./example_client.mjs"`.
@@ -245,6 +245,6 @@ async function main(url, token, invite) {
 
 const argv = globalThis.process?.argv ?? [];
 if (argv[1] && import.meta.url.endsWith(encodeURI(argv[1]))) {
-  if (argv.length < 4) console.error("node docs/example_client.mjs ws://HOST:PORT TOKEN [INVITE]");
+  if (argv.length < 4 || !globalThis.WebSocket) console.error("Node ≥ 22: example_client.mjs ws://HOST:PORT TOKEN [INVITE]");
   else await main(...argv.slice(2)).catch((error) => { console.error(error.message); process.exitCode = 1; });
 }

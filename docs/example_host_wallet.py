@@ -17,7 +17,7 @@ import time
 
 from aiohttp import web
 
-KEYS = {"k1": bytes.fromhex(os.environ.get("HOST_WALLET_KEY", "00" * 32))}  # two while a key is being replaced
+KEYS = {"k1": bytes.fromhex(os.environ.get("HOST_WALLET_KEY", ""))}  # two while a key is being replaced
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS wallets (user_id TEXT PRIMARY KEY, fen INTEGER NOT NULL CHECK (fen >= 0));
 CREATE TABLE IF NOT EXISTS orders
@@ -78,12 +78,15 @@ class HostWallet:
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
         """Check the signature, do what is asked, sign the reply."""
-        body, told = await request.read(), request.headers
-        key_id, stamp, nonce = told["Hongbao-Key"], told["Hongbao-Timestamp"], told["Hongbao-Nonce"]
-        order, now = json.loads(body), time.time()
-        sign = key_id, stamp, nonce, request.path, order["number"], body
-        is_signed = key_id in KEYS and hmac.compare_digest(mac("hongbao-http-1", *sign), told["Hongbao-Signature"])
-        if not is_signed or abs(now - int(stamp)) > 300 or not self.books.is_new(nonce, int(stamp)):
+        body, told, now = await request.read(), request.headers, time.time()
+        try:
+            key_id, stamp, nonce = told["Hongbao-Key"], told["Hongbao-Timestamp"], told["Hongbao-Nonce"]
+            order, is_late = json.loads(body), abs(now - int(stamp)) > 300
+            expected = mac("hongbao-http-1", key_id, stamp, nonce, request.path, order["number"], body)
+            is_signed = hmac.compare_digest(expected.encode(), told["Hongbao-Signature"].encode())
+        except (KeyError, ValueError, TypeError):  # a header that is missing, a key that is not known, no JSON
+            return web.Response(status=401)
+        if not is_signed or is_late or not self.books.is_new(nonce, int(stamp)):
             return web.Response(status=401)
         verb = request.path.rpartition("/")[2]
         if verb == "query":
@@ -101,6 +104,8 @@ class HostWallet:
 
 
 if __name__ == "__main__":
+    if len(KEYS["k1"]) < 32:
+        sys.exit("HOST_WALLET_KEY must be 64 hex digits, the same that hongbao has: openssl rand -hex 32")
     app = web.Application()
-    app.router.add_post("/{verb}", HostWallet(Books(sys.argv[1])).handle)
+    app.router.add_post("/{path:.*}", HostWallet(Books(sys.argv[1])).handle)
     web.run_app(app, host="127.0.0.1", port=int(sys.argv[2]))

@@ -12,10 +12,10 @@ import msgspec
 
 from protocol import codes, messages
 from protocol.framing import FRAMES_AT_ONCE, FrameSplitter, Framing, FramingError
+from protocol.undecodable import UNDECODABLE
 
 DETAIL_CHARS_MAX = 200
 _HANDLED_HERE = frozenset({messages.Login, messages.Ping, messages.Pong})
-_UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _encode = messages.encode
 
 
@@ -124,7 +124,7 @@ class ServerConnection:
             self.unmetered += 1
             self._refuse_or_close(payload, str(error))
             return None
-        except _UNDECODABLE as error:
+        except UNDECODABLE as error:
             self.close(codes.Close.BAD_FRAME, str(error))
             return None
         if type(message) in _HANDLED_HERE or not self.logged_in:
@@ -154,7 +154,7 @@ class ServerConnection:
         """The bytes are MessagePack but no request of ours: answer if there is a kind and a seq, else close."""
         try:
             kind, seq = messages.decode_envelope(payload)
-        except _UNDECODABLE:
+        except UNDECODABLE:
             self.close(codes.Close.BAD_FRAME, why)
             return
         if not self.logged_in:
@@ -233,7 +233,7 @@ def _all_requests(payloads: list[bytes]) -> list[messages.Message] | None:
     """These payloads, if each is a request for the service, as nearly always; otherwise None."""
     try:
         requests: list[messages.Message] = [*map(messages.decode_from_client, payloads)]
-    except _UNDECODABLE:
+    except UNDECODABLE:
         return None
     return requests if _HANDLED_HERE.isdisjoint(map(type, requests)) else None
 

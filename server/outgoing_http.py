@@ -133,9 +133,15 @@ def in_words(error: Exception, timeout_s: float) -> str:
     if isinstance(error, TimeoutError):
         return f"no answer within {timeout_s:g} s"
     if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
-        return "TLS failed: " + getattr(error, "verify_message", "") or type(error).__name__
+        return f"TLS failed: {_why_no_tls(error)}"
     if isinstance(error, aiohttp.ClientConnectorError):
         return str(error.os_error.strerror or error.os_error)[:200]
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "the connection was closed without an answer"
     return type(error).__name__
+
+
+def _why_no_tls(error: Exception) -> str:
+    """What OpenSSL says of a certificate or a handshake; aiohttp keeps it inside of its own errors."""
+    cause = getattr(error, "certificate_error", None) or getattr(error, "os_error", error)
+    return str(getattr(cause, "verify_message", "") or getattr(cause, "reason", "") or type(cause).__name__)

@@ -32,6 +32,7 @@ from bench.report.about import about
 from bench.report.screen import Screen
 from bench.report.words import NONE, number
 from bench.scenarios import SCENARIOS
+from bench.scenarios.basic import WEBSOCKET
 from server.loop import run as run_loop
 
 ROUNDS: Final = 3
@@ -110,8 +111,8 @@ def measure(rounds: int, console: Console, matchups: Sequence[Matchup] = MATCHUP
 def start_stands(say: Callable[[str], None]) -> Iterator[Stands]:
     """A server for each durability with stores of its own, and the bare one. Raises ServerFailed, EmbeddedError."""
     with (
-        target.own_server("redis", LIMITS, say) as fast,
-        target.own_server("postgres", LIMITS, lambda _: None) as safe,  # the config is the same
+        target.own_server("redis", LIMITS, say, sections=WEBSOCKET) as fast,
+        target.own_server("postgres", LIMITS, lambda _: None, sections=WEBSOCKET) as safe,  # the config is the same
         target.bare_server() as bare,
         target.redis_service(fast, "usual") as usual,
         target.redis_service(fast, "lean") as lean,

@@ -47,8 +47,9 @@ without stores (`echo`) has no money.
 Median of the rounds, and in brackets the lowest and the highest of several rounds. ✓ the required figure is
 reached, ✓✓ the goal is reached. Loops are closed unless the row says otherwise: connections × operations in flight
 on each. The upper bound is `echo` in the same session, at the connections and depth in brackets.
-`http-open`, `http-send` and `webhooks` run on servers of their own, with the HTTP API or webhooks to this machine
-switched on; a delivery that does not come makes the lag infinite.
+`idle`, `idle-websocket`, `http-open`, `http-send` and `webhooks` run on servers of their own, with what they need
+switched on: WebSocket, the HTTP API, webhooks to this machine. A delivery that does not come makes the lag
+infinite.
 
 ## Comparison with rivals
 

@@ -23,6 +23,7 @@ VS_LEAN_SERVICE: Final = "opens_redis_tier_vs_redis_service_lean"
 VS_SQL_LOCK: Final = "opens_postgres_tier_vs_sql_lock"
 HOT_VS_SQL_LOCK: Final = "hot_vs_sql_lock_hot"
 VS_ECHO: Final = "grab_vs_echo"
+VS_TCP: Final = "websocket_vs_tcp"
 
 Figures = dict[str, Any]  # of a run of ours (bench.report.figures) or of a rival (bench.compare.rivals.result)
 
@@ -125,6 +126,13 @@ def grab(setting: Setting, requests: int) -> Matchup:
     return Matchup(f"grab, {setting}", str(setting), ours("safe", "grab", setting, requests), [rival])
 
 
+def websocket(setting: Setting, requests: int) -> Matchup:
+    """The same grabs at the same server over WebSocket and over TCP."""
+    rival = Rival("TCP", VS_TCP, ours("safe", "grab", setting, requests))
+    play = ours("safe", "grab-websocket", setting, requests)
+    return Matchup(f"grab over WebSocket, {setting}", str(setting), play, [rival])
+
+
 def _sql_lock(claims: int, *more: object) -> Play:
     return lambda stands, _: run_rival(sql_lock, "--dsn", stands.safe.dsn, "--claims", claims, *more)
 
@@ -136,6 +144,7 @@ MATCHUPS: Final = (
     opens_with_postgres(WIDE, opens=100_000, claims=6_000),
     hot(users=500, rounds=10, claims=2_000),
     grab(NARROW, requests=100_000),
+    websocket(NARROW, requests=100_000),
 )
 
 

@@ -46,4 +46,10 @@ RIVALS: Final = (
         "users, packets, money, stores, limits",
         "never: it stores nothing",
     ),
+    (
+        "TCP",
+        "Not a rival but the same server: the users of `grab over WebSocket` over TCP, with the same grabs.",
+        "nothing",
+        "as over WebSocket: a grab of a finished packet is answered from memory",
+    ),
 )

@@ -43,9 +43,11 @@ def _open(scenario: str, connections: int, rate_per_s: float, seconds: float) ->
     return standard(scenario, connections=connections, depth=0, requests=0, rate_per_s=rate_per_s, seconds=seconds)
 
 
-# Each on a server of its own: `idle`, because only there memory shows the users; the others for their config.
+# Each on a server of its own: those that are idle, because only there memory shows the users; the others for their
+# config.
 ALONE: Final = {
     IDLE: standard("idle", seconds=5.0),
+    "idle-websocket": standard("idle-websocket", seconds=5.0),
     "http-open": standard("http-open", warmup_s=0.0),
     "http-send": standard("http-send", warmup_s=0.0),
     "webhooks": _open("webhooks", 100, 250, seconds=10.0),  # four of six endpoints answer: 1,000 deliveries/s

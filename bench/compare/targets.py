@@ -16,6 +16,7 @@ from bench.compare.matchups import (
     VS_REDIS_LUA,
     VS_SERVICE,
     VS_SQL_LOCK,
+    VS_TCP,
     WIDE,
 )
 from bench.report.words import NONE, Figures
@@ -103,6 +104,7 @@ RATIOS: Final[dict[str, Requirement]] = {
         (VS_SQL_LOCK, "`opens`, durability `postgres`, against sql-lock, many packets", 10.0, 15.0),
         (HOT_VS_SQL_LOCK, "`hot` against sql-lock, one hot packet", 22.0, 30.0),
         (VS_ECHO, "`grab` against echo, 200 connections × 1", 0.8, 0.9),
+        (VS_TCP, "`grab` over WebSocket against TCP, 200 connections × 1", 0.5, 0.8),
     )
 }
 TARGETS: Final = (
@@ -141,6 +143,14 @@ TARGETS: Final = (
         *(6.0, 3.0),
         unit=" KiB",
         at_most=True,
+    ),
+    Requirement(
+        "`idle-websocket`: the same over WebSocket",
+        _figure("idle-websocket", lambda figures: figures["extra"]["server_kib_each"]),
+        *(8.0, 4.0),
+        unit=" KiB",
+        at_most=True,
+        upper_bound="",
     ),
     Requirement(
         "`open`, durability `postgres`, open loop at half the maximum: p99",

@@ -26,6 +26,7 @@ SCENARIOS: Final[dict[str, type[Scenario]]] = {
     "idle": idle.Idle,
     "idle-websocket": idle.IdleWebSocket,
     "grab": basic.Grab,
+    "grab-websocket": basic.GrabWebSocket,
     "open": basic.OpenPackets,
     "opens": basic.Opens,
     "overload": overload.Overload,

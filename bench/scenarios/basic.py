@@ -1,4 +1,4 @@
-"""Scenarios of one request or two: `opens`, `open`, `grab`, `echo`, `send`.
+"""Scenarios of one request or two: `opens`, `open`, `grab`, `grab-websocket`, `echo`, `send`.
 
 `opens`: users open packets for which they hold tickets; only the opening is measured. Users are in groups of 20.
 Every group gets packets of 20 shares, and each of its users opens each of them, so every share is won. The server
@@ -8,7 +8,7 @@ for each finished packet, every winner one with the balance, and settlement runs
 `open`: users grab packets and open them, many packets at a time; both requests are measured.
 
 `grab`: users grab packets that are finished, as most members of a large group do. The server answers from memory:
-`claimed` with the amount, or `gone`.
+`claimed` with the amount, or `gone`. `grab-websocket`: the same over WebSocket.
 
 `echo`: the upper bound. The frames of `grab` against bench.compare.rivals.echo instead of our server: a bare uvloop
 Protocol that splits, decodes, counts and encodes, without users, packets, stores or money. With the same
@@ -24,7 +24,10 @@ from __future__ import annotations
 from itertools import cycle, islice
 from typing import ClassVar
 
-from bench.load.setup import GROUP, RequestsByUser
+from msgspec.structs import replace
+
+from bench.load.run_spec import GeneratorSpec
+from bench.load.setup import GROUP, RequestsByUser, Say
 from bench.scenarios.scenario import Requests, Standard, whole_groups
 from protocol import messages
 from protocol.messages import Message
@@ -34,6 +37,7 @@ GRAB_SHARES = 2  # users of each group who were early enough
 GRAB_PACKETS = 10  # of each group
 ECHO_FIRST_PACKET = 1 << 59  # as long on the wire as the ids of real packets
 SEND_SHARES = 5
+WEBSOCKET = '[websocket]\nlisten = "127.0.0.1:0"\n'  # of a server's config
 
 
 class Opens(Requests):
@@ -89,6 +93,18 @@ class Grab(Requests):
             one: [messages.Grab(0, packet_id) for packet_id in islice(cycle(those), operations_each)]
             for one, those in packets.items()
         }
+
+
+class GrabWebSocket(Grab):
+    """The same over WebSocket."""
+
+    about = "users grab packets that are finished, over WebSocket"
+    refuses = ("--url",)
+    because = "with --url ws:// the scenario grab does the same"
+    sections = WEBSOCKET
+
+    def __init__(self, spec: GeneratorSpec, say: Say) -> None:
+        super().__init__(replace(spec, url=spec.websocket_url), say)
 
 
 class Echo(Grab):

@@ -21,6 +21,7 @@ from bench.load.run_spec import GeneratorSpec
 from bench.load.setup import Say, SetupFailed
 from bench.load.transport import MeasuredConnection
 from bench.load.usage import Pids
+from bench.scenarios.basic import WEBSOCKET
 from bench.scenarios.scenario import Scenario, Standard
 
 OTHER_USERS = 500
@@ -98,7 +99,7 @@ class IdleWebSocket(Idle):
     about = "users are logged in over WebSocket and do nothing: memory and CPU for each"
     refuses: ClassVar[Sequence[str]] = (*Idle.refuses, "--url")
     because = "users send no requests; with --url ws:// the scenario idle does the same"
-    sections = '[websocket]\nlisten = "127.0.0.1:0"\n'
+    sections = WEBSOCKET
 
     def __init__(self, spec: GeneratorSpec, say: Say) -> None:
         super().__init__(replace(spec, url=spec.websocket_url), say)

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from protocol.codes import Refusal
+from protocol.undecodable import UNDECODABLE
 from server.http_api import numbers, wording
 from server.http_api.problems import Problem
 from server.http_api.routes import PARAMETERS, Route
@@ -72,7 +73,7 @@ def body_of(route: Route, content_type: str, charset: str | None, encoding: str,
         return _decoder(route.body).decode(body)
     except msgspec.ValidationError as error:
         _refuse(str(error), route.body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNDECODABLE:
         raise Problem(Refusal.BAD_REQUEST, "the body is not JSON in UTF-8") from None
 
 
@@ -81,7 +82,7 @@ def _place_of(route: Route, body: bytes) -> str:
     names = [one.encode_name for one in msgspec.structs.fields(route.query)] if route.query else []
     try:
         given = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNDECODABLE:
         return ""
     moved = [name for name in names if name in given]
     if not moved:

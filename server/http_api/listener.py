@@ -7,16 +7,20 @@ import logging
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
 
+from protocol.codes import Refusal
+from server.http_api.problems import CONTENT_TYPE, Problem
 from server.http_api.proxied import HeaderFirstHttp
+from server.http_api.serving import HEADERS
 from server.net.address_limits import Address, Networks
 from server.net.tls import TlsListener
 
-HEAD_BYTES_MAX: Final = 4096
+HEAD_BYTES_MAX: Final = 4096  # of a line of the head
+HEAD_LINES_MAX: Final = 64
 KEEPALIVE_S: Final = 75.0
 LINGER_S: Final = 1.0  # for the rest of a body that was refused
 SHUTDOWN_S: Final = 2.0
@@ -35,6 +39,44 @@ def _is_worth_logging(record: logging.LogRecord) -> bool:
 
 LOGGER: Final = logging.getLogger("hongbao.http_api")
 LOGGER.addFilter(_is_worth_logging)
+
+
+OPTIONS: Final[dict[str, Any]] = {
+    "access_log": None,
+    "logger": LOGGER,
+    "keepalive_timeout": KEEPALIVE_S,
+    "lingering_time": LINGER_S,
+    "max_line_size": HEAD_BYTES_MAX,
+    "max_field_size": HEAD_BYTES_MAX,
+    "max_headers": HEAD_LINES_MAX,
+    "auto_decompress": False,
+}
+NOT_HTTP: Final = (
+    "these bytes are no request of HTTP, or its head has a line of more than "
+    f"{HEAD_BYTES_MAX} bytes, or more than {HEAD_LINES_MAX} headers"
+)
+
+
+class ApiConnection(web.RequestHandler):
+    """A connection of the API: what is no request of HTTP is refused as all else is, with a problem document."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """The answer to bytes that no handler understands. It ends the connection."""
+        super().handle_error(request, status, exc, message)  # it logs, and raises if an answer has begun
+        problem = Problem(Refusal.INTERNAL) if status >= 500 else Problem(Refusal.BAD_REQUEST, NOT_HTTP)
+        rendered = problem.rendered()
+        headers = {**HEADERS, "Content-Type": CONTENT_TYPE}
+        response = web.Response(status=rendered.status, body=rendered.body, headers=headers)
+        response.force_close()
+        return response
 
 
 class NoRoom(asyncio.Protocol):
@@ -59,17 +101,8 @@ class HttpListener:
         self._waiting: set[HeaderFirstHttp] = set()
         self._serving = serving
         self._tls = tls
-        self._server = web.Server(
-            self._serve,
-            access_log=None,
-            logger=LOGGER,
-            keepalive_timeout=KEEPALIVE_S,
-            lingering_time=LINGER_S,
-            max_line_size=HEAD_BYTES_MAX,
-            max_field_size=HEAD_BYTES_MAX,
-            max_headers=64,
-            auto_decompress=False,
-        )
+        self._server = web.Server(self._serve)
+        self._loop = asyncio.get_running_loop()
         self._busy: set[asyncio.BaseTransport] = set()
         self._listening: asyncio.Server | None = None
         self._gates: list[TlsListener] = []  # with TLS; one for each address of the host
@@ -140,7 +173,7 @@ class HttpListener:
             if idle is None:
                 return NoRoom()
             idle.abort()
-        return self._server()
+        return ApiConnection(self._server, loop=self._loop, **OPTIONS)
 
     async def _serve(self, request: web.BaseRequest) -> web.Response:
         transport = request.transport

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from protocol import messages
+from protocol.undecodable import UNDECODABLE
 from server.core.decisions import Decision
 from server.peers.decided_values import as_array, from_array
 from server.services.runtime.events import BalanceChange
@@ -293,7 +294,7 @@ class FrameReader:
             self._number = (number + 1) % NUMBERS
             try:
                 found += _DECODER.decode(memoryview(data)[begin:at])
-            except msgspec.MsgspecError as error:
+            except UNDECODABLE as error:
                 raise BadFrame(str(error)) from None
         self._unread = data[at:]
         return found

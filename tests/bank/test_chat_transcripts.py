@@ -10,6 +10,7 @@ import pytest
 from client_sim.bank.books import CARD_FEN, account_of
 from client_sim.bank.faults import Fault, card_number
 from client_sim.bank.server import BankServer
+from client_sim.chat.money import payments
 from client_sim.sdk.client import Client
 from client_sim.sdk.names import user_id_of
 from tests.bank.conftest import BankBooksAgree, StartWithBank
@@ -360,6 +361,32 @@ async def test_payment_whose_outcome_is_unknown_is_asked_about_with_the_same_key
         assert len({(one.key, one.client_seed) for one in me.client.asked}) == 1
         assert len(me.client.asked) >= 3
     assert fen_of_card(bank, number) == CARD_FEN - 300
+    await bank_books_agree()
+
+
+async def test_payment_that_is_unknown_stays_the_same_one_after_another_card_was_tried_and_it_is_typed_again(
+    server: Server,
+    bank: BankServer,
+    group_id: int,
+    bank_books_agree: BankBooksAgree,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bank.notices.url = ""
+    lost = card_number(Fault.REPLY_LOST)
+    async with Talker(server, bank, ME, group_id) as me:
+        await me.bind(lost)
+        me.type(f"/bind {SECOND} {PHONE} {HOLDER}")
+        await me.see("code_sent .*")
+        me.type(f"/code {await me.code()} {PASSWORD}")
+        await me.see("bound .*")
+        monkeypatch.setattr(payments, "UNKNOWN_PATIENCE_S", 0.0)
+        me.type("/send 3 2", f"/pay 1 {PASSWORD}", f"/pay 2 {PASSWORD}")
+        await me.see("checkout .*", "refused name=bank_unknown .*", "refused name=key_reused .*")
+        monkeypatch.undo()
+        me.type("/send 3 2", f"/pay 1 {PASSWORD}")
+        await me.see("checkout .*", SENT)
+        assert len({(one.key, one.client_seed) for one in me.client.asked}) == 1
+    assert (fen_of_card(bank, lost), fen_of_card(bank, SECOND)) == (CARD_FEN - 300, CARD_FEN)
     await bank_books_agree()
 
 

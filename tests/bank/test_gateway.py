@@ -101,6 +101,17 @@ def _empty(bank: BankServer, request: web.BaseRequest, response: web.Response) -
     return signed(bank, request.path, request.headers["Bank-Nonce"], b"")
 
 
+def _other_encoding(bank: BankServer, request: web.BaseRequest, response: web.Response) -> web.Response:
+    """As banks write Chinese that do not write UTF-8."""
+    body = json.dumps({**json.loads(_body(response)), "reason": "成功"}, ensure_ascii=False).encode("gbk")
+    return signed(bank, request.path, request.headers["Bank-Nonce"], body)
+
+
+def _deep(bank: BankServer, request: web.BaseRequest, response: web.Response) -> web.Response:
+    body = _body(response)[:-1] + b', "more": ' + b"[" * 7_000 + b"]" * 7_000 + b"}"
+    return signed(bank, request.path, request.headers["Bank-Nonce"], body)
+
+
 def _long(bank: BankServer, request: web.BaseRequest, response: web.Response) -> web.Response:
     body = _body(response) + b" " * 20_000
     return signed(bank, request.path, request.headers["Bank-Nonce"], body)
@@ -118,6 +129,8 @@ UNPROVEN: dict[str, Change] = {
     "signed long ago": _late,
     "changed after it was signed": _changed_after,
     "not JSON": _not_json,
+    "not UTF-8": _other_encoding,
+    "nested without end": _deep,
     "empty": _empty,
     "too long": _long,
     "a redirect": _redirect,
@@ -317,6 +330,49 @@ async def test_call_about_a_card_without_a_proven_reply_may_be_repeated(
     bank.keys.bank = right
     assert (await bank_room.gateway.bind(ask)).last4 == card_number()[-4:]
     assert len(bank.books.rows("SELECT * FROM bindings")) == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"binding": ""},
+        {"last4": "12"},
+        {"last4": "00１1"},
+        {"card_ref": ""},
+        {"card_ref": "a, b"},  # as no statement could name it
+        {"card_ref": "c" * 65},
+        {"card_ref": card_number()},
+        {"binding": f"binding of {card_number()}"},
+    ],
+)
+async def test_offer_that_cannot_be_kept_or_names_the_number_is_no_answer(
+    bank_room: BankRoom, bank: BankServer, changes: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offer = bank._offer
+    monkeypatch.setitem(bank._calls, "/cards", lambda asked: {**offer(asked), **changes})
+    with pytest.raises(GatewayAway, match="the bank's offer"):
+        await bank_room.gateway.bind(CardAsk("r1", card_number(), "张三", "13800000001"))
+
+
+async def test_reason_of_a_card_that_is_declined_does_not_name_its_number(
+    bank_room: BankRoom, bank: BankServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declined = {"result": "declined", "reason": f"card {card_number()} is blocked"}
+    monkeypatch.setitem(bank._calls, "/cards", lambda asked: declined)
+    with pytest.raises(CardDeclined, match=r"^card \*\*\*\* is blocked$"):
+        await bank_room.gateway.bind(CardAsk("r1", card_number(), "张三", "13800000001"))
+
+
+async def test_card_without_a_token_is_not_bound_and_may_be_confirmed_again(
+    bank_room: BankRoom, bank: BankServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offered = await bank_room.gateway.bind(CardAsk("r1", card_number(), "张三", "13800000001"))
+    confirm = bank._confirm
+    monkeypatch.setitem(bank._calls, "/cards/confirm", lambda asked: {**confirm(asked), "token": ""})
+    with pytest.raises(GatewayAway, match="no token"):
+        await bank_room.gateway.confirm(offered.binding)
+    monkeypatch.undo()
+    assert await bank_room.gateway.confirm(offered.binding)
 
 
 def test_card_ask_is_shown_without_what_is_personal() -> None:

@@ -195,7 +195,10 @@ async def test_notice_without_a_payment_here_is_not_found(open_room: BankRoom) -
     teller = Teller(open_room)
     assert (await teller.tell(await body_of(open_room, number="5"))).status == 404
     assert (await teller.tell(await body_of(open_room, number="five"))).status == 401
+    assert (await teller.tell(await body_of(open_room, number="9223372036854775808"))).status == 401  # 2^63
     assert (await teller.tell(b"[]")).status == 401
+    for body in (b'{"number": "\xd3\xe0"}', b'{"more": ' + b"[" * 7_000 + b"]" * 7_000 + b"}"):
+        assert (await teller.tell(body)).status == 401
     await open_room.sql.execute("UPDATE payments SET gateway = 'other'")
     assert (await teller.tell(await body_of(open_room))).status == 404
     assert (await open_room.payment())["state"] == "unknown"

@@ -12,7 +12,16 @@ from rich.console import Console
 
 from bench.compare import compare, matchups, suite
 from bench.compare.compare import Pair, pair_of, trials
-from bench.compare.matchups import Matchup, Rival, Setting, grab, hot, opens_with_postgres, opens_with_redis
+from bench.compare.matchups import (
+    Matchup,
+    Rival,
+    Setting,
+    grab,
+    hot,
+    opens_with_postgres,
+    opens_with_redis,
+    websocket,
+)
 from bench.compare.rivals import redis_lua
 from bench.compare.targets import RATIOS
 from bench.load.generator_pool import BenchFailed
@@ -28,6 +37,7 @@ TINY = (
     opens_with_postgres(Setting(40, 1), opens=200, claims=40),
     hot(users=40, rounds=1, claims=1),
     grab(Setting(20, 1), requests=200),
+    websocket(Setting(20, 1), requests=200),
 )
 
 
@@ -75,6 +85,7 @@ def test_ratio_of_several_settings_is_the_lowest() -> None:
         pair("opens_postgres_tier_vs_sql_lock", "1,000 × 1", 9.0),
         pair("hot_vs_sql_lock_hot", "500 users", 40.0),
         pair("grab_vs_echo", "200 × 1", 0.875),
+        pair("websocket_vs_tcp", "200 × 1", 0.75),
     ]
     told = compare.document(pairs, 3, {"commit": "abc1234"})
     assert list(told) == ["ratios", "spread", "pairs", "rounds", "about"]
@@ -85,6 +96,7 @@ def test_ratio_of_several_settings_is_the_lowest() -> None:
         "opens_postgres_tier_vs_sql_lock": 9.0,
         "hot_vs_sql_lock_hot": 40.0,
         "grab_vs_echo": 0.875,
+        "websocket_vs_tcp": 0.75,
     }
     assert told["spread"]["opens_redis_tier_vs_redis_lua"] == {"low": 1.25, "high": 1.75}
     assert told["pairs"][3] == {
@@ -162,6 +174,7 @@ def test_tiny_comparison_measures_all_pairs() -> None:
         ("opens, durability postgres, 40 × 1", "sql-lock"),
         ("hot, 40 users", "sql-lock"),
         ("grab, 20 × 1", "echo"),
+        ("grab over WebSocket, 20 × 1", "TCP"),
     ]
     assert all(len(one["ours"]) == len(one["theirs"]) == 1 for one in told["pairs"])
     assert all(one["low"] <= one["ratio"] <= one["high"] for one in told["pairs"])
@@ -170,10 +183,10 @@ def test_tiny_comparison_measures_all_pairs() -> None:
     assert lines[0] == "config of this run:"
     progress = [line for line in lines if line.startswith("run ")]
     assert (len(progress), progress[0].partition(": ")[0]) == (
-        16,
-        "run  1 of 16  round 1  opens, durability redis, 40 × 1, ours",
+        18,
+        "run  1 of 18  round 1  opens, durability redis, 40 × 1, ours",
     )
-    assert progress[-1].startswith("run 16 of 16  round 1  grab, 20 × 1, echo: ")
+    assert progress[-1].startswith("run 18 of 18  round 1  grab over WebSocket, 20 × 1, TCP: ")
     assert "required" in screen.getvalue()
 
 
@@ -193,6 +206,7 @@ def test_suite_runs_every_other_scenario_once() -> None:
     alone = {name: (one.connections, one.requests, one.rate_per_s) for name, one in suite.ALONE.items()}
     assert alone == {
         "idle": (10_000, 0, 0),
+        "idle-websocket": (10_000, 0, 0),
         "http-open": (100, 30_000, 0),
         "http-send": (100, 20_000, 0),
         "webhooks": (100, 0, 250),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import re
 from contextlib import suppress
 from pathlib import Path
@@ -328,6 +329,37 @@ async def test_number_is_nowhere_and_names_phones_codes_and_passwords_are_sealed
     secrets = [NUMBER, NUMBER[:-4], card_number(Fault.NONE, 2), HOLDER, PHONE, *codes, SECRET, token["token"]]
     found = [(place, secret) for place, text in texts.items() for secret in secrets if secret in text]
     assert found == []
+
+
+def held_with(secret: str) -> int:
+    """In how many places of objects in memory a text or bytes with a secret are."""
+    gc.collect()
+    asked, places = secret.encode(), 0
+    for kept in gc.get_objects():
+        for one in gc.get_referents(kept):
+            text = one.encode("utf-8", "replace") if isinstance(one, str) else one
+            places += isinstance(text, (bytes, bytearray)) and asked in text
+    return places
+
+
+async def test_number_is_in_no_object_after_the_call_whatever_the_bank_says(
+    start_with_bank: StartWithBank, bank: BankServer, connect: Connect, sql: Sql
+) -> None:
+    """Server and client are in this process; the bank's book is a database."""
+    server = await start_with_bank()
+    user = User(server, bank, await connect(server, 1), sql)
+    offered = await user.client.bind_card(card_number(Fault.NONE, 71), HOLDER, PHONE)
+    await user.client.confirm_card(offered.challenge_id, user.code(), SECRET)
+    with pytest.raises(BankDeclined):
+        await user.client.bind_card(card_number(Fault.CARD_REFUSED, 72), HOLDER, PHONE)
+    await bank.stop()
+    with suppress(Refusal):
+        await user.client.bind_card(card_number(Fault.NONE, 73), HOLDER, PHONE)
+    await asyncio.sleep(0)  # the loop holds the last reply while it is in this turn
+    places = (Fault.NONE, 71), (Fault.CARD_REFUSED, 72), (Fault.NONE, 73)
+    assert [held_with(card_number(*place)) for place in places] == [0, 0, 0]
+    kept = [card_number(Fault.NONE, 74)]
+    assert held_with(kept[0]) > 0  # what is held is found
 
 
 def test_no_message_shows_what_is_secret_in_it() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import asyncpg
@@ -20,6 +21,7 @@ from client_sim.sdk import (
     PasswordNeeded,
     Refusal,
 )
+from client_sim.sdk.pushes import MissedChanges
 from protocol import messages
 from server.core.payments import Evidence, Verdict
 from server.gateways.port import Capabilities
@@ -34,9 +36,10 @@ from tests.cards.conftest import (
     answer_lost,
     no_answer,
 )
-from tests.conftest import PATIENCE_S, Turn
+from tests.conftest import PATIENCE_S, Connect, Turn
 from tests.ops.conftest import Ask, ask_server
 from tests.services.conftest import until
+from tests.services.test_outbox import first
 
 __all__ = ["ask_server"]
 
@@ -244,6 +247,53 @@ async def test_packet_whose_sender_was_removed_leaves_the_money_in_the_wallet_wi
     with pytest.raises(Refusal, match="in the wallet"):
         await street.ben.send_packet("lucky", street.group, 300, 3, key="k", card_id=card.card_id)
     assert await discrepancies() == []
+
+
+async def _removed(street: Street) -> None:
+    await street.sender.remove_member(street.group, 2)
+
+
+async def _banned(street: Street) -> None:
+    await street.backend.ban_user(2)
+
+
+async def _group_gone(street: Street) -> None:
+    await street.backend.delete_group("ext")
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"), [(_removed, "not_a_member"), (_banned, "banned"), (_group_gone, "not_a_member")]
+)
+async def test_packet_whose_sender_may_no_longer_send_leaves_the_money_and_tells_after_an_absence(
+    street: Street,
+    bank: Bank,
+    connect: Connect,
+    discrepancies: AuditBooks,
+    end: Callable[[Street], Awaitable[None]],
+    reason: str,
+) -> None:
+    if end is _group_gone:
+        street.group = await street.backend.put_group("ext", "group")
+        await street.backend.sync_members(street.group, 1, [1, 2, 3])
+    card = await street.bound(street.ben)
+    bank.faults["charge"] = [answer_lost]
+    with pytest.raises(BankUnknown):
+        await street.ben.send_packet(
+            "lucky", street.group, 300, 3, key="k", card_id=card.card_id, password=PASSWORD
+        )
+    version = street.ben.balance_version
+    await street.ben.close()
+    await end(street)
+    row = await street.until_ended()
+    assert (row["state"], row["packet_id"], row["reason"]) == ("succeeded", None, reason)
+    assert await street.sql.fetchval("SELECT count(*) FROM packets") == 0
+    assert await discrepancies() == []
+    if end is _banned:
+        await street.backend.ban_user(2, False)
+    back = await connect(street.server, 2, balance_version=version)
+    async with asyncio.timeout(PATIENCE_S):
+        (missed,) = [one.entries async for one in first(back, MissedChanges)]
+    assert [(one.reason, one.change_fen, one.balance_fen) for one in missed] == [("charge", 300, 50_300)]
 
 
 async def test_packet_with_a_bank_that_is_away_records_nothing(street: Street, bank: Bank) -> None:

@@ -196,8 +196,14 @@ async def test_end_of_a_payment_cannot_be_changed_and_a_break_is_counted(both: S
         await both.payments.apply(ended(applied.payment, "succeeded"), None)
     against = ended(applied.payment, "failed")._replace(verdict="succeeded", is_break=True)
     assert await both.payments.apply(against, None)
-    assert [one.is_break for one in await both.payments.evidence(row.number)] == [False, True]
-    assert await both.payments.figures([]) == [PaymentFigure("", "break", 1, HEARD_MS)]
+    again = against._replace(version=against.version + 1, source="query")
+    assert await both.payments.apply(again, None)  # the same contradiction
+    other = again._replace(version=again.version + 1, verdict="contradictory", detail="of 301 fen")
+    assert await both.payments.apply(other, None)
+    assert await both.payments.apply(other._replace(version=other.version + 1), None)
+    found = [one.is_break for one in await both.payments.evidence(row.number)]
+    assert found == [False, True, False, True, False]
+    assert await both.payments.figures([]) == [PaymentFigure("", "break", 2, HEARD_MS)]
 
 
 async def test_charge_that_succeeds_sends_its_packet_in_the_same_transaction(both: Stores) -> None:

@@ -50,6 +50,15 @@ def test_alert_has_a_severity_and_a_runbook_section(rule: dict[str, dict[str, st
     assert anchor == str(rule["alert"]).lower()
 
 
+@pytest.mark.parametrize("file", ["alerts.yml", "grafana/hongbao.json"])
+def test_increases_and_rates_are_those_of_counters(file: str) -> None:
+    """A gauge that falls looks as a counter that began again: its increase is what is left."""
+    text = (DEPLOY / file).read_text("utf-8")
+    watched = set(re.findall(r"\b(?:increase|i?rate)\((hongbao_\w+)", text))
+    assert watched
+    assert [name for name in watched if not name.endswith(("_total", "_bucket", "_count", "_sum"))] == []
+
+
 def test_loop_that_fails_each_time_raises_an_alert_and_one_failure_does_not() -> None:
     (rule,) = (rule for rule in rules() if "hongbao_loop_failures_total" in str(rule["expr"]))
     found = re.fullmatch(r"increase\(hongbao_loop_failures_total\[1m\]\) > (\d+)", str(rule["expr"]))

@@ -92,10 +92,16 @@ async def opened(client: Client) -> str:
 """
 
 
+def without_our_paths() -> dict[str, str]:
+    """The environment for programs that must not find the source: pip takes what is on PYTHONPATH for installed."""
+    return {name: text for name, text in os.environ.items() if not name.startswith("PYTHON")}
+
+
 def build(source: Path, folder: Path) -> Path:
     """The wheel of a folder or a source archive."""
     quiet = ("--quiet", "--no-deps", "--no-build-isolation", "--no-index")
-    subprocess.run([*PIP, "wheel", *quiet, "--wheel-dir", folder, source], check=True, timeout=PATIENCE_S)
+    words = [*PIP, "wheel", *quiet, "--wheel-dir", folder, source]
+    subprocess.run(words, check=True, timeout=PATIENCE_S, env=without_our_paths())
     (wheel,) = folder.glob("*.whl")
     return wheel
 
@@ -107,7 +113,8 @@ class Installed:
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True, timeout=PATIENCE_S)
         self.program, self.python = folder / "bin" / "hongbao", folder / "bin" / "python"
         install = ("install", "--quiet", "--no-deps", "--no-index", wheel)
-        subprocess.run([*PIP, "--python", self.python, *install], check=True, timeout=PATIENCE_S)
+        words = [*PIP, "--python", self.python, *install]
+        subprocess.run(words, check=True, timeout=PATIENCE_S, env=without_our_paths())
         (self.packages,) = folder.glob("lib/python*/site-packages")
         self.names = {path.name for path in self.packages.iterdir()}
         for requirement in metadata.distribution("hongbao").requires or ():
@@ -129,11 +136,10 @@ class Installed:
 
     def run(self, folder: Path, *words: object) -> subprocess.CompletedProcess[str]:
         """Run a program in a folder; Python finds the modules there first."""
-        environment = {name: text for name, text in os.environ.items() if not name.startswith("PYTHON")}
         return subprocess.run(
             [*map(str, words)],
             cwd=folder,
-            env=environment,
+            env=without_our_paths(),
             capture_output=True,
             text=True,
             timeout=PATIENCE_S,
@@ -201,11 +207,10 @@ def test_program_of_the_wheel_names_its_extra_and_with_it_runs_the_demo(installe
 def test_workers_of_the_wheel_start(installed: Installed, mine: Path, postgres_dsn: str, redis_url: str) -> None:
     """A supervisor names the module of its workers, which has another name in a wheel."""
     words = ("serve", "--workers", "2", "--port", "0", "--postgres", postgres_dsn, "--redis", redis_url)
-    environment = {name: text for name, text in os.environ.items() if not name.startswith("PYTHON")}
     with (
         installed.with_extras(),
         subprocess.Popen(
-            [installed.program, *words], cwd=mine, env=environment, stdout=subprocess.PIPE, text=True
+            [installed.program, *words], cwd=mine, env=without_our_paths(), stdout=subprocess.PIPE, text=True
         ) as serving,
     ):
         assert serving.stdout is not None

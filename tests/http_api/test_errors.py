@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import Any
 
 import pytest
 
 from protocol.codes import REFUSALS, Refusal
 from server.core.webhooks.events import EventType
+from server.http_api import serving
 from server.http_api.problems import STATUSES, TITLES, Problem
+from server.net.addresses import host_and_port
 from tests.cases import each
 from tests.conftest import API_KEYS, PATIENCE_S, Server
 from tests.http_api.client import Answer, Api, signed
@@ -198,6 +201,39 @@ async def test_chunked_body_of_more_than_64_kib_is_too_large(api: Api, server: S
     await writer.wait_closed()
 
 
+async def begun(server: Server, *headers: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A request to name user 7, whose body of 14 bytes is still to come."""
+    reader, writer = await asyncio.open_connection(*host_and_port(server.app.http_api.url.removeprefix("http://")))
+    bearer = f"Authorization: Bearer api.{API_KEYS['api'].hex()}"
+    lines = ("PUT /v1/users/7 HTTP/1.1", "Host: x", bearer, "Content-Type: application/json", "Content-Length: 14")
+    writer.write("\r\n".join([*lines, *headers, "", ""]).encode())
+    return reader, writer
+
+
+async def test_body_that_does_not_come_in_time_is_refused(
+    api: Api, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "BODY_S", 0.2)
+    reader, writer = await begun(server)
+    writer.write(b'{"name":')
+    async with asyncio.timeout(PATIENCE_S):
+        assert (await reader.readline()).startswith(b"HTTP/1.1 408 ")
+    writer.close()
+    await writer.wait_closed()
+    assert (await api("GET", "/v1/users/7")).code == "no_such_user"
+
+
+async def test_client_that_waits_with_its_body_is_told_to_go_on(api: Api, server: Server) -> None:
+    reader, writer = await begun(server, "Expect: 100-continue")
+    async with asyncio.timeout(PATIENCE_S):
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        writer.write(b'{"name":"Ada"}')
+        assert (await reader.readline()).startswith(b"HTTP/1.1 200 ")
+    writer.close()
+    await writer.wait_closed()
+    assert (await api.ok("GET", "/v1/users/7"))["name"] == "Ada"
+
+
 async def test_missing_or_unprintable_idempotency_key_is_refused(api: Api, server: Server) -> None:
     body = json.dumps(PACKET).encode()
     for key, detail in (
@@ -320,13 +356,34 @@ async def test_rule_about_a_field_with_another_name_on_the_wire_is_told_with_the
     )
 
 
-async def test_bytes_that_are_not_http_end_the_connection_and_nothing_else(api: Api, server: Server) -> None:
-    port = int(server.app.http_api.url.rpartition(":")[2])
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b"\x00\x01\x02 nonsense\r\n\r\n")
-    assert (await reader.read()).startswith(b"HTTP/1.")
+@each(
+    "sent",
+    [
+        b"\x00\x01\x02 nonsense\r\n\r\n",
+        b"GET /v1/users/" + b"7" * 4_096 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /v1/users/7 HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 4_097 + b"\r\n\r\n",
+        b"GET /v1/users/7 HTTP/1.1\r\nHost: x\r\n" + b"X: a\r\n" * 100 + b"\r\n",
+        b"GET /v1/users/7 HTTP/1.1\r\nHost: x\r\nContent-Length: soon\r\n\r\n",
+    ],
+)
+async def test_bytes_that_are_not_http_get_a_problem_and_end_their_connection_alone(
+    api: Api, server: Server, sent: bytes
+) -> None:
+    reader, writer = await asyncio.open_connection(*host_and_port(server.app.http_api.url.removeprefix("http://")))
+    writer.write(sent)
+    async with asyncio.timeout(PATIENCE_S):
+        head, _, body = (await reader.read()).decode().partition("\r\n\r\n")
     writer.close()
     await writer.wait_closed()
+    assert re.match(r"HTTP/1\.[01] 400 ", head), head
+    assert "\r\nContent-Type: application/problem+json\r\n" in head
+    assert "\r\nServer: hongbao\r\n" in head
+    problem = json.loads(body)
+    assert (problem["status"], problem["code"], problem["temporary"]) == (400, "bad_request", False)
+    assert problem["detail"] == (
+        "these bytes are no request of HTTP, "
+        "or its head has a line of more than 4096 bytes, or more than 64 headers"
+    )
     assert (await api("PUT", "/v1/users/7", {"name": ""})).status == 200
 
 

@@ -132,7 +132,12 @@ async def test_example_that_is_started_with_a_wrong_url_or_key_says_so_in_one_li
     ):
         environment |= {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
         process = await asyncio.create_subprocess_exec(*EXAMPLES[language](), "0", env=environment, stderr=-1)
-        _, said = await process.communicate()
+        try:
+            _, said = await asyncio.wait_for(process.communicate(), PATIENCE_S)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
         assert (process.returncode, len(said.decode().splitlines())) == (1, 1), said
         assert said.decode().startswith(f"{wrong} must be ")
 

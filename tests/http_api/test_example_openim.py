@@ -187,5 +187,14 @@ async def test_openim_users_and_members_are_those_of_openim(openim: OpenIM, api:
     assert (await api("GET", "/v1/groups/3217")).status == 404
 
 
+async def test_openim_member_of_whom_hongbao_cannot_be_told_joins_all_the_same(openim: OpenIM, api: Api) -> None:
+    """Here the id is no number; while hongbao is away it is the same."""
+    assert await openim.webhook(JOINS.replace("6107250002", "ben@chat")) == GO_ON
+    assert await openim.webhook(QUIT.replace("6107250002", "ben@chat")) == GO_ON
+    assert await members(api) == ["6107250001", "6107250002", "6107250003"]
+    hello = json.loads(message(BEFORE, "c1", TEXT, {"content": "/hongbao 1 1"})) | {"sendID": "ben@chat"}
+    assert (await openim.webhook(json.dumps(hello)))["nextCode"] == 1
+
+
 async def test_openim_webhook_with_a_wrong_path_is_not_found(openim: OpenIM) -> None:
     assert await openim.webhook(DISMISSED, path="9c05a8") == 404

@@ -105,10 +105,15 @@ async def test_server_that_is_going_down_refuses_new_requests_and_answers_those_
         await put(*asked)
 
     monkeypatch.setattr(server.app.services.people, "put", slow)
+    kept = await dial(server)
+    assert (await kept("GET", "/v1/users/7")).status == 404
     async with asyncio.TaskGroup() as tasks:
         under_way = tasks.create_task(api("PUT", "/v1/users/7", {"name": "Ada"}))
         await held.wait()
         server.app.http_api.drain()
+        late = await kept("POST", "/v1/users/7/ban")  # over the connection that it has
+        assert (late.status, late.code, late.headers["Connection"]) == (503, "overloaded", "close")
+        assert int(late.headers["Retry-After"]) >= 1
         with pytest.raises(OSError, match="Cannot connect"):
             await api("GET", "/v1/users/7")  # no new connection
         go_on.set()

@@ -33,6 +33,7 @@ class SmallProvider:
         }
         self.spoil_claims: Callable[[Claims], object] = lambda claims: None
         self.spoil_configuration: Callable[[Claims], object] = lambda configuration: None
+        self.spoil_text: Callable[[bytes], bytes] = lambda text: text
         self.sign: Callable[[Claims], str] = self.signed
         self.codes: dict[str, dict[str, str]] = {}
         self.calls: list[str] = []
@@ -85,7 +86,8 @@ class SmallProvider:
             "jwks_uri": f"{self.url}/keys",
         }
         self.spoil_configuration(configuration)
-        return web.json_response(configuration)
+        text = self.spoil_text(json.dumps(configuration).encode())
+        return web.Response(body=text, content_type="application/json")
 
     async def _authorize(self, request: web.Request) -> web.Response:
         """Each browser is one of the person."""

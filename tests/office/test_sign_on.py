@@ -247,6 +247,21 @@ async def test_sign_on_configuration_that_is_not_the_providers_is_refused(
     assert (await stranger.get("/")).place == "/login"
 
 
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda text: text.replace(b'"issuer": "', b'"issuer": "\xd3\xe0'),
+        lambda text: text[:-1] + b', "more": ' + b"[" * 9_000 + b"]" * 9_000 + b"}",
+    ],
+    ids=["not UTF-8", "nested without end"],
+)
+async def test_sign_on_configuration_that_cannot_be_read_is_refused(
+    stranger: Desk, provider: SmallProvider, spoil: Callable[[bytes], bytes]
+) -> None:
+    provider.spoil_text = spoil
+    assert (await stranger.get("/oidc")).status == 403
+
+
 async def test_sign_on_provider_that_is_away_is_told_and_keys_still_log_in(
     stranger: Desk, provider: SmallProvider, operators: OperatorService
 ) -> None:

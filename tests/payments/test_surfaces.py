@@ -7,10 +7,12 @@ import hashlib
 import json
 import re
 import sys
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import asyncpg
 import pytest
 import structlog
@@ -23,7 +25,7 @@ from server.core.payments import PaymentState
 from server.core.signed_requests import REPLY_SCHEME, SignedContent, sign
 from server.services.payments.new_payments import RETRY_MS
 from storage.postgres.money.audit import AuditSnapshot
-from tests.conftest import Turn
+from tests.conftest import PATIENCE_S, Turn
 from tests.http_api.client import Api
 from tests.ops.conftest import Ask, ask_server
 from tests.payments.conftest import (
@@ -259,6 +261,48 @@ def test_example_accepts_a_nonce_once_also_after_a_restart(tmp_path: Path) -> No
     assert opened().db.execute("SELECT nonce FROM nonces").fetchall() == [("c",)]
 
 
+async def test_example_refuses_what_is_not_signed_in_any_form(host: HostWallet) -> None:
+    body = b'{"number": "1", "kind": "payout", "user_id": "7", "amount_fen": 5}'
+    content = SignedContent("POST", "/wallet/payout", "1", body)
+    right = {**sign(KEY, "k1", int(time.time()), "a" * 32, content), "Idempotency-Key": "1"}
+    forged: list[tuple[dict[str, str], bytes]] = [
+        ({"Idempotency-Key": "1"}, body),
+        *(({name: text for name, text in right.items() if name != left_out}, body) for left_out in list(right)[:4]),
+        *(({**right, "Hongbao-Signature": mac}, body) for mac in ("", "0" * 64, "é")),
+        ({**right, "Hongbao-Key": "k2"}, body),
+        ({**right, "Hongbao-Timestamp": "soon"}, body),
+        *((right, other) for other in (b"", b"{", b"[]", b'{"number": 1}', body.replace(b"5", b"6"))),
+    ]
+    async with aiohttp.ClientSession() as http:
+
+        async def status(headers: dict[str, str], sent: bytes) -> int:
+            async with http.post(f"{host.url}/payout", data=sent, headers=headers) as response:
+                return response.status
+
+        for headers, sent in forged:
+            assert await status(headers, sent) == 401, (headers, sent)
+        assert host.orders("payout") == []
+        assert [await status(right, body) for _ in range(2)] == [200, 401]  # a nonce is accepted once
+    assert host.orders("payout") == [("1", 5, "succeeded")]
+
+
+async def test_example_without_a_key_of_its_own_does_not_start(tmp_path: Path) -> None:
+    """A key that stands in the example would be one that all know."""
+    words = [sys.executable, str(EXAMPLE), str(tmp_path / "wallet.db"), "0"]
+    for environment in ({}, {"HOST_WALLET_KEY": "00" * 31}):
+        process = await asyncio.create_subprocess_exec(*words, env=environment, stderr=asyncio.subprocess.PIPE)
+        try:
+            _, said = await asyncio.wait_for(process.communicate(), PATIENCE_S)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        assert (process.returncode, said.decode()) == (
+            1,
+            "HOST_WALLET_KEY must be 64 hex digits, the same that hongbao has: openssl rand -hex 32\n",
+        )
+
+
 async def test_example_runs_as_a_program(
     start_with_host: StartWithHost, make_room: MakeRoom, tmp_path: Path
 ) -> None:
@@ -268,7 +312,7 @@ async def test_example_runs_as_a_program(
         *words, env={"HOST_WALLET_KEY": KEY.hex()}, stdout=asyncio.subprocess.DEVNULL
     )
     try:
-        room = await make_room(await start_with_host(host_wallet__url=f"http://127.0.0.1:{port}"))
+        room = await make_room(await start_with_host(host_wallet__url=f"http://127.0.0.1:{port}/hongbao"))
 
         async def listens() -> bool:
             try:

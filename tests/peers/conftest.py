@@ -12,6 +12,7 @@ import pytest
 
 from server.peers.assembly import Peers
 from server.services.money.audit import audit
+from server.services.runtime import change_feed
 from storage.postgres.database import Database
 from tests.conftest import PATIENCE_S, SEED_KEYS, Server, StartServer
 
@@ -29,6 +30,19 @@ async def until(what: Callable[[], bool]) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while not what():  # noqa: ASYNC110  nothing sets an event for it
             await asyncio.sleep(0.01)
+
+
+@pytest.fixture(autouse=True)
+def patient_leases(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server in the test's loop is not given up if a busy machine gave the process no turn for two seconds.
+
+    Tests that kill or cut off a server are marked `short_leases`: the others wait for the end of its lease.
+    """
+    if request.node.get_closest_marker("short_leases") is None:
+        monkeypatch.setattr(change_feed, "LEASE_S", 20.0)
+        monkeypatch.setattr(change_feed, "GIVE_UP_S", 25.0)
+        monkeypatch.setattr(change_feed, "WAIT_S_MAX", 45.0)
+        monkeypatch.setattr(change_feed, "MARK_S", 20.0)
 
 
 @pytest.fixture

@@ -36,6 +36,7 @@ async def test_follower_is_told_of_the_last_claims_when_the_packet_moves_after_i
     assert await updates(party.users[1], packet_id, 3) == [1, 2]
 
 
+@pytest.mark.short_leases
 async def test_follower_waits_while_the_stores_are_away(
     trio: list[Server], connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -165,6 +165,15 @@ def test_bad_challenge_is_refused(message: object, expected: LinkRefusal) -> Non
 
 
 @pytest.mark.parametrize("side", [acceptor, connector], ids=["acceptor", "connector"])
+def test_message_with_text_that_is_not_utf_8_is_garbage(side: type[Handshake]) -> None:
+    begin = {acceptor: b"\x95", connector: b"\x93\x01" + msgspec.msgpack.encode(nonce("a")) + b"\x91"}[side]
+    body = begin + b"\xa3\xd3\xe0\xff"
+    with pytest.raises(HandshakeFailed) as failed:
+        side().receive(len(body).to_bytes(LENGTH_BYTES, "big") + body)  # type: ignore[call-arg]
+    assert failed.value.why is LinkRefusal.GARBAGE
+
+
+@pytest.mark.parametrize("side", [acceptor, connector], ids=["acceptor", "connector"])
 def test_long_message_is_refused_before_it_has_come(side: type[Handshake]) -> None:
     with pytest.raises(HandshakeFailed):
         side().receive((MESSAGE_BYTES_MAX + 1).to_bytes(LENGTH_BYTES, "big"))  # type: ignore[call-arg]

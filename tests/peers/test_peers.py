@@ -208,6 +208,7 @@ async def test_what_goes_to_peers_is_counted(trio: list[Server], connect: Connec
         assert 0 < frames <= messages < now.bytes - then.bytes
 
 
+@pytest.mark.short_leases
 async def test_lost_peer_is_a_gap_and_its_link_is_told(trio: list[Server], connect: Connect) -> None:
     party = await make_party(trio, connect, 3)
     assert [peers_of(one).links().up for one in trio] == [{"unix": 2}] * 3
@@ -253,6 +254,7 @@ async def test_subscription_at_another_server_gets_each_claim_once(trio: list[Se
     assert await updates(party.users[0], packet_id, 6) == [1, 2, 3, 4, 5]
 
 
+@pytest.mark.short_leases
 async def test_subscription_moves_to_the_next_owner_when_a_server_is_killed(
     trio: list[Server], connect: Connect
 ) -> None:
@@ -293,6 +295,7 @@ async def test_subscription_moves_to_a_server_that_comes(linked: Linked, connect
 # --- servers that end, and peers that are lost ----------------------------------------------------------------
 
 
+@pytest.mark.short_leases
 async def test_open_in_flight_at_a_server_that_is_killed_is_served_by_the_next(
     trio: list[Server], connect: Connect, books_balance: BooksBalance
 ) -> None:

@@ -47,6 +47,7 @@ async def test_what_all_servers_record_one_of_them_settles_at_once(
     await books_balance()
 
 
+@pytest.mark.short_leases
 async def test_next_owner_settles_what_a_killed_server_has_left(
     linked: Linked, connect: Connect, books_balance: BooksBalance
 ) -> None:
@@ -98,6 +99,7 @@ async def test_settlement_yields_to_claims_in_flight_at_all_servers(linked: Link
         one.app.services.commit.unrecorded = 0
 
 
+@pytest.mark.short_leases
 async def test_server_that_has_connections_only_owns_nothing_until_it_is_alone(
     linked: Linked, connect: Connect, peers_folder: Path, books_balance: BooksBalance
 ) -> None:

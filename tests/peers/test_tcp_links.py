@@ -98,6 +98,7 @@ async def test_server_without_encryption_does_not_get_a_link_with_it(start_serve
     assert [kinds(one), kinds(other)] == [{}, {}]
 
 
+@pytest.mark.short_leases
 async def test_server_that_is_killed_is_replaced_at_once(
     machines: list[Server], connect: Connect, books_balance: BooksBalance
 ) -> None:

@@ -64,6 +64,11 @@ async def propose(service: CorrectionService, *correction: int) -> CorrectionFac
     return await service.propose(*correction, ALICE, (await service.dry_run(*correction)).digest)
 
 
+async def approved(service: CorrectionService, *correction: int) -> None:
+    """The same, and another user approves it."""
+    await service.approve((await propose(service, *correction)).correction_id, BOB)
+
+
 async def is_sound(database: Database) -> bool:
     """All checks of the audit that do not ask where payments of the test come from."""
     found = await audit(database, SEED_KEYS)
@@ -185,6 +190,40 @@ async def test_approved_correction_cannot_be_rejected(operators: Operators, user
     assert refused["error"].startswith("correction 1 was approved: correct it by another one")
 
 
+async def test_corrections_of_a_break_move_no_more_than_its_difference_together(
+    operators: Operators, user: Client, database: Database, break_id: int
+) -> None:
+    """Two operators who do not know of each other, and a wrong correction that makes room for the right one."""
+    service = operators.services.corrections
+    await approved(service, break_id, 0, USER, 200)
+    doubled = f"break {break_id} is a difference of 300: with this one its corrections would have moved 500"
+    with pytest.raises(BreakRefused, match=doubled):
+        await service.dry_run(break_id, 0, USER, 300)
+    first, second = [await propose(service, break_id, 0, one, 100) for one in (USER, OTHER)]
+    await service.approve(first.correction_id, BOB)
+    with pytest.raises(BreakRefused, match="its corrections would have moved 400"):
+        await service.approve(second.correction_id, BOB)
+    assert (await service.newest(0, 1))[0].state == "proposed"
+    await service.reject(second.correction_id, BOB, "the other one was right")
+    for words in ((USER, 0, 300), (0, -3, 300), (-3, OTHER, 300)):  # taken back, and moved in two steps
+        await approved(service, break_id, *words)
+    with pytest.raises(BreakRefused, match="its corrections would have moved 301"):
+        await service.dry_run(break_id, -4, USER, 1)
+    taken_back, right = (await service.dry_run(break_id, USER, OTHER, 0)).changes
+    assert (taken_back.before_fen, right.before_fen) == (500, 800)
+    assert await is_sound(database)
+
+
+async def test_corrections_of_a_break_that_are_approved_at_once_do_not_exceed_it(
+    operators: Operators, user: Client, sql: Sql, break_id: int
+) -> None:
+    service = operators.services.corrections
+    made = [await propose(service, break_id, 0, one, 300) for one in (USER, OTHER)]
+    done = await asyncio.gather(*(service.approve(one.correction_id, BOB) for one in made), return_exceptions=True)
+    assert sorted(type(one).__name__ for one in done) == ["BreakRefused", "CorrectionFacts"]
+    assert await sql.fetchval("SELECT sum(amount_fen)::bigint FROM transfers WHERE kind = 15") == 300
+
+
 @each(
     ("words", "why"),
     [
@@ -209,17 +248,18 @@ async def test_correction_out_of_a_wallet_needs_the_money_and_moves_between_wall
 ) -> None:
     """From a wallet to suspense, from there to another wallet, and between two wallets: nothing is lost."""
     service = operators.services.corrections
-    for debit, credit, amount_fen in ((USER, -3, 300), (-3, OTHER, 200), (USER, OTHER, 150)):
+    for debit, credit, amount_fen in ((USER, -3, 200), (-3, OTHER, 150), (USER, OTHER, 50)):
         made = await propose(service, break_id, debit, credit, amount_fen)
         await service.approve(made.correction_id, BOB)
     suspense, other = (await service.dry_run(break_id, -3, OTHER, 10)).changes
-    assert (suspense, other) == (("suspense", 100, 90), ("2", 850, 860))
-    made = await propose(service, break_id, USER, OTHER, 60)
+    assert (suspense, other) == (("suspense", 50, 40), ("2", 700, 710))
+    await operators.server.app.services.orders.pay(USER, 250, "all", "")
+    made = await propose(service, break_id, USER, OTHER, 50)
     with pytest.raises(BreakRefused, match="the wallet holds less than the amount"):
         await service.approve(made.correction_id, BOB)
     assert (await service.newest(0, 1))[0].state == "proposed"
     balances = await sql.fetch("SELECT balance_fen FROM wallets WHERE user_id IN (1, 2) ORDER BY user_id")
-    assert [row[0] for row in balances] == [50, 850]
+    assert [row[0] for row in balances] == [0, 700]
     assert await is_sound(database)
 
 
@@ -234,6 +274,23 @@ async def test_wrong_corrections_that_are_planted_are_named_by_the_audit(
     await sql.execute("INSERT INTO transfers VALUES (0, -3, 15, 'break 1 correction 9', 5, 0)")
     assert await named() == [
         "correction none: 0 fen from 0 to -3 were approved, the transfer break 1 correction 9 moved 5 fen"
+    ]
+
+
+async def test_corrections_that_exceed_their_break_together_are_named_by_the_audit(
+    operators: Operators, user: Client, database: Database, sql: Sql, break_id: int
+) -> None:
+    async def named() -> list[str]:
+        found = await audit(database, SEED_KEYS)
+        return [line for one in found.findings if one.name == "corrections" for line in one.discrepancies]
+
+    service = operators.services.corrections
+    for words in ((0, USER, 150), (0, -3, 150), (-3, OTHER, 100)):
+        await approved(service, break_id, *words)
+    assert await named() == []
+    await sql.execute("UPDATE payment_breaks SET difference_fen = 299")
+    assert await named() == [
+        f"corrections of break {break_id} moved 300 fen together, it is a difference of 299 fen"
     ]
 
 

@@ -120,7 +120,7 @@ async def test_contradiction_is_a_break_that_is_owned_and_closed_like_the_others
         str(number),
         "open",
         "host",
-        None,
+        row.amount_fen,
     )
     assert (await operators.ask(ALICE, "own-break", one["break_id"]))["owner"] == str(ALICE)
 
@@ -130,3 +130,7 @@ async def test_contradiction_is_a_break_that_is_owned_and_closed_like_the_others
     assert await counted() == 1
     await operators.ask(ALICE, "close-break", one["break_id"], "the host has explained it")
     assert await counted() == 0
+    row = await payments.store.get(number)
+    assert row is not None
+    await payments.evidence.apply(row, Evidence("query", Verdict.FAILED, "again"))
+    assert await counted() == 1  # what is closed does not hold back another one

@@ -76,6 +76,14 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
         lambda path: (path.with_name(path.name + ".sig").write_text("x"), None)[1],
         "cannot be read",
     ),
+    "signature is not UTF-8": (
+        lambda path: (path.with_name(path.name + ".sig").write_bytes(b'{"gateway": "\xd3\xe0"}'), None)[1],
+        "cannot be read",
+    ),
+    "signature is nested without end": (
+        lambda path: (_beside(path, '{"more": ' + "[" * 7_000 + "]" * 7_000 + "}"), None)[1],
+        "cannot be read",
+    ),
     "truncated": (changed_text(lambda text: text[:-200]), "it has 18 of 20 rows"),
     "cut in a line": (changed_text(lambda text: text[:-5]), "it has 19 of 20 rows"),
     "wrong digest": (changed_text(lambda text: text.replace(b",300,", b",301,", 1)), "it was changed"),

@@ -266,6 +266,18 @@ def test_serve_warns_of_what_others_in_the_network_can_reach(
     assert (ended_at.code, found) == (1, warnings), ended_at.stderr
 
 
+@pytest.mark.parametrize("address", ["0.0.0.0:0", "[::]:7791", "192.168.1.5:7791"])
+def test_serve_with_websocket_on_an_open_address_without_tls_or_a_named_proxy_is_refused(
+    data: Path, address: str
+) -> None:
+    ended_at = process("serve", "--data", data, HONGBAO_WEBSOCKET__LISTEN=address)
+    assert (ended_at.code, ended_at.stdout, ended_at.stderr.count("\n")) == (1, "", 1)
+    assert ended_at.stderr == (
+        f"hongbao: websocket.listen = '{address}' is not an address of this machine alone: set "
+        "server.tls_certificate, or end TLS in a proxy and name it in websocket.trusted_proxies\n"
+    )
+
+
 def test_serve_with_a_used_address_for_websocket_names_its_key(data: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         address = f"127.0.0.1:{other.getsockname()[1]}"

@@ -288,6 +288,9 @@ def test_show_masks_keys_and_passwords() -> None:
             None,
             {
                 "auth.keys": {"k1": HEX, "k2": HEX},
+                "http_api.keys": {"k3": HEX},
+                "host_wallet.url": "https://pay.example/hongbao",
+                "host_wallet.keys": {"k4": HEX, "k5": HEX},
                 "stores.postgres": "postgresql://me:geheim%401@db/hongbao?sslpassword=geheim&pass%77ord=geheim&application_name=a",
                 "stores.redis": "redis+sentinel://:geheim@one,two/packets?sentinel_password=geheim",
             },
@@ -296,7 +299,8 @@ def test_show_masks_keys_and_passwords() -> None:
     )
     assert HEX not in shown
     assert "geheim" not in shown
-    assert 'keys = {k1 = "***", k2 = "***"}' in shown
+    for keys in ('{k1 = "***", k2 = "***"}', '{k3 = "***"}', '{k4 = "***", k5 = "***"}'):
+        assert f"keys = {keys}" in shown
     assert "postgresql://me:***@db/hongbao?sslpassword=***&pass%77ord=***&application_name=a" in shown
     assert "redis+sentinel://:***@one,two/packets?sentinel_password=***" in shown
 

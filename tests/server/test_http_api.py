@@ -81,6 +81,8 @@ async def test_key_that_is_made_while_the_server_runs_is_accepted_after_a_reload
             return (await api.send("GET", "/v1/users/7", b"", headers)).status
 
         assert (await status("first"), await status("second")) == (404, 401)
+        early = {"Authorization": f"Bearer second.{keys['second']}"}
+        assert (await api.send("GET", "/v1/users/7", b"", early)).status == 401
         assert (await asyncio.to_thread(here, "reload", "--data", data)).code == 0
         assert (await status("first"), await status("second")) == (404, 404)
         bearer = {"Authorization": f"Bearer first.{keys['first']}"}

@@ -101,15 +101,43 @@ async def test_correction_of_more_than_its_break_in_the_other_set_is_refused_and
     ]
 
 
+async def test_corrections_of_a_break_in_both_sets_move_no_more_than_its_difference_together(
+    users: tuple[Client, Client, Any], break_id: int, sql: Sql, discrepancies: FindDiscrepancies
+) -> None:
+    """Also if both are approved at once: the break is held by one of them after the other."""
+    service = users[2].corrections
+    made = [await proposed(service, break_id, 0, user_id, 300) for user_id in (OLD, NEW)]
+    assert [one.correction_id // 10**9 for one in made] == [0, 1]
+    done = await asyncio.gather(*(service.approve(one.correction_id, BOB) for one in made), return_exceptions=True)
+    assert sorted(type(one).__name__ for one in done) == ["BreakRefused", "CorrectionFacts"]
+    assert sorted([await user.balance() for user in users[:2]]) == [EACH_FEN, EACH_FEN + 300]
+    for user_id in (OLD, NEW):
+        with pytest.raises(BreakRefused, match="its corrections would have moved 301"):
+            await service.dry_run(break_id, -3, user_id, 1)
+    assert await discrepancies() == []
+
+
+async def test_corrections_in_both_sets_that_exceed_their_break_together_are_named(
+    users: tuple[Client, Client, Any], break_id: int, sql: Sql, discrepancies: FindDiscrepancies
+) -> None:
+    for words in ((0, OLD, 150), (0, NEW, 150), (NEW, OLD, 100)):
+        await approved(users[2], break_id, *words)
+    assert await discrepancies() == []
+    await sql.execute("UPDATE payment_breaks SET difference_fen = 299")
+    assert await discrepancies() == [
+        f"corrections of break {break_id} moved 300 fen together, it is a difference of 299 fen"
+    ]
+
+
 async def test_account_of_the_system_holds_what_corrections_of_all_sets_have_put_there(
-    users: tuple[Client, Client, Any], break_id: int, discrepancies: FindDiscrepancies
+    users: tuple[Client, Client, Any], break_id: int, sql: Sql, discrepancies: FindDiscrepancies
 ) -> None:
     books = users[2]
     for debit, credit in ((OLD, -3), (-3, NEW)):
         made = await proposed(books.corrections, break_id, debit, credit, 300)
         await books.corrections.approve(made.correction_id, BOB)
     assert [await user.balance() for user in users[:2]] == [EACH_FEN - 300, EACH_FEN + 300]
-    shown = await books.corrections.dry_run(break_id, -3, -4, 300)
+    shown = await books.corrections.dry_run(await sql.fetchval(BREAK_OF_UNKNOWN_SIZE), -3, -4, 300)
     assert [one.before_fen for one in shown.changes] == [0, 0]
     assert await discrepancies() == []
 

@@ -13,6 +13,7 @@ from client_sim.sdk.errors import StoreUnavailable as Unavailable
 from server.core.payments import Evidence, Verdict
 from server.core.refusals import RequestRefused
 from server.services.payments.payouts import PayoutService
+from server.services.reconciliation.breaks import BreakRefused
 from storage.errors import StoreUnavailable
 from storage.postgres.money.payments import PaymentStore
 from storage.postgres.sets.outbox import SetPostStore
@@ -314,6 +315,8 @@ async def test_contradiction_is_a_break_of_the_set_of_its_payment_and_is_correct
     (found,) = await books.breaks.newest(only_open=True)
     assert (found.break_id, found.number, found.break_class) == (10**9, told.payment_id, "contradiction")
     assert (await books.breaks.own(found.break_id, 4_001)).state == "owned"
+    with pytest.raises(BreakRefused, match="is a difference of 200, not 201"):
+        await books.corrections.dry_run(found.break_id, 0, NEW, 201)
     correction = found.break_id, 0, NEW, 200
     shown = await books.corrections.dry_run(*correction)
     made = await books.corrections.propose(*correction, 4_001, shown.digest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from functools import partial
@@ -52,6 +53,7 @@ class SimServer:
         self.open_calls: dict[int, tuple[Any, ...]] = {}
         self.sessions: dict[int, Session] = {}  # by user; one that logs in counts
         self.process = 0  # of all that were started
+        self.crashed_s = -math.inf  # at last
         self.expected: dict[int, Callable[[Any], None]] = {}  # replies to requests of sessions, by seq
         self.peers: PeersPlace | None = None  # in a world whose servers are peers
 
@@ -125,7 +127,7 @@ class SimServer:
     def crash(self) -> None:
         """kill -9: no work is finished and no request answered; effects in flight at the stores still happen."""
         self.world.clock_ends(self.now_ms())
-        self.world.died_s[self.process] = self.world.loop.time()
+        self.world.died_s[self.process] = self.crashed_s = self.world.loop.time()
         for task in self.tasks:
             task.cancel()
         if self.peers is not None:
@@ -160,13 +162,14 @@ class SimServer:
 
     @property
     def may_be_stale(self) -> bool:
-        """It was alone, lost the database, and cannot know of a server that came since: what it says is not judged.
+        """Alone, it lost the database, and does not know of a server that came since: what it says is not judged.
 
         docs/design.md, "A server alone", says that this remains.
         """
         changes, others = self.running.changes, [one for one in self.world.servers if one is not self]
-        is_alone = changes._is_alone and self.world.loop.time() >= changes._lease_ends_s
-        return is_alone and any(one.services is not None for one in others)
+        since_s = changes._lease_ends_s
+        is_alone = changes._is_alone and self.world.loop.time() >= since_s
+        return is_alone and any(one.services is not None or one.crashed_s >= since_s for one in others)
 
     async def _log_in(self, services: Services, user_id: int) -> bool:
         """As the login of the wire: there is a session before the record is read, so a later ban finds it."""

@@ -9,7 +9,7 @@ from playwright.async_api import Browser, expect
 
 from server.http_api.web.invite import InviteClaim, mint
 from tests.campaigns.conftest import MakeFestival, make_festival
-from tests.cards.conftest import HOLDER, NUMBER, PASSWORD, PHONE, Bank, bank
+from tests.cards.conftest import HOLDER, NUMBER, PASSWORD, PHONE, Bank, answer_lost, bank, no_answer
 from tests.conftest import DAY_MS, KEYS, Connect, Server, StartServer, Turn
 from tests.web.conftest import ALICE, BEN, CLEO, SERVES_APP, Hold, Phone
 
@@ -210,6 +210,42 @@ async def test_card_is_bound_from_the_pay_sheet_and_pays_then_tops_up(
     await alice.page.go_back()
     await _top_up_and_withdraw(alice)
     assert [amount for amount, _ in bank.done("payout")] == [500]
+    assert alice.complaints == []
+
+
+async def test_payment_whose_outcome_is_unknown_is_the_same_one_after_the_app_was_loaded_again(
+    start_server: StartServer, bank: Bank, connect: Connect, hold: Hold
+) -> None:
+    """The bank has charged the card, its reply is lost, and the phone has ended the tab."""
+    server = await start_server(**SERVES_APP)
+    await (await connect(server, 0)).put_users({ALICE: "小安", BEN: "Ben"})
+    client = await connect(server, ALICE)
+    await client.open_chat(BEN)
+    offered = await client.bind_card(NUMBER, HOLDER, PHONE)
+    await client.confirm_card(offered.challenge_id, bank.code, PASSWORD)
+    alice = await hold(server, ALICE)
+
+    async def pay() -> None:
+        await alice.tap("更多功能")
+        await alice.tap("红包", exact=True)
+        await alice.type("金额", "6.66")
+        await alice.tap("塞钱进红包")
+        await alice.page.get_by_label("请输入支付密码", exact=True).click()
+        await alice.page.keyboard.type(PASSWORD)
+
+    bank.faults["charge"], bank.faults["query"] = [answer_lost], [no_answer] * 100
+    await alice.tap("Ben")
+    await pay()
+    await alice.sees("银行还没有答复", exact=False)
+    await alice.page.reload()
+    bank.faults["query"].clear()
+    await alice.tap("Ben")
+    await pay()
+    await expect(alice.button("红包: 恭喜发财,大吉大利. 领取红包")).to_have_count(1)
+    assert bank.done("charge") == [(666, "succeeded")]
+    await pay()  # another one
+    await expect(alice.button("红包: 恭喜发财,大吉大利. 领取红包")).to_have_count(2)
+    assert bank.done("charge") == [(666, "succeeded")] * 2
     assert alice.complaints == []
 
 

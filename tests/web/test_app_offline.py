@@ -10,7 +10,7 @@ from playwright.async_api import Page, expect
 
 from tests.conftest import PATIENCE_S, Connect, Server, StartServer
 from tests.http_api.test_page_in_browser import SLOW_3G
-from tests.web.conftest import ALICE, BEN, SERVES_APP, Hold
+from tests.web.conftest import ALICE, BEN, CLEO, SERVES_APP, Hold
 
 HALF_AN_HOUR_MS = 30 * 60_000
 HISTORY = 1_000
@@ -90,6 +90,25 @@ async def test_without_a_network_the_app_starts_with_what_it_had_and_goes_on_whe
     await alice.sees("later")
     await expect(alice.page.locator(".offline")).to_have_count(0)
     await expect(alice.page.locator(".bubble")).to_have_text(["kept", "later"])
+
+
+async def test_posts_that_came_while_the_app_ran_are_there_again_after_a_restart(
+    server: Server, family: int, hold: Hold, connect: Connect
+) -> None:
+    ben, cleo = await connect(server, BEN), await connect(server, CLEO)
+    chat = (await cleo.open_chat(ALICE)).stream_id
+    await ben.say(family, "before")
+    alice = await hold(server, ALICE)
+    await alice.tap("一家人")
+    await alice.sees("before")
+    await cleo.say(chat, "hello")
+    await ben.say(family, "live")
+    await alice.sees("live")
+    for name, texts in (("一家人", ["before", "live"]), ("小可", ["hello"]), ("一家人", ["before", "live"])):
+        await alice.page.reload()
+        await alice.tap(name)
+        await expect(alice.page.locator(".bubble")).to_have_text(texts)
+    assert alice.complaints == []
 
 
 @pytest.mark.long

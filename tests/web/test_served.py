@@ -141,6 +141,7 @@ async def test_seat_stays_taken_after_a_restart(
 
 async def test_what_is_no_invite_is_refused(server: Server, web: aiohttp.ClientSession) -> None:
     bodies = (b"", b"[]", b'{"invite": 1}', b'{"invite": "x", "more": 1}', b'{"invite": "1.1.1.1.k.ab"}', b"\xff")
+    bodies += (b'{"invite": "\xff"}',)
     for body in bodies:
         status, problem = await enter(web, server, body)
         assert (status, problem["code"]) == (403, "bad_invite"), body

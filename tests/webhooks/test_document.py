@@ -54,6 +54,18 @@ def test_code_accepts_what_the_server_signs_and_nothing_else(
     assert not verifies({**signing.headers([KEY], "msg_1", now_s, BODY), "webhook-id": "msg_2"}, BODY)
 
 
+@pytest.mark.parametrize("verifies", [in_python, in_node])
+def test_code_refuses_forged_headers_of_any_form_and_fails_at_none(
+    verifies: Callable[[dict[str, str], bytes], bool],
+) -> None:
+    right = signing.headers([KEY], "msg_1", int(time.time()), BODY)
+    for name in ("webhook-id", "webhook-timestamp", "webhook-signature"):
+        for forged in (None, "", "é", "v1,é", "v1,", "1e9"):
+            headers = {key: text for key, text in {**right, name: forged}.items() if text is not None}
+            assert not verifies(headers, BODY), (name, forged)
+    assert not verifies({}, BODY)
+
+
 def test_table_of_events_names_each_type() -> None:
     events = TEXT.partition("## Events")[2].partition("## ")[0]
     assert re.findall(r"^\| `(\w+\.\w+)` \|", events, re.MULTILINE) == list(RENDERERS)

@@ -190,8 +190,19 @@ async def test_certificate_that_is_not_trusted_receives_nothing(
     await backend.top_up(7, 5, key="t")
     state, attempts, status, error = await attempted(server, "shop")
     assert (state, attempts, status) == ("waiting", 1, 0)
-    assert error.startswith("TLS failed")
+    assert error == "TLS failed: unable to get local issuer certificate"
     assert liar.received == []
+
+
+async def test_receiver_that_speaks_no_tls_is_told_as_that(
+    server: Server, backend: Client, receiver: Receiver
+) -> None:
+    receiver.url = receiver.url.replace("http://", "https://")
+    await subscribe(server, receiver)
+    await backend.top_up(7, 5, key="t")
+    state, attempts, status, error = await attempted(server, "shop")
+    assert (state, attempts, status, error) == ("waiting", 1, 0, "TLS failed: WRONG_VERSION_NUMBER")
+    assert receiver.received == []
 
 
 async def test_certificate_that_is_trusted_receives_all(

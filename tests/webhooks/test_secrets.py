@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from server.core.webhooks.signing import text_of
 from server.services.seeds.seals import Seals
 from server.services.webhooks.secrets import WebhookSecrets
 from tests.conftest import Server, StartServer
@@ -55,6 +56,10 @@ async def test_same_secret_again_is_no_rotation_and_another_one_is(
     again = await server.app.services.webhooks.put("shop", receiver.url, [], SECRET)
     assert again.secrets == 1
     assert (await sql.fetchval("SELECT secret FROM webhook_endpoints")) in before
+    other = await server.app.services.webhooks.put("shop", receiver.url, [], text_of(OTHER_KEY))
+    assert other.secrets == 2
+    assert (await sql.fetchval("SELECT secret FROM webhook_endpoints")) not in before
+    assert (await sql.fetchval("SELECT previous_secret FROM webhook_endpoints")) in before
 
 
 async def test_secret_that_cannot_be_unsealed_fails_its_deliveries_until_another_one_is_given(

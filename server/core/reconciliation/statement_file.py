@@ -90,6 +90,11 @@ def parse_line(day: date, text: str) -> BankLine:
     return BankLine(day, int(line), bank_ref, payment, kind, account, int(amount_fen), state, at_ms)
 
 
+def can_be_account(text: str) -> bool:
+    """Whether a statement can name a card so."""
+    return re.fullmatch(_TOKEN + rb"{1,64}", text.encode()) is not None
+
+
 def payment_number(number: str) -> int | None:
     """The number of a payment of ours that a line names; None: it cannot be one."""
     if re.fullmatch("[1-9][0-9]{0,18}", number) is None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from server.core.payments import Evidence, Order, Verdict
+from server.core.reconciliation.statement_file import payment_number
 from server.core.webhooks.addresses import networks_of
 from server.gateways.bank import replies
 from server.gateways.bank.calls import BankCalls
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 BILL_BYTES_MAX: Final = 8 << 20  # some 60,000 rows; a larger one must come as a file: it would hold up the loop
 BILL_S: Final = 120.0
+NOT_SHOWN: Final = "****"  # the number of a card, in a reason
 
 
 class BankGateway:
@@ -105,10 +107,10 @@ class BankGateway:
         """A notice that the bank has signed just now, for this path; perhaps taken before. Raises Unproven."""
         part = SignedPart("POST", path, body)
         claim = verify_signed(self._calls.keys, headers, part, self._now_ms() / 1000)
-        number = replies.decoded(body, replies.OrderReply).number
-        if not (number.isascii() and number.isdigit() and len(number) <= 19):
+        number = payment_number(replies.decoded(body, replies.OrderReply).number)
+        if number is None:
             raise Unproven("the notice names no number of a payment")
-        return BankNotice(int(number), body, claim)
+        return BankNotice(number, body, claim)
 
     def evidence_of(self, notice: BankNotice, order: Order) -> Evidence:
         """What a notice says about the order that has its number."""
@@ -118,12 +120,20 @@ class BankGateway:
 
     async def bind(self, ask: CardAsk) -> CardOffer:
         """Begin to bind a card. Raises CardDeclined, GatewayAway."""
-        told = await self._card("cards", replies.CardCall(self._merchant, *ask), "offered")
-        return CardOffer(told.binding, replies.shown(told.bank), told.last4[-4:], told.card_ref)
+        try:
+            told = await self._card("cards", replies.CardCall(self._merchant, *ask), "offered")
+            return replies.offer_of(told, ask.number)
+        except CardDeclined as declined:
+            raise CardDeclined(str(declined).replace(ask.number, NOT_SHOWN)) from None
+        except Unproven as error:
+            raise GatewayAway(str(error)) from None
 
     async def confirm(self, binding: str) -> str:
         """End it: the token of the card. Raises CardDeclined, GatewayAway."""
-        return (await self._card("cards/confirm", replies.BindingCall(self._merchant, binding), "bound")).token
+        told = await self._card("cards/confirm", replies.BindingCall(self._merchant, binding), "bound")
+        if not replies.is_kept(told.token):
+            raise GatewayAway("the bank has bound the card and names no token")
+        return told.token
 
     async def send_code(self, request_id: str, to: str, text: str) -> None:
         """Send a text to the phone of a binding or a token. Raises CardDeclined, GatewayAway."""

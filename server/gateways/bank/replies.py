@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final, TypeVar
 
 import msgspec
 
+from protocol.undecodable import UNDECODABLE
 from server.core.payments import Evidence, Order, Verdict
-from server.gateways.port import Unproven
+from server.core.reconciliation.statement_file import can_be_account
+from server.gateways.port import CardOffer, Unproven
 
 BANK_DETAIL_MAX: Final = 200
+KEPT_MAX: Final = 500  # characters of a binding or a token
+LAST4: Final = re.compile(r"[0-9]{4}")
 BANK_RESULTS: Final = {
     "succeeded": Verdict.SUCCEEDED,
     "failed": Verdict.FAILED,
@@ -129,11 +134,26 @@ class BillReply(msgspec.Struct, frozen=True):
 ReplyType = TypeVar("ReplyType")
 
 
+def offer_of(reply: CardReply, number: str) -> CardOffer:
+    """A card as the bank offers it. Raises Unproven if it cannot be kept so, or if it names the number."""
+    offer = CardOffer(reply.binding, shown(reply.bank), reply.last4[-4:], reply.card_ref)
+    if any(number in part for part in offer):
+        raise Unproven("the bank's offer names the number of the card")
+    if not (is_kept(offer.binding) and LAST4.fullmatch(offer.last4) and can_be_account(offer.card_ref)):
+        raise Unproven("the bank's offer has no binding, last4 or card_ref that can be kept")
+    return offer
+
+
+def is_kept(text: str) -> bool:
+    """Whether a binding or a token of the bank is one."""
+    return 0 < len(text) <= KEPT_MAX and text.isprintable()
+
+
 def decoded(body: bytes, reply: type[ReplyType]) -> ReplyType:
     """A signed body as this type. Raises Unproven: what cannot be read proves nothing."""
     try:
         return msgspec.json.decode(body, type=reply)
-    except (msgspec.DecodeError, msgspec.ValidationError):
+    except UNDECODABLE:
         raise Unproven("the body is not the JSON that was expected") from None
 
 

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from protocol.undecodable import UNDECODABLE
 from server.core.payments import Evidence, Order, Verdict
 from server.core.signed_requests import (
     KEY_HEADER,
@@ -84,7 +85,7 @@ def evidence_of(source: str, order: Order, body: bytes) -> Evidence:
     """What a signed reply says about an order."""
     try:
         reply = msgspec.json.decode(body, type=ReplyBody)
-    except (msgspec.DecodeError, msgspec.ValidationError):
+    except UNDECODABLE:
         return Evidence(source, Verdict.UNKNOWN, "the reply is not the JSON that was expected")
     verdict = RESULTS.get(reply.result)
     if verdict is None:

@@ -17,6 +17,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import JWKRegistry, Key, KeySet
 from joserfc.jws import extract_compact
 
+from protocol.undecodable import UNDECODABLE
 from server.core.office.sign_on import ExpectedToken, FlowSecrets, SignOnRefused, check_token
 from server.core.webhooks.addresses import Network
 from server.outgoing_http import CLOSED, GuardedSessions, in_words, read_whole
@@ -195,7 +196,7 @@ class OidcProvider:
             raise SignOnRefused(f"{_place(url)}: HTTP status {response.status}")
         try:
             return msgspec.json.decode(answer, type=shape)
-        except msgspec.MsgspecError as error:
+        except UNDECODABLE as error:
             raise SignOnRefused(f"{_place(url)}: {error}") from None
 
 

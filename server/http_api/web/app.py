@@ -11,6 +11,7 @@ from aiohttp import web
 
 from protocol import tokens
 from protocol.codes import Refusal
+from protocol.undecodable import UNDECODABLE
 from server.core.signed_requests import SignedHeaders, Unauthorized
 from server.http_api.problems import Problem
 from server.http_api.web import invite as invites
@@ -80,7 +81,7 @@ class WebApp:
         try:
             text = msgspec.json.decode(body, type=EnterBody).invite
             claim, key_id = invites.verify(text, self._login.key, self._now_ms() / 1000)
-        except (msgspec.DecodeError, invites.BadInvite) as error:
+        except (*UNDECODABLE, invites.BadInvite) as error:
             raise Problem(Refusal.BAD_INVITE, str(error)) from None
         user_id = await self._take_seat(claim, key_id)
         standing = await self._standing.check(user_id)

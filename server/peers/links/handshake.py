@@ -18,6 +18,8 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from protocol.undecodable import UNDECODABLE
+
 VERSION: Final = 1
 NONCE_BYTES: Final = 32
 LENGTH_BYTES: Final = 2
@@ -204,5 +206,5 @@ def _framed(message: _LinkMessage) -> bytes:
 def _decoded(body: bytes, kind: type[AnyMessage]) -> AnyMessage:
     try:
         return msgspec.msgpack.decode(body, type=kind)
-    except msgspec.MsgspecError:
+    except UNDECODABLE:
         raise HandshakeFailed(LinkRefusal.GARBAGE) from None

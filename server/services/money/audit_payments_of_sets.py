@@ -6,9 +6,11 @@ and cards and breaks are never removed.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
+from server.core.reconciliation.moved import moved_together
 from storage.postgres.sets.audit import BreakCited, CardNamed, SetSnapshot
 from storage.postgres.sets.places import HOME, NUMBERS_OF_SET
 
@@ -58,19 +60,34 @@ async def check_cards(first: Mapping[int, NamedByPayments], home: SetSnapshot) -
 
 
 async def check_citations(first: Mapping[int, NamedByPayments], second: Sequence[SetSnapshot]) -> list[str]:
-    """Every correction cites a break of some set, and moves no more than its difference."""
+    """Every correction cites a break of some set; neither it nor all of the break exceed its difference."""
     lines = []
     cited = [one for number in first for one in first[number].cited]
     for of_break in {_set_of(one.break_id) for one in cited}:
-        asked = [one for one in cited if _set_of(one.break_id) == of_break]
-        found = await _breaks(second, of_break, {one.break_id for one in asked})
-        for one in asked:
-            most_fen = found.get(one.break_id, 0)
-            if most_fen is not None and one.amount_fen > most_fen:
-                what = f"a difference of {most_fen} ¤" if one.break_id in found else "not recorded"
-                lines.append(
-                    f"correction {one.correction_id} moved {one.amount_fen} ¤, break {one.break_id} is {what}"
-                )
+        asked: dict[int, list[BreakCited]] = defaultdict(list)
+        for one in cited:
+            if _set_of(one.break_id) == of_break:
+                asked[one.break_id].append(one)
+        found = await _breaks(second, of_break, asked)
+        for break_id, some in asked.items():
+            lines += _excess(break_id, some, found)
+    return lines
+
+
+def _excess(break_id: int, cited: Sequence[BreakCited], found: Mapping[int, int | None]) -> list[str]:
+    """Corrections of a break that move more than it allows, or all of them together."""
+    most_fen = found.get(break_id, 0)
+    if most_fen is None:
+        return []
+    what = f"a difference of {most_fen} ¤" if break_id in found else "not recorded"
+    lines = [
+        f"correction {one.correction_id} moved {one.amount_fen} ¤, break {break_id} is {what}"
+        for one in cited
+        if one.amount_fen > most_fen
+    ]
+    fen = moved_together((one.debit_account, one.credit_account, one.amount_fen) for one in cited)
+    if not lines and fen > most_fen:
+        lines.append(f"corrections of break {break_id} moved {fen} ¤ together, it is {what}")
     return lines
 
 

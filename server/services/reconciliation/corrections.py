@@ -10,6 +10,7 @@ import structlog
 from server.core.ids import is_user
 from server.core.ledger import SYSTEM_ACCOUNTS, TransferKind, WalletBalance
 from server.core.reconciliation.dry_run import AccountChange, DryRun
+from server.core.reconciliation.moved import moved_together
 from server.services.reconciliation.breaks import BreakRefused, check_reason
 from server.services.runtime.bus import Bus
 from server.services.runtime.events import BalanceChange
@@ -59,7 +60,7 @@ class CorrectionService:
         """What both accounts hold, and would hold after a correction. Changes nothing."""
         await self._check_accounts(debit_account, credit_account)
         found = await self._store.find_break(break_id)
-        _check_break(break_id, amount_fen, found)
+        _check_break((break_id, debit_account, credit_account, amount_fen), found)
         changes = []
         for account, change_fen in ((debit_account, -amount_fen), (credit_account, amount_fen)):
             before_fen = await self._store.balance(account)
@@ -78,7 +79,7 @@ class CorrectionService:
         one = CorrectionRow(
             0, break_id, debit_account, credit_account, amount_fen, "proposed", uid, now_ms, None, None, ""
         )
-        made = await self._store.propose(one, lambda found: _check_break(break_id, amount_fen, found))
+        made = await self._store.propose(one, lambda found: _check_break(one[1:5], found))
         LOG.info("correction_proposed", correction=made.correction_id, break_id=break_id, uid=uid)
         return _facts(made)
 
@@ -90,7 +91,7 @@ class CorrectionService:
         now_ms = self._clock.now_ms()
 
         def check(one: CorrectionRow, found: CorrectedBreak | None) -> None:
-            _check_break(one.break_id, one.amount_fen, found)
+            _check_break(one[1:5], found)
 
         try:
             decided = _found(await self._store.approve(correction_id, uid, now_ms, check), correction_id)
@@ -147,14 +148,24 @@ def account_name(account: int) -> str:
     return _NAMES.get(account, str(account))
 
 
-def _check_break(break_id: int, amount_fen: int, found: CorrectedBreak | None) -> None:
-    """Raises BreakRefused if a correction of so much does not fit the break that it cites."""
+def _check_break(asked: tuple[int, int, int, int], found: CorrectedBreak | None) -> None:
+    """Raises BreakRefused if a correction does not fit the break that it cites, and what others of it have moved.
+
+    `asked`: the break, from which account, to which one, how much.
+    """
+    break_id, *_, amount_fen = asked
     if found is None:
         raise BreakRefused(f"there is no break {break_id}")
     if found.is_closed:
         raise BreakRefused(f"break {break_id} is closed")
     if found.difference_fen is not None and amount_fen > found.difference_fen:
         raise BreakRefused(f"break {break_id} is a difference of {found.difference_fen}, not {amount_fen}")
+    moved_fen = moved_together([asked[1:]], found.moved)
+    if found.difference_fen is not None and moved_fen > found.difference_fen:
+        raise BreakRefused(
+            f"break {break_id} is a difference of {found.difference_fen}: with this one its corrections would have "
+            f"moved {moved_fen}"
+        )
 
 
 def _found(decided: Decided | None, correction_id: int) -> Decided:

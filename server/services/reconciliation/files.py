@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from protocol.undecodable import UNDECODABLE
 from server.core.key_pairs import checker
 from server.core.reconciliation.days import is_over
 from server.core.reconciliation.statement_file import (
@@ -119,7 +120,7 @@ def _signature(path: Path) -> _Signature:
         text = file.read(SIGNATURE_BYTES_MAX)
     try:
         return msgspec.json.decode(text, type=_Signature)
-    except msgspec.MsgspecError as error:
+    except UNDECODABLE as error:
         raise BadStatement(f"{path.name} cannot be read: {error}") from None
 
 

@@ -346,10 +346,17 @@ WHERE given.fen > c.amount_fen
 
 -- name: corrections
 -- Every transfer of kind 15 is a correction that one user of the system proposed and another one approved, and cites its
--- break, whose difference it does not exceed ($1: breaks are in this database). Those of another set have their copy here.
+-- break, whose difference it does not exceed ($1: breaks are in this database), and neither do all corrections of a break
+-- together: what one gives and another one takes back is not counted. Those of another set have their copy here.
 WITH approved AS (
     SELECT *, format('break %s correction %s', break_id, correction_id) AS key
     FROM (SELECT * FROM corrections WHERE state = 'approved' UNION ALL SELECT * FROM corrections_of_sets) AS known
+), changes AS (
+    SELECT break_id, account, sum(fen) AS fen FROM approved,
+           LATERAL (VALUES (credit_account, amount_fen), (debit_account, -amount_fen)) AS a (account, fen)
+    GROUP BY 1, 2
+), together AS (
+    SELECT break_id, sum(fen) AS fen FROM changes WHERE fen > 0 GROUP BY 1
 )
 SELECT format('correction %s: %s ¤ from %s to %s were approved, the transfer %s moved %s ¤', coalesce(a.correction_id::text, 'none'),
               coalesce(a.amount_fen, 0), coalesce(a.debit_account, t.debit_account), coalesce(a.credit_account, t.credit_account),
@@ -365,6 +372,11 @@ SELECT format('correction %s moved %s ¤, break %s is a difference of %s ¤', co
               coalesce(b.difference_fen, 0))
 FROM approved a LEFT JOIN payment_breaks b USING (break_id)
 WHERE $1::boolean AND (b.break_id IS NULL OR a.amount_fen > b.difference_fen)
+UNION ALL
+SELECT format('corrections of break %s moved %s ¤ together, it is a difference of %s ¤', break_id, fen, difference_fen)
+FROM together JOIN payment_breaks b USING (break_id)
+WHERE $1 AND fen > difference_fen
+  AND NOT EXISTS (SELECT FROM approved a WHERE a.break_id = b.break_id AND a.amount_fen > b.difference_fen)
 
 -- name: posts
 -- Every refund that has an entry is told in one post to the sender, every finish in one to the sender and to the groups.

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _SQL = statements.load(__file__)
 SUCCEEDED: Final = "succeeded"  # as in the table of states: server/core/payments
+ENDS: Final = (SUCCEEDED, "failed")
 
 
 class PaymentRow(NamedTuple):
@@ -195,7 +196,7 @@ class PaymentStore:
             payment = await _advance(connection, change)
             if payment is None:
                 return None
-            await _note_break(connection, change)
+            await _note_break(connection, change, payment.amount_fen)
             if change.transfer is None:
                 return AppliedChange(payment)
             if not change.credits_user:
@@ -252,11 +253,13 @@ async def _advance(connection: Connection, change: PaymentChange) -> PaymentRow 
     return None if row is None else row_of(row)
 
 
-async def _note_break(connection: Connection, change: PaymentChange) -> None:
-    """Record the break that a piece of evidence is, if it is one."""
+async def _note_break(connection: Connection, change: PaymentChange, amount_fen: int) -> None:
+    """Record the break that a piece of evidence is, if it is one: of a payment that ended otherwise its amount."""
     if change.is_break:
         detail = f"{change.source} says {change.verdict}: {change.detail}"
-        await connection.execute(_SQL["insert_break"], change.number, change.version + 1, change.at_ms, detail)
+        difference_fen = amount_fen if change.verdict in ENDS else None
+        about = change.number, change.version + 1, change.at_ms, detail, difference_fen
+        await connection.execute(_SQL["insert_break"], *about)
 
 
 async def _pay(

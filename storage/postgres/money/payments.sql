@@ -48,7 +48,14 @@ WITH changed AS (
 SELECT * FROM changed
 
 -- name: insert_break
-INSERT INTO payment_breaks (number, version, at_ms, due_at_ms, detail) VALUES ($1, $2, $3, $3, $4)
+-- Once while it is open: evidence may come again, and each break allows corrections of its difference. $5: what the books
+-- differ in; null if the evidence names another order, and then the same words are the same break.
+INSERT INTO payment_breaks (number, version, at_ms, due_at_ms, detail, difference_fen)
+SELECT $1::bigint, $2::bigint, $3::bigint, $3, $4::text, $5::bigint
+WHERE NOT EXISTS (
+    SELECT FROM payment_breaks
+    WHERE number = $1 AND class = 'contradiction' AND closed_at_ms IS NULL
+      AND CASE WHEN $5 IS NULL THEN detail = $4 ELSE difference_fen = $5 END)
 
 -- name: conclude_charge
 UPDATE payments SET packet_id = $2, reason = $3 WHERE number = $1 RETURNING *

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from storage import statements
 from storage.postgres.money import wallets
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 _SQL = statements.load(__file__)
 CORRECTION = 15  # the kind of transfer, see docs/money.md
+NOTHING_MOVED: Final[Mapping[int, int]] = MappingProxyType({})
+NO_CORRECTION: Final = 0  # the number of none
 
 
 class CorrectionRow(NamedTuple):
@@ -48,10 +51,14 @@ class CorrectionRow(NamedTuple):
 
 
 class CorrectedBreak(NamedTuple):
-    """The break that a correction cites. `difference_fen`: the most that one may move; None: not known."""
+    """The break that a correction cites. `difference_fen`: the most that corrections may move; None: not known.
+
+    `moved`: by how much other corrections of it, which were approved, have changed each account.
+    """
 
     is_closed: bool
     difference_fen: int | None
+    moved: Mapping[int, int] = NOTHING_MOVED
 
 
 class CitedBreak(NamedTuple):
@@ -95,7 +102,8 @@ class CorrectionStore:
         """A break as a correction cites it."""
         async with self._database.reading() as connection:
             row = await connection.fetchrow(_SQL["find_break"], break_id)
-        return None if row is None else CorrectedBreak(*row)
+            found = None if row is None else CorrectedBreak(*row)
+            return await self._with_moved(connection, found, break_id, NO_CORRECTION)
 
     async def is_known(self, user_id: int) -> bool:
         """Whether there is such a user."""
@@ -110,7 +118,7 @@ class CorrectionStore:
     ) -> CorrectionRow:
         """Record a proposal, if `check` of its break raises nothing. `cited`: the break, if it is not here."""
         async with self._database.transaction() as connection:
-            check(await _break(connection, one.break_id, cited))
+            check(await self._cited(connection, one, cited))
             columns = one.break_id, one.debit_account, one.credit_account, one.amount_fen
             row = await connection.fetchrow(_SQL["propose"], *columns, one.proposed_uid, one.proposed_at_ms)
         assert row is not None
@@ -134,7 +142,7 @@ class CorrectionStore:
             if row is None:
                 return await _decided(connection, correction_id)
             one = _row(row)
-            check(one, await _break(connection, one.break_id, cited))
+            check(one, await self._cited(connection, one, cited))
             return Decided(one, True, await self._move(connection, one))
 
     async def reject(self, correction_id: int, uid: int, reason: str, now_ms: int) -> Decided | None:
@@ -145,14 +153,41 @@ class CorrectionStore:
                 return await _decided(connection, correction_id)
             return Decided(_row(row), True, {})
 
+    async def _cited(
+        self, connection: Connection, one: CorrectionRow, cited: CitedBreak | None
+    ) -> CorrectedBreak | None:
+        """The break of a correction, held, and what the others of it have moved."""
+        found = await _break(connection, one.break_id, cited)
+        return await self._with_moved(connection, found, one.break_id, one.correction_id)
+
+    async def _with_moved(
+        self, connection: Connection, found: CorrectedBreak | None, break_id: int, besides: int
+    ) -> CorrectedBreak | None:
+        if found is None:
+            return None
+        return found._replace(moved=await self._moved(connection, break_id, besides))
+
+    async def _moved(self, connection: Connection, break_id: int, besides: int) -> Mapping[int, int]:
+        """By how much corrections of a break that were approved, besides one, have changed each account."""
+        return await moved_in(connection, break_id, besides)
+
     async def _move(self, connection: Connection, one: CorrectionRow) -> dict[int, BalanceRow]:
         """Move the money of a correction that is approved; what is in the wallets that it has changed."""
         return await wallets.move_between(connection, one.transfer)
 
 
+async def moved_in(connection: Connection, break_id: int, besides: int) -> dict[int, int]:
+    """The same, of the corrections in this database."""
+    rows = await connection.fetch(_SQL["moved"], break_id, besides)
+    return {row["account"]: row["fen"] for row in rows}
+
+
 @asynccontextmanager
 async def held(database: Database, break_id: int) -> AsyncIterator[CitedBreak]:
-    """Hold a break in its database while a correction in another one cites it: meanwhile it is not closed."""
+    """Hold a break in its database while a correction in another one cites it.
+
+    Meanwhile it is not closed, and no other correction of it is decided.
+    """
     async with database.transaction() as connection:
         yield CitedBreak(await _break(connection, break_id, None))
 

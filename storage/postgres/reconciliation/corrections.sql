@@ -8,8 +8,17 @@ SELECT * FROM corrections WHERE ($1::bigint = 0 OR break_id = $1) ORDER BY corre
 SELECT closed_at_ms IS NOT NULL AS is_closed, difference_fen FROM payment_breaks WHERE break_id = $1
 
 -- name: lock_break
--- So that it is neither closed nor changed before this transaction ends.
-SELECT closed_at_ms IS NOT NULL AS is_closed, difference_fen FROM payment_breaks WHERE break_id = $1 FOR SHARE
+-- So that it is neither closed nor changed, and no other correction of it is decided, before this transaction ends.
+SELECT closed_at_ms IS NOT NULL AS is_closed, difference_fen FROM payment_breaks WHERE break_id = $1 FOR NO KEY UPDATE
+
+-- name: moved
+-- By how much the corrections of a break that were approved, besides $2, have changed each account. Asked after the lock.
+SELECT account, sum(fen)::bigint AS fen FROM (
+    SELECT credit_account AS account, amount_fen AS fen FROM corrections
+    WHERE break_id = $1 AND correction_id <> $2 AND state = 'approved'
+    UNION ALL
+    SELECT debit_account, -amount_fen FROM corrections WHERE break_id = $1 AND correction_id <> $2 AND state = 'approved'
+) AS changes GROUP BY account
 
 -- name: propose
 INSERT INTO corrections (break_id, debit_account, credit_account, amount_fen, proposed_uid, proposed_at_ms)

@@ -93,6 +93,8 @@ class BreakCited(NamedTuple):
 
     correction_id: int
     break_id: int
+    debit_account: int
+    credit_account: int
     amount_fen: int
 
 

@@ -124,7 +124,8 @@ SELECT card_id, user_id, gateway, min(number) AS number FROM payments WHERE card
 SELECT card_id, user_id, gateway FROM cards WHERE card_id = ANY($1)
 
 -- name: breaks_cited
-SELECT correction_id, break_id, amount_fen FROM corrections WHERE state = 'approved' ORDER BY correction_id
+SELECT correction_id, break_id, debit_account, credit_account, amount_fen FROM corrections
+WHERE state = 'approved' ORDER BY correction_id
 
 -- name: breaks
 SELECT break_id, difference_fen FROM payment_breaks WHERE break_id = ANY($1)

@@ -333,7 +333,8 @@ class PaymentTables:
             changed_at_ms=change.at_ms,
             reason=change.reason,
         )
-        heard = change.source, str(change.verdict), change.detail, str(change.state), change.is_break
+        is_break = change.is_break and not any(_is_same(one, change) for one in self.evidence[change.number])
+        heard = change.source, str(change.verdict), change.detail, str(change.state), is_break
         self.evidence[change.number].append(EvidenceRow(after.version, change.at_ms, *heard))
         if change.transfer is None:
             return AppliedChange(after)
@@ -419,3 +420,10 @@ class PaymentTables:
         return [
             one._replace(balances=self.balances_of(one.order)) if self.is_made(one.made) else None for one in made
         ]
+
+
+def _is_same(before: EvidenceRow, change: PaymentChange) -> bool:
+    """Whether a break, which is never closed here, is the one that a change would open."""
+    if not before.is_break or before.verdict != change.verdict:
+        return False
+    return before.verdict in ENDED or (before.source, before.detail) == (change.source, change.detail)

@@ -1804,6 +1804,7 @@ class Client extends EventTarget {
   connection;
   codec = new Codec(USER_MESSAGES);
   feed;
+  /** Keys of requests whose outcome is unknown, also for payments that an app keeps itself. */
   keys;
   endedBy;
   unhook;

@@ -70,7 +70,8 @@ export class Client extends EventTarget {
   private readonly connection: Connection;
   private readonly codec = new Codec(USER_MESSAGES);
   private readonly feed: PushFeed;
-  private readonly keys: IdempotencyKeys;
+  /** Keys of requests whose outcome is unknown, also for payments that an app keeps itself. */
+  readonly keys: IdempotencyKeys;
   private endedBy: ClientError | undefined;
   private readonly unhook: () => void;
 

@@ -7,7 +7,8 @@ transaction, with a copy of the correction (see `carrying`). Corrections of set 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from storage import statements
@@ -21,7 +22,7 @@ from storage.postgres.sets.places import HOME, USER_ID_MAX, all_of
 if TYPE_CHECKING:
     import asyncpg
 
-    from storage.postgres.database import Connection
+    from storage.postgres.database import Connection, Database
     from storage.postgres.money.wallets import BalanceRow
     from storage.postgres.reconciliation.corrections import CitedBreak, CorrectedBreak, Decided
     from storage.postgres.sets.places import Sets
@@ -44,6 +45,14 @@ class CorrectionsOfSet(CorrectionStore):
         super().__init__(sets.databases[number])
         self._sets = sets
         self._number = number
+
+    async def _moved(self, connection: Connection, break_id: int, besides: int) -> Mapping[int, int]:
+        """In all sets. Raises StoreUnavailable if one of them gives no answer."""
+        moved = Counter(await super()._moved(connection, break_id, besides))
+        others = {n: one for n, one in enumerate(self._sets.databases) if n != self._number}
+        for found in (await all_of({n: _moved_in(one, break_id, besides) for n, one in others.items()})).values():
+            moved.update(found)
+        return moved
 
     async def _move(self, connection: Connection, one: CorrectionRow) -> dict[int, BalanceRow]:
         """Here, or what a wallet of another set gets is in flight to there; its user is in one from now on."""
@@ -142,3 +151,8 @@ class SetCorrectionStore(CorrectionStore):
 
 def _is_wallet(account: int) -> bool:
     return 0 < account <= USER_ID_MAX
+
+
+async def _moved_in(database: Database, break_id: int, besides: int) -> dict[int, int]:
+    async with database.reading() as connection:
+        return await corrections.moved_in(connection, break_id, besides)

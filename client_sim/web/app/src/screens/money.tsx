@@ -29,7 +29,7 @@ export function MoneyPage({ what, userId }: { what: "topup" | "withdraw" | "tran
     const targetId = what === "transfer" ? BigInt(to.trim()) : 0n;
     const order: Order = { what, amountFen, totalFen: amountFen, targetId, kind: "personal", shares: 1, text: note.trim() };
     const isSame = payment?.order.totalFen === amountFen && payment.order.targetId === targetId && payment.order.text === order.text;
-    const made = isSame ? payment : paymentOf(order);
+    const made = isSame ? payment : paymentOf(session, order);
     setPayment(made);
     if (what === "transfer") session.learnNames([Number(targetId)]);
     nav.push({ at: "pay", payment: made, onPaid: done });

@@ -11,7 +11,7 @@ import {
   type Draft, type DraftKind, faultOf, isComplete, type Limits, newDraft, sharesOf, shownFen, totalFen, turned, withAmount,
   withShares, withUsers,
 } from "../state/draft.js";
-import { paymentOf } from "../state/pay.js";
+import { contentOf, paymentOf } from "../state/pay.js";
 import type { Order, Payment } from "../state/orders.js";
 import type { Session } from "../state/session.js";
 import type { TextKey } from "../state/texts.js";
@@ -139,8 +139,8 @@ export function SendPage({ streamId, amountFen, shares }: SendProps) {
       text: greeting.trim(), sendAtMs: momentOf(sendAt), ...(kind === "exclusive" && { forUserIds: draft.forUserIds }),
       ...(kind === "password" && { words: draft.words.trim() }),
     };
-    const isSame = payment !== undefined && JSON.stringify(payment.order, bigText) === JSON.stringify(order, bigText);
-    const paid = isSame ? payment : paymentOf(order); // edited: another payment
+    const isSame = payment !== undefined && contentOf(payment.order) === contentOf(order);
+    const paid = isSame ? payment : paymentOf(session, order); // edited: another payment
     setPayment(paid);
     const isLater = sendAt && { onPaid: () => session.say(session.t("sends_at", { when: session.when(momentOf(sendAt)) })) };
     nav.push({ at: "pay", payment: paid, ...isLater });
@@ -193,8 +193,4 @@ export function SendPage({ streamId, amountFen, shares }: SendProps) {
       </p>
     </Page>
   );
-}
-
-function bigText(_: string, value: unknown): unknown {
-  return typeof value === "bigint" ? String(value) : value;
 }

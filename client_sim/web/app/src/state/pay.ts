@@ -1,18 +1,30 @@
 /** Pays an order, by a card or from the wallet. While the outcome is unknown it asks again with the same key. */
 
-import { isRefused, sleep, toHex } from "@hongbao/sdk";
+import { isRefused, sha256, sleep } from "@hongbao/sdk";
 import type { Order, Payment, What } from "./orders.js";
 import type { Session } from "./session.js";
 
 const UNKNOWN_PATIENCE_MS = 60_000; // so long a payment is asked about before the user is told to come back
 const ASK_AGAIN_MS = 500;
 
-const random = (size: number) => crypto.getRandomValues(new Uint8Array(size));
+const UTF8 = new TextEncoder();
 
-/** A payment of an order; another try of the same order is the same payment. */
-export function paymentOf(order: Order): Payment {
-  return { order, key: toHex(random(16)), clientSeed: random(32), isPaid: false };
+/** The payment of an order: the same one again while its outcome is unknown, also if the order is typed again in
+ * another form, or after the app was loaded again. */
+export function paymentOf({ client }: Session, order: Order): Payment {
+  const { keys } = client;
+  const key = keys.take(UTF8.encode(contentOf(order)));
+  keys.keep(key);
+  return { order, key, clientSeed: seedOf(key), isPaid: false };
 }
+
+/** What is the same in two orders that are meant as one. */
+export function contentOf(order: Order): string {
+  return JSON.stringify(order, (_, value: unknown) => (typeof value === "bigint" ? String(value) : value));
+}
+
+/** It follows from the key, which is random and as secret until the send: so both come back together. */
+const seedOf = (key: string) => sha256(UTF8.encode(`client seed ${key}`));
 
 const ORDERS: Record<What, (session: Session, payment: Payment, cardId: bigint, password: string) => Promise<unknown>> = {
   packet({ client }, { order, key, clientSeed }, cardId, password) {
@@ -36,10 +48,14 @@ export async function pay(
     try {
       await ORDERS[payment.order.what](session, payment, cardId, given);
       payment.isPaid = true;
+      session.client.keys.settle(payment.key);
       void session.quietly(() => session.client.packets.seedTrees()); // for the next send
       return;
     } catch (error) {
-      if (isRefused(error, "bank_declined")) payment.key = toHex(random(16)); // another try is another payment
+      if (isRefused(error, "bank_declined")) {
+        session.client.keys.settle(payment.key);
+        Object.assign(payment, paymentOf(session, payment.order)); // another try is another payment
+      }
       if (!isRefused(error, "bank_unknown") || performance.now() > giveUpAt) throw error;
       if (!isTold) onUnknown();
       isTold = true;

@@ -322,7 +322,8 @@ export class Session {
     this.campaigns = snapshot.campaigns ?? [];
     for (const [userId, name] of snapshot.names) this.model.learn(userId, name);
     for (const one of snapshot.conversations) {
-      const known = this.model.place(one.streamId, one.name, one.ownerId, one.lastMessage);
+      const newest = one.posts.reduce((last, post) => Math.max(last, post.message), one.lastMessage);
+      const known = this.model.place(one.streamId, one.name, one.ownerId, newest); // posts that came live, too
       known.isOneToOne = one.isOneToOne;
       known.draft = one.draft ?? "";
       known.addHistory(one.posts.map((post) => this.model.entry(post, now)));
