@@ -107,12 +107,18 @@ mutants: env  ## plant faults in copies of our own code, one at a time; the test
 fuzz: env  ## a million hostile frames against a live server: about five minutes
 	@$(BIN)/python -m tests.fuzz --frames 1000000 --seed 1
 
-outages: env  ## stores away, full, restarted in any order; PostgreSQL promoted, pooled, with few rights
-	@echo "both stores"; $(BIN)/python -m pytest tests/outages --ignore tests/outages/postgresql
-	@echo "PostgreSQL"; $(BIN)/python -m pytest tests/outages/postgresql
+OF_POSTGRESQL := tests/outages/postgresql
+OF_REDIS := tests/outages/test_redis_settings.py tests/outages/test_foreign_keys.py tests/outages/test_unread_mirror.py tests/redis
+OF_SETS := tests/sets/test_crashes.py tests/sets/test_standby.py tests/sets/test_lost_commits.py
 
-outages-redis: env  ## the part of it about Redis: refused writes, eviction, idle timeouts, users, TLS, cluster, Sentinels
-	@$(BIN)/python -m pytest tests/outages/test_redis_settings.py tests/outages/test_health.py tests/outages/test_unread_mirror.py tests/redis
+outages: env  ## stores away, full, frozen, restarted in any order; a section for PostgreSQL, for Redis, and for several sets
+	@echo "both stores"; $(BIN)/python -m pytest tests/outages $(addprefix --ignore=,$(OF_POSTGRESQL) $(OF_REDIS))
+	@echo "PostgreSQL: promoted, pooled, with few rights"; $(BIN)/python -m pytest $(OF_POSTGRESQL)
+	@echo "Redis: eviction, idle timeouts, users, TLS, strange keys, cluster, Sentinels"; $(BIN)/python -m pytest $(OF_REDIS)
+	@echo "several sets of PostgreSQL"; $(BIN)/python -m pytest $(OF_SETS)
+
+outages-redis: env  ## the section of Redis alone
+	@$(BIN)/python -m pytest $(OF_REDIS)
 
 screenshots: env  ## draw the pictures of the docs again: the terminal client, and with chromium the dashboard, the back office and the app
 	@$(BIN)/hongbao screenshots

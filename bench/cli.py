@@ -166,7 +166,10 @@ def execute(scenario: str, options: Options) -> int:
     write_json(figures, options.json_file)
     if options.report is not None:
         print(f"report: {page.write(figures, options.report)}")
-    return 0 if figures["valid"] else 1
+    beyond = kind.beyond(figures["extra"])
+    for line in beyond:
+        print(line)
+    return 0 if figures["valid"] and not beyond else 1
 
 
 async def _measure_running(url: str, spec: RunSpec, options: Options, screen: Screen) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from server.net.proxied import ProxiedSession, ProxyRules
 from server.net.session import Session
 from server.net.subscriptions import Subscriptions
 from server.office.listening import Office
+from server.operating_system.open_files import ROOM, Room
 from server.operating_system.systemd import Systemd
 from server.ops.operations import Operations
 from server.ops.samples.observed_parts import ObservedParts
@@ -54,7 +55,6 @@ if TYPE_CHECKING:
 STORE_TIMEOUT_S = 2.0
 DRAIN_S = 30.0
 DRAIN_WEBHOOKS_S = 5.0  # from the start of the drain; a receiver may take 10 s to answer
-CONNECTIONS_MOST = 1 << 20  # of clients, if the limit of open files is not looked at
 
 
 class App:
@@ -77,21 +77,21 @@ class App:
         tls: ssl.SSLContext | None = None,
         reload: Reload | None = None,
         systemd: Systemd | None = None,
-        connections_most: int = CONNECTIONS_MOST,
+        room: Room = ROOM,
         peers_folder: Path | None = None,
         place: WorkerPlace | None = None,
     ) -> None:
         """`keys` verify logins, `seed_keys` seal seeds, by key id; `data` tells other commands where the server is.
 
         `api_keys` are those of the HTTP API, which is off without them. `reload` reads config and credentials again
-        when an operator or SIGHUP asks for it. `connections_most`: the limit of open files has room for so many.
+        when an operator or SIGHUP asks for it. `room`: so many connections the limit of open files has room for.
         `peers_folder`: where other servers of this machine reach it; None: nowhere.
         `place`: of a worker, whose supervisor holds the sockets and tells other commands where the server is.
         """
         self._limits = msgspec.structs.replace(config.limits)  # a reload changes them in place, so they are our own
         self._config, self._clock, self._tls, self._data = config, clock, tls, data
         self._stop: asyncio.Event | None = None
-        self._reload, self.place = reload, place
+        self._reload, self.place, self._room = reload, place, room
         self._held = HeldSockets() if place is None else place.sockets
         self._systemd = systemd or Systemd({})
         self.stores, self.supervisor = stores, Supervisor()
@@ -101,7 +101,7 @@ class App:
         self.hub = Hub(self._limits, bus)
         self.subscriptions = Subscriptions(self.services.live_packets, self.services.pages, self._limits, bus)
         self.dispatch = Dispatch(self.services, self.hub, self.subscriptions, sessions, bus, clock, money)
-        self.listener = self._make_listener(sessions, connections_most)
+        self.listener = self._make_listener(sessions)
         self.http_api = HttpApi(config, self.services, api_keys or {}, tls, clock, self.hub.admit, money)
         self.office = Office(config, OfficeServices(stores, self.services, clock, config), tls, clock, money)
         of_place = (1, True) if place is None else (place.workers, place.owns)
@@ -109,9 +109,9 @@ class App:
         self.peers = self._with_peers(sessions, bus, at) if at.is_anywhere else None
         self.operations = self._for_operators(postgres_dsn, money)
 
-    def _make_listener(self, sessions: dict[int, Session], connections_most: int) -> Listener:
+    def _make_listener(self, sessions: dict[int, Session]) -> Listener:
         parts = sessions, self.dispatch, self.hub, self.subscriptions, self._limits, self._config.stores.durability
-        return Listener(*parts, self._clock.now_ms, self._clock.random_bytes, connections_most)
+        return Listener(*parts, self._clock.now_ms, self._clock.random_bytes, self._room.clients)
 
     def _with_peers(self, sessions: dict[int, Session], bus: Bus, at: PeerPlace) -> Peers:
         parts = self.hub, self.dispatch, self.subscriptions, sessions, bus, self._clock, at
@@ -153,8 +153,8 @@ class App:
                 run = self.supervisor.run
                 loops = [tasks.create_task(run(name, one), name=name) for name, one in self._loops().items()]
                 try:
-                    await self.http_api.open(self._held.http_api)
-                    await self.office.open(self._held.office)
+                    await self.http_api.open(self._room.http_api, self._held.http_api)
+                    await self.office.open(self._room.office, self._held.office)
                     port = await self._listen()
                     await self._listen_to_websocket()
                     self.operations.observer.serves()
@@ -274,7 +274,7 @@ def app_at(
     reload: Reload | None = None,
     systemd: Systemd | None = None,
     clock: Clock | None = None,
-    connections_most: int = CONNECTIONS_MOST,
+    room: Room = ROOM,
     peers_folder: Path | None = None,
     place: WorkerPlace | None = None,
 ) -> App:
@@ -294,7 +294,7 @@ def app_at(
         tls=tls,
         reload=reload,
         systemd=systemd,
-        connections_most=connections_most,
+        room=room,
         peers_folder=peers_folder,
         place=place,
     )

@@ -12,11 +12,13 @@ import structlog
 
 from server.app import App, app_at
 from server.compiled import finder
+from server.config import Config
 from server.embedded import StoreAddresses
 from server.loop import tame_garbage_collector
-from server.operating_system.open_files import OpenFiles, raise_limit
+from server.operating_system.open_files import Needs, OpenFiles, Room, raise_limit
 from server.operating_system.signals import stop_on_signals
 from server.operating_system.systemd import Systemd
+from server.peers.links.tcp import HANDSHAKES_MAX
 from server.reload import Reading, Reload
 from server.start_line import tell_made, tell_start
 from server.worker_place import WorkerPlace
@@ -33,8 +35,8 @@ class ServerWork(NamedTuple):
     stores: StoreAddresses
     place: WorkerPlace | None = None
 
-    def app(self, systemd: Systemd, connections_most: int) -> App:
-        """The server. `connections_most`: the limit of open files has room for so many."""
+    def app(self, systemd: Systemd, room: Room) -> App:
+        """The server. `room`: so many connections the limit of open files has room for."""
         keys, seed_keys, tls, _, api_keys = self.now.credentials
         return app_at(
             self.stores.postgres_dsn,
@@ -47,7 +49,7 @@ class ServerWork(NamedTuple):
             tls=tls,
             reload=Reload(self.read, self.now),
             systemd=systemd,
-            connections_most=connections_most,
+            room=room,
             place=self.place,
             peers_folder=None if self.place is None else self.place.folder,
         )
@@ -74,9 +76,8 @@ async def serve_alone(work: ServerWork, made: Path | None) -> int:
 async def serve_until_stopped(work: ServerWork, systemd: Systemd, tell: Callable[[App, str], None]) -> App:
     """Serve until a signal stops it; the ended server. `tell` gets the server and its url when it serves."""
     stop = stop_on_signals()
-    stores = work.now.config.stores
-    files = raise_limit(stores.postgres_pool_max, 1 + len(stores.postgres_sets))
-    app = work.app(systemd, files.connections_most)
+    files = raise_limit(needs_of(work.now.config))
+    app = work.app(systemd, files.room)
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, app.reload)
 
     def ready(url: str) -> None:
@@ -95,10 +96,21 @@ async def serve_until_stopped(work: ServerWork, systemd: Systemd, tell: Callable
     return app
 
 
+def needs_of(config: Config) -> Needs:
+    """What a server with this config has open beside its clients."""
+    return Needs(
+        pool_max=config.stores.postgres_pool_max,
+        sets=1 + len(config.stores.postgres_sets),
+        http_api=bool(config.http_api.address),
+        office=config.office.enabled,
+        handshakes=HANDSHAKES_MAX if config.peers.listen else 0,
+    )
+
+
 def _tell_open_files(files: OpenFiles, wanted: int) -> None:
     """Say how many connections the limit of open files has room for."""
-    say = LOG.info if files.connections_most >= wanted else LOG.warning
-    most = min(wanted, files.connections_most)
+    say = LOG.info if files.room.clients >= wanted else LOG.warning
+    most = min(wanted, files.room.clients)
     say("open_files", limit=files.limit, kept_for_stores_and_files=files.kept, connections_max=most, wanted=wanted)
 
 

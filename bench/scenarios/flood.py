@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from array import array
 from collections import Counter
+from collections.abc import Mapping
 from time import perf_counter
 from typing import ClassVar, Final
 
@@ -34,6 +35,8 @@ OPENS_PER_S: Final = 50
 LOGINS_PER_S: Final = 10
 IDLE_PART: Final = 0.25  # of the time, before the flood
 READERS_PLACE, LOGINS_PLACE = 10_000, 20_000
+LOGIN_MS_MAX: Final = 200.0  # p99 under the flood
+OPEN_MS, OPEN_TIMES = 50.0, 2.0  # p99 under the flood: so much, or so many times that before it
 LOGIN_USERS: Final = 100_000  # then the first one logs in again
 SHARE_FEN: Final = 100
 RETRY_S_MIN, RETRY_S_MAX = 0.05, 0.5  # after a refused login
@@ -147,6 +150,16 @@ class Flood(Operations):
             load.open_loop(self._reads, reads_s, range(readers), log=self._read_log),
             self._logins.run(evenly(0.0, seconds, LOGINS_PER_S if self._is_opening else 0)),
         )
+
+    @classmethod
+    def beyond(cls, extra: Mapping[str, float]) -> list[str]:
+        """What the flood costs others more than it may."""
+        most_ms = {"login": LOGIN_MS_MAX, "open": max(OPEN_MS, OPEN_TIMES * extra["open_idle_p99_ms"])}
+        return [
+            f"{name}: p99 under the flood is {extra[f'{name}_flood_p99_ms']:,.1f} ms, more than {most:,.1f}"
+            for name, most in most_ms.items()
+            if extra[f"{name}_flood_p99_ms"] > most
+        ]
 
     def outcome(self) -> Outcome:
         """With latencies before and during the flood, and the answers to the reads by their reason."""

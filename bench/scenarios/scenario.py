@@ -69,6 +69,11 @@ class Scenario(ABC):
     def outcome(self) -> Outcome:
         """The results."""
 
+    @classmethod
+    def beyond(cls, _: Mapping[str, float]) -> list[str]:
+        """Which figures of a whole run, those that it has `extra`, do not hold what is promised; each as a line."""
+        return []
+
     @property
     def completed(self) -> int:
         """The operations that have ended until now, for the live line."""

@@ -62,13 +62,7 @@ def serve(*, data: DataOption = DATA, config: ConfigOption = None, flags: Flags 
     workers = workers_of(settings)
     _warn_of_open_doors(settings)
     with exclusive(data):
-        check_free(settings.server.host, settings.server.port)
-        if settings.http_api.address:
-            check_free(*host_and_port(settings.http_api.address), where="http_api.address")
-        if settings.websocket.listen:
-            check_free(*host_and_port(settings.websocket.listen), where="websocket.listen")
-        if settings.office.enabled:
-            check_free(*host_and_port(settings.office.listen), where="office.listen")
+        _check_addresses(settings, workers)
         seed_keys = seed_key_path(settings, data)
         made = None if seed_keys.exists() else seed_keys
         now = Reading(settings, load_credentials(settings, data), rules_of(settings))
@@ -83,6 +77,24 @@ def serve(*, data: DataOption = DATA, config: ConfigOption = None, flags: Flags 
 
         with stores_of(settings, data) as stores:
             return run(serve_alone(ServerWork(now, read, data, stores), made))
+
+
+def _check_addresses(settings: Config, workers: int) -> None:
+    """Raise OSError if an address is taken. (HTTP for operators is left out then, and the server serves.)"""
+    check_free(settings.server.host, settings.server.port)
+    others = {
+        "http_api.address": settings.http_api.address,
+        "websocket.listen": settings.websocket.listen,
+        "office.listen": settings.office.listen if settings.office.enabled else "",
+        "ops.tcp": settings.ops.tcp,
+    }
+    for key, address in others.items():
+        if address:
+            check_free(*host_and_port(address), where=key)
+    if settings.peers.listen:
+        from server.peers.links.tcp import bind_first, ports_of  # not for a server of one machine
+
+        bind_first(*host_and_port(settings.peers.listen), ports_of(workers)).close()
 
 
 def _warn_of_open_doors(settings: Config) -> None:

@@ -61,8 +61,8 @@ class HttpApi:
         self._web: WebApp | None = None
         self.url = ""  # while it is open
 
-    async def open(self, held: socket.socket | None = None) -> None:
-        """Listen, if the API is on, on the socket `held` if it is given. Raises OSError."""
+    async def open(self, most: int, held: socket.socket | None = None) -> None:
+        """Listen, if the API is on, on the socket `held` if it is given; `most` connections. Raises OSError."""
         address = self._config.http_api.address
         if not address:
             return
@@ -75,7 +75,7 @@ class HttpApi:
 
         host, port = host_and_port(address)
         self._serving = self._make_serving()
-        listener = HttpListener(self._serving, self._tls, self._config.http_api.proxy_protocol)
+        listener = HttpListener(self._serving, self._tls, most, self._config.http_api.proxy_protocol)
         try:
             port = await listener.open(host, port, held)
         except OSError as error:

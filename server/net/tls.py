@@ -14,7 +14,7 @@ from protocol.codes import Close
 from server.net.address_limits import Address, address_of
 
 LOG = structlog.get_logger()
-ACCEPTS_AT_ONCE = 64
+ACCEPTS_AT_ONCE = 64  # in a turn of the loop
 NO_FILES_PAUSE_S = 1.0
 
 
@@ -48,10 +48,11 @@ class TlsListener:
         self._address_of = address_of
         self._loop = asyncio.get_running_loop()
         self._listening: socket.socket | None = None
-        self._handshakes: set[asyncio.Task[None]] = set()
+        self._handshakes: dict[asyncio.Task[None], None] = {}  # oldest first
         self._is_paused = False
         self.context = context  # both may be replaced; handshakes to come use the new ones
         self.handshake_s = handshake_s
+        self.accepts_at_once = ACCEPTS_AT_ONCE
 
     @property
     def under_way(self) -> int:
@@ -86,13 +87,19 @@ class TlsListener:
         for handshake in self._handshakes:
             handshake.cancel()
 
+    def break_off_oldest(self) -> None:
+        """Break off the handshake that has been under way for longest, for one that comes now."""
+        oldest = next(iter(self._handshakes))
+        del self._handshakes[oldest]  # its file is free at the end of this turn
+        oldest.cancel()
+
     def _listen(self) -> None:
         if self._listening is not None:
             self._loop.add_reader(self._listening, self._accept)
 
     def _accept(self) -> None:
         assert self._listening is not None
-        for _ in range(ACCEPTS_AT_ONCE):
+        for _ in range(self.accepts_at_once):
             try:
                 connected, peer = self._listening.accept()
             except (BlockingIOError, InterruptedError):
@@ -118,8 +125,8 @@ class TlsListener:
             return
         connected.setblocking(False)
         handshake = self._loop.create_task(self._shake_hands(connected, address))
-        self._handshakes.add(handshake)
-        handshake.add_done_callback(self._handshakes.discard)
+        self._handshakes[handshake] = None
+        handshake.add_done_callback(lambda ended: self._handshakes.pop(ended, None))
 
     async def _shake_hands(self, connected: socket.socket, address: Address) -> None:
         try:

@@ -37,8 +37,8 @@ class Office:
         self._listener: HttpListener | None = None
         self.url = ""  # while it is open
 
-    async def open(self, held: socket.socket | None = None) -> None:
-        """Listen, if it is on, on the socket `held` if it is given. Raises OSError."""
+    async def open(self, most: int, held: socket.socket | None = None) -> None:
+        """Listen, if it is on, on the socket `held` if it is given; `most` connections. Raises OSError."""
         if not self._config.enabled:
             return
         from server.http_api.listener import HttpListener
@@ -47,7 +47,7 @@ class Office:
         is_secure = self._tls is not None or self._config.behind_proxy
         serving = OfficeServing(self.services, self._clock, self._money, is_secure=is_secure)
         host, port = host_and_port(self._config.listen)
-        listener = HttpListener(serving, self._tls)
+        listener = HttpListener(serving, self._tls, most)
         try:
             port = await listener.open(host, port, held)
         except OSError as error:

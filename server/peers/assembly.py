@@ -21,7 +21,7 @@ from server.peers.forwarding import Forwarder
 from server.peers.frames import ServerLeaves, UsersNoted
 from server.peers.healing import GapHealing
 from server.peers.links.pulse import LinkPulse
-from server.peers.links.tcp import TcpPlace
+from server.peers.links.tcp import TcpPlace, ports_of
 from server.peers.mesh import Mesh
 from server.peers.moving import MovingPackets
 from server.peers.nats_pushes import NatsPushes
@@ -101,7 +101,9 @@ class Peers:
     async def open(self) -> None:
         """Listen for other servers, which learn the address with the next beat. Raises OSError."""
         folder, section = self._place.folder, self._place.section
-        tcp = TcpPlace(section, 2 * self._place.workers, lambda: self._services.seeds.keys, self._random_bytes)
+        tcp = TcpPlace(
+            section, ports_of(self._place.workers), lambda: self._services.seeds.keys, self._random_bytes
+        )
         self._services.changes.address = await self.mesh.open(folder, tcp if section.listen else None)
 
     def leave(self) -> None:

@@ -124,6 +124,21 @@ async def test_flood_counts_the_answers_to_reads_and_what_opens_and_logins_wait_
     assert outcome.spreads.keys() == {"open_idle_ms", "open_flood_ms", "login_idle_ms", "login_flood_ms"}
 
 
+def test_flood_names_what_costs_others_more_than_it_may() -> None:
+    holds = {
+        "open_idle_p99_ms": 20.0,
+        "open_flood_p99_ms": 50.0,
+        "login_idle_p99_ms": 9.0,
+        "login_flood_p99_ms": 200.0,
+    }
+    assert flood.Flood.beyond(holds) == []
+    assert flood.Flood.beyond(holds | {"open_idle_p99_ms": 30.0, "open_flood_p99_ms": 60.0}) == []
+    assert flood.Flood.beyond(holds | {"open_flood_p99_ms": 50.1, "login_flood_p99_ms": 1_500.0}) == [
+        "login: p99 under the flood is 1,500.0 ms, more than 200.0",
+        "open: p99 under the flood is 50.1 ms, more than 50.0",
+    ]
+
+
 async def test_flood_with_two_generators_opens_in_the_first_and_reads_in_the_second(
     start_server: StartServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,7 +39,7 @@ class Festival:
         now_ms = self.clock.now_ms()
         self._made += 1
         made = await self.backend.create_campaign(
-            SPONSOR,
+            options.pop("sponsor", SPONSOR),
             "spring",
             options.pop("starts_at_ms", now_ms - 364 * DAY_MS),
             options.pop("ends_at_ms", now_ms + lasts_ms),

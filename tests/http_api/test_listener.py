@@ -13,7 +13,6 @@ import trustme
 
 from protocol.money_unit import YUAN
 from server.config import Config, ConfigError, load
-from server.http_api import listener
 from server.http_api.api import check_address
 from server.net.addresses import host_and_port
 from server.net.tls import server_context
@@ -93,7 +92,8 @@ async def test_api_behind_a_proxy_speaks_plain_http(start_server: StartServer, t
 async def test_connection_beyond_the_limit_ends_an_idle_one_and_never_one_with_a_request(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listener, "CONNECTIONS_MAX", 2)
+    assert server.app.http_api._listener is not None
+    monkeypatch.setattr(server.app.http_api._listener, "connections_most", 2)
     held, go_on = asyncio.Event(), asyncio.Event()
     put = server.app.services.people.put
 

@@ -44,6 +44,9 @@ T_DECKS, T_POOLS = "tests/core/test_campaign_decks.py::test_", "tests/core/test_
 T_POOL_PROOFS = "tests/core/test_campaign_proofs.py::test_"
 T_SHAKES, T_LEASES = "tests/campaigns/test_shakes.py::test_", "tests/campaigns/test_leases.py::test_"
 T_CAMPAIGN_BOOKS = "tests/campaigns/test_books.py::test_"
+T_DASHBOARD = "tests/ops/dashboard/test_page.py::test_"
+T_SUPERVISED = "tests/services/test_supervised.py::test_"
+T_CAMPAIGN_LOCKS = "tests/campaigns/test_locks.py::test_"
 T_CAMPAIGN_STORES = "tests/campaigns/test_stores.py::test_"
 T_PACING = "tests/core/test_campaign_pacing.py::test_"
 CAMPAIGNS_STORE, CAMPAIGNS_SQL = (
@@ -156,7 +159,7 @@ T_PG = "tests/outages/postgresql/test_"
 T_PG_SESSIONS, T_PG_RIGHTS = T_PG + "sessions.py::test_", T_PG + "rights.py::test_"
 T_PG_FAILOVER, T_PGBOUNCER = T_PG + "failover.py::test_", T_PG + "pgbouncer.py::test_"
 T_LOCKS, T_FILES = "tests/outages/test_locks.py::test_", "tests/server/test_open_files.py::test_"
-STRANGER = "stranger_with_1100_connections_to_a_port_of_operators_leaves_files_for_users"
+STRANGER = "stranger_with_1100_connections_to_another_port_leaves_files_for_users"
 T_CARRIED = "tests/core/test_carried_time.py::test_"
 T_STATEMENT = "tests/services/test_statement.py::test_"
 T_READS = "tests/services/test_reads.py::test_"
@@ -2575,6 +2578,16 @@ MUTATIONS: tuple[Mutation, ...] = (
         ),
     ),
     Mutation(
+        "a clock of the machine that is wrong is no alert",
+        "time",
+        "server/services/runtime/database_time.py",
+        "        if abs(self.local_ahead_s) * 1000 > JUMP_MS:\n",
+        "        if False:\n",
+        (
+            "tests/services/test_database_time.py::test_clock_of_the_machine_that_is_set_changes_no_time_of_the_server",
+        ),
+    ),
+    Mutation(
         "a small difference is a step back",
         "time",
         CARRIED,
@@ -3248,6 +3261,38 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_CHAT_LOOKS + "keys_at_50_columns_are_all_shown_in_whole_words",),
     ),
     Mutation(
+        "states differ by colour alone on the dashboard",
+        "looks",
+        "server/ops/dashboard/dashboard.css",
+        "background: var(--bad); border-radius: 0; rotate: 45deg;",
+        "background: var(--bad);",
+        (T_DASHBOARD + "states_differ_by_a_sign_and_not_by_colour_alone",),
+    ),
+    Mutation(
+        "numbers are broken on a phone",
+        "looks",
+        "server/ops/dashboard/dashboard.css",
+        "td { overflow-wrap: break-word; }",
+        "td, th, dd, dt, h2 { overflow-wrap: anywhere; word-break: break-all; }",
+        (T_DASHBOARD + "page_breaks_no_word_and_shows_nothing_beyond_the_screen[390]",),
+    ),
+    Mutation(
+        "the legend of the latency chart is the wrong way round",
+        "looks",
+        "server/ops/dashboard/dashboard.css",
+        "linear-gradient(90deg, color-mix(in srgb, var(--heat) 25%, transparent), var(--heat))",
+        "linear-gradient(90deg, var(--heat), color-mix(in srgb, var(--heat) 25%, transparent))",
+        (T_DASHBOARD + "legend_of_the_latency_chart_shows_the_colours_of_the_chart[dark]",),
+    ),
+    Mutation(
+        "the chart of the benchmarks is cut off at the right",
+        "looks",
+        "bench/compare/rivals_chart.py",
+        "(WIDTH - BESIDE - texts * LETTER) / most",
+        "(WIDTH - BESIDE) / most",
+        ("tests/bench/test_document.py::test_chart_in_a_browser_shows_every_text_whole",),
+    ),
+    Mutation(
         "the first screen does not say how to get money",
         "looks",
         "client_sim/chat/screens/first_run.py",
@@ -3263,6 +3308,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         "        if key is not None:",
         "        if key:",
         (T_CLIENT + "empty_key_of_the_app_is_sent_empty_and_not_replaced_by_a_new_one",),
+    ),
+    Mutation(
+        "withdraw makes a key of its own in place of the one that is given",
+        "I6",
+        "server/cli/backend.py",
+        "            return await backend.withdraw(user, amount, key)\n",
+        "            return await backend.withdraw(user, amount, None)\n",
+        (T_CLI_MONEY + "withdraw_with_one_key_takes_money_once",),
     ),
     Mutation(
         "an empty word on the command line is taken for a key",
@@ -3457,6 +3510,22 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("tests/chaos/test_payments_auditor.py::test_judge_with_another_discrepancy_names_it",),
     ),
     Mutation(
+        "sim ignores --lang",
+        "language",
+        "server/cli/sim.py",
+        "lang or language_of_environment(), place",
+        "language_of_environment(), place",
+        tuple(T_CLI_MONEY + f"sim_speaks_the_language_of_its_option[{one}]" for one in ("zh", "en")),
+    ),
+    Mutation(
+        "a flood of reads may cost logins and opens anything",
+        "reads",
+        "bench/scenarios/flood.py",
+        '            if extra[f"{name}_flood_p99_ms"] > most\n',
+        '            if extra[f"{name}_flood_p99_ms"] > 1e9\n',
+        ("tests/bench/test_special_scenarios.py::test_flood_names_what_costs_others_more_than_it_may",),
+    ),
+    Mutation(
         "demo ignores --lang",
         "language",
         "server/cli/demo.py",
@@ -3540,9 +3609,25 @@ MUTATIONS: tuple[Mutation, ...] = (
         "a taken port is found after a database is made",
         "errors",
         "server/cli/serve.py",
-        "        check_free(settings.server.host, settings.server.port)\n",
+        "    check_free(settings.server.host, settings.server.port)\n",
         "",
         (T_CLI + "taken_port_is_found_before_a_database_is_made",),
+    ),
+    Mutation(
+        "a taken port of the status socket is found after a database is made",
+        "errors",
+        "server/cli/serve.py",
+        "            check_free(*host_and_port(address), where=key)\n",
+        "            pass\n",
+        (T_CLI + "taken_port_of_another_address_is_found_before_a_database_is_made[ops.tcp]",),
+    ),
+    Mutation(
+        "a taken port for other servers is found after a database is made",
+        "errors",
+        "server/cli/serve.py",
+        "        bind_first(*host_and_port(settings.peers.listen), ports_of(workers)).close()\n",
+        "        pass\n",
+        (T_CLI + "taken_port_of_another_address_is_found_before_a_database_is_made[peers.listen]",),
     ),
     Mutation(
         "a file that may not be read is taken for no server",
@@ -4126,6 +4211,105 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_LOCKS + "locked_wallet_does_not_stop_other_refunds",),
     ),
     Mutation(
+        "a loop that fails is started again without longer and longer pauses",
+        "stays up",
+        "server/services/runtime/supervised.py",
+        "min(2 * pause_s, PAUSE_S_MAX)",
+        "PAUSE_S_MIN",
+        (T_SUPERVISED + "loop_that_fails_is_logged_once_and_started_again_after_longer_and_longer_pauses",),
+    ),
+    Mutation(
+        "each failure of a loop is a line in the log",
+        "stays up",
+        "server/services/runtime/supervised.py",
+        "        if name not in self._failing:\n",
+        "        if name:\n",
+        (T_SUPERVISED + "loop_that_fails_is_logged_once_and_started_again_after_longer_and_longer_pauses",),
+    ),
+    Mutation(
+        "a loop that awaited something cancelled ends",
+        "stays up",
+        "server/services/runtime/supervised.py",
+        "                if _is_being_cancelled():\n                    raise\n",
+        "                raise\n",
+        (T_SUPERVISED + "loop_that_ends_or_awaits_what_was_cancelled_is_started_again",),
+    ),
+    Mutation(
+        "a private store that ends at once is started ten times a second",
+        "stays up",
+        "server/embedded/keeper.py",
+        "            self._pause_s = min(2 * self._pause_s, PAUSE_S_MAX)\n",
+        "            self._pause_s = 0.0\n",
+        (
+            "tests/server/test_keeper.py::test_store_that_ends_at_once_is_started_again_within_five_seconds_each_time",
+        ),
+    ),
+    Mutation(
+        "a private store that cannot be started now is given up",
+        "stays up",
+        "server/embedded/keeper.py",
+        "                self._again_s = now_s + self._pause_s\n",
+        '                self._again_s = float("inf")\n',
+        ("tests/server/test_keeper.py::test_start_that_fails_is_tried_again_later",),
+    ),
+    Mutation(
+        "one locked wallet of a sponsor stops the ends of all campaigns",
+        "stays up",
+        "server/services/campaigns/ends.py",
+        "        await despite_locks(self._close, [",
+        "        for one in self._board.all():\n            if one.row.state == Wanted.ENDED:\n"
+        "                await self._close(one)\n        await despite_locks(self._close, [",
+        (T_CAMPAIGN_LOCKS + "campaign_whose_rows_are_locked_holds_up_the_end_of_no_other[wallet]",),
+    ),
+    Mutation(
+        "one locked campaign stops the ends of all",
+        "stays up",
+        "storage/postgres/campaigns/campaigns.sql",
+        "ORDER BY campaign_id FOR NO KEY UPDATE SKIP LOCKED",
+        "ORDER BY campaign_id FOR NO KEY UPDATE",
+        (T_CAMPAIGN_LOCKS + "campaign_whose_rows_are_locked_holds_up_the_end_of_no_other[campaign]",),
+    ),
+    Mutation(
+        "one locked lease stops the return of all",
+        "stays up",
+        "server/services/campaigns/leases.py",
+        "                await despite_locks(self._return, ready)\n",
+        "                raise\n",
+        (T_CAMPAIGN_LOCKS + "campaign_whose_rows_are_locked_holds_up_the_end_of_no_other[leases]",),
+    ),
+    Mutation(
+        "a lock ends the round of all campaigns",
+        "stays up",
+        "server/services/campaigns/ends.py",
+        "                failed = failed or error  # rows of one campaign are locked\n",
+        "                raise error\n",
+        (T_CAMPAIGN_LOCKS + "campaign_whose_rows_are_locked_holds_up_the_end_of_no_other[leases]",),
+    ),
+    Mutation(
+        "one locked campaign stops the leases of all",
+        "stays up",
+        "server/services/campaigns/leases.py",
+        "        await despite_locks(take, list(self._board.all()))\n",
+        "        for one in self._board.all():\n            await take(one)\n",
+        (T_CAMPAIGN_LOCKS + "campaign_whose_row_is_locked_holds_up_the_begin_of_no_other",),
+    ),
+    Mutation(
+        "a packet that goes back to a locked wallet holds up all others",
+        "stays up",
+        "storage/postgres/packets/scheduled.sql",
+        "    ORDER BY user_id FOR UPDATE SKIP LOCKED)",
+        "    ORDER BY user_id FOR UPDATE)",
+        ("tests/services/test_scheduled.py::test_packet_that_goes_back_to_a_locked_wallet_holds_up_no_other",),
+    ),
+    Mutation(
+        "one locked wallet stops all payouts",
+        "stays up",
+        "server/services/payments/payouts.py",
+        "            await despite_locks(lambda user_id: self.order([user_id]), users)\n",
+        "            raise\n",
+        ("tests/payments/test_host_wallet.py::test_locked_wallet_holds_up_no_other_payout",),
+    ),
+    Mutation(
         "connections may take all open files",
         "stays up",
         "server/net/listener.py",
@@ -4174,12 +4358,52 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("tests/server/test_systemd.py::test_systemd_receives_pings_at_the_limit_of_open_files",),
     ),
     Mutation(
+        "connections to the HTTP API are unbounded",
+        "stays up",
+        "server/http_api/listener.py",
+        "            idle.abort()\n",
+        "            pass\n",
+        (T_FILES + STRANGER + "[http_api__address plain]",),
+    ),
+    Mutation(
+        "handshakes at the HTTP API are unbounded",
+        "stays up",
+        "server/http_api/listener.py",
+        "                gate.break_off_oldest()\n",
+        "                pass\n",
+        (T_FILES + STRANGER + "[http_api__address TLS]",),
+    ),
+    Mutation(
+        "a stranger at the HTTP API takes the files of users",
+        "stays up",
+        "server/operating_system/open_files.py",
+        "    kept += http_api if needs.http_api else 0\n",
+        "",
+        (T_FILES + "each_address_has_a_share_of_the_open_files",),
+    ),
+    Mutation(
+        "a sample without a free file ends its loop",
+        "stays up",
+        "server/ops/samples/own_process.py",
+        "except (OSError, psutil.Error) as error:",
+        "except psutil.Error as error:",
+        (T_FILES + "server_without_a_free_file_goes_on_as_soon_as_there_is_one[plain]",),
+    ),
+    Mutation(
+        "accepting by TLS does not resume after the open files ran out",
+        "stays up",
+        "server/net/tls.py",
+        "                self._loop.call_later(NO_FILES_PAUSE_S, self._listen)\n",
+        "",
+        (T_FILES + "server_without_a_free_file_goes_on_as_soon_as_there_is_one[TLS]",),
+    ),
+    Mutation(
         "connections to the HTTP port are unbounded",
         "stays up",
         "server/ops/http.py",
         "            transport.abort()\n",
         "            pass\n",
-        (T_FILES + STRANGER + "[ops.http]",),
+        (T_FILES + STRANGER + "[ops__http plain]",),
     ),
     Mutation(
         "connections to the status socket over TCP are unbounded",
@@ -4187,7 +4411,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "server/ops/socket/status_socket.py",
         "            idle_longest.transport.abort()\n",
         "            pass\n",
-        (T_FILES + STRANGER + "[ops.tcp]",),
+        (T_FILES + STRANGER + "[ops__tcp plain]",),
     ),
     Mutation(
         "another primary is found by chance only",
@@ -5131,8 +5355,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "webhooks: their sockets are not counted among open files",
         "stays up",
         "server/operating_system/open_files.py",
-        "OTHERS + pool_max + ALL_MAX",
-        "OTHERS + pool_max",
+        "OTHERS + ALL_MAX + needs.sets",
+        "OTHERS + needs.sets",
         (T_FILES + "soft_limit_of_open_files_is_raised_and_silent_connections_end",),
     ),
     Mutation(

@@ -15,7 +15,7 @@ from server.ops.socket.status_socket import ask
 from server.top.draw import draw
 from server.top.queries import query_all
 from server.top.state import Answers, TopState
-from tests.conftest import PATIENCE_S, Server
+from tests.conftest import PATIENCE_S
 from tests.ops.test_http import get
 from tests.server.serving import here
 
@@ -23,9 +23,11 @@ STORES = ("postgres", "redis")
 WIDTH, HEIGHT = 240, 40
 
 
-async def screens(server: Server) -> dict[str, dict[str, Any]]:
-    """By store and screen: True if up, else the cause. Of the metric only False: it has no room for a cause."""
-    data, port = server.app._data, server.app.operations.http_port
+async def screens(data: Path, port: int) -> dict[str, dict[str, Any]]:
+    """By store and screen: True if up, else the cause. Of the metric only False: it has no room for a cause.
+
+    `port`: of HTTP for operators.
+    """
     path = data / STATUS_SOCKET
     status, stores = await ask(path, "status"), await ask(path, "stores")
     ready = json.loads((await get(port, "/readyz")).body)

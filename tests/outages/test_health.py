@@ -150,18 +150,19 @@ async def test_idle_server_says_on_every_screen_which_store_is_sick_and_why(
     durability: str,
 ) -> None:
     server = await start_server(ops__http="127.0.0.1:0", stores__durability=durability)
+    at = server.app._data, server.app.operations.http_port
     with capture_logs() as events:
         async with sickness(World(redis, sql, stores.pids)) as sick:
             is_needed = sick.store in ("postgres", durability)
 
             async def is_known() -> bool:
-                return not disagreeing((await screens(server))[sick.store], sick.cause, is_needed=is_needed)
+                return not disagreeing((await screens(*at))[sick.store], sick.cause, is_needed=is_needed)
 
             await until(is_known)
             other = "postgres" if sick.store == "redis" else "redis"
             for _ in range(LOOKS):  # it does not alternate
                 await asyncio.sleep(STEADY_S / LOOKS)
-                said = await screens(server)
+                said = await screens(*at)
                 assert disagreeing(said[sick.store], sick.cause, is_needed=is_needed) == [], said
                 assert said[other].pop("status --healthy") is not False
                 assert all_say_up(said[other]), said
@@ -169,7 +170,7 @@ async def test_idle_server_says_on_every_screen_which_store_is_sick_and_why(
             assert ready == (503 if is_needed else 200)
 
         async def is_over() -> bool:
-            return all(map(all_say_up, (await screens(server)).values()))
+            return all(map(all_say_up, (await screens(*at)).values()))
 
         await until(is_over)
     told = [event for event in events if event["event"].startswith(sick.store)]

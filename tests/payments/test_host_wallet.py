@@ -29,6 +29,7 @@ from server.core.refusals import Reason, RequestRefused
 from server.credentials import Credentials
 from server.reload import Reading
 from server.services.packets.send import SendService
+from server.services.payments import payouts
 from tests.conftest import API_KEYS, KEYS, SEED_KEYS, Connect, Server, StartServer, Turn
 from tests.payments.conftest import (
     BEN,
@@ -443,6 +444,23 @@ async def test_payout_that_the_host_declines_goes_back_to_the_wallet_and_rests_f
     await room.until_quiet()
     assert host.fen(BEN) == HAVE_FEN + opened.amount_fen
     await books_agree()
+
+
+async def test_locked_wallet_holds_up_no_other_payout(
+    room: Room, host: HostWallet, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both are ordered in one batch: nothing is ordered before the wallet is locked."""
+    monkeypatch.setattr(payouts, "BATCH_MAX", 0)
+    backend = await connect(room.server, 0)
+    for user_id in (BEN, CARL):
+        await backend.top_up(user_id, 100)
+    async with room.sql.transaction():
+        await room.sql.execute("SELECT FROM wallets WHERE user_id = $1 FOR UPDATE", BEN)
+        monkeypatch.setattr(payouts, "BATCH_MAX", 500)
+        assert await eventually(lambda: host.fen(CARL) == HAVE_FEN + 100)
+        assert host.fen(BEN) == HAVE_FEN
+    assert await eventually(lambda: host.fen(BEN) == HAVE_FEN + 100)
+    await room.until_quiet()
 
 
 async def declined(request: web.BaseRequest, serve: Serve) -> web.StreamResponse:

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from io import StringIO
 from pathlib import Path
 
@@ -83,6 +84,32 @@ def test_taken_port_is_found_before_a_database_is_made(tmp_path: Path) -> None:
     assert f"cannot listen on 127.0.0.1:{port}: address already in use" in refused.stderr
     assert not (tmp_path / "new" / "postgres").exists()
     assert not (tmp_path / "new" / "keys.toml").exists()
+
+
+@pytest.mark.parametrize(
+    "key", ["websocket.listen", "http_api.address", "office.listen", "ops.tcp", "peers.listen"]
+)
+def test_taken_port_of_another_address_is_found_before_a_database_is_made(tmp_path: Path, key: str) -> None:
+    with two_ports() as port:
+        at = {f"HONGBAO_{key.upper().replace('.', '__')}": f"127.0.0.1:{port}"}
+        on = {"HONGBAO_OFFICE__ENABLED": str(key.startswith("office")).lower()}
+        refused = process("serve", "--data", tmp_path / "new", "--port", 0, **at, **on)
+    assert refused.code == 1
+    assert f"cannot listen on 127.0.0.1:{port}: address already in use" in refused.stderr
+    assert f"Choose another port with {key}" in refused.stderr
+    assert not (tmp_path / "new" / "postgres").exists()
+    assert not (tmp_path / "new" / "keys.toml").exists()
+
+
+@contextmanager
+def two_ports() -> Iterator[int]:
+    """A taken port; the one after it is taken, too: links to other servers would take that."""
+    with ExitStack() as stack:
+        first = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        port: int = first.getsockname()[1]
+        with suppress(OSError):  # another program has it
+            stack.enter_context(socket.create_server(("127.0.0.1", port + 1)))
+        yield port
 
 
 def test_command_without_permission_says_so_instead_of_advising_a_start(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from client_sim.sdk.names import user_id_of
+from client_sim.sim import scenarios
 from server.config import Config, load_keys
 from server.instance import running
 from server.process import ServerProcess
@@ -109,6 +110,22 @@ def test_simulation_refuses_books_that_no_simulation_made(data: Path, words: tup
 def test_demo_begins_in_the_language_of_its_option(data: Path, language: str, first: str) -> None:
     on(data, "topup", 4, 500, "--key", "mine", "--create")
     assert on(data, "demo", "--seconds", "1", "--lang", language).stdout.startswith(first)
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_sim_speaks_the_language_of_its_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, language: str
+) -> None:
+    heard: list[str] = []
+
+    def prepare(*_: object, language: str, **__: object) -> None:
+        heard.append(language)
+        raise ValueError("that is all")
+
+    monkeypatch.setattr(scenarios, "prepare", prepare)
+    load_keys(Config(), tmp_path)
+    here("sim", "crowd", "--url", "tcp://127.0.0.1:1", "--any-books", "--lang", language, "--data", tmp_path)
+    assert heard == [language]
 
 
 def test_sim_on_a_server_whose_books_are_not_known_here_is_refused(data: Path, tmp_path: Path) -> None:

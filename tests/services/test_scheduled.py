@@ -280,3 +280,36 @@ async def test_records_say_that_a_packet_is_scheduled_or_cancelled(room: Party) 
     await room.sender.cancel_scheduled(cancelled)
     lines = {one.packet_id: one.state for one in (await room.sender.records("sent")).lines}
     assert lines == {waits: "scheduled", cancelled: "cancelled"}
+
+
+async def test_packet_that_goes_back_to_a_locked_wallet_holds_up_no_other(
+    room: Party, connect: Connect, sql: Sql, postgres_dsn: str, books_balance: BooksBalance
+) -> None:
+    """Both senders are banned before the time comes, so both packets go back."""
+    backend, guest = await connect(room.server, 0), room.guests[0]
+    await backend.top_up(guest.user_id, 1_000)
+    locked = await later(room)
+    at_ms = now_ms(room.server) + DAY_MS
+    free = (await guest.send_packet("lucky", room.group, 500, 2, send_at_ms=at_ms)).packet_id
+    for user_id in (SENDER, guest.user_id):
+        await backend.ban_user(user_id)
+    view = await asyncpg.connect(postgres_dsn)
+
+    async def returned() -> list[int]:
+        rows = await view.fetch("SELECT packet_id FROM packets WHERE refunded_fen = 500 ORDER BY packet_id")
+        return [row[0] for row in rows]
+
+    async def is_free_returned() -> bool:
+        return await returned() == [free]
+
+    async def are_both_returned() -> bool:
+        return await returned() == [locked, free]
+
+    async with sql.transaction():
+        await sql.execute("SELECT FROM wallets WHERE user_id = $1 FOR UPDATE", SENDER)
+        for packet_id in (locked, free):
+            await make_due(view, packet_id)
+        await until(is_free_returned)
+    await until(are_both_returned)
+    await view.close()
+    await books_balance()

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-import psutil
 from msgspec.structs import replace
 
 from protocol import messages
@@ -15,6 +14,7 @@ from server.core.payments import OPEN
 from server.ops.audit_runs import AuditRuns
 from server.ops.samples.hot_packets import HotPackets
 from server.ops.samples.observed_parts import ObservedParts
+from server.ops.samples.own_process import OwnProcess
 from server.ops.samples.periodic_query import PeriodicQuery
 from server.ops.samples.risk_figures import risk_figures
 from server.ops.samples.sample import (
@@ -61,7 +61,7 @@ class Observer:
         self._now_s = now_s
         self._started_s, self._started_at_ms = now_s(), now_ms()
         self._hot_packets = HotPackets()
-        self._process = psutil.Process()
+        self._process = OwnProcess()
         self._stores: dict[str, StoreState] = {}
         self.state: State = "starting"
 
@@ -116,7 +116,7 @@ class Observer:
             **self._about_others(),
             figures=self._figures.figures if services.figure_duty.is_held else None,
             loop_lag_ms=lag_ms,
-            rss_bytes=self._rss_bytes(),
+            rss_bytes=self._process.rss_bytes(),
             stores=self.stores(),
             audit=self._audits.last,
             audit_fault=self._audits.fault,
@@ -138,13 +138,6 @@ class Observer:
             "packet_copies": copies,
             "peers": peers.figures(),
         }
-
-    def _rss_bytes(self) -> int:
-        """0 if it cannot be read now: without a free file, for example. The rest of the sample is known."""
-        try:
-            return int(self._process.memory_info().rss)
-        except (OSError, psutil.Error):
-            return 0
 
     def _hottest(self) -> tuple[HotPacket, ...]:
         live = self._parts.services.live_packets.get

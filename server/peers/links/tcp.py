@@ -178,6 +178,11 @@ class TcpLinks:
         self._refuse(why)
 
 
+def ports_of(workers: int) -> int:
+    """How many ports the processes of a server may take: during a restart there is one more of each worker."""
+    return 2 * workers
+
+
 def bind_first(host: str, first: int, ports: int) -> socket.socket:
     """A socket that listens on the first free port of so many; `first` 0: on any. Raises OSError."""
     try:

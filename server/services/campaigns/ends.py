@@ -15,7 +15,7 @@ from server.services.campaigns.live_campaign import LiveCampaign
 from server.services.runtime.bus import Bus
 from server.services.runtime.events import BalanceChange
 from server.services.runtime.outage_log import OutageLog
-from storage.errors import StoreUnavailable
+from server.services.runtime.store_errors import StoreBusy, StoreUnavailable, despite_locks
 from storage.postgres.campaigns.campaigns import HOUR_MS, CampaignStore
 from storage.postgres.campaigns.leases import LeaseStore
 
@@ -77,6 +77,8 @@ class CampaignLoop:
         for step in steps:
             try:
                 await step()
+            except StoreBusy as error:
+                failed = failed or error  # rows of one campaign are locked
             except StoreUnavailable as error:
                 if self._store.tells_changes:
                     raise
@@ -107,9 +109,7 @@ class CampaignLoop:
         if any(live.row.ends_at_ms <= now_ms and live.row.state != Wanted.ENDED for live in lives):
             await self._store.end_due(now_ms)
             await self._board.catch_up()
-        for live in self._board.all():
-            if live.row.state == Wanted.ENDED:
-                await self._close(live)
+        await despite_locks(self._close, [live for live in self._board.all() if live.row.state == Wanted.ENDED])
 
     async def _close(self, live: LiveCampaign) -> None:
         closed = await self._store.close(live.campaign_id, self._now_ms(), TransferKind.CAMPAIGN_RETURNED)

@@ -31,6 +31,7 @@ from server.services.packets.refund import PacketClosing
 from server.services.packets.stored_state import terms_of
 from server.services.runtime.bus import Bus
 from server.services.runtime.change_feed import ChangeFeed
+from server.services.runtime.store_errors import StoreBusy, despite_locks
 from storage.postgres.campaigns.leases import LeaseRow, LeaseStore
 from storage.postgres.money.wallets import TransferRow
 from storage.postgres.packets.packets import PacketRow
@@ -105,10 +106,13 @@ class LeaseKeeper:
 
     async def take_ahead(self) -> None:
         """Lease what will be won soon."""
-        for live in self._board.all():
+
+        async def take(live: LiveCampaign) -> None:
             while await self._took(live):
                 pass
             live.needs_more = False
+
+        await despite_locks(take, list(self._board.all()))
 
     async def _took(self, live: LiveCampaign) -> bool:
         async with self._taking:
@@ -262,13 +266,17 @@ class LeaseKeeper:
     async def _close(self, packet_ids: list[int]) -> None:
         for first in range(0, len(packet_ids), CLOSED_AT_ONCE):
             ready = await self._closing.close(packet_ids[first : first + CLOSED_AT_ONCE])
-            if not ready:
-                continue
-            closed = await self._store.close(ready, self._now_ms(), TransferKind.LEASE_RETURNED)
-            self.returned_fen += sum(one.returned_fen for one in closed)
-            self._bus.publish(PacketsOver(tuple(ready)))
-            for packet_id in ready:
-                self._release(packet_id)
+            try:
+                await self._return(*ready)
+            except StoreBusy:
+                await despite_locks(self._return, ready)
+
+    async def _return(self, *ready: int) -> None:
+        closed = await self._store.close(ready, self._now_ms(), TransferKind.LEASE_RETURNED) if ready else []
+        self.returned_fen += sum(one.returned_fen for one in closed)
+        self._bus.publish(PacketsOver(ready))
+        for packet_id in ready:
+            self._release(packet_id)
 
     def _release(self, packet_id: int) -> None:
         """This server does not give it away any more; thousands of claims leave memory."""

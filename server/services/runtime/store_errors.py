@@ -1,7 +1,26 @@
-"""The errors of stores, for the modules above the services, which do not import `storage`."""
+"""The errors of stores, for the modules above the services, which do not import `storage`; steps despite locks."""
 
 from __future__ import annotations
 
-from storage.errors import StoreRefused, StoreUnavailable
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeVar
 
-__all__ = ["StoreRefused", "StoreUnavailable"]
+from storage.errors import StoreBusy, StoreRefused, StoreUnavailable
+
+__all__ = ["StoreBusy", "StoreRefused", "StoreUnavailable", "despite_locks"]
+Item = TypeVar("Item")
+
+
+async def despite_locks(step: Callable[[Item], Awaitable[object]], items: Iterable[Item]) -> None:
+    """Take a step for each: what another transaction locks holds up its own step only. Raises StoreUnavailable.
+
+    At the end StoreBusy, if there was a lock: the caller comes again.
+    """
+    busy: StoreBusy | None = None
+    for item in items:
+        try:
+            await step(item)
+        except StoreBusy as error:
+            busy = busy or error
+    if busy is not None:
+        raise busy

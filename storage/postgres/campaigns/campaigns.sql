@@ -32,8 +32,11 @@ SELECT campaign_id FROM campaigns WHERE campaign_id < $1 ORDER BY campaign_id DE
 UPDATE campaigns SET state = $2, version = version + 1 WHERE campaign_id = $1 AND state NOT IN ($2, 'ended')
 
 -- name: end_due
+-- One that another transaction locks ends later, and holds up no other.
 UPDATE campaigns SET state = 'ended', version = version + 1
-WHERE closed_at_ms IS NULL AND state <> 'ended' AND ends_at_ms <= $1
+WHERE campaign_id IN (SELECT campaign_id FROM campaigns
+                      WHERE closed_at_ms IS NULL AND state <> 'ended' AND ends_at_ms <= $1
+                      ORDER BY campaign_id FOR NO KEY UPDATE SKIP LOCKED)
 
 -- name: start_due
 -- Each campaign that runs is marked once; a trigger tells of it. One that is paused at its start begins when it is resumed.

@@ -67,16 +67,14 @@ class ScheduledStore:
             taken = {row[0]: row[1] for row in await connection.fetch(_SQL["take"], now_ms, most)}
             due = await packets.rows_of(connection, [one for one, state in taken.items() if state == POSTED])
             barred = await _barred(connection, due, self._chat)
-            if barred:
-                await connection.execute(_SQL["return"], barred)
-            paid_back = await refunds.pay_back(connection, barred, now_ms) if barred else []
+            locked, paid_back = await _return(connection, barred, now_ms) if barred else (0, [])
             places = [(row, one) for row in due if row.packet_id not in barred for one in streams_of(row)]
             posts = [Post(stream_id, row.sender_id, now_ms, None, row.packet_id) for row, stream_id in places]
             numbers = await self._chat.append(connection, posts) if posts else []
         posted = {row.packet_id: PostedPacket(row, {}) for row, _ in places}
         for (row, stream_id), number in zip(places, numbers, strict=True):
             posted[row.packet_id].messages[stream_id] = number
-        return DuePackets(list(posted.values()), paid_back, len(taken))
+        return DuePackets(list(posted.values()), paid_back, len(taken) - locked)
 
     async def cancel(self, packet_id: int, sender_id: int, now_ms: int) -> Cancelled | None:
         """Cancel a packet that waits and pay it back; again, it is the same. None: posted, or not the sender's.
@@ -105,6 +103,14 @@ async def _barred(connection: Connection, due: Sequence[PacketRow], chat: ChatBe
     return [
         row.packet_id for row, pair, why in zip(due, pairs, reasons, strict=True) if why is not None or pair in gone
     ]
+
+
+async def _return(connection: Connection, barred: list[int], now_ms: int) -> tuple[int, list[RefundRow]]:
+    """Pay these packets back; of how many the wallet is locked, so that they wait again, and the others."""
+    locked = {row[0] for row in await connection.fetch(_SQL["wait_again"], barred)}
+    free = [packet_id for packet_id in barred if packet_id not in locked]
+    await connection.execute(_SQL["return"], free)
+    return len(locked), await refunds.pay_back(connection, free, now_ms)
 
 
 async def add(connection: Connection, rows: Sequence[PacketRow]) -> None:

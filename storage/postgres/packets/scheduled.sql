@@ -23,6 +23,14 @@ RETURNING s.packet_id, s.state
 -- name: return
 UPDATE scheduled_packets SET state = 'returned' WHERE packet_id = ANY($1)
 
+-- name: wait_again
+-- Packets that go back to a wallet that another transaction locks: they wait, and hold up no other.
+UPDATE scheduled_packets SET state = 'waiting', ended_at_ms = NULL
+WHERE packet_id = ANY($1) AND sender_id NOT IN (
+    SELECT user_id FROM wallets WHERE user_id IN (SELECT sender_id FROM scheduled_packets WHERE packet_id = ANY($1))
+    ORDER BY user_id FOR UPDATE SKIP LOCKED)
+RETURNING packet_id
+
 -- name: cancel
 UPDATE scheduled_packets SET state = 'cancelled', ended_at_ms = $3
 WHERE packet_id = $1 AND sender_id = $2 AND state = 'waiting' RETURNING packet_id
