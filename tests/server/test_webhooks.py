@@ -107,7 +107,7 @@ def test_endpoint_is_added_listed_without_its_secret_tested_and_removed(
     assert done(data, "add", "shop", url) == "shop is enabled for packet.sent\n"  # it keeps its types
     assert done(data, "add", "shop", url, "--type", "all") == "shop is enabled for all types\n"
     two = ("--type", "packet.sent", "--type", "packet.finished")
-    assert done(data, "add", "shop", url, *two) == "shop is enabled for packet.sent, packet.finished\n"
+    assert done(data, "add", "shop", url, *two) == "shop is enabled for packet.finished, packet.sent\n"
     assert done(data, "remove", "shop") == "shop is removed\n"
     assert "no endpoint" in done(data, "list")
     assert kind.ids
