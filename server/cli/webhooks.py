@@ -55,7 +55,13 @@ class RecordOptions:
 DEFAULT: Final = RecordOptions()
 JsonOption = Annotated[bool, Parameter(name="--json", negative=(), help="print the answer as JSON")]
 DeliveryName: TypeAlias = Literal["waiting", "delivered", "failed"]
-Types = Annotated[tuple[str, ...], Parameter(name="--type", help="a type of event that it wants; may be repeated")]
+Types = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name="--type", help='a type of event that it wants; may be repeated; "all": every type, as without it'
+    ),
+]
+ALL_TYPES: Final = ("all",)
 
 
 @webhooks_cli.default
@@ -124,7 +130,7 @@ def deliveries(
 
 @webhooks_cli.command
 def add(name: Text, url: Text, /, *, types: Types = (), records: RecordOptions = DEFAULT) -> int:
-    """Make an endpoint, or change its URL and types and enable it; print the secret of a new one, once.
+    """Make an endpoint and print its secret, once; or change the URL of one, and its types if some are given.
 
     Example: hongbao webhooks add shop https://shop.example/hooks --type packet.sent --type packet.finished
     """
@@ -132,10 +138,11 @@ def add(name: Text, url: Text, /, *, types: Types = (), records: RecordOptions =
 
     async def work(webhooks: WebhookService) -> int:
         before = await webhooks.endpoint(name)
-        put = await webhooks.put(name, url, types, "" if before else secret)
+        wanted = types or (before.types if before else ())
+        put = await webhooks.put(name, url, () if wanted == ALL_TYPES else wanted, "" if before else secret)
         if put.warning:
             print(f"hongbao: {put.warning}", file=sys.stderr)
-        print(f"{name} is enabled" if before else secret)
+        print(f"{name} is enabled for {', '.join(put.types) or 'all types'}" if before else secret)
         return 0
 
     return _with_webhooks(records, work)
@@ -284,6 +291,7 @@ def _with_webhooks(records: RecordOptions, work: Callable[[WebhookService], Awai
         try:
             return await work(webhooks)
         except RequestRefused as refused:
-            raise CommandFailed(refused.detail) from None
+            hint = "" if records.config else " (no --config was given)"
+            raise CommandFailed(refused.detail + hint * ("allow_private" in refused.detail)) from None
 
     return with_records(settings, records.data, opened)

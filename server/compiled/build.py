@@ -56,6 +56,10 @@ def compile_modules() -> int:
         return 0
     try:
         _check_means()
+        print(
+            f"compiling {len(MODULES)} modules: half a minute to two, and opens need half of the time",
+            file=sys.stderr,
+        )
         build(folder)
     except CannotBuild as error:
         print(f"pure Python: {error}")

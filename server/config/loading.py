@@ -190,11 +190,31 @@ def _is_valid(setting: Setting) -> bool:
     return True
 
 
+# Sections under words that are expected for them.
+OTHER_WORDS: Final = {
+    "api": "http_api",
+    "cards": "bank",
+    "dashboard": "ops",
+    "database": "stores",
+    "group": "chat",
+    "groups": "chat",
+    "http": "http_api",
+    "metrics": "ops",
+    "postgres": "stores",
+    "redis": "stores",
+    "status": "ops",
+    "tls": "server",
+    "users": "chat",
+}
+
+
 def _unknown(source: str, name: str) -> ConfigError:
     """The error for an unknown key or section, with a suggestion; the section may be wrong or missing."""
     bare = name.rpartition(".")[2]
     close = [key for key in KEYS if key.partition(".")[2] == bare]
-    if not close and "." in name:
+    if not close and name in OTHER_WORDS:
+        close = [f"[{OTHER_WORDS[name]}]"]
+    elif not close and "." in name:
         close = get_close_matches(name, KEYS, n=1)
     elif not close:
         known = {key.partition(".")[2]: key for key in KEYS} | {section: f"[{section}]" for section in SECTIONS}

@@ -221,7 +221,7 @@ KEYS: Final = {
         "a claim that waits longer for its credit makes the server not ready, seconds", SECONDS
     ),
     "http_api.address": ConfigKey(
-        "HTTP API of the chat backend (needs a key: hongbao key new --api); empty: none",
+        "HTTP API of the chat backend, whose key the first start makes (hongbao key show --api); empty: none",
         matching(rf"({ADDRESS})?", 'empty or an address such as "127.0.0.1:7792"'),
     ),
     "http_api.behind_proxy": ConfigKey(

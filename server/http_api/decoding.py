@@ -63,7 +63,8 @@ def body_of(route: Route, content_type: str, charset: str | None, encoding: str,
             raise Problem(Refusal.BAD_REQUEST, "this request takes no body" + _place_of(route, body))
         return None
     if content_type != "application/json" or (charset or "utf-8").lower() != "utf-8":
-        why = f"Content-Type must be application/json, in UTF-8, and is {content_type[:SHOWN_MAX]!a}"
+        why = "the body is missing, and its " if not body else ""
+        why += f"Content-Type must be application/json, in UTF-8, and is {content_type[:SHOWN_MAX]!a}"
         raise Problem(Refusal.BAD_REQUEST, why, status=415)
     if encoding not in ("", "identity"):
         raise Problem(Refusal.BAD_REQUEST, "the body must not be compressed", status=415)

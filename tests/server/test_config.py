@@ -87,6 +87,7 @@ def test_load_text_from_environment_or_command_line_is_converted_to_the_type_of_
         ("[limit]\nshares_max = 5", "FILE: unknown key limit, did you mean [limits]?"),
         ("port = 5", "FILE: unknown key port, did you mean server.port?"),
         ("[server]\nqqqqqq = 5", "FILE: unknown key server.qqqqqq"),
+        ('[status]\nhttp = ""', "FILE: unknown key status, did you mean [ops]?"),
         ("[log]\nport = 5", "FILE: unknown key log.port, did you mean server.port?"),
         ("batch_max = 5", "FILE: unknown key batch_max, did you mean settlement.batch_max or refunds.batch_max?"),
         ("server = 5", "FILE: server is a section: write [server] and its keys below"),

@@ -104,7 +104,10 @@ def test_endpoint_is_added_listed_without_its_secret_tested_and_removed(
     renewed = done(data, "rotate", "shop").strip()
     assert renewed != secret
     assert json.loads(done(data, "list", "--json"))["endpoints"][0]["secrets"] == 2
-    assert done(data, "add", "shop", url) == "shop is enabled\n"
+    assert done(data, "add", "shop", url) == "shop is enabled for packet.sent\n"  # it keeps its types
+    assert done(data, "add", "shop", url, "--type", "all") == "shop is enabled for all types\n"
+    two = ("--type", "packet.sent", "--type", "packet.finished")
+    assert done(data, "add", "shop", url, *two) == "shop is enabled for packet.finished, packet.sent\n"
     assert done(data, "remove", "shop") == "shop is removed\n"
     assert "no endpoint" in done(data, "list")
     assert kind.ids
