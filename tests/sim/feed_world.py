@@ -196,7 +196,7 @@ class FeedWorld:
             task.cancel()
         for server in self.servers:
             server.crash()
-        await asyncio.sleep(0.0)
+        await asyncio.sleep(1.0)  # of the world: what was cancelled ends, with the tasks that it waits for
 
     def _check_end(self) -> None:
         """Without faults every server is current again."""

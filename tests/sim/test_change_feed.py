@@ -37,7 +37,7 @@ def run(rule: Callable[[FeedWorld, list[FeedServer]], Awaitable[None]], servers:
         await rule(world, world.servers[:servers])
         for server in world.servers:
             server.crash()
-        await asyncio.sleep(0.0)
+        await asyncio.sleep(1.0)  # of the world: what was cancelled ends, with the tasks that it waits for
 
     world.loop.run_until_complete(live())
     world.loop.close()
