@@ -20,7 +20,7 @@ if (!KEY_ID || !/^([0-9a-fA-F]{2})+$/.test(KEY ?? "")) {
   process.exit(1);
 }
 const HONGBAO = URL_GIVEN.replace(/\/+$/, "");
-const TRIES = 5;
+const TRIES = 6;
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
 // The headers of a signed request (docs/http-api.md).
@@ -46,7 +46,8 @@ async function hongbao(method, path, content, idempotencyKey = "") {
       reply = await response.json();
       if (response.ok) return reply;
     } catch {
-      reply = { temporary: true, status: 503, title: "hongbao does not respond" };
+      const pause_ms = 200 << (attempt - 1); // six seconds in all: a restart of hongbao takes some
+      reply = { temporary: true, status: 503, title: "no reply of hongbao", retry_after_ms: pause_ms };
     }
     if (!reply.temporary || attempt === TRIES) throw new Refusal(reply.status, reply.detail ?? reply.title);
     await sleep(reply.retry_after_ms ?? 200);

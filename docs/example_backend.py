@@ -37,7 +37,7 @@ def signature(method, path, body, idempotency_key):
     return dict(zip(names, (KEY_ID, stamp, nonce, mac), strict=True))
 
 
-async def hongbao(app, method, path, content=None, idempotency_key="", tries=5):
+async def hongbao(app, method, path, content=None, idempotency_key="", tries=6):
     """The reply. The same key makes a repetition harmless, so an unknown outcome is simply asked again."""
     body = b"" if content is None else json.dumps(content).encode()
     for left in reversed(range(tries)):
@@ -50,7 +50,8 @@ async def hongbao(app, method, path, content=None, idempotency_key="", tries=5):
                 if response.status < 400:
                     return reply
         except (ClientError, TimeoutError):
-            reply = {"temporary": True, "status": 503, "title": "hongbao does not respond"}
+            pause_ms = 200 << (tries - 1 - left)  # six seconds in all: a restart of hongbao takes some
+            reply = {"temporary": True, "status": 503, "title": "no reply of hongbao", "retry_after_ms": pause_ms}
         if not (reply.get("temporary") and left):
             break
         await asyncio.sleep(reply.get("retry_after_ms", 200) / 1000)
