@@ -291,7 +291,7 @@ def _with_webhooks(records: RecordOptions, work: Callable[[WebhookService], Awai
         try:
             return await work(webhooks)
         except RequestRefused as refused:
-            hint = "" if records.config else " (no --config was given)"
-            raise CommandFailed(refused.detail + hint * ("allow_private" in refused.detail)) from None
+            needs_config = "allow_private" in refused.detail and records.config is None
+            raise CommandFailed(refused.detail + (" (no --config was given)" if needs_config else "")) from None
 
     return with_records(settings, records.data, opened)

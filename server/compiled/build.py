@@ -57,7 +57,7 @@ def compile_modules() -> int:
     try:
         _check_means()
         print(
-            f"compiling {len(MODULES)} modules: half a minute to two, and opens need half of the time",
+            f"compiling {len(MODULES)} modules: it takes up to two minutes; opens then cost half",
             file=sys.stderr,
         )
         build(folder)

@@ -16,6 +16,7 @@ from bench.chaos.proxy import Proxy
 from bench.chaos.supervisor import free_port
 from tests.conftest import API_KEYS, PATIENCE_S, Server, StartServer
 from tests.http_api.conftest import ADDRESS
+from tests.programs import end_of
 from tests.services.conftest import until
 from tests.websocket.test_example_client import node
 
@@ -132,14 +133,9 @@ async def test_example_that_is_started_with_a_wrong_url_or_key_says_so_in_one_li
     ):
         environment |= {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
         process = await asyncio.create_subprocess_exec(*EXAMPLES[language](), "0", env=environment, stderr=-1)
-        try:
-            _, said = await asyncio.wait_for(process.communicate(), PATIENCE_S)
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        assert (process.returncode, len(said.decode().splitlines())) == (1, 1), said
-        assert said.decode().startswith(f"{wrong} must be ")
+        code, _, said = await end_of(process)
+        assert (code, len(said.splitlines())) == (1, 1), said
+        assert said.startswith(f"{wrong} must be ")
 
 
 @pytest.mark.long

@@ -4273,8 +4273,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "one locked lease stops the return of all",
         "stays up",
         "server/services/campaigns/leases.py",
-        "                await despite_locks(self._return, ready)\n",
-        "                raise\n",
+        "                await at_once_or_each(self._return, ready)\n",
+        "                await self._return(ready)\n",
         (T_CAMPAIGN_LOCKS + "campaign_whose_rows_are_locked_holds_up_the_end_of_no_other[leases]",),
     ),
     Mutation(
@@ -4305,8 +4305,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "one locked wallet stops all payouts",
         "stays up",
         "server/services/payments/payouts.py",
-        "            await despite_locks(lambda user_id: self.order([user_id]), users)\n",
-        "            raise\n",
+        "                    await at_once_or_each(self.order, users)",
+        "                    await self.order(users)",
         ("tests/payments/test_host_wallet.py::test_locked_wallet_holds_up_no_other_payout",),
     ),
     Mutation(

@@ -25,7 +25,7 @@ from server.core.payments import PaymentState
 from server.core.signed_requests import REPLY_SCHEME, SignedContent, sign
 from server.services.payments.new_payments import RETRY_MS
 from storage.postgres.money.audit import AuditSnapshot
-from tests.conftest import PATIENCE_S, Turn
+from tests.conftest import Turn
 from tests.http_api.client import Api
 from tests.ops.conftest import Ask, ask_server
 from tests.payments.conftest import (
@@ -44,6 +44,7 @@ from tests.payments.conftest import (
     lost_after_commit,
     service_of,
 )
+from tests.programs import end_of
 from tests.services.conftest import until
 
 __all__ = ["ask_server"]
@@ -291,13 +292,8 @@ async def test_example_without_a_key_of_its_own_does_not_start(tmp_path: Path) -
     words = [sys.executable, str(EXAMPLE), str(tmp_path / "wallet.db"), "0"]
     for environment in ({}, {"HOST_WALLET_KEY": "00" * 31}):
         process = await asyncio.create_subprocess_exec(*words, env=environment, stderr=asyncio.subprocess.PIPE)
-        try:
-            _, said = await asyncio.wait_for(process.communicate(), PATIENCE_S)
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        assert (process.returncode, said.decode()) == (
+        code, _, said = await end_of(process)
+        assert (code, said) == (
             1,
             "HOST_WALLET_KEY must be 64 hex digits, the same that hongbao has: openssl rand -hex 32\n",
         )

@@ -263,16 +263,18 @@ async def test_correction_out_of_a_wallet_needs_the_money_and_moves_between_wall
     assert await is_sound(database)
 
 
+async def named_by_audit(database: Database) -> list[str]:
+    """What the audit says of corrections."""
+    found = await audit(database, SEED_KEYS)
+    return [line for one in found.findings if one.name == "corrections" for line in one.discrepancies]
+
+
 async def test_wrong_corrections_that_are_planted_are_named_by_the_audit(
     operators: Operators, user: Client, database: Database, sql: Sql, break_id: int
 ) -> None:
-    async def named() -> list[str]:
-        found = await audit(database, SEED_KEYS)
-        return [line for one in found.findings if one.name == "corrections" for line in one.discrepancies]
-
-    assert await named() == []
+    assert await named_by_audit(database) == []
     await sql.execute("INSERT INTO transfers VALUES (0, -3, 15, 'break 1 correction 9', 5, 0)")
-    assert await named() == [
+    assert await named_by_audit(database) == [
         "correction none: 0 fen from 0 to -3 were approved, the transfer break 1 correction 9 moved 5 fen"
     ]
 
@@ -280,16 +282,12 @@ async def test_wrong_corrections_that_are_planted_are_named_by_the_audit(
 async def test_corrections_that_exceed_their_break_together_are_named_by_the_audit(
     operators: Operators, user: Client, database: Database, sql: Sql, break_id: int
 ) -> None:
-    async def named() -> list[str]:
-        found = await audit(database, SEED_KEYS)
-        return [line for one in found.findings if one.name == "corrections" for line in one.discrepancies]
-
     service = operators.services.corrections
     for words in ((0, USER, 150), (0, -3, 150), (-3, OTHER, 100)):
         await approved(service, break_id, *words)
-    assert await named() == []
+    assert await named_by_audit(database) == []
     await sql.execute("UPDATE payment_breaks SET difference_fen = 299")
-    assert await named() == [
+    assert await named_by_audit(database) == [
         f"corrections of break {break_id} moved 300 fen together, it is a difference of 299 fen"
     ]
 

@@ -16,8 +16,9 @@ import msgspec
 import pytest
 
 from protocol.money_unit import YUAN
-from tests.conftest import FAR_AWAY_S, KEYS, PATIENCE_S, Server
+from tests.conftest import FAR_AWAY_S, KEYS, Server
 from tests.points import COINS, POINTS
+from tests.programs import end_of
 from tests.wire import raw as wire
 from tests.wire.conftest import Dial
 from tests.wire.raw import Raw
@@ -51,13 +52,8 @@ async def run(*arguments: object) -> Ended:
         stderr=asyncio.subprocess.PIPE,
         env={"PYTHONUTF8": "1"},
     )
-    try:
-        output, errors = await asyncio.wait_for(process.communicate(), PATIENCE_S)
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    return Ended(process.returncode or 0, output.decode(), errors.decode())
+    code, output, errors = await end_of(process)
+    return Ended(code or 0, output, errors)
 
 
 @pytest.fixture

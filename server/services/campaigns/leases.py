@@ -8,7 +8,7 @@ what its mirror alone holds is recorded before, if its users may have been told.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -31,7 +31,7 @@ from server.services.packets.refund import PacketClosing
 from server.services.packets.stored_state import terms_of
 from server.services.runtime.bus import Bus
 from server.services.runtime.change_feed import ChangeFeed
-from server.services.runtime.store_errors import StoreBusy, despite_locks
+from server.services.runtime.store_errors import at_once_or_each, despite_locks
 from storage.postgres.campaigns.leases import LeaseRow, LeaseStore
 from storage.postgres.money.wallets import TransferRow
 from storage.postgres.packets.packets import PacketRow
@@ -266,15 +266,13 @@ class LeaseKeeper:
     async def _close(self, packet_ids: list[int]) -> None:
         for first in range(0, len(packet_ids), CLOSED_AT_ONCE):
             ready = await self._closing.close(packet_ids[first : first + CLOSED_AT_ONCE])
-            try:
-                await self._return(*ready)
-            except StoreBusy:
-                await despite_locks(self._return, ready)
+            if ready:
+                await at_once_or_each(self._return, ready)
 
-    async def _return(self, *ready: int) -> None:
-        closed = await self._store.close(ready, self._now_ms(), TransferKind.LEASE_RETURNED) if ready else []
+    async def _return(self, ready: Sequence[int]) -> None:
+        closed = await self._store.close(ready, self._now_ms(), TransferKind.LEASE_RETURNED)
         self.returned_fen += sum(one.returned_fen for one in closed)
-        self._bus.publish(PacketsOver(ready))
+        self._bus.publish(PacketsOver(tuple(ready)))
         for packet_id in ready:
             self._release(packet_id)
 

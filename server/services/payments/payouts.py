@@ -16,7 +16,7 @@ from server.services.payments.service import PaymentService
 from server.services.runtime.bus import Bus
 from server.services.runtime.events import BalanceChange
 from server.services.runtime.outage_log import OutageLog
-from server.services.runtime.store_errors import StoreBusy, StoreUnavailable, despite_locks
+from server.services.runtime.store_errors import StoreUnavailable, at_once_or_each
 from storage.postgres.money.payments import PaymentRow
 from storage.postgres.money.wallets import TransferRow
 
@@ -72,18 +72,11 @@ class PayoutService:
             try:
                 await self._scan()
                 while users := list(self._credited)[:BATCH_MAX]:
-                    await self._order_some(users)
+                    await at_once_or_each(self.order, users)  # a user whose wallet is locked comes again
                 self._outage_log.is_over()
             except StoreUnavailable as error:
                 self._outage_log.begins(error)
             await asyncio.sleep(FOLD_S)
-
-    async def _order_some(self, users: Sequence[int]) -> None:
-        """In one transaction; if another one locks a wallet, each alone, and that user comes again."""
-        try:
-            await self.order(users)
-        except StoreBusy:
-            await despite_locks(lambda user_id: self.order([user_id]), users)
 
     async def _scan(self) -> None:
         """Look at the next page of wallets, if it is time for a scan."""

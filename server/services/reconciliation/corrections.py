@@ -60,7 +60,7 @@ class CorrectionService:
         """What both accounts hold, and would hold after a correction. Changes nothing."""
         await self._check_accounts(debit_account, credit_account)
         found = await self._store.find_break(break_id)
-        _check_break((break_id, debit_account, credit_account, amount_fen), found)
+        _check_break(found, break_id, (debit_account, credit_account, amount_fen))
         changes = []
         for account, change_fen in ((debit_account, -amount_fen), (credit_account, amount_fen)):
             before_fen = await self._store.balance(account)
@@ -79,7 +79,8 @@ class CorrectionService:
         one = CorrectionRow(
             0, break_id, debit_account, credit_account, amount_fen, "proposed", uid, now_ms, None, None, ""
         )
-        made = await self._store.propose(one, lambda found: _check_break(one[1:5], found))
+        move = debit_account, credit_account, amount_fen
+        made = await self._store.propose(one, lambda found: _check_break(found, break_id, move))
         LOG.info("correction_proposed", correction=made.correction_id, break_id=break_id, uid=uid)
         return _facts(made)
 
@@ -91,7 +92,7 @@ class CorrectionService:
         now_ms = self._clock.now_ms()
 
         def check(one: CorrectionRow, found: CorrectedBreak | None) -> None:
-            _check_break(one[1:5], found)
+            _check_break(found, one.break_id, (one.debit_account, one.credit_account, one.amount_fen))
 
         try:
             decided = _found(await self._store.approve(correction_id, uid, now_ms, check), correction_id)
@@ -148,19 +149,19 @@ def account_name(account: int) -> str:
     return _NAMES.get(account, str(account))
 
 
-def _check_break(asked: tuple[int, int, int, int], found: CorrectedBreak | None) -> None:
+def _check_break(found: CorrectedBreak | None, break_id: int, move: tuple[int, int, int]) -> None:
     """Raises BreakRefused if a correction does not fit the break that it cites, and what others of it have moved.
 
-    `asked`: the break, from which account, to which one, how much.
+    `move`: from which account, to which one, how much.
     """
-    break_id, *_, amount_fen = asked
+    *_, amount_fen = move
     if found is None:
         raise BreakRefused(f"there is no break {break_id}")
     if found.is_closed:
         raise BreakRefused(f"break {break_id} is closed")
     if found.difference_fen is not None and amount_fen > found.difference_fen:
         raise BreakRefused(f"break {break_id} is a difference of {found.difference_fen}, not {amount_fen}")
-    moved_fen = moved_together([asked[1:]], found.moved)
+    moved_fen = moved_together([move], found.moved)
     if found.difference_fen is not None and moved_fen > found.difference_fen:
         raise BreakRefused(
             f"break {break_id} is a difference of {found.difference_fen}: with this one its corrections would have "

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
 from storage.errors import StoreBusy, StoreRefused, StoreUnavailable
 
-__all__ = ["StoreBusy", "StoreRefused", "StoreUnavailable", "despite_locks"]
+__all__ = ["StoreBusy", "StoreRefused", "StoreUnavailable", "at_once_or_each", "despite_locks"]
 Item = TypeVar("Item")
 
 
@@ -24,3 +24,11 @@ async def despite_locks(step: Callable[[Item], Awaitable[object]], items: Iterab
             busy = busy or error
     if busy is not None:
         raise busy
+
+
+async def at_once_or_each(step: Callable[[Sequence[Item]], Awaitable[object]], items: Sequence[Item]) -> None:
+    """Take one step for all; if another transaction locks one of them, a step for each, as `despite_locks` does."""
+    try:
+        await step(items)
+    except StoreBusy:
+        await despite_locks(lambda item: step([item]), items)
