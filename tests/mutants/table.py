@@ -8762,6 +8762,15 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_SETS_CRASHES + "settlement_killed_between_the_two_commits_credits_each_fen_once",),
     ),
     Mutation(
+        "a claim whose transfer was lost is credited again",
+        "I1",
+        SETTLEMENT_SQL,
+        "    INSERT INTO received (user_id, at_ms, packet_id) SELECT user_id, at_ms, packet_id FROM opened\n",
+        "    INSERT INTO received (user_id, at_ms, packet_id) SELECT user_id, at_ms, packet_id FROM opened\n"
+        "    ON CONFLICT DO NOTHING\n",
+        ("tests/services/test_settlement.py::test_claim_whose_transfer_was_lost_is_not_credited_again",),
+    ),
+    Mutation(
         "sets: a claim leaves its queue without a transfer into transit",
         "I9",
         "storage/postgres/sets/settlement.sql",

@@ -65,6 +65,20 @@ async def test_settle_of_a_claim_that_is_queued_twice_credits_it_once(
     assert await sql.fetchval("SELECT count(*) FROM settlement_queue") == 0
 
 
+async def test_claim_whose_transfer_was_lost_is_not_credited_again(settlement: SettlementQueue, sql: Sql) -> None:
+    """The list of what a user received is a second guard: the books are wrong, and nothing goes on."""
+    await queue(sql, [300])
+    await settlement.settle(10, 1)
+    async with sql.transaction():
+        await sql.execute("SET LOCAL session_replication_role = replica")  # no trigger refuses it
+        await sql.execute("DELETE FROM transfers WHERE kind = 4")
+    await queue(sql, [300])
+    with pytest.raises(asyncpg.UniqueViolationError, match="received_pkey"):
+        await settlement.settle(10, 2)
+    assert await sql.fetchval("SELECT balance_fen FROM wallets WHERE user_id = 1") == 300
+    assert await sql.fetchval("SELECT count(*) FROM settlement_queue") == 1
+
+
 async def test_claim_is_uncredited_until_its_own_transfer(settlement: SettlementQueue, sql: Sql) -> None:
     await queue(sql, [300, 5])
     assert await settlement.uncredited(1, PACKETS + 1)

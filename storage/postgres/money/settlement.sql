@@ -39,8 +39,9 @@ WITH largest AS (
     WHERE (SELECT count(*) FROM credited) > 0
     GROUP BY packet_id, user_id, transferred.amount_fen
 ), listed AS (
+    -- No row can be there: its transfer is new. ON CONFLICT would cost a seventh of the batch, and would hide that the
+    -- transfer of a credited claim was lost.
     INSERT INTO received (user_id, at_ms, packet_id) SELECT user_id, at_ms, packet_id FROM opened
-    ON CONFLICT DO NOTHING
 ), touched AS (
     -- LATERAL, so that it is a look-up for each packet. Of leases of campaigns (shake) only the winner is told.
     SELECT p.*, p.version = p.shares AND last_index = p.shares - 1 AS is_over

@@ -38,8 +38,8 @@ WITH taken AS (
     WHERE (SELECT count(*) FROM credited) > 0
     GROUP BY packet_id, user_id, transferred.amount_fen
 ), listed AS (
+    -- As in a settlement of one set, without ON CONFLICT.
     INSERT INTO received (user_id, at_ms, packet_id) SELECT user_id, at_ms, packet_id FROM opened
-    ON CONFLICT DO NOTHING
 ), counted AS (
     INSERT INTO years AS y (user_id, year, received_count, received_fen)
     SELECT user_id, beijing_year(at_ms), count(*), sum(amount_fen) FROM opened GROUP BY 1, 2 ORDER BY 1, 2
