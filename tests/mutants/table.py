@@ -2343,7 +2343,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "an interrupted statement is a defect",
         "outage, not defect",
-        "storage/postgres/database.py",
+        "storage/postgres/guards.py",
         "if isinstance(error, AttributeError) and self._connection.is_closed():",
         "if False:",
         ("tests/storage/test_interrupted_statement.py::test_statement_interrupted_after_prepare_is_an_outage",),
@@ -4181,7 +4181,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a lock of another transaction is an unknown error",
         "stays up",
-        "storage/postgres/database.py",
+        "storage/postgres/guards.py",
         "    asyncpg.LockNotAvailableError,\n",
         "",
         (T_LOCKS + "locked_wallet_of_a_sender_is_unavailable_and_others_send",),
@@ -10444,5 +10444,40 @@ MUTATIONS: tuple[Mutation, ...] = (
         '"errMsg": why, "nextCode": 1}',
         '"errMsg": why}',
         (T_HTTP + "example_openim.py::test_openim_message_of_a_refused_packet_is_stopped_with_the_reason",),
+    ),
+    Mutation(
+        "postgres: a commit that is given up is shown before the standby has it",
+        "I11",
+        "storage/postgres/giving_up.py",
+        "        self._loop.call_soon(self.terminate)",
+        "        super()._cancel_current_command(waiter, cancel_waiter)",
+        (
+            T_PG + "synchronous.py::test_commit_that_is_given_up_is_not_shown_before_the_standby_has_it",
+            T_PG + "synchronous.py::test_top_up_that_the_standby_lacks_is_neither_told_nor_made_twice",
+        ),
+    ),
+    Mutation(
+        "postgres: a task that is cancelled in a transaction goes on",
+        "outage, not defect",
+        "storage/postgres/giving_up.py",
+        "isinstance(ended_by, TimeoutError | asyncio.CancelledError)",
+        "isinstance(ended_by, TimeoutError)",
+        (T_PG + "synchronous.py::test_statement_that_is_cancelled_in_a_transaction_is_cancelled_and_rolled_back",),
+    ),
+    Mutation(
+        "postgres: each probe of a stalled standby holds a session",
+        "health",
+        "storage/postgres/write_probe.py",
+        "        if self._commit is None:\n            self._began_s",
+        "        if True:\n            self._began_s",
+        (T_PG + "synchronous.py::test_probes_of_a_standby_that_stands_still_wait_in_one_session",),
+    ),
+    Mutation(
+        "postgres: commits begin while none ends",
+        "health",
+        "storage/postgres/write_probe.py",
+        "        if self._commit is None or asyncio",
+        "        if True or asyncio",
+        (T_PG + "synchronous.py::test_no_commit_begins_while_one_does_not_end_and_reads_go_on",),
     ),
 )
