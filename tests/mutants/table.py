@@ -10468,8 +10468,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "postgres: each probe of a stalled standby holds a session",
         "health",
         "storage/postgres/write_probe.py",
-        "        if self._commit is None:\n            self._began_s",
-        "        if True:\n            self._began_s",
+        "timeout=HELD_S)",
+        "timeout=WRITE_S)",
         (T_PG + "synchronous.py::test_probes_of_a_standby_that_stands_still_wait_in_one_session",),
     ),
     Mutation(
