@@ -187,7 +187,7 @@ class KeptWorker:
         self.processes.remove(process)
         if process.last is not None:
             self._ended.add(process.last)
-            self.lost_counts += not process.has_counted
+        self.lost_counts += process.serves is not None and not process.has_counted
         if process is not self.process:
             return
         self.process = None

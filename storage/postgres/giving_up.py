@@ -1,7 +1,7 @@
 """A statement that is given up ends its session; PostgreSQL is not asked to cancel it.
 
 A commit that waits for a synchronous standby is done, and not shown yet. If it is cancelled, PostgreSQL shows it at
-once: whoever reads it then would tell of what is lost with the primary. A session that ends leaves it waiting. What
+once: who reads it then tells of what is lost with the primary. A session that ends leaves it waiting. What
 reads or waits for a lock is stopped by PostgreSQL within a second (client_connection_check_interval).
 """
 

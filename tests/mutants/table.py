@@ -10480,4 +10480,15 @@ MUTATIONS: tuple[Mutation, ...] = (
         "        if True or asyncio",
         (T_PG + "synchronous.py::test_no_commit_begins_while_one_does_not_end_and_reads_go_on",),
     ),
+    Mutation(
+        "workers: what a process has counted before its first sample is not missed",
+        "workers",
+        "server/workers/worker.py",
+        "process.serves is not None and not",
+        "process.last is not None and not",
+        (
+            "tests/workers/test_worker.py::"
+            "test_counters_of_a_process_that_is_killed_before_its_first_sample_are_lost",
+        ),
+    ),
 )

@@ -257,3 +257,11 @@ async def test_counters_of_a_killed_process_are_lost_in_part_and_those_of_a_drai
     second.end()
     assert worker.lost_counts == 1
     assert worker._ended.of("accepted") == [12]
+
+
+async def test_counters_of_a_process_that_is_killed_before_its_first_sample_are_lost(worker: KeptWorker) -> None:
+    first = await started(worker)
+    first.end()
+    assert worker.lost_counts == 1
+    (await next_process() if len(STARTED) == 1 else STARTED[1]).end()  # it has served no one
+    assert worker.lost_counts == 1

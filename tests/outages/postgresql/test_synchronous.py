@@ -1,4 +1,4 @@
-"""The synchronous standby stands still: what it lacks is shown to nobody, and waits in few sessions."""
+"""The synchronous standby stands still: what it lacks is not shown, and few sessions wait for it."""
 
 from __future__ import annotations
 
