@@ -10491,4 +10491,37 @@ MUTATIONS: tuple[Mutation, ...] = (
             "test_counters_of_a_process_that_is_killed_before_its_first_sample_are_lost",
         ),
     ),
+    Mutation(
+        "HAProxy leads clients over WebSocket to a machine that is frozen",
+        "deploy",
+        "deploy/haproxy.cfg",
+        "  server one 10.0.0.1:7791 no-check track clients/one\n",
+        "  server one 10.0.0.1:7791\n",
+        (
+            "tests/machines/test_haproxy.py::"
+            "test_clients_over_websocket_are_not_led_to_a_machine_that_is_frozen",
+        ),
+    ),
+    Mutation(
+        "containers: commits of a set wait for no standby",
+        "deploy",
+        "deploy/postgres-primary.sh",
+        "synchronous_standby_names = '*'",
+        "synchronous_standby_names = ''",
+        (
+            "tests/deploy/test_machines.py::"
+            "test_containers_of_a_set_are_a_primary_whose_commits_wait_for_a_standby",
+        ),
+    ),
+    Mutation(
+        "containers: a standby that is promoted waits for one that it has not",
+        "deploy",
+        "deploy/compose.machines.yaml",
+        " -c synchronous_standby_names=\n",
+        "\n",
+        (
+            "tests/deploy/test_machines.py::"
+            "test_containers_of_a_set_are_a_primary_whose_commits_wait_for_a_standby",
+        ),
+    ),
 )
