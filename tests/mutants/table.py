@@ -10497,10 +10497,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "deploy/haproxy.cfg",
         "  server one 10.0.0.1:7791 no-check track clients/one\n",
         "  server one 10.0.0.1:7791\n",
-        (
-            "tests/machines/test_haproxy.py::"
-            "test_clients_over_websocket_are_not_led_to_a_machine_that_is_frozen",
-        ),
+        ("tests/machines/test_haproxy.py::test_clients_over_websocket_are_not_led_to_a_machine_that_is_frozen",),
     ),
     Mutation(
         "containers: commits of a set wait for no standby",
@@ -10508,10 +10505,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "deploy/postgres-primary.sh",
         "synchronous_standby_names = '*'",
         "synchronous_standby_names = ''",
-        (
-            "tests/deploy/test_machines.py::"
-            "test_containers_of_a_set_are_a_primary_whose_commits_wait_for_a_standby",
-        ),
+        ("tests/deploy/test_machines.py::test_containers_of_a_set_are_a_primary_whose_commits_wait_for_a_standby",),
     ),
     Mutation(
         "containers: a standby that is promoted waits for one that it has not",
@@ -10519,9 +10513,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         "deploy/compose.machines.yaml",
         " -c synchronous_standby_names=\n",
         "\n",
-        (
-            "tests/deploy/test_machines.py::"
-            "test_containers_of_a_set_are_a_primary_whose_commits_wait_for_a_standby",
-        ),
+        ("tests/deploy/test_machines.py::test_containers_of_a_set_are_a_primary_whose_commits_wait_for_a_standby",),
     ),
 )
