@@ -10515,4 +10515,15 @@ MUTATIONS: tuple[Mutation, ...] = (
         "\n",
         ("tests/deploy/test_machines.py::test_containers_of_a_set_are_a_primary_whose_commits_wait_for_a_standby",),
     ),
+    Mutation(
+        "redis: a claim counts whose process stood still until its log had lapsed",
+        "I11",
+        "server/services/packets/commit/mirror_first.py",
+        "held = self._in_time(mirrored.held, new) if new else mirrored.held",
+        "held = mirrored.held",
+        (
+            "tests/services/test_faults.py::"
+            "test_process_that_stands_still_before_it_asks_redis_wins_nothing_after_the_log_has_lapsed",
+        ),
+    ),
 )
