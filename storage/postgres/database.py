@@ -74,6 +74,11 @@ class Database:
         """Why it is known to be away; empty: it is not."""
         return self._health.away
 
+    @property
+    def commits_wait(self) -> bool:
+        """For the disk, or for a standby: what is committed may be recorded much later."""
+        return bool(self._write_probe.stalled)
+
     def hold(self, why: str) -> None:
         """Nothing is asked of it until this is called with an empty reason: it was not there to be opened."""
         self._health.hold(why)

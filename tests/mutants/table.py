@@ -10526,4 +10526,15 @@ MUTATIONS: tuple[Mutation, ...] = (
             "test_process_that_stands_still_before_it_asks_redis_wins_nothing_after_the_log_has_lapsed",
         ),
     ),
+    Mutation(
+        "in doubt: a commit that waits for a standby is looked for during ten seconds only",
+        "news",
+        "server/services/runtime/in_doubt.py",
+        "        do_wait = self.commits_wait()",
+        "        do_wait = False",
+        (
+            "tests/services/test_in_doubt.py::"
+            "test_commit_that_waits_for_a_standby_is_looked_for_until_it_has_arrived",
+        ),
+    ),
 )
