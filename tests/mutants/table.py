@@ -10537,4 +10537,12 @@ MUTATIONS: tuple[Mutation, ...] = (
             "test_commit_that_waits_for_a_standby_is_looked_for_until_it_has_arrived",
         ),
     ),
+    Mutation(
+        "sets: a post whose server was killed before it told of it is not pushed",
+        "news",
+        "storage/postgres/sets/outbox.py",
+        "made = await _posted_before(connection, again) if again else []",
+        "made = list[MessageRow]()",
+        ("tests/sets/test_crashes.py::test_post_killed_between_the_two_commits_is_made_once",),
+    ),
 )
