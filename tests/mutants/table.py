@@ -10545,4 +10545,12 @@ MUTATIONS: tuple[Mutation, ...] = (
         "made = list[MessageRow]()",
         ("tests/sets/test_crashes.py::test_post_killed_between_the_two_commits_is_made_once",),
     ),
+    Mutation(
+        "workers: a restart waits without end for a successor that hangs in its start",
+        "workers",
+        "server/workers/worker.py",
+        "        if process.serves is None and not process.ended.is_set():\n            LOG",
+        "        if False:\n            LOG",
+        ("tests/workers/test_worker.py::test_successor_that_hangs_in_its_start_is_killed_and_the_restart_ends",),
+    ),
 )
