@@ -56,7 +56,7 @@ class Database:
         self._has_pool = False  # before `open` there is nothing to close
         self._writers: list[WriterConnection] = []
         self._health = HealthProbe(self._probe)
-        self._write_probe = WriteProbe(self._sessions, self._health, self.writer(reads=True).alone)
+        self._write_probe = WriteProbe(self._sessions, self._health, self.writer(reads=True).alone, timeout_s)
 
     async def open(self) -> None:
         """Connect and judge the server. Raises StoreUnavailable, StoreRefused."""

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from storage.postgres.sessions import Session, Sessions
 
 WRITE_S: Final = 1.2  # a commit that takes longer is no commit: a stalled disk, a synchronous standby that is gone
-STALLED_S: Final = 2.0  # so long no commit ends that begins now
 HELD_S: Final = 86_400.0  # a commit is waited for, and no further one begins: each holds a session of PostgreSQL
 NO_COMMIT: Final = "PostgreSQL: no answer in time to a commit (its disk, or a synchronous standby)"
 # Between two looks for another primary with a new connection: 2 ms of the server, 17 with a password, too much for
@@ -38,11 +37,16 @@ END
 
 
 class WriteProbe:
-    """`alone` gives a connection that nothing else uses."""
+    """`alone` gives a connection that nothing else uses. `timeout_s`: of any statement."""
 
     def __init__(
-        self, sessions: Sessions, health: HealthProbe, alone: Callable[[], AbstractAsyncContextManager[Session]]
+        self,
+        sessions: Sessions,
+        health: HealthProbe,
+        alone: Callable[[], AbstractAsyncContextManager[Session]],
+        timeout_s: float,
     ) -> None:
+        self._timeout_s = timeout_s
         self._sessions = sessions
         self._health = health
         self._alone = alone
@@ -88,8 +92,8 @@ class WriteProbe:
 
     @property
     def stalled(self) -> str:
-        """Why no commit is begun: one has been under way for long. Empty: it may be."""
-        if self._commit is None or asyncio.get_running_loop().time() - self._began_s < STALLED_S:
+        """Why no commit is begun: one lasts longer than a statement may. Empty: it may be."""
+        if self._commit is None or asyncio.get_running_loop().time() - self._began_s < self._timeout_s:
             return ""
         return NO_COMMIT
 
