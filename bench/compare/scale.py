@@ -243,7 +243,7 @@ def command(
     seed: Annotated[Seed, Parameter(help="the same seed gives the same arrivals")] = 1,
     json_file: Annotated[Path | None, Parameter(name="--json", help="write all figures to this file")] = None,
 ) -> int:
-    """One process against several workers: opens, lone opens, pushes, HTTP, memory; settlement in one set and in two.
+    """One process against several workers: opens, pushes, HTTP, memory; settlement in one set and in two.
 
     Exit 1 if the books do not hold. The comparison is printed: it means little on a machine that others use.
 
