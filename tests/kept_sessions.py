@@ -22,7 +22,7 @@ from weakref import ref
 import asyncpg
 from asyncpg.connection import _weak_maybe_gc_stmt
 
-from storage.postgres.shared_types import SharedTypesConnection
+from storage.postgres.giving_up import EndingConnection
 from tests.strict_loop import KeptLoop
 
 KEPT_MOST: Final = 40  # of one loop; PostgreSQL has room for more than twice as many
@@ -38,7 +38,7 @@ Key: TypeAlias = tuple[str, float | None]  # DSN, bound of a statement
 Open: TypeAlias = Callable[..., Coroutine[Any, Any, "asyncpg.Connection[asyncpg.Record]"]]
 
 
-class KeptSession(SharedTypesConnection):
+class KeptSession(EndingConnection):
     """A session that is kept when its owner ends it."""
 
     __slots__ = ("key", "shelf")
@@ -229,7 +229,7 @@ class SessionKeeper:
         return opened.belongs_to(shelf, key)
 
     def _is_kept(self, shelf: Shelf, dsn: str, options: dict[str, Any]) -> bool:
-        is_plain = options.keys() <= PLAIN and options.get("connection_class") in (None, SharedTypesConnection)
+        is_plain = options.keys() <= PLAIN and options.get("connection_class") in (None, EndingConnection)
         return shelf.is_open and is_plain and shelf.loop is asyncio.get_running_loop() and self._is_ours(dsn)
 
     def pids(self) -> list[int]:

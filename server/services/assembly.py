@@ -270,11 +270,11 @@ class Services:
     def loops(self) -> dict[str, Loop]:
         """The loops that must run while the server serves, by name; none of them ever ends by itself."""
         in_doubt: dict[str, InDoubt[Any, Any]] = {
-            **{name: getattr(self, name).in_doubt for name in ("sends", "wallets", "orders")},
-            **self.of_sets.credits_in_doubt(),
-            **{name: getattr(self, name).in_doubt for name in ("refunds", "resends")},
-            **self.of_sets.posts_in_doubt(),
+            **{one: getattr(self, one).in_doubt for one in ("sends", "wallets", "orders", "refunds", "resends")},
+            **self.of_sets.in_doubt(),
         }
+        for one in in_doubt.values():
+            one.commits_wait = self._stores.sets.commits_wait
         return {
             **self.payments.loops(),
             "reconciliation": self.reconciliation.statements.run,

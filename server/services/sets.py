@@ -99,13 +99,10 @@ class SetServices:
         own |= {name: one.run for name, one in by_set("set_orders", self.orders).items()}
         return own | {name: one.run for name, one in by_set("set_corrections", self.corrections).items()}
 
-    def credits_in_doubt(self) -> dict[str, InDoubt[Any, Any]]:
-        """Credits with an unknown outcome."""
-        return {name: one.in_doubt for name, one in by_set("settlement", self.settlements).items()}
-
-    def posts_in_doubt(self) -> dict[str, InDoubt[Any, Any]]:
-        """Posts with an unknown outcome."""
-        return {name: one.in_doubt for name, one in by_set("outbox", self.outboxes).items()}
+    def in_doubt(self) -> dict[str, InDoubt[Any, Any]]:
+        """Credits and posts with an unknown outcome."""
+        credits = {name: one.in_doubt for name, one in by_set("settlement", self.settlements).items()}
+        return credits | {name: one.in_doubt for name, one in by_set("outbox", self.outboxes).items()}
 
 
 def by_set(name: str, parts: Sequence[Part]) -> dict[str, Part]:

@@ -26,6 +26,7 @@ DRAIN_S_MAX: Final = 36.0  # a worker drains for up to 30 s, and hangs up then
 END_S: Final = 5.0  # after a second SIGTERM
 SILENT_S: Final = 3  # a worker that has not answered for so many seconds is shown as silent
 HUNG_S: Final = 20  # … and is killed: longer than any turn of the loop
+START_S_MAX = 120.0  # of a process that starts once the tables are up to date: one that hangs is killed
 
 OrdersFor = Callable[[int, HeldSockets], WorkerOrders]  # for the worker of this number
 
@@ -168,7 +169,15 @@ class KeptWorker:
         orders = self._orders(self.number, self._sockets)
         process = WorkerProcess(orders, self._sockets, self._changed, self._now_s())
         self.processes.append(process)
+        if self._has_served:  # before that it may migrate, which takes as long as it takes
+            asyncio.get_running_loop().call_later(START_S_MAX, self._end_hung_start, process)
         return process
+
+    def _end_hung_start(self, process: WorkerProcess) -> None:
+        """A process that was frozen in its start, or waits for what does not come, ends like any other."""
+        if process.serves is None and not process.ended.is_set():
+            LOG.error("worker_does_not_start", worker=self.number, pid=process.pid)
+            process.kill()
 
     async def _serves(self, process: WorkerProcess) -> WorkerServes:
         await process.news.wait()
@@ -187,7 +196,7 @@ class KeptWorker:
         self.processes.remove(process)
         if process.last is not None:
             self._ended.add(process.last)
-            self.lost_counts += not process.has_counted
+        self.lost_counts += process.serves is not None and not process.has_counted
         if process is not self.process:
             return
         self.process = None

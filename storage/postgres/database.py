@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 import asyncpg
 
-from storage.errors import StoreBusy, StoreUnavailable, unavailable
+from storage.errors import StoreUnavailable
+from storage.postgres.guards import AWAY, unavailable_when_away, unavailable_when_broken_off
 from storage.postgres.health_probe import HealthProbe
 from storage.postgres.server_checks import check_pooler, check_server, find_schema
 from storage.postgres.sessions import Sessions
@@ -22,74 +23,16 @@ if TYPE_CHECKING:
 
 SILENT_S = 10.0  # so long without any answer, a snapshot is given up
 LOOK_S = 1.0  # between two looks whether the database still answers
-# A lock of another transaction, a deadlock, statement_timeout, a standby: rolled back for certain.
-_BUSY = (
-    asyncpg.LockNotAvailableError,
-    asyncpg.ObjectInUseError,
-    asyncpg.QueryCanceledError,
-    asyncpg.TransactionRollbackError,
-)
-_AWAY = (
-    OSError,
-    asyncio.TimeoutError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.PostgresSystemError,
-    asyncpg.InvalidTransactionStateError,  # read only after a failover; a timeout of the server's own
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InvalidCatalogNameError,
-    asyncpg.InternalServerError,
-    asyncpg.FeatureNotSupportedError,  # a cached plan that a migration made invalid
-)
-
-
-# Context managers that are entered for every statement are classes: a generator would cost five times as much.
-
-
-class unavailable_when_away:  # noqa: N801  called like a function
-    """Turn everything that means "the store is away or gave up" into StoreUnavailable, which says where it is.
-
-    Every other error of PostgreSQL is unknown here. It is an answer: the statement or transaction was rolled back.
-    """
-
-    __slots__ = ("_dsn",)
-
-    def __init__(self, dsn: str = "") -> None:
-        self._dsn = dsn
-
-    def __enter__(self) -> None:
-        """Nothing to do."""
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        if isinstance(error, _BUSY):
-            raise StoreBusy(f"PostgreSQL: {error}") from error
-        if isinstance(error, _AWAY):
-            raise unavailable("PostgreSQL", error, self._dsn) from error
-
-
-class _UnavailableWhenBrokenOff:
-    """Between two steps of a statement asyncpg does not look whether its connection was ended meanwhile."""
-
-    __slots__ = ("_connection",)
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def __enter__(self) -> None:
-        """Nothing to do."""
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        if isinstance(error, AttributeError) and self._connection.is_closed():
-            raise StoreUnavailable("PostgreSQL: the connection was ended") from error
 
 
 def _end(connection: Connection) -> None:
     """End a pooled connection. One that was lost meanwhile is back in the pool, and refuses every call."""
     with suppress(asyncpg.InterfaceError):
         connection.terminate()
+
+
+def _never() -> str:
+    return ""
 
 
 async def _keep(connection: object) -> None:
@@ -113,7 +56,7 @@ class Database:
         self._has_pool = False  # before `open` there is nothing to close
         self._writers: list[WriterConnection] = []
         self._health = HealthProbe(self._probe)
-        self._write_probe = WriteProbe(self._sessions, self._health, self.writer().alone)
+        self._write_probe = WriteProbe(self._sessions, self._health, self.writer(reads=True).alone, timeout_s)
 
     async def open(self) -> None:
         """Connect and judge the server. Raises StoreUnavailable, StoreRefused."""
@@ -130,6 +73,11 @@ class Database:
     def away(self) -> str:
         """Why it is known to be away; empty: it is not."""
         return self._health.away
+
+    @property
+    def commits_wait(self) -> bool:
+        """For the disk, or for a standby: what is committed may be recorded much later."""
+        return bool(self._write_probe.stalled)
 
     def hold(self, why: str) -> None:
         """Nothing is asked of it until this is called with an empty reason: it was not there to be opened."""
@@ -158,7 +106,7 @@ class Database:
             return
         try:
             await asyncio.wait_for(self._pool.close(), self._timeout_s)
-        except (TimeoutError, *_AWAY):
+        except (TimeoutError, *AWAY):
             self._pool.terminate()
 
     @asynccontextmanager
@@ -168,14 +116,18 @@ class Database:
             connection = await self._health.unless_away(self._pool.acquire(timeout=self._timeout_s))
             try:
                 breaking_off = self._health.breaking_off(partial(_end, connection))
-                with breaking_off, _UnavailableWhenBrokenOff(connection), self._sessions.passing_on(connection):
+                with breaking_off, unavailable_when_broken_off(connection), self._sessions.passing_on(connection):
                     yield connection
             finally:
+                if getattr(connection, "is_given_up", False):
+                    _end(connection)
                 await self._pool.release(connection)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """A pooled connection inside a transaction."""
+        """A pooled connection inside a transaction. Raises StoreUnavailable, at once while commits do not end."""
+        if stalled := self._write_probe.stalled:
+            raise StoreUnavailable(stalled)
         async with self.reading() as connection, connection.transaction():
             yield connection
 
@@ -203,7 +155,7 @@ class Database:
             connection = await self._sessions.connect(is_bounded=False)
         watch = asyncio.get_running_loop().create_task(self._end_when_silent(connection))
         try:
-            with unavailable_when_away(self._dsn), _UnavailableWhenBrokenOff(connection):
+            with unavailable_when_away(self._dsn), unavailable_when_broken_off(connection):
                 yield connection
         except StoreUnavailable:
             if watch.done():
@@ -238,14 +190,16 @@ class Database:
         """Commit. Raises StoreUnavailable, also if the database answers but refuses writes."""
         await self._write_probe.probe()
 
-    def writer(self, *, plan_each_time: bool = False) -> WriterConnection:
-        """A connection of its own for one writer that has one transaction at a time.
+    def writer(self, *, plan_each_time: bool = False, reads: bool = False) -> WriterConnection:
+        """A connection of its own for one writer that has one transaction at a time. While commits do not end it is
+        refused at once, unless it only `reads`.
 
         `plan_each_time`: for statements that join many rows. A plan that was made while the tables were small, and
         kept, would be quadratic.
         """
         settings = {"plan_cache_mode": "force_custom_plan"} if plan_each_time else {}
-        writer = WriterConnection(self._sessions, self._health, settings)
+        stalled = _never if reads else lambda: self._write_probe.stalled
+        writer = WriterConnection(self._sessions, self._health, settings, stalled)
         self._writers.append(writer)
         return writer
 
@@ -253,7 +207,11 @@ class Database:
 class WriterConnection:
     """A dedicated connection: no round trip to take or give back, and a new one after any failure."""
 
-    def __init__(self, sessions: Sessions, health: HealthProbe, settings: dict[str, str]) -> None:
+    def __init__(
+        self, sessions: Sessions, health: HealthProbe, settings: dict[str, str], stalled: Callable[[], str]
+    ) -> None:
+        """`stalled`: why no commit is begun; empty: it may be."""
+        self._stalled = stalled
         self._sessions = sessions
         self._health = health
         self._settings = settings
@@ -264,6 +222,8 @@ class WriterConnection:
     async def alone(self) -> AsyncIterator[Session]:
         """The connection, for one statement by itself. Raises StoreUnavailable: outcome unknown."""
         async with self._turn:
+            if stalled := self._stalled():
+                raise StoreUnavailable(stalled)
             try:
                 with self._health.asking(), unavailable_when_away(self._sessions.dsn):
                     connection = self._connection
@@ -273,7 +233,7 @@ class WriterConnection:
                         )
                     breaking_off = self._health.breaking_off(connection.terminate)
                     passing_on = self._sessions.passing_on(connection)
-                    with breaking_off, _UnavailableWhenBrokenOff(connection), passing_on:
+                    with breaking_off, unavailable_when_broken_off(connection), passing_on:
                         yield connection
             except StoreUnavailable:
                 self.drop()

@@ -14,7 +14,7 @@ class DatabaseTimeStore:
     """Asks on a connection of its own: what waits for the pool would make the answer inexact."""
 
     def __init__(self, database: Database) -> None:
-        self._connection = database.writer()
+        self._connection = database.writer(reads=True)
 
     async def now_ms(self) -> float:
         """Milliseconds since 1970, at the moment of the statement. Raises StoreUnavailable."""

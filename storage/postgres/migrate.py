@@ -12,7 +12,7 @@ import asyncpg
 from storage import statements
 from storage.errors import StoreRefused
 from storage.postgres.chat.unique_names import give_unique_names, reserve_given_names
-from storage.postgres.database import unavailable_when_away
+from storage.postgres.guards import unavailable_when_away
 from storage.postgres.sessions import wait_for_locks
 
 if TYPE_CHECKING:

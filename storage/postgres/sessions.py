@@ -17,8 +17,8 @@ import asyncpg
 
 from storage import statements
 from storage.errors import StoreUnavailable
+from storage.postgres.giving_up import EndingConnection
 from storage.postgres.hosts import Hosts
-from storage.postgres.shared_types import SharedTypesConnection
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -134,7 +134,7 @@ class Sessions:
 
     async def _reach(self, dsn: str, bound_s: float | None) -> Session:
         return await asyncpg.connect(
-            dsn, timeout=self._timeout_s, command_timeout=bound_s, connection_class=SharedTypesConnection
+            dsn, timeout=self._timeout_s, command_timeout=bound_s, connection_class=EndingConnection
         )
 
     async def look_for_another_primary(self) -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from storage.postgres.sessions import Session, Sessions
 
 WRITE_S: Final = 1.2  # a commit that takes longer is no commit: a stalled disk, a synchronous standby that is gone
+HELD_S: Final = 86_400.0  # a commit is waited for, and no further one begins: each holds a session of PostgreSQL
+NO_COMMIT: Final = "PostgreSQL: no answer in time to a commit (its disk, or a synchronous standby)"
 # Between two looks for another primary with a new connection: 2 ms of the server, 17 with a password, too much for
 # each second. A look begins with a probe, and those come every 0.3 to 0.9 s: known within 6 s.
 LOOK_PRIMARY_S: Final = 5.0
@@ -35,33 +37,65 @@ END
 
 
 class WriteProbe:
-    """`alone` gives a connection that nothing else uses."""
+    """`alone` gives a connection that nothing else uses. `timeout_s`: of any statement."""
 
     def __init__(
-        self, sessions: Sessions, health: HealthProbe, alone: Callable[[], AbstractAsyncContextManager[Session]]
+        self,
+        sessions: Sessions,
+        health: HealthProbe,
+        alone: Callable[[], AbstractAsyncContextManager[Session]],
+        timeout_s: float,
     ) -> None:
+        self._timeout_s = timeout_s
         self._sessions = sessions
         self._health = health
         self._alone = alone
         self._look: asyncio.Task[None] | None = None
+        self._commit: asyncio.Task[str | None] | None = None
+        self._began_s = 0.0
         self._primary_due_s = self._disk_due_s = 0.0
 
     async def probe(self) -> None:
         """Commit. Raises StoreUnavailable, also if the database answers but refuses writes."""
         now_s = asyncio.get_running_loop().time()
         self._look_for_another_primary(now_s)
-        with_disk = now_s >= self._disk_due_s
-        if with_disk:
-            self._disk_due_s = now_s + LOOK_DISK_S
+        if self._commit is None:
+            self._began_s, self._commit = now_s, asyncio.create_task(self._write(now_s))
+            self._commit.add_done_callback(self._ended)
+        commit = self._commit
+        await asyncio.wait({commit}, timeout=WRITE_S)
+        if not commit.done():
+            raise StoreUnavailable(self._health.away or NO_COMMIT)
+        if commit.cancelled():
+            raise StoreUnavailable("PostgreSQL: the server stops")
         try:
-            async with self._alone() as connection:
-                refusal = await connection.fetchval(_WRITE, with_disk, timeout=WRITE_S)
+            refusal = commit.result()
         except StoreUnavailable as error:  # aborted, perhaps, because the database is away: that is the cause
             raise StoreUnavailable(self._health.away or str(error)) from error
         if refusal:
             raise StoreUnavailable(f"PostgreSQL {refusal}")
         if self._health.refused:
             raise StoreUnavailable(self._health.refused)
+
+    async def _write(self, now_s: float) -> str | None:
+        with_disk = now_s >= self._disk_due_s
+        if with_disk:
+            self._disk_due_s = now_s + LOOK_DISK_S
+        async with self._alone() as connection:
+            refusal: str | None = await connection.fetchval(_WRITE, with_disk, timeout=HELD_S)
+            return refusal
+
+    def _ended(self, commit: asyncio.Task[str | None]) -> None:
+        self._commit = None
+        if not commit.cancelled():
+            commit.exception()  # looked at here: perhaps no probe waits for it
+
+    @property
+    def stalled(self) -> str:
+        """Why no commit is begun: one lasts longer than a statement may. Empty: it may be."""
+        if self._commit is None or asyncio.get_running_loop().time() - self._began_s < self._timeout_s:
+            return ""
+        return NO_COMMIT
 
     def _look_for_another_primary(self, now_s: float) -> None:
         """Beside the probe: on an old primary that lives on every write may succeed."""
@@ -71,5 +105,6 @@ class WriteProbe:
 
     def close(self) -> None:
         """Look no more."""
-        if self._look is not None:
-            self._look.cancel()
+        for task in (self._look, self._commit):
+            if task is not None:
+                task.cancel()

@@ -8,10 +8,10 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pytest
 
@@ -84,17 +84,33 @@ def copy_keys(source: Path, target: Path) -> None:
         shutil.copy(source / name, target / name)
 
 
+class Fronts(NamedTuple):
+    """The ports of HAProxy."""
+
+    clients: int
+    websocket: int
+
+
 @contextmanager
 def haproxy(folder: Path, *servers: tuple[str, int]) -> Iterator[int]:
     """HAProxy with the config of `deploy/`, before two servers; the port for clients."""
+    with proxied(folder, {"7788": servers}) as fronts:
+        wait_for(lambda: _answers(fronts.clients))
+        yield fronts.clients
+
+
+@contextmanager
+def proxied(folder: Path, places: Mapping[str, Sequence[tuple[str, int]]]) -> Iterator[Fronts]:
+    """The same before two places for each of these ports of the config; it may not answer yet."""
     program = shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
         pytest.skip("no haproxy on this machine: apt install haproxy")
     text = (DEPLOY / "haproxy.cfg").read_text("utf-8")
     ports = {name: free_port() for name in ("7788", "7791", "7792")}
-    for name, (host, port) in zip(("10.0.0.1", "10.0.0.2"), servers, strict=True):
-        assert f"{name}:7788" in text
-        text = text.replace(f"{name}:7788", f"{host}:{port}")
+    for of, servers in places.items():
+        for name, (host, port) in zip(("10.0.0.1", "10.0.0.2"), servers, strict=True):
+            assert f"{name}:{of}" in text
+            text = text.replace(f"{name}:{of}", f"{host}:{port}")
     for name, port in ports.items():
         assert f"bind :{name}\n" in text
         text = text.replace(f"bind :{name}\n", f"bind 127.0.0.1:{port}\n")
@@ -104,12 +120,19 @@ def haproxy(folder: Path, *servers: tuple[str, int]) -> Iterator[int]:
     with (folder / "haproxy.log").open("wb") as log:
         process = subprocess.Popen([program, "-f", str(file), "-db"], stdout=log, stderr=log)
     try:
-        wait_for(lambda: process.poll() is not None or _answers(ports["7788"]))
+        wait_for(lambda: process.poll() is not None or _is_open(ports["7788"]))
         assert process.poll() is None, (folder / "haproxy.log").read_text()
-        yield ports["7788"]
+        yield Fronts(ports["7788"], ports["7791"])
     finally:
         process.terminate()
         process.wait()
+
+
+def _is_open(port: int) -> bool:
+    """It takes connections."""
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1.0):
+        return True
+    return False
 
 
 def _answers(port: int) -> bool:

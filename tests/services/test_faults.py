@@ -18,7 +18,7 @@ from server.services.packets.commit import mirror_first
 from storage.errors import StoreRefused
 from storage.postgres.packets.packets import Advance, ClaimRow, PacketStore
 from storage.redis import mirror as log
-from storage.redis.mirror import MirroredClaim
+from storage.redis.mirror import Extension, MirroredClaim
 from tests.conftest import DAY_MS, PATIENCE_S, Connect, Server, StartServer, Turn
 from tests.services.conftest import MakeParty, Party, Record, until, waiting
 
@@ -291,6 +291,37 @@ async def test_stale_packet_wins_nothing_after_its_log_has_lapsed(
 
     await until(lapsed)
     monkeypatch.setattr(mirror_first, "VIEW_S_MAX", 0.02)
+    assert (await late.open(packet_id)).answer == "gone"
+
+
+async def test_process_that_stands_still_before_it_asks_redis_wins_nothing_after_the_log_has_lapsed(
+    start_server: StartServer,
+    party: MakeParty,
+    connect: Connect,
+    redis: aioredis.Redis,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Durability redis: what was read of the packet was new when the claim was taken to Redis, not when it came."""
+    monkeypatch.setattr(log, "_FORGET_MS", 50)
+    room = await party(await start_server(stores__durability="redis"), 3)
+    other = await start_server(stores__durability="redis", server__node=1)
+    packet_id = await room.lucky(1_000, 2)
+    late = await connect(other, 4)
+    assert (await late.grab(packet_id)).answer == "ticket"
+    mirror = other.app.services.commit._stores._mirror
+    append = mirror.append
+
+    async def lapsed() -> bool:
+        return not await redis.exists(key(packet_id))
+
+    async def append_later(extensions: Sequence[Extension]) -> set[int]:
+        monkeypatch.setattr(mirror, "append", append)
+        await room.all_open(packet_id, room.guests[:2])
+        await until(lapsed)
+        return await append(extensions)
+
+    monkeypatch.setattr(mirror, "append", append_later)
+    monkeypatch.setattr(mirror_first, "LATE_S", 0.02)
     assert (await late.open(packet_id)).answer == "gone"
 
 

@@ -15,10 +15,12 @@ from bench.chaos.proxy import Proxy
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import ConnectionLost
 from client_sim.sdk.errors import StoreUnavailable as Unavailable
+from protocol import messages
 from storage.errors import StoreUnavailable
 from storage.postgres.sets.outbox import SQL, SetPostStore, ToldRow, _record
 from storage.postgres.sets.settlement import QueueOfSet
 from tests.conftest import Connect, token
+from tests.peers.test_peers import pushed
 from tests.services.conftest import until
 from tests.sets.conftest import EACH_FEN, NEW, OLD, FindDiscrepancies, MakeCrowd, Sql, StartPair, is_settled
 from tests.sets.playing import Players
@@ -89,6 +91,7 @@ async def test_post_killed_between_the_two_commits_is_made_once(
     assert SetPostStore.tell is tell  # it was killed once
     posts = "SELECT count(*) FROM messages WHERE packet_id = $1 AND reminder IS NULL AND stream_id = $2"
     assert await sql.fetchval(posts, packet_id, one.group) == 1
+    assert (await pushed(one.old[0], messages.PacketPosted)).packet_id == packet_id  # by the next server
     assert await discrepancies() == []
 
 

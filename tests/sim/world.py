@@ -150,6 +150,8 @@ class World:
         self.calls += 1
         return self.calls
 
+    commits_wait = False  # no standby is simulated
+
     async def probe_write(self) -> None:
         """As of the database: a commit that changes nothing."""
         await self.postgres.call("probe", lambda: None)

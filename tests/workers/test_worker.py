@@ -230,6 +230,30 @@ async def test_process_that_does_not_drain_is_ended_at_once(worker: KeptWorker) 
     assert (first.drains, first.code) == (2, -9)
 
 
+async def test_successor_that_hangs_in_its_start_is_killed_and_the_restart_ends(
+    worker: KeptWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await started(worker)
+    monkeypatch.setattr(module, "START_S_MAX", 0.01)
+    with pytest.raises(WorkerNotStarted):
+        async with asyncio.timeout(PATIENCE_S):
+            await worker.replace()
+    assert (STARTED[1].code, first.code, worker.state) == (-9, None, "serving")
+
+
+async def test_first_start_takes_as_long_as_it_takes_and_a_process_that_serves_is_left_alone(
+    worker: KeptWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "START_S_MAX", 0.0)
+    starting = asyncio.ensure_future(worker.start())
+    await asyncio.sleep(0.01)
+    assert STARTED[0].code is None
+    STARTED[0].serve()
+    await starting
+    worker._end_hung_start(STARTED[0])  # type: ignore[arg-type]
+    assert (STARTED[0].code, worker.state) == (None, "serving")
+
+
 async def test_silent_process_is_shown_then_killed(worker: KeptWorker) -> None:
     first = await started(worker)
     worker.did_not_answer(SILENT_S)
@@ -257,3 +281,11 @@ async def test_counters_of_a_killed_process_are_lost_in_part_and_those_of_a_drai
     second.end()
     assert worker.lost_counts == 1
     assert worker._ended.of("accepted") == [12]
+
+
+async def test_counters_of_a_process_that_is_killed_before_its_first_sample_are_lost(worker: KeptWorker) -> None:
+    first = await started(worker)
+    first.end()
+    assert worker.lost_counts == 1
+    (await next_process() if len(STARTED) == 1 else STARTED[1]).end()  # it has served no one
+    assert worker.lost_counts == 1

@@ -39,6 +39,7 @@ class InDoubt(Generic[Asked, Found]):
         self._in_doubt: list[UnknownOutcome[Asked]] = []
         self._wake = asyncio.Event()
         self._outage_log = OutageLog("in_doubt_waits")
+        self.commits_wait: Callable[[], bool] = lambda: False  # for a standby: as long a commit may still arrive
 
     def add(self, asked: Iterable[Asked]) -> None:
         """Changes that were sent to the store, which did not answer."""
@@ -61,12 +62,13 @@ class InDoubt(Generic[Asked, Found]):
 
     async def _look(self) -> None:
         asked_s, in_doubt = asyncio.get_running_loop().time(), self._in_doubt[:LOOK_MAX]
+        do_wait = self.commits_wait()  # before they are read: what arrives right after is found by the next look
         found = await self._find_outcome([doubt.asked for doubt in in_doubt])
         for doubt, fact in zip(in_doubt, found, strict=True):
             self._in_doubt.pop(0)  # one by one: what follows a failure is looked up again
             if fact is not None:
                 self._publish(fact)
-            elif asked_s - doubt.since_s <= LATE_S:
-                self._in_doubt.append(doubt)
+            elif do_wait or asked_s - doubt.since_s <= LATE_S:
+                self._in_doubt.append(doubt._replace(since_s=asked_s) if do_wait else doubt)
         if not self._in_doubt:
             self._wake.clear()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from storage import statements
-from storage.postgres.database import unavailable_when_away
+from storage.postgres.guards import unavailable_when_away
 
 if TYPE_CHECKING:
     from storage.postgres.database import Database

@@ -93,7 +93,7 @@ class GroupStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._logins = database.writer()  # cheaper than the pool, and never behind other reads
+        self._logins = database.writer(reads=True)  # cheaper than the pool, and never behind other reads
 
     async def load(self, group_ids: Sequence[int]) -> list[GroupRow]:
         """The groups that exist, with their members, as of one moment."""

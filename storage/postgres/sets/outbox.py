@@ -76,7 +76,7 @@ class SetPostStore:
         self._writer = self._database.writer()
 
     async def tell(self, most: int) -> tuple[int, list[MessageRow]]:
-        """Tell the oldest rows: how many were told, and the messages that were made.
+        """Tell the oldest rows: how many were told, and their messages, also those that a try before this one made.
 
         What a set that is away is to be told waits, behind it nothing else. One server at a time tells, so that the
         posts of a stream stay in their order. Raises StoreUnavailable: some of them may have been told.
@@ -119,7 +119,7 @@ async def tell_words_later(connection: Connection, said: Sequence[tuple[int, Pos
 
 
 async def _record(database: Database, rows: Sequence[ToldRow]) -> list[MessageRow]:
-    """Record in a set what it is told, each once; the messages that were made now."""
+    """Record in a set what it is told, each once; the messages of all of it, in the order of their numbers."""
     columns = [list(column) for column in zip(*(row.key for row in rows), strict=True)]
     async with database.transaction() as connection:
         fresh = {tuple(row) for row in await connection.fetch(SQL["note_told"], *columns)}
@@ -131,8 +131,18 @@ async def _record(database: Database, rows: Sequence[ToldRow]) -> list[MessageRo
             )
         turns = await _turns(connection, [row for row in told if row.topic == SetTopic.TURN])
         posts = [row.post for row in told if row.topic not in WITHOUT_POST or row.key in turns]
+        again = [row.post for row in rows if row.key not in fresh and row.topic != SetTopic.BEST_LUCK]
+        made = await _posted_before(connection, again) if again else []
         numbers = await messages.append(connection, posts) if posts else []
-    return [numbered(post, number) for post, number in zip(posts, numbers, strict=True)]
+    return made + [numbered(post, number) for post, number in zip(posts, numbers, strict=True)]
+
+
+async def _posted_before(connection: Connection, posts: Sequence[Post]) -> list[MessageRow]:
+    """Their messages, as far as they became some: perhaps no user was told of them."""
+    columns = [[post[column] for post in posts] for column in (0, 1, 2, 4, 5)]
+    rows = await connection.fetch(SQL["posted_before"], *columns)
+    found = [numbered(posts[row["place"] - 1], row["message"]) for row in rows]
+    return sorted(found, key=lambda row: (row.stream_id, row.message))
 
 
 async def _turns(connection: Connection, rows: Sequence[ToldRow]) -> set[tuple[int, int, int, int]]:

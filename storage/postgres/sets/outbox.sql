@@ -23,6 +23,16 @@ ORDER BY 1, 2, 3, 4
 ON CONFLICT DO NOTHING
 RETURNING packet_id, topic, stream_id, at_ms
 
+-- name: posted_before
+-- Posts that were made before: by a server that could not say so to its users, perhaps. Among the newest of their streams.
+SELECT asked.place, m.message
+FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::smallint[]) WITH ORDINALITY
+    AS asked (stream_id, sender_id, at_ms, packet_id, reminder, place)
+JOIN streams s USING (stream_id)
+JOIN messages m ON m.stream_id = s.stream_id AND m.message > s.last_message - 1000
+    AND m.sender_id = asked.sender_id AND m.at_ms = asked.at_ms
+    AND m.packet_id IS NOT DISTINCT FROM asked.packet_id AND m.reminder IS NOT DISTINCT FROM asked.reminder
+
 -- name: count_best_lucks
 INSERT INTO years AS y (user_id, year, best_lucks)
 SELECT user_id, beijing_year(at_ms), count(*) FROM unnest($1::bigint[], $2::bigint[]) AS best (user_id, at_ms)

@@ -56,6 +56,10 @@ class Sets:
         """Set 0."""
         return self.databases[HOME]
 
+    def commits_wait(self) -> bool:
+        """In one of them."""
+        return any(one.commits_wait for one in self.databases)
+
     def of_packet(self, packet_id: int) -> int:
         """The set that has a packet. An id that no server of these sets has made is looked for in set 0."""
         number = self._set_of(packet_id, self.first_id)

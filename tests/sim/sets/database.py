@@ -96,7 +96,9 @@ class SimDatabase:
         """Why it is known to be away; empty: it is not."""
         return "away" if self.line.away else ""
 
-    def writer(self, *, plan_each_time: bool = False) -> SimDatabase:
+    commits_wait = False  # no standby is simulated
+
+    def writer(self, *, plan_each_time: bool = False, reads: bool = False) -> SimDatabase:
         """It is its own writer."""
         return self
 

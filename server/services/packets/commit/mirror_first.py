@@ -19,6 +19,9 @@ from server.services.runtime.supervised import Loop
 # A batch may expect no log if the record was read at most so long ago. If the packet has finished meanwhile, its
 # log is still there and refuses the batch: a log lapses after a minute (mirror._FORGET_MS).
 VIEW_S_MAX = 30.0
+# A reply that comes so late proves nothing about such a claim: this process stood still in between, perhaps before
+# it sent anything, and the log may have lapsed by then.
+LATE_S = 55.0
 AHEAD_MAX: Final = 16  # batches between the stages
 LINGER_S: Final = 0.03  # for a larger batch to record
 
@@ -40,12 +43,14 @@ class MirrorFirst(CommitPath):
             await self._wait_for_claims()
             with self._rejected_on_failure(self._take()) as taken:
                 batch = self._still_fresh(self._still_trusted(taken))
+                new = [part for part in batch if not part.live.mirrored]
                 mirrored = await self._stores.mirror(batch)
                 self._reject(mirrored.refused, "Redis: the log has another length")
                 self._reject(mirrored.unknown, mirrored.why)
-                self._answer_won(mirrored.held)
-                if mirrored.held:
-                    await self._between.put(mirrored.held)
+                held = self._in_time(mirrored.held, new) if new else mirrored.held
+                self._answer_won(held)
+                if held:
+                    await self._between.put(held)
 
     def _still_fresh(self, batch: list[PacketBatch]) -> list[PacketBatch]:
         """Reject what expects no log on an old reading of the record: the log may have been there, and lapsed."""
@@ -53,6 +58,13 @@ class MirrorFirst(CommitPath):
         stale = [part for part in batch if not part.live.mirrored and part.live.read_at_s <= least_s]
         self._reject(stale, "the record was read too long ago")
         return without(batch, stale)
+
+    def _in_time(self, held: list[PacketBatch], new: list[PacketBatch]) -> list[PacketBatch]:
+        """Reject what expected no log and was answered so late that the log may have lapsed in between."""
+        least_s = asyncio.get_running_loop().time() - LATE_S
+        late = [part for part in new if part in held and part.live.read_at_s <= least_s]
+        self._reject(late, "Redis: the reply came too late")
+        return without(held, late)
 
     async def run_record(self) -> None:
         """Record the mirrored claims, all that are there in one statement."""
