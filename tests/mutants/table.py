@@ -9387,6 +9387,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("tests/sets/test_risk.py::test_notes_of_all_sets_are_taken_with_the_round_that_judges_them",),
     ),
     Mutation(
+        "risk: a rule that is too deep stops a round",
+        "risk",
+        "server/core/risk/rules.py",
+        "            except Exception as error:  # whatever",
+        "            except (EngineError, ArithmeticError) as error:  # whatever",
+        ("tests/core/test_risk_rules.py::test_rule_that_is_too_deep_where_it_is_judged_fails_alone",),
+    ),
+    Mutation(
         "risk: a threshold is missed by a rule that meets it",
         "risk",
         RISK_DEFAULTS,
