@@ -9395,6 +9395,32 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("tests/core/test_risk_rules.py::test_rule_that_is_too_deep_where_it_is_judged_fails_alone",),
     ),
     Mutation(
+        "risk: a user who waits is recorded each minute",
+        "risk",
+        "storage/postgres/risk/risk.sql",
+        "d.errors <> '{}') AND NOT d.is_again)",
+        "d.errors <> '{}'))",
+        (
+            "tests/risk/test_effects.py::test_user_who_is_held_back_and_does_nothing_is_judged_each_minute_and_recorded_once_a_day",
+        ),
+    ),
+    Mutation(
+        "risk: a round looks at all who are held back",
+        "risk",
+        "server/services/risk/engine.py",
+        "looks_again=is_first)",
+        "looks_again=True)",
+        ("tests/risk/test_effects.py::test_round_is_complete_before_all_who_are_held_back_are_looked_at_again",),
+    ),
+    Mutation(
+        "risk: a judgement beside the rounds replaces a newer one",
+        "risk",
+        "storage/postgres/risk/risk.sql",
+        "NOT ($8::boolean AND v.checked_at_ms",
+        "NOT ($8::boolean AND false AND v.checked_at_ms",
+        ("tests/risk/test_effects.py::test_judgement_beside_the_rounds_gives_way_to_a_round_that_began_later",),
+    ),
+    Mutation(
         "risk: a threshold is missed by a rule that meets it",
         "risk",
         RISK_DEFAULTS,
@@ -9598,9 +9624,9 @@ MUTATIONS: tuple[Mutation, ...] = (
         "risk: a round that fails forgets its users",
         "risk",
         RISK_ENGINE,
-        "            users = dict.fromkeys(await part.take_active(CHANGES_MAX))\n",
+        "            active = await part.take_active(CHANGES_MAX)\n",
         "            async with self._store.apart() as other:\n"
-        "                users = dict.fromkeys(await other.take_active(CHANGES_MAX))\n",
+        "                active = await other.take_active(CHANGES_MAX)\n",
         (T_RISK + "round_that_fails_is_made_again_with_the_same_users",),
     ),
     Mutation(
@@ -9665,8 +9691,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "risk: an allow is stored each time",
         "risk",
         RISK_SQL,
-        "   OR last.mode <> $3 OR last.at_ms < $2::bigint - 600000\n",
-        "   OR last.mode <> $3 OR true\n",
+        "WHEN d.is_again THEN 86400000 ELSE 600000 END\n",
+        "WHEN d.is_again THEN 86400000 ELSE -1 END\n",
         ("tests/risk/test_backtest.py::test_allow_that_repeats_the_last_decision_is_stored_once_in_ten_minutes",),
     ),
     Mutation(

@@ -11,9 +11,11 @@ import asyncpg
 import pytest
 
 from client_sim.sdk.errors import Refusal
+from server.services.risk import engine as engine_module
 from server.services.risk.engine import CHECK_AGAIN_MS, RiskEngine
 from storage.errors import StoreUnavailable
-from storage.postgres.risk.risk import RiskRound, RiskStore
+from storage.postgres.database import Database
+from storage.postgres.risk.risk import RiskRound, RiskStore, VerdictRow
 from tests.conftest import Connect, Server, StartServer, Turn
 from tests.risk.test_path import rules_file
 from tests.services.conftest import MakeParty, until
@@ -290,3 +292,68 @@ async def test_one_server_at_a_time_makes_a_round(
         assert second is None
     async with other.app.stores.risk.round() as later:
         assert later is not None
+
+
+async def test_user_who_is_held_back_and_does_nothing_is_judged_each_minute_and_recorded_once_a_day(
+    start_server: StartServer, party: MakeParty, sql: Sql, tmp_path: Path, turn_clock: Turn
+) -> None:
+    rules = rules_file(tmp_path, DENY_WINNERS.format(then="deny").replace("opens_1d", "received_shares"))
+    server = await start_server(risk__mode="on", risk__rules=rules, risk__interval_s=NEVER_BY_ITSELF)
+    guests = await party(server, 1)
+    await guests.all_open(await guests.lucky(900, 1))
+    await held_by(server, sql, 2)
+    verdict = "SELECT decision_id, checked_at_ms FROM risk_verdicts WHERE user_id = 2"
+    before = await sql.fetchrow(verdict)
+    counted = "SELECT count(*) FROM risk_decisions WHERE user_id = 2 AND action = 'deny'"
+    recorded = await sql.fetchval(counted)
+    for turn in (1, 2, 3):
+        turn_clock(turn * (CHECK_AGAIN_MS + 1))
+        assert await judge(server) == 1
+    after = await sql.fetchrow(verdict)
+    assert before is not None
+    assert after is not None
+    assert await sql.fetchval(counted) == recorded
+    assert (after["decision_id"], after["checked_at_ms"] > before["checked_at_ms"]) == (before["decision_id"], True)
+    await sql.execute("INSERT INTO risk_activity VALUES (2)")  # did something: what led to it stands in the record
+    await judge(server)
+    assert await sql.fetchval(counted) == recorded + 1
+    turn_clock(86_400_000 + 10 * CHECK_AGAIN_MS)
+    await judge(server)
+    assert await sql.fetchval(counted) == recorded + 2
+
+
+async def test_round_is_complete_before_all_who_are_held_back_are_looked_at_again(
+    start_server: StartServer, sql: Sql, turn_clock: Turn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "USERS_MAX", 2)
+    server = await start_server(risk__mode="on", risk__interval_s=NEVER_BY_ITSELF)
+    await judge(server)
+    await sql.execute(
+        "INSERT INTO risk_verdicts SELECT user_id, 1, 'limit', false, 5, 'new', user_id "
+        "FROM generate_series(1, 5) AS user_id"
+    )
+    turns = []
+    for turn in (1, 2, 3, 4):
+        turn_clock(turn)
+        turns.append(await judge(server))
+        began_ms = server.app.services.risk.engine._now_ms()  # type: ignore[union-attr]
+        assert began_ms - await sql.fetchval("SELECT round_at_ms FROM risk_state") < 60_000
+    assert turns == [2, 2, 1, 0]
+
+
+@pytest.mark.parametrize(("checked_at_ms", "expected"), [(99, "allow"), (100, "allow"), (101, "deny")])
+async def test_judgement_beside_the_rounds_gives_way_to_a_round_that_began_later(
+    database: Database, sql: Sql, checked_at_ms: int, expected: str
+) -> None:
+    store = RiskStore(database)
+    async with store.apart() as apart:  # has read its facts, and is held up
+        async with store.round() as part:
+            assert part is not None
+            found = VerdictRow(2, 1, "deny", True, None, "by newer facts", checked_at_ms, 0)
+            await part.put_verdicts([found], checked_at_ms)
+        await apart.put_verdicts([VerdictRow(2, 2, "allow", False, None, "", 100, 0)], 100)
+    assert await sql.fetchval("SELECT action FROM risk_verdicts WHERE user_id = 2") == expected
+    async with store.round() as part:  # a round is the one to decide, also of a server whose clock is behind
+        assert part is not None
+        await part.put_verdicts([VerdictRow(2, 3, "review", False, None, "", 50, 0)], 50)
+    assert await sql.fetchval("SELECT action FROM risk_verdicts WHERE user_id = 2") == "review"

@@ -35,7 +35,10 @@ class DecisionRow(NamedTuple):
 
 
 class NewDecision(msgspec.Struct, frozen=True):
-    """What rules have decided about a user. `events`: what the chat backend is asked for."""
+    """What rules have decided about a user. `events`: what the chat backend is asked for.
+
+    `is_again`: the user did nothing since the last decision.
+    """
 
     user_id: int
     action: str
@@ -43,6 +46,7 @@ class NewDecision(msgspec.Struct, frozen=True):
     events: list[str]
     errors: dict[str, str]
     facts: dict[str, int]
+    is_again: bool = False
 
 
 class VerdictRow(NamedTuple):
@@ -100,7 +104,7 @@ class RiskStore:
     async def apart(self) -> AsyncIterator[RiskRound]:
         """A transaction that judges users beside the rounds: those who have no verdict yet."""
         async with self._database.transaction() as connection:
-            yield RiskRound(connection)
+            yield RiskRound(connection, is_apart=True)
 
     async def verdicts(self, user_ids: Sequence[int]) -> list[VerdictRow]:
         """Those of these users who have one."""
@@ -175,8 +179,9 @@ class RiskStore:
 class RiskRound:
     """What is read and written while users are judged, in one transaction."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connection, *, is_apart: bool = False) -> None:
+        """`is_apart`: a round may judge the same users meanwhile, by newer facts."""
+        self._connection, self._is_apart = connection, is_apart
 
     async def take_active(self, most: int) -> list[int]:
         """Users whose wallets have changed since they were judged; at most so many changes."""
@@ -191,16 +196,16 @@ class RiskRound:
         return await _facts(self._connection, user_ids, now_ms)
 
     async def decide(self, mode: str, version: str, now_ms: int, made: Sequence[NewDecision]) -> dict[int, int]:
-        """Record decisions; their numbers by user. One that only repeats an `allow` has none."""
+        """Record decisions; their numbers by user. One that only repeats the last one has none."""
         rows = [msgspec.json.encode(one).decode() for one in made]
         found = await self._connection.fetch(_SQL["decide"], rows, now_ms, mode, version)
         return {row["user_id"]: row["decision_id"] for row in found}
 
     async def put_verdicts(self, rows: Sequence[VerdictRow], now_ms: int) -> None:
-        """These verdicts are in force, except of users who are frozen or were released."""
+        """These verdicts are in force, except of users who are frozen, were released, or judged by newer facts."""
         columns = [list(column) for column in zip(*(row[:6] for row in rows), strict=True)]
         if columns:
-            await self._connection.execute(_SQL["put_verdicts"], *columns, now_ms)
+            await self._connection.execute(_SQL["put_verdicts"], *columns, now_ms, self._is_apart)
 
     async def end(self, began_at_ms: int) -> None:
         """All that was to be judged when the round began was judged."""

@@ -41,8 +41,8 @@ Found = TypeVar("Found")
 class SetRiskRound(RiskRound):
     """A round in set 0, with notes and facts of all sets."""
 
-    def __init__(self, connection: Connection, sets: Sets, held: Held) -> None:
-        super().__init__(connection)
+    def __init__(self, connection: Connection, sets: Sets, held: Held, *, is_apart: bool = False) -> None:
+        super().__init__(connection, is_apart=is_apart)
         self._sets, self._held = sets, {HOME: connection, **held}
 
     async def take_active(self, most: int) -> list[int]:
@@ -104,7 +104,7 @@ class SetRiskStore(RiskStore):
     async def apart(self) -> AsyncIterator[RiskRound]:
         """In set 0, with the facts of all sets."""
         async with self._database.transaction() as connection:
-            yield SetRiskRound(connection, self._sets, {})
+            yield SetRiskRound(connection, self._sets, {}, is_apart=True)
 
     async def sent_since(self, user_id: int, since_ms: int) -> int:
         """In the set of the user."""
