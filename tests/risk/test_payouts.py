@@ -59,9 +59,11 @@ async def test_payout_waits_in_the_wallet_and_goes_out_when_the_verdict_ends(
     async def is_paid() -> bool:
         await payouts.order([BEN])
         await room.hurry()
-        return host.fen(BEN) == before_fen + opened.amount_fen
+        paid = "SELECT count(*) FROM payments WHERE kind = 'payout' AND state = 'succeeded'"
+        return await room.sql.fetchval(paid) == 1
 
     await until(is_paid)
+    assert host.fen(BEN) == before_fen + opened.amount_fen
     await books_agree()
 
 

@@ -17,7 +17,7 @@ from storage.postgres.risk import risk
 from storage.postgres.risk.neighbours import DAY_MS, Flow, neighbour_facts, since
 from storage.postgres.risk.neighbours import SQL as FACT_SQL
 from storage.postgres.risk.risk import LOCK, RiskRound, RiskStore
-from storage.postgres.risk.shares import GivenShares, OpenedShare, of_shares
+from storage.postgres.risk.shares import GivenShares, GotTransfer, OpenedShare, of_shares
 from storage.postgres.sets.places import HOME, grouped, settled
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class _FactReader:
         )
 
     async def given(self, user_ids: Collection[int]) -> list[Flow]:
-        """Packets are in the sets of their senders, with what was opened of them."""
+        """Packets are in the sets of their senders, with what was opened of them; so are transfers."""
         return [Flow(*row[:3]) for row in await self._of_users(user_ids, self.given_in)]
 
     async def got(self, user_ids: Collection[int]) -> list[Flow]:
@@ -157,6 +157,8 @@ class _FactReader:
             for one in shares:
                 if one.sender_id not in (0, user_id):
                     flows[one.sender_id, user_id] += one.average_fen
+        for user_id, _, giver_id, amount_fen in await self._of_users(user_ids, self.transfers_got):
+            flows[giver_id, user_id] += amount_fen
         return [Flow(*pair, fen) for pair, fen in flows.items()]
 
     async def _of_users(
@@ -175,6 +177,10 @@ class _FactReader:
     async def received(self, number: int, user_ids: Sequence[int]) -> list[tuple[int, int, int]]:
         """User, packet and time of shares that were credited in a set."""
         return [tuple(row) for row in await self.fetch(number, SQL["received"], user_ids, self._now_ms - DAY_MS)]
+
+    async def transfers_got(self, number: int, user_ids: Sequence[int]) -> list[Any]:
+        """Rows of `transfers_got` of a set: it has the orders of its senders, and copies of those of other sets."""
+        return await self.fetch(number, FACT_SQL["transfers_got"], user_ids, self._now_ms - DAY_MS)
 
     async def given_in(self, number: int, user_ids: Sequence[int]) -> list[Any]:
         """Rows of `given` of a set."""
@@ -199,6 +205,10 @@ async def facts_of(sets: Sets, held: Held, user_ids: Sequence[int], now_ms: int)
         for row in rows
     ]
     given = await _answered({n: reader.given_in(n, some) for n, some in by_set.items()})
+    got: dict[int, list[GotTransfer]] = defaultdict(list)
+    for rows in (await _answered({n: reader.transfers_got(n, some) for n, some in by_set.items()})).values():
+        for user_id, *transfer in rows:
+            got[user_id].append(GotTransfer(*transfer))
     opened = await _opened(reader, sets, received)
     to_others: dict[int, dict[int, GivenShares]] = defaultdict(dict)
     for user_id, other, *shares in (row for rows in given.values() for row in rows):
@@ -206,7 +216,7 @@ async def facts_of(sets: Sets, held: Held, user_ids: Sequence[int], now_ms: int)
     found = {
         user_id: own[number][user_id]
         | {name: at_home[user_id][name] for name in AT_HOME}
-        | of_shares(user_id, opened.get(user_id, ()), to_others.get(user_id, {}), now_ms)
+        | of_shares(user_id, opened.get(user_id, ()), got.get(user_id, ()), to_others.get(user_id, {}), now_ms)
         for user_id, number in places.items()
         if user_id in own.get(number, ())
     }
