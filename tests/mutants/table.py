@@ -9465,6 +9465,22 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("tests/sets/test_risk.py::test_circle_by_transfers_goes_through_both_sets",),
     ),
     Mutation(
+        "risk: two transfers at once pass the limit of a day",
+        "risk",
+        "server/services/money/orders.py",
+        "        cap_fen = (await self._gate.send_caps((user_id,))).get(user_id)\n",
+        "        cap_fen = None\n",
+        ("tests/risk/test_effects.py::test_two_sends_at_once_do_not_pass_the_limit_of_a_day_together",),
+    ),
+    Mutation(
+        "risk: two packets by card at once pass the limit of a day",
+        "risk",
+        "storage/postgres/money/payments.py",
+        "packet.seeds(), chat, packet.caps\n",
+        "packet.seeds(), chat\n",
+        ("tests/risk/test_payouts.py::test_two_packets_by_card_at_once_do_not_pass_the_limit_of_a_day_together",),
+    ),
+    Mutation(
         "risk: a threshold is missed by a rule that meets it",
         "risk",
         RISK_DEFAULTS,

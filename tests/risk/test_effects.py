@@ -82,28 +82,39 @@ async def test_new_account_sends_200_yuan_a_day_and_withdraws_after_a_day(
     await books_balance()
 
 
+class Meet:
+    """Sums of what was sent are read by two requests before one of them goes on, so many times."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+        self._real, self._turns = RiskStore.sent_since, [asyncio.Event() for _ in range(times)]
+        self.count = 0
+        monkeypatch.setattr(RiskStore, "sent_since", lambda store, *asked: self._meets(store, *asked))
+
+    async def _meets(self, store: RiskStore, *asked: Any) -> int:
+        sent_fen = await self._real(store, *asked)
+        if self.count < 2 * len(self._turns):
+            turn = self._turns[self.count // 2]
+            self.count += 1
+            if self.count % 2 == 0:
+                turn.set()
+            await turn.wait()  # each has seen that nothing was sent
+        return sent_fen
+
+
+@pytest.mark.parametrize("transfers", [0, 1, 2])
 async def test_two_sends_at_once_do_not_pass_the_limit_of_a_day_together(
-    start_server: StartServer, party: MakeParty, sql: Sql, monkeypatch: pytest.MonkeyPatch
+    start_server: StartServer, party: MakeParty, sql: Sql, monkeypatch: pytest.MonkeyPatch, transfers: int
 ) -> None:
     server = await start_server(risk__mode="on", risk__interval_s=NEVER_BY_ITSELF)
     guests = await party(server, 1)
-    both, count = asyncio.Event(), 0
-    real = RiskStore.sent_since
-
-    async def meets(store: RiskStore, *asked: Any) -> int:
-        nonlocal count
-        sent_fen = await real(store, *asked)
-        count += 1
-        if count == 2:
-            both.set()
-        await both.wait()  # each has seen that nothing was sent
-        return sent_fen
-
-    monkeypatch.setattr(RiskStore, "sent_since", meets)
-    sent = await asyncio.gather(guests.lucky(15_000, 2), guests.lucky(15_000, 2), return_exceptions=True)
+    met = Meet(monkeypatch, 1)
+    asked = [
+        guests.sender.transfer(2, 15_000) if place < transfers else guests.lucky(15_000, 2) for place in (0, 1)
+    ]
+    sent = await asyncio.gather(*asked, return_exceptions=True)
     (lost,) = [one for one in sent if isinstance(one, Refusal)]
-    assert (lost.name, count) == ("limit", 2)
-    assert await sql.fetchval("SELECT sum(total_fen) FROM packets") == 15_000
+    assert (lost.name, met.count) == ("limit", 2)
+    assert await sql.fetchval("SELECT balance_fen FROM wallets WHERE user_id = 1") == 100_000 - 15_000
 
 
 async def test_denied_user_opens_and_keeps_what_was_won_and_repeats_what_was_done(

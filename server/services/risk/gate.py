@@ -25,6 +25,11 @@ DAY_MS: Final = 86_400_000
 AWAY_RETRY_MS: Final = 5_000
 
 
+def over_cap(cap_fen: int, sent_fen: int, smallest: str) -> RequestRefused:
+    """A send that is more than a user may send in 24 hours. `sent_fen`: without it."""
+    return RequestRefused(Reason.LIMIT, f"at most {cap_fen} {smallest} in 24 hours, {sent_fen} are sent")
+
+
 class MoneyGate(Protocol):
     """What sends and withdrawals ask before they move money."""
 
@@ -103,8 +108,7 @@ class RiskGate:
             sent_fen = await self._store.sent_since(user_id, self._now_ms() - DAY_MS)
             if sent_fen + amount_fen > cap_fen:
                 self.held["send"] += 1
-                detail = f"at most {cap_fen} {self._smallest} in 24 hours, {sent_fen} are sent"
-                raise RequestRefused(Reason.LIMIT, detail)
+                raise over_cap(cap_fen, sent_fen, self._smallest)
 
     async def send_caps(self, user_ids: Collection[int]) -> dict[int, int]:
         """What each of these users may send in 24 hours, in fen; users without a limit are left out."""
