@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 from client_sim.sdk.client import Client
 from server.cli.main import main
 from server.core.office.roles import OfficeRole
+from server.office.pages import log as log_pages
 from server.services.office.operators import OperatorService
 from tests.conftest import Server
 from tests.office.conftest import ALICE, BEN, CAUSE, HOSTILE, ROOT, Sit, entries
@@ -181,3 +184,20 @@ async def test_command_links_an_operator_to_a_subject_of_the_provider(
     assert "248289" in (await operator("list"))[1]
     last = await sql.fetchrow("SELECT door, state, after::text FROM office_log ORDER BY entry_id DESC LIMIT 1")
     assert (last["door"], last["state"], "248289" in last["after"]) == ("change_operator", "done", True)
+
+
+async def test_links_of_a_filtered_list_keep_what_is_wanted(
+    sit: Sit, people: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_pages, "PAGE", 1)
+    desk = await sit("admin", "lin")
+    await desk.get("/log")
+    await desk.get(f"/user/{ALICE}")
+    page = await desk.get("/log?operator=lin&door=user")
+    links = [unescape(one) for one in re.findall(r'href="(/log[^"]*)"', page.text)]
+    older, as_csv = (next(one for one in links if one.startswith(path)) for path in ("/log?before=", "/log.csv"))
+    assert older.partition("&")[2] == as_csv.partition("&")[2] == "operator=lin&door=user"
+    rows = (await desk.get(as_csv)).text.splitlines()
+    assert (len(rows), f",{ALICE}," in rows[1]) == (2, True)
+    page = await desk.get("/risk?rule=fast%20bot%26")
+    assert 'href="/risk.csv?rule=fast%20bot%26"' in page.text

@@ -43,16 +43,17 @@ DELETE FROM office_sessions WHERE operator_id = $1
 DELETE FROM office_sessions WHERE began_at_ms <= $1 OR seen_at_ms <= $2
 
 -- name: begin_session
--- Only while the operator has the key that was compared: another may have been made meanwhile.
+-- Only while the operator has the key that was compared: another may be made meanwhile. Who makes it ends all sessions, and
+-- waits for this one, or this one waits and finds the other key.
 INSERT INTO office_sessions (token_hash, operator_id, began_at_ms, seen_at_ms)
-SELECT $1, operator_id, $3, $3 FROM office_operators WHERE operator_id = $2 AND key_hash = $4
+SELECT $1, operator_id, $3, $3 FROM office_operators WHERE operator_id = $2 AND key_hash = $4 FOR SHARE
 RETURNING operator_id
 
 -- name: begin_signed_on
--- Only while the operator is the one of this subject, and not disabled.
+-- Only while the operator is the one of this subject, and not disabled; the lock as above.
 INSERT INTO office_sessions (token_hash, operator_id, began_at_ms, seen_at_ms)
 SELECT $1, operator_id, $3, $3 FROM office_operators
-WHERE operator_id = $2 AND oidc_issuer = $4 AND oidc_subject = $5 AND NOT is_disabled
+WHERE operator_id = $2 AND oidc_issuer = $4 AND oidc_subject = $5 AND NOT is_disabled FOR SHARE
 RETURNING operator_id
 
 -- name: prune_sign_ons
