@@ -9517,6 +9517,22 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("tests/office/test_log.py::test_links_of_a_filtered_list_keep_what_is_wanted",),
     ),
     Mutation(
+        "risk: a withdrawal trusts an old verdict",
+        "risk",
+        "server/services/risk/gate.py",
+        "            verdict = await self.batcher.submit(user_id)\n",
+        "            verdict = await self.verdict(user_id)\n",
+        ("tests/risk/test_effects.py::test_hold_holds_the_next_withdrawal_also_before_this_server_was_told_of_it",),
+    ),
+    Mutation(
+        "risk: a frozen user is judged at each withdrawal",
+        "risk",
+        "server/services/risk/engine.py",
+        "    return not stays and row.checked",
+        "    return row.checked",
+        ("tests/risk/test_effects.py::test_user_who_is_frozen_for_days_is_not_judged_at_each_withdrawal",),
+    ),
+    Mutation(
         "risk: a threshold is missed by a rule that meets it",
         "risk",
         RISK_DEFAULTS,

@@ -253,6 +253,37 @@ async def test_withdrawals_wait_while_no_rounds_are_made_and_sends_go_on(
     assert await backend.withdraw(1, 1, "b") == 99_098 - 900
 
 
+async def test_hold_holds_the_next_withdrawal_also_before_this_server_was_told_of_it(
+    start_server: StartServer, party: MakeParty, connect: Connect, sql: Sql
+) -> None:
+    server = await start_server(risk__mode="on", risk__interval_s=NEVER_BY_ITSELF)
+    _, backend = await party(server, 1), await connect(server, 0)
+    await grown_up(sql)
+    await sql.execute("DELETE FROM risk_verdicts")
+    assert await backend.withdraw(1, 1, "a") == 99_999
+    server.app.services.changes._follows["risk"].clear()  # what another server decides is in flight
+    held = (
+        "UPDATE risk_verdicts SET action = 'deny', holds_withdrawals = true, says = 'held', version = version + 1"
+    )
+    await sql.execute(held)
+    assert await refused(backend.withdraw(1, 1, "b")) == ("not_allowed", "held")
+
+
+async def test_user_who_is_frozen_for_days_is_not_judged_at_each_withdrawal(
+    start_server: StartServer, party: MakeParty, connect: Connect, sql: Sql, turn_clock: Turn
+) -> None:
+    server = await start_server(risk__mode="on", risk__interval_s=NEVER_BY_ITSELF)
+    _, backend = await party(server, 1), await connect(server, 0)
+    await judge(server)
+    await sql.execute("UPDATE risk_verdicts SET action = 'freeze', holds_withdrawals = true, says = 'held'")
+    turn_clock(3 * 86_400_000)
+    await judge(server)
+    counted = await sql.fetchval("SELECT count(*) FROM risk_decisions WHERE user_id = 1")
+    for key in ("a", "b"):
+        assert await refused(backend.withdraw(1, 1, key)) == ("not_allowed", "held")
+    assert await sql.fetchval("SELECT count(*) FROM risk_decisions WHERE user_id = 1") == counted
+
+
 async def test_withdrawals_wait_and_sends_go_on_while_no_verdict_can_be_read(
     start_server: StartServer, party: MakeParty, connect: Connect, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:

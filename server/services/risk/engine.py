@@ -116,9 +116,9 @@ class RiskEngine:
 
     async def verdicts(self, user_ids: Sequence[int]) -> dict[int, RiskVerdict]:
         """What is in force for users (mode on). Those who have no verdict of this day are judged now."""
-        fresh_ms = self._now_ms() - FRESH_MS
+        now_ms = self._now_ms()
         rows = {row.user_id: row for row in await self._store.verdicts(user_ids)}
-        missing = [one for one in user_ids if one not in rows or rows[one].checked_at_ms < fresh_ms]
+        missing = [one for one in user_ids if one not in rows or _is_stale(rows[one], now_ms)]
         if missing:
             if not self._is_begun:
                 await self.begin()
@@ -153,6 +153,12 @@ def _new(user_id: int, one: RiskDecision, facts: dict[str, int], is_again: bool)
 
 def _rows(made: dict[int, RiskDecision], numbers: dict[int, int], now_ms: int) -> list[VerdictRow]:
     return [VerdictRow(user_id, numbers.get(user_id, 0), *one.verdict, now_ms, 0) for user_id, one in made.items()]
+
+
+def _is_stale(row: VerdictRow, now_ms: int) -> bool:
+    """A user who was frozen or released stays so, however often they are judged."""
+    stays = row.action == RiskAction.FREEZE or row.released_until_ms > now_ms
+    return not stays and row.checked_at_ms < now_ms - FRESH_MS
 
 
 def _verdict(row: VerdictRow) -> RiskVerdict:

@@ -1,7 +1,7 @@
 """The gate: what requests ask of risk control. It has verdicts in memory, in step with the record on all servers.
 
 Opens never ask. A send asks for the verdict of its sender, and goes on if it cannot be read now; money that leaves
-for outside waits then.
+for outside waits then. It reads the verdict each time: what is in memory may be older than a hold.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class RiskGate:
     async def check_withdrawal(self, user_id: int) -> None:
         """Raises RequestRefused: NOT_ALLOWED; OVERLOADED while no rounds are made, or there is no verdict."""
         try:
-            verdict = await self.verdict(user_id)
+            verdict = await self.batcher.submit(user_id)
         except RequestRefused:
             raise self._away() from None
         if verdict.holds_withdrawals:
