@@ -9533,6 +9533,44 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("tests/risk/test_effects.py::test_user_who_is_frozen_for_days_is_not_judged_at_each_withdrawal",),
     ),
     Mutation(
+        "risk: why overlooks facts without spaces",
+        "risk",
+        "server/cli/risk/commands.py",
+        'WORD.findall(rule["when"])',
+        'rule["when"].split()',
+        (
+            "tests/risk/test_path.py::test_why_names_the_facts_of_any_condition_and_a_decision_whose_number_is_a_user",
+        ),
+    ),
+    Mutation(
+        "risk: why tells of a verdict that is not in force",
+        "risk",
+        "server/cli/risk/commands.py",
+        '        if mode != "on":\n',
+        "        if False:\n",
+        (
+            "tests/risk/test_path.py::test_why_names_the_facts_of_any_condition_and_a_decision_whose_number_is_a_user",
+        ),
+    ),
+    Mutation(
+        "office: a verdict of another time holds a user back",
+        "office",
+        "server/services/office/people.py",
+        '.state()).mode != "on":',
+        '.state()).mode == "":',
+        ("tests/office/test_changes.py::test_release_lets_a_user_whom_risk_control_denies_send_again",),
+    ),
+    Mutation(
+        "report: a verdict of another time is in force",
+        "records",
+        "storage/postgres/analysis/narrow_copy.sql",
+        " AND EXISTS (SELECT FROM risk_state WHERE mode = 'on')",
+        "",
+        (
+            "tests/analysis/test_report.py::test_risk_hits_are_those_of_the_days_by_rule_and_mode_and_few_users_are_not_told",
+        ),
+    ),
+    Mutation(
         "risk: a threshold is missed by a rule that meets it",
         "risk",
         RISK_DEFAULTS,
