@@ -18,6 +18,8 @@ _SQL = statements.load(__file__, "risk_facts")
 FACTS: Final = _SQL["facts"]
 LOCK: Final = 0x7269736B  # "risk": any number that nothing else locks in this database
 PAST_PAGE: Final = 1_000  # decisions read at once
+CASES_MAX: Final = 100_000  # decisions that are looked through for cases
+CLOCKS_MS: Final = 3_600_000  # by so much clocks of servers may differ: decisions stand in another order
 
 
 class DecisionRow(NamedTuple):
@@ -147,16 +149,29 @@ class RiskStore:
         return await self._decisions("of_user", user_id, most)
 
     async def cases(self, most: int, rule: str = "") -> list[DecisionRow]:
-        """The newest decisions with a hit, of this rule if one is named; the newest first."""
-        return await self._decisions("cases", most, rule)
+        """The newest of the newest CASES_MAX decisions with a hit, of this rule if one is named; newest first."""
+        return await self._decisions("cases", most, rule, CASES_MAX)
 
     async def past(self, from_ms: int, to_ms: int) -> AsyncIterator[DecisionRow]:
-        """All decisions of a time, the oldest first."""
-        last = 0
-        while rows := await self._decisions("past", from_ms, to_ms, last, PAST_PAGE):
+        """All decisions of a time, the oldest first. Reads those of that time alone, however many there are."""
+        last = await self._last_before(from_ms - CLOCKS_MS)
+        while rows := await self._decisions("past", last, PAST_PAGE):
             for row in rows:
-                yield row
+                if from_ms <= row.at_ms < to_ms:
+                    yield row
+            if rows[-1].at_ms >= to_ms + CLOCKS_MS:
+                break
             last = rows[-1].decision_id
+
+    async def _last_before(self, at_ms: int) -> int:
+        """A number after which the decisions since a time come: found in some thirty steps."""
+        async with self._database.reading() as connection:
+            low, high = 0, await connection.fetchval(_SQL["newest_number"])
+            while low < high:
+                middle = (low + high) // 2
+                found_ms = await connection.fetchval(_SQL["time_after"], middle)
+                low, high = (middle + 1, high) if found_ms is not None and found_ms < at_ms else (low, middle)
+        return int(low)
 
     async def rules(self, version: str) -> list[dict[str, Any]] | None:
         """The rules of a version, if any decision has named it."""

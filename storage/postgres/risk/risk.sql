@@ -88,13 +88,21 @@ SELECT decision_id, user_id, at_ms, mode, rules, action, hits, errors, facts FRO
 WHERE user_id = $1 ORDER BY decision_id DESC LIMIT $2
 
 -- name: cases
-SELECT decision_id, user_id, at_ms, mode, rules, action, hits, errors, facts FROM risk_decisions
-WHERE action <> 'allow' AND ($2 = '' OR $2 = ANY(hits)) ORDER BY decision_id DESC LIMIT $1
+-- Of the newest $3: a rule that hits seldom is not looked for in all that was ever decided.
+SELECT decision_id, user_id, at_ms, mode, rules, action, hits, errors, facts
+FROM (SELECT * FROM risk_decisions WHERE action <> 'allow' ORDER BY decision_id DESC LIMIT $3) AS newest
+WHERE $2 = '' OR $2 = ANY(hits) ORDER BY decision_id DESC LIMIT $1
 
 -- name: past
--- Decisions from $1 to before $2, in their order, after the decision $3.
+-- Decisions after the decision $1, in their order: numbers grow with the time, but for what was decided at once.
 SELECT decision_id, user_id, at_ms, mode, rules, action, hits, errors, facts FROM risk_decisions
-WHERE at_ms >= $1 AND at_ms < $2 AND decision_id > $3 ORDER BY decision_id LIMIT $4
+WHERE decision_id > $1 ORDER BY decision_id LIMIT $2
+
+-- name: newest_number
+SELECT coalesce(max(decision_id), 0) FROM risk_decisions
+
+-- name: time_after
+SELECT at_ms FROM risk_decisions WHERE decision_id > $1 ORDER BY decision_id LIMIT 1
 
 -- name: rules
 SELECT rules FROM risk_rules WHERE version = $1
