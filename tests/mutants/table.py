@@ -9603,6 +9603,16 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("tests/risk/test_backtest.py::test_cases_of_a_rule_are_looked_for_among_the_newest",),
     ),
     Mutation(
+        "year: a packet that was scheduled stands in a month of another year",
+        "records",
+        "storage/postgres/analysis/user_year.sql",
+        "SELECT created_at_ms AS at_ms, total_fen",
+        "SELECT coalesce(send_at_ms, created_at_ms) AS at_ms, total_fen",
+        (
+            "tests/analysis/test_year.py::test_year_has_a_packet_that_was_scheduled_for_the_next_one_in_its_last_month",
+        ),
+    ),
+    Mutation(
         "risk: a threshold is missed by a rule that meets it",
         "risk",
         RISK_DEFAULTS,
