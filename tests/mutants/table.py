@@ -9613,6 +9613,24 @@ MUTATIONS: tuple[Mutation, ...] = (
         ),
     ),
     Mutation(
+        "office: a look at campaigns is not logged",
+        "office",
+        "server/core/office/roles.py",
+        'what they spend", _ALL, is_personal=True)',
+        'what they spend", _ALL)',
+        ("tests/office/test_log.py::test_list_that_names_people_is_logged_before_it_is_shown",),
+    ),
+    Mutation(
+        "risk: why finds every decision the same again",
+        "risk",
+        "server/cli/risk/commands.py",
+        "    if (again.verdict.action, again.hits) == (one.action, one.hits):\n",
+        "    if True:\n",
+        (
+            "tests/risk/test_path.py::test_why_names_the_facts_of_any_condition_and_a_decision_whose_number_is_a_user",
+        ),
+    ),
+    Mutation(
         "risk: a threshold is missed by a rule that meets it",
         "risk",
         RISK_DEFAULTS,

@@ -201,3 +201,10 @@ async def test_links_of_a_filtered_list_keep_what_is_wanted(
     assert (len(rows), f",{ALICE}," in rows[1]) == (2, True)
     page = await desk.get("/risk?rule=fast%20bot%26")
     assert 'href="/risk.csv?rule=fast%20bot%26"' in page.text
+
+
+@pytest.mark.parametrize("place", ["campaigns", "operators"])
+async def test_list_that_names_people_is_logged_before_it_is_shown(sit: Sit, sql: Any, place: str) -> None:
+    desk = await sit("admin", "lin")
+    assert (await desk.get(f"/{place}")).status == 200
+    assert (await entries(sql))[-1] == ("lin", place, "seen", place, "")

@@ -120,8 +120,13 @@ async def test_why_names_the_facts_of_any_condition_and_a_decision_whose_number_
         return told
 
     told = await why("2")
-    for part_of in ("in force: deny", "opens_1m = 3, won_fen_1d = 7, sent_fen_1d = 0", "user 2"):
+    same = "judged again by these rules and facts: the same"
+    for part_of in ("in force: deny", "opens_1m = 3, won_fen_1d = 7, sent_fen_1d = 0", "user 2", same):
         assert part_of in told
+    wrong = NewDecision(3, "review", ["loose"], [], {}, facts)  # what these rules do not say of these facts
+    async with store.apart() as part:
+        await part.decide("on", book.version, 1, [wrong])
+    assert "judged again by these rules and facts: deny (dense)" in await why("3")
     told = await why(f"{first}", "--decision")
     assert (f"decision {first}: user 1," in told, "in force" in told) == (True, False)
     await sql.execute("UPDATE risk_state SET mode = 'shadow'")

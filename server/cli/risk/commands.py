@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 
 import cyclopts
 from cyclopts import Parameter
+from msgspec import ValidationError
 from rich.table import Table
 
 from server.cli.shared.numbers import Count, Hours, Id
@@ -25,9 +26,9 @@ from server.config import load
 from server.core.beijing_year import time_text
 from server.core.reconciliation.days import DAY_MS, first_ms
 from server.core.risk.facts import FACTS
-from server.core.risk.rules import RuleBook
+from server.core.risk.rules import BadRule, RuleBook
 from server.services.risk.backtest import backtest as try_rules
-from server.services.risk.rule_files import rule_book
+from server.services.risk.rule_files import book_of, rule_book
 from storage.postgres.database import Database
 from storage.postgres.risk.risk import DecisionRow, RiskStore
 
@@ -257,7 +258,9 @@ async def _explain(store: RiskStore, one: DecisionRow) -> None:
     effect = "" if one.mode == "on" else ", which changed nothing (mode shadow)"
     print(f"decision {one.decision_id}: user {one.user_id}, {time_text(one.at_ms)}, rules {one.rules}")
     print(f"{one.action}{effect}")
-    known = {rule["name"]: rule for rule in await store.rules(one.rules) or ()}
+    stored = await store.rules(one.rules)
+    known = {rule["name"]: rule for rule in stored or ()}
+    print(_judged_again(one, stored))
     for name in one.hits:
         rule = known.get(name, {"when": "?", "then": "?", "says": ""})
         print(f"  {name} -> {rule['then']}: {rule['says']}\n    when {rule['when']}")
@@ -273,6 +276,18 @@ async def _explain(store: RiskStore, one: DecisionRow) -> None:
         if value:
             table.add_row(fact, f"{value:,}", FACTS.get(fact, ""))
     print_whole(console(), table)
+
+
+def _judged_again(one: DecisionRow, stored: list[dict[str, Any]] | None) -> str:
+    """Whether these rules and facts still come to this decision: a decision can be checked by who has its row."""
+    try:
+        again = book_of(stored or []).decide(dict.fromkeys(FACTS, 0) | one.facts)
+    except (BadRule, ValidationError) as error:
+        return f"judged again: this version of the server cannot use the rules ({error})"
+    if (again.verdict.action, again.hits) == (one.action, one.hits):
+        return "judged again by these rules and facts: the same"
+    hits = ", ".join(again.hits) or "no rule hit"
+    return f"judged again by these rules and facts: {again.verdict.action} ({hits})"
 
 
 def _show_decisions(decisions: list[DecisionRow]) -> None:
