@@ -279,7 +279,7 @@ async def _explain(store: RiskStore, one: DecisionRow) -> None:
 
 
 def _judged_again(one: DecisionRow, stored: list[dict[str, Any]] | None) -> str:
-    """Whether these rules and facts still come to this decision: a decision can be checked by who has its row."""
+    """Whether these rules and facts still come to this decision: its row is all that a check needs."""
     try:
         again = book_of(stored or []).decide(dict.fromkeys(FACTS, 0) | one.facts)
     except (BadRule, ValidationError) as error:
