@@ -9631,6 +9631,26 @@ MUTATIONS: tuple[Mutation, ...] = (
         ),
     ),
     Mutation(
+        "risk: what a held user had scheduled is posted",
+        "risk",
+        "server/services/everyday/scheduled.py",
+        "BATCH_MAX, streams, self._gate.held_senders)",
+        "BATCH_MAX, streams)",
+        (
+            "tests/risk/test_effects.py::test_packet_that_a_user_had_scheduled_before_they_were_held_goes_back_at_its_time",
+        ),
+    ),
+    Mutation(
+        "risk: what a limited user had scheduled goes back",
+        "risk",
+        "server/services/risk/gate.py",
+        "if (await self._verdict_for_send(user_id)).holds_sends}",
+        "if (await self._verdict_for_send(user_id)).action != 'allow'}",
+        (
+            "tests/risk/test_effects.py::test_packet_that_a_user_had_scheduled_before_they_were_held_goes_back_at_its_time",
+        ),
+    ),
+    Mutation(
         "risk: a threshold is missed by a rule that meets it",
         "risk",
         RISK_DEFAULTS,

@@ -19,6 +19,7 @@ from storage.postgres.risk.risk import RiskRound, RiskStore, VerdictRow
 from tests.conftest import Connect, Server, StartServer, Turn
 from tests.risk.test_path import rules_file
 from tests.services.conftest import MakeParty, until
+from tests.services.test_scheduled import later, make_due
 
 Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 BooksBalance: TypeAlias = Callable[[], Awaitable[None]]
@@ -189,6 +190,30 @@ async def test_verdict_holds_on_all_servers_and_after_a_restart(
     await judge(one)
     await late.send_packet("lucky", guests.group, 100, 1)
     assert await sql.fetchval("SELECT reason FROM risk_releases WHERE user_id = 2") == "seen on a call"
+
+
+@pytest.mark.parametrize(("action", "state"), [("deny", "returned"), ("freeze", "returned"), ("limit", "posted")])
+async def test_packet_that_a_user_had_scheduled_before_they_were_held_goes_back_at_its_time(
+    start_server: StartServer, party: MakeParty, sql: Sql, books_balance: BooksBalance, action: str, state: str
+) -> None:
+    server = await start_server(risk__mode="on", risk__interval_s=NEVER_BY_ITSELF)
+    guests = await party(server, 1)
+    await grown_up(sql)
+    packet_id = await later(guests)
+    await sql.execute("UPDATE risk_verdicts SET action = $1, version = version + 1 WHERE user_id = 1", action)
+    gate = server.app.services.risk.held
+    assert gate is not None
+    await gate.follow(1, 9)  # told of it
+    await make_due(sql, packet_id)
+
+    async def has_ended() -> bool:
+        found = await sql.fetchval("SELECT state FROM scheduled_packets WHERE packet_id = $1", packet_id)
+        return found != "waiting"
+
+    await until(has_ended)
+    assert await sql.fetchval("SELECT state FROM scheduled_packets") == state
+    assert await guests.sender.balance() == (100_000 if state == "returned" else 99_500)
+    await books_balance()
 
 
 @pytest.mark.parametrize("then", ["deny", "freeze"])

@@ -43,6 +43,9 @@ class MoneyGate(Protocol):
     async def send_caps(self, user_ids: Collection[int]) -> dict[int, int]:
         """What each of these users may send in 24 hours, in fen; users without a limit are left out."""
 
+    async def held_senders(self, user_ids: Collection[int]) -> set[int]:
+        """Which of these users may send nothing now."""
+
     async def check_withdrawal(self, user_id: int) -> None:
         """Raises RequestRefused: NOT_ALLOWED, OVERLOADED."""
 
@@ -60,6 +63,10 @@ class OpenGate:
     async def send_caps(self, user_ids: Collection[int]) -> dict[int, int]:
         """No user has a limit."""
         return {}
+
+    async def held_senders(self, user_ids: Collection[int]) -> set[int]:
+        """None of them is held."""
+        return set()
 
     async def check_withdrawal(self, user_id: int) -> None:
         """Passes."""
@@ -114,6 +121,10 @@ class RiskGate:
         """What each of these users may send in 24 hours, in fen; users without a limit are left out."""
         caps = {user_id: (await self._verdict_for_send(user_id)).send_fen_a_day for user_id in user_ids}
         return {user_id: cap for user_id, cap in caps.items() if cap is not None}
+
+    async def held_senders(self, user_ids: Collection[int]) -> set[int]:
+        """Which of these users may send nothing now."""
+        return {user_id for user_id in user_ids if (await self._verdict_for_send(user_id)).holds_sends}
 
     async def check_withdrawal(self, user_id: int) -> None:
         """Raises RequestRefused: NOT_ALLOWED; OVERLOADED while no rounds are made, or there is no verdict."""
