@@ -9651,6 +9651,16 @@ MUTATIONS: tuple[Mutation, ...] = (
         ),
     ),
     Mutation(
+        "risk: a set that was away still notes wallets",
+        "risk",
+        "server/services/late_sets.py",
+        "            await tell_late(self._sets.home, looked_at)\n",
+        "",
+        (
+            "tests/sets/test_crashes.py::test_set_that_was_away_when_risk_control_was_turned_off_notes_wallets_no_more",
+        ),
+    ),
+    Mutation(
         "risk: a threshold is missed by a rule that meets it",
         "risk",
         RISK_DEFAULTS,

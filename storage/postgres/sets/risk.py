@@ -117,6 +117,11 @@ class SetRiskStore(RiskStore):
         return await facts_of(self._sets, {}, user_ids, now_ms)
 
 
+async def tell_late(home: Database, late: Database) -> None:
+    """A set that was away when the server started notes wallets that change as set 0 does, or no more."""
+    await _use_mode(late, (await RiskStore(home).state()).mode)
+
+
 async def _use_mode(database: Database, mode: str) -> None:
     async with database.reading() as connection:
         await connection.execute(SQL["use_mode"], mode)
