@@ -9395,11 +9395,11 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("tests/core/test_risk_rules.py::test_rule_that_is_too_deep_where_it_is_judged_fails_alone",),
     ),
     Mutation(
-        "risk: a user who waits is recorded each minute",
+        "risk: a user who waits is recorded each ten minutes",
         "risk",
         "storage/postgres/risk/risk.sql",
-        "d.errors <> '{}') AND NOT d.is_again)",
-        "d.errors <> '{}'))",
+        "WHEN d.is_again THEN 86400000 ELSE",
+        "WHEN d.is_again THEN 600000 ELSE",
         (
             "tests/risk/test_effects.py::test_user_who_is_held_back_and_does_nothing_is_judged_each_minute_and_recorded_once_a_day",
         ),
@@ -9928,12 +9928,12 @@ MUTATIONS: tuple[Mutation, ...] = (
         ),
     ),
     Mutation(
-        "risk: an allow is stored each time",
+        "risk: what repeats the last decision is stored each time",
         "risk",
         RISK_SQL,
         "WHEN d.is_again THEN 86400000 ELSE 600000 END\n",
         "WHEN d.is_again THEN 86400000 ELSE -1 END\n",
-        ("tests/risk/test_backtest.py::test_allow_that_repeats_the_last_decision_is_stored_once_in_ten_minutes",),
+        ("tests/risk/test_backtest.py::test_decision_that_repeats_the_last_one_is_stored_once_in_ten_minutes",),
     ),
     Mutation(
         "office: a viewer sees users",

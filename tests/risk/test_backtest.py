@@ -113,15 +113,15 @@ async def test_command_shows_decisions_beside_what_the_rules_of_a_file_say(
     assert (code, "2 decisions, 2 users; 1 would be otherwise" in told) == (0, True), told
 
 
-async def test_allow_that_repeats_the_last_decision_is_stored_once_in_ten_minutes(
-    database: Database, sql: Sql
+@pytest.mark.parametrize("hits", [[], ["hit"]])
+async def test_decision_that_repeats_the_last_one_is_stored_once_in_ten_minutes(
+    database: Database, sql: Sql, hits: list[str]
 ) -> None:
     for at_ms in (0, 1, 599_999, 600_000, 600_001, 1_200_001):
-        await record(database, FROM_MS + at_ms, {1: 0}, [])
+        await record(database, FROM_MS + at_ms, {1: at_ms}, hits)
     stored = await sql.fetch("SELECT at_ms FROM risk_decisions ORDER BY decision_id")
     assert [row["at_ms"] - FROM_MS for row in stored] == [0, 600_001]
-    await record(database, FROM_MS + 1_200_002, {1: 0}, ["hit"])
-    await record(database, FROM_MS + 1_200_003, {1: 0}, ["hit"])
-    await record(database, FROM_MS + 1_200_004, {1: 0}, [])
-    stored = await sql.fetch("SELECT action FROM risk_decisions ORDER BY decision_id OFFSET 2")
-    assert [row["action"] for row in stored] == ["review", "review", "allow"]
+    for ago_ms, others in enumerate((["other"], ["hit", "other"], ["hit"], [], ["hit"]), 1_200_002):
+        await record(database, FROM_MS + ago_ms, {1: 0}, others)
+    stored = await sql.fetch("SELECT hits FROM risk_decisions ORDER BY decision_id OFFSET 2")
+    assert [row["hits"] for row in stored] == [["other"], ["hit", "other"], ["hit"], [], ["hit"]]

@@ -33,8 +33,8 @@ UPDATE risk_verdicts v SET checked_at_ms = $3 FROM due WHERE v.user_id = due.use
 UPDATE risk_state SET round_at_ms = greatest(round_at_ms, $1)
 
 -- name: decide
--- One row for each decision. Left out is what repeats the user's last decision: an `allow` without a hit within ten minutes,
--- and the same hits of a user who did nothing meanwhile within a day.
+-- One row for each decision. Left out is what repeats the user's last decision (the same hits and failures, by the same rules)
+-- within ten minutes, and of a user who did nothing meanwhile within a day.
 INSERT INTO risk_decisions (user_id, at_ms, mode, rules, action, hits, events, errors, facts)
 SELECT d.user_id, $2, $3, $4, d.action, ARRAY(SELECT jsonb_array_elements_text(d.hits)),
        ARRAY(SELECT jsonb_array_elements_text(d.events)), d.errors, d.facts
@@ -45,7 +45,6 @@ LEFT JOIN LATERAL (
 ) AS last ON true
 WHERE (d.action, to_jsonb(d.hits), d.errors, $4, $3) IS DISTINCT FROM
       (last.action, to_jsonb(last.hits), last.errors, last.rules, last.mode)
-   OR ((d.action <> 'allow' OR d.errors <> '{}') AND NOT d.is_again)
    OR last.at_ms < $2::bigint - CASE WHEN d.is_again THEN 86400000 ELSE 600000 END
 RETURNING decision_id, user_id
 
