@@ -119,7 +119,9 @@ class SetRiskStore(RiskStore):
 
 async def tell_late(home: Database, late: Database) -> None:
     """A set that was away when the server started notes wallets that change as set 0 does, or no more."""
-    await _use_mode(late, (await RiskStore(home).state()).mode)
+    async with home.reading() as connection:
+        mode = await connection.fetchval(SQL["mode"])
+    await _use_mode(late, mode)
 
 
 async def _use_mode(database: Database, mode: str) -> None:
