@@ -9669,6 +9669,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         ),
     ),
     Mutation(
+        "office: a door is looked for in the whole log",
+        "office",
+        "storage/postgres/office/office.sql",
+        "LIMIT greatest($6::bigint, $7::bigint)",
+        "LIMIT greatest($6::bigint, $7::bigint) + 99",
+        ("tests/office/test_log.py::test_door_is_looked_for_among_the_newest_entries",),
+    ),
+    Mutation(
         "risk: a threshold is missed by a rule that meets it",
         "risk",
         RISK_DEFAULTS,

@@ -16,6 +16,9 @@ from server.cli.main import main
 from server.core.office.roles import OfficeRole
 from server.office.pages import log as log_pages
 from server.services.office.operators import OperatorService
+from storage.postgres.database import Database
+from storage.postgres.office import office as office_store
+from storage.postgres.office.office import EntryFilter, OfficeStore
 from tests.conftest import Server
 from tests.office.conftest import ALICE, BEN, CAUSE, HOSTILE, ROOT, Sit, entries
 
@@ -208,3 +211,16 @@ async def test_list_that_names_people_is_logged_before_it_is_shown(sit: Sit, sql
     desk = await sit("admin", "lin")
     assert (await desk.get(f"/{place}")).status == 200
     assert (await entries(sql))[-1] == ("lin", place, "seen", place, "")
+
+
+async def test_door_is_looked_for_among_the_newest_entries(
+    sit: Sit, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = await sit("admin", "lin")
+    for place in ("operators", "campaigns", "campaigns", "log"):
+        await desk.get(f"/{place}")
+    monkeypatch.setattr(office_store, "LOOKED_MAX", 3)
+    store = OfficeStore(database)
+    found = {door: len(await store.newest(0, EntryFilter(door=door), 3)) for door in ("operators", "campaigns")}
+    assert found == {"operators": 0, "campaigns": 2}
+    assert len(await store.newest(0, EntryFilter(), 9)) == 7  # so many are asked for

@@ -88,12 +88,16 @@ SELECT entry_id, at_ms, operator_id, operator, role, uid, address, door, state, 
 FROM office_log WHERE entry_id = $1
 
 -- name: newest
--- Before an entry ($1); of an operator, a kind of subject, a subject and a door, where they are named.
+-- Before an entry ($1); of an operator, a kind of subject, a subject and a door, where they are named. A door is looked for
+-- among the newest $7 of these: it has no index, and one that is seldom passed would be looked for in the whole log.
 SELECT entry_id, at_ms, operator_id, operator, role, uid, address, door, state, of_entry, subject_kind, subject, case_number,
        reason, before::text, after::text
-FROM office_log
-WHERE entry_id < $1 AND ($2 = '' OR operator = $2) AND ($3 = '' OR subject_kind = $3) AND ($4 = '' OR subject = $4)
-  AND ($5 = '' OR door = $5)
+FROM (
+    SELECT * FROM office_log
+    WHERE entry_id < $1 AND ($2 = '' OR operator = $2) AND ($3 = '' OR subject_kind = $3) AND ($4 = '' OR subject = $4)
+    ORDER BY entry_id DESC LIMIT greatest($6::bigint, $7::bigint)
+) AS newest
+WHERE $5 = '' OR door = $5
 ORDER BY entry_id DESC LIMIT $6
 
 -- name: changes
