@@ -140,8 +140,8 @@ WORDS: Final[dict[str, tuple[str, str]]] = {
     # changes
     "freeze": ("冻结用户", "Freeze the user"),
     "freeze_text": (
-        "断开所有连接，拒绝登录和发送。钱包里的钱不动。",
-        "Connections end; logins and sends are refused. The money in the wallet stays where it is.",
+        "断开所有连接，拒绝登录和发送。钱包里的钱不动；接有外部钱包时，入账仍照常划出。",
+        "Connections end; logins and sends are refused. Money stays in the wallet; a host wallet gets it still.",
     ),
     "unfreeze": ("解冻用户", "Unfreeze the user"),
     "unfreeze_text": ("用户可以重新登录和发送。", "The user may log in and send again."),

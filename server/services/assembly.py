@@ -182,7 +182,7 @@ class Services:
         replies = AwaitedReplies(lives, self.opens, bus)
         self.on_behalf = OnBehalfService(self.opens, replies, now_ms)
         chat = replies, self.groups, limits, clock, bus
-        self_service, known = self._config.chat.self_service, (self._seed_keys, self._is_time_known)
+        self_service, known = self._config.chat.self_service, (self._seed_keys, self._is_time_known, self.risk.gate)
         self.everyday = EverydayServices(stores, lives, self.opens, *chat, *known, self_service=self_service)
         claims = CreditedClaims(stores.settlement), WonShares(stores.packets, stores.leases)
         seen = self.opens, replies, self.names, self.groups, *claims, self.everyday.turns

@@ -20,6 +20,7 @@ from storage.postgres.migrate import migrate
 from storage.postgres.packets.seed_trees import SeedTreeStore
 from storage.postgres.sets import opening
 from storage.postgres.sets.places import Sets
+from storage.postgres.sets.risk import tell_late
 
 LOG: Final = structlog.get_logger()
 LOOK_S: Final = 1.0
@@ -57,6 +58,7 @@ class LateSets:
             for name in await migrate(looked_at):
                 LOG.info("migration_applied", name=name, set=number)
             await opening.check_late(self._sets.home, looked_at, number)
+            await tell_late(self._sets.home, looked_at)
             self._ids.leave_out(await facts.ids_after(looked_at, id_at(self._now_ms())))
             await SeedTreeStore(looked_at).begin_epoch(self._seeds.key_id, self._now_ms(), only_if_restored=True)
         finally:

@@ -238,6 +238,8 @@ async def test_risk_hits_are_those_of_the_days_by_rule_and_mode_and_few_users_ar
             action,
             list(range(first, last + 1)),
         )
+    assert (await make_report([database], SentSpan(NOW_MS, NOW_MS + DAY_MS))).tables["risk_in_force"].rows == []
+    await sql.execute("UPDATE risk_state SET mode = 'on'")
     tables = (await make_report([database], SentSpan(NOW_MS, NOW_MS + DAY_MS))).tables
     assert tables["risk_hits"].rows == [
         ("ring", "on", 51, 30),

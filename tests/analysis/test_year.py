@@ -91,6 +91,21 @@ async def test_year_months_are_those_of_beijing(books: Books, sql: Sql) -> None:
     assert (await year_of_user([books.database], 1, 2025)).sent_fen == 5_000
 
 
+async def test_year_has_a_packet_that_was_scheduled_for_the_next_one_in_its_last_month(
+    books: Books, sql: Sql
+) -> None:
+    made_ms = NEW_YEAR_MS - 5_000
+    packet = await books.sent(made_ms, 700, 2)
+    await books.open(packet, [2], NEW_YEAR_MS + 1_000)
+    await books.open(packet, [3], NEW_YEAR_MS + 3_000)
+    scheduled = "UPDATE packets SET send_at_ms = $2::bigint, expires_at_ms = $2 + 86400000 WHERE packet_id = $1"
+    await sql.execute(scheduled, packet.row.packet_id, NEW_YEAR_MS)
+    before, year = [await year_of_user([books.database], 1, number) for number in (2025, 2026)]
+    assert (before.sent_fen, list(before.months_sent_fen)) == (5_700, [0] * 11 + [5_700])
+    assert sum(year.months_sent_fen) == year.sent_fen == 1_300
+    assert before.fastest_emptied_ms == 3_000  # from when it was posted
+
+
 async def test_year_compares_with_others_only_if_twenty_sent(books: Books, sql: Sql) -> None:
     await sql.execute(
         "INSERT INTO years (user_id, year, sent_count, sent_fen) SELECT 100 + n, 2026, 1, 100 * n "

@@ -155,8 +155,8 @@ async def test_transfer_whose_commit_gets_no_reply_is_pushed_when_it_is_found(
     store = street.server.app.services.orders._store
     move = store.move
 
-    async def lost(order: Any, day: Any) -> Any:
-        ordered = await move(order, day)
+    async def lost(*asked: Any) -> Any:
+        ordered = await move(*asked)
         raise errors.Unanswered(errors.StoreUnavailable("the reply was lost"), [ordered])
 
     store.move = lost  # type: ignore[method-assign]

@@ -70,7 +70,7 @@ def ended(row: PaymentRow, state: str, transfer: TransferRow | None = None, cred
 def paid_packet(number: int, sender: int = ANNA) -> PaidPacket:
     """The packet that a charge of 900 fen pays; its key is that of the charge."""
     row = packet(number, sender=sender, key=f"c{number}")
-    return PaidPacket(row, debit_of, streams_of, SeedsInPlain)
+    return PaidPacket(row, debit_of, streams_of, SeedsInPlain, {})
 
 
 def card(number: int, user_id: int = ANNA, card_ref: str = "ref-1", sealed: bytes | None = b"sealed") -> CardRow:

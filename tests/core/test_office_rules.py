@@ -151,6 +151,23 @@ def test_csv_what_a_spreadsheet_would_compute_is_text(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a;=1+1", "a;'=1+1"),
+        ('a; "=1+1', "a; \"'=1+1"),
+        ("a\t+1;@b", "a\t'+1;'@b"),
+        ("a\n=1", "a\n'=1"),
+        ("a;＝1", "a;'＝1"),
+        ("\u3000=1", "'\u3000=1"),
+        ("a; b = 1", "a; b = 1"),
+        ("a,=1", "a,=1"),  # quoted where commas part cells, inside of a cell where semicolons do
+    ],
+)
+def test_csv_what_another_separator_would_make_a_formula_is_text(text: str, shown: str) -> None:
+    assert cell(text) == shown
+
+
+@pytest.mark.parametrize(
     ("value", "shown"), [(-3, "-3"), (0, "0"), (None, ""), ("a=b", "a=b"), ("1-2", "1-2"), ("", "")]
 )
 def test_csv_numbers_and_plain_texts_stay(value: object, shown: str) -> None:

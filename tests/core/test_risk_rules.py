@@ -9,7 +9,7 @@ import pytest
 
 from server.core.risk.actions import STRICTNESS, RiskAction, RiskVerdict
 from server.core.risk.facts import FACTS
-from server.core.risk.rules import BadRule, RiskRule, RuleBook, RuleFile
+from server.core.risk.rules import BadRule, RiskDecision, RiskRule, RuleBook, RuleFile
 from server.services.risk.rule_files import DEFAULT
 
 NOTHING = dict.fromkeys(FACTS, 0)
@@ -51,6 +51,20 @@ def test_rule_that_fails_is_told_and_stops_no_other() -> None:
     assert list(decision.errors) == ["fails"]
     assert "arithmetic" in decision.errors["fails"]
     assert book.decide(NOTHING | {"received_fen": 1, "sent_fen": 3}).verdict.action is RiskAction.FREEZE
+
+
+def test_rule_that_is_too_deep_where_it_is_judged_fails_alone() -> None:
+    long = rule("opens_1m" + "+1" * 400 + " > 5", RiskAction.FREEZE, "long")
+    book = RuleBook([rule("true", name="before"), long, rule("true", RiskAction.DENY, "after")])
+
+    def decide(depth: int) -> RiskDecision:  # as deep in calls as a round may be
+        return book.decide(NOTHING) if depth == 0 else decide(depth - 1)
+
+    decision = decide(300)
+    assert decision.hits == ["before", "after"]
+    assert list(decision.errors) == ["long"]
+    with pytest.raises(BadRule, match="too many parts"):
+        RuleBook([rule("opens_1m" + "+1" * 494 + ">5")])
 
 
 @pytest.mark.parametrize("when", ["", " ", "\n"])

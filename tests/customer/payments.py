@@ -123,6 +123,32 @@ PAYMENTS: Final = (
     ),
     Row(
         "000 column",
+        "Risks are prevented: programs and rings are found, what may leave waits, and each decision is explained.",
+        (
+            "risk/simulated::programs_are_found_within_30_packets_and_fast_people_are_left_alone",
+            "risk/effects::denied_user_opens_and_keeps_what_was_won_and_repeats_what_was_done",
+            "risk/path::decision_is_stored_with_its_facts_and_explained",
+        ),
+    ),
+    Row(
+        "000 column",
+        "Data are analysed and drawn: a report whose totals are those of the books.",
+        (
+            "analysis/report::totals_equal_those_of_the_audit_to_the_fen",
+            "analysis/report_page::page_asks_for_nothing_and_has_no_script",
+            "analysis/year::year_is_what_the_records_of_the_user_say",
+        ),
+    ),
+    Row(
+        "000 column",
+        "The system is watched: figures, alerts, a dashboard.",
+        (
+            "ops/metrics::every_number_of_a_sample_is_exported_in_base_units",
+            "deploy/deploy::alerts_and_grafana_use_only_metrics_of_the_server",
+        ),
+    ),
+    Row(
+        "000 column",
         "High load: what is too much is refused early, and honest users are served.",
         ("wire/floods::flood_of_frames_does_not_delay_other_connections",),
     ),

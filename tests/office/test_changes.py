@@ -221,6 +221,8 @@ async def test_release_lets_a_user_whom_risk_control_denies_send_again(sit: Sit,
         "VALUES ($1, 1, 'on', 'v', 'deny', '{fast}', '{}', '{\"opens_1m\": 77, \"sends_1m\": 0}')",
         BEN,
     )
+    assert "looks like a program" not in (await desk.get(f"/user/{BEN}")).text  # the mode is off
+    await sql.execute("UPDATE risk_state SET mode = 'on'")
     page = await desk.get(f"/user/{BEN}")
     assert "looks like a program" in page.text
     assert 'href="/decision/1"' in page.text

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,11 @@ import pytest
 from client_sim.sdk.client import Client
 from server.cli.main import main
 from server.core.office.roles import OfficeRole
+from server.office.pages import log as log_pages
 from server.services.office.operators import OperatorService
+from storage.postgres.database import Database
+from storage.postgres.office import office as office_store
+from storage.postgres.office.office import EntryFilter, OfficeStore
 from tests.conftest import Server
 from tests.office.conftest import ALICE, BEN, CAUSE, HOSTILE, ROOT, Sit, entries
 
@@ -181,3 +187,40 @@ async def test_command_links_an_operator_to_a_subject_of_the_provider(
     assert "248289" in (await operator("list"))[1]
     last = await sql.fetchrow("SELECT door, state, after::text FROM office_log ORDER BY entry_id DESC LIMIT 1")
     assert (last["door"], last["state"], "248289" in last["after"]) == ("change_operator", "done", True)
+
+
+async def test_links_of_a_filtered_list_keep_what_is_wanted(
+    sit: Sit, people: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_pages, "PAGE", 1)
+    desk = await sit("admin", "lin")
+    await desk.get("/log")
+    await desk.get(f"/user/{ALICE}")
+    page = await desk.get("/log?operator=lin&door=user")
+    links = [unescape(one) for one in re.findall(r'href="(/log[^"]*)"', page.text)]
+    older, as_csv = (next(one for one in links if one.startswith(path)) for path in ("/log?before=", "/log.csv"))
+    assert older.partition("&")[2] == as_csv.partition("&")[2] == "operator=lin&door=user"
+    rows = (await desk.get(as_csv)).text.splitlines()
+    assert (len(rows), f",{ALICE}," in rows[1]) == (2, True)
+    page = await desk.get("/risk?rule=fast%20bot%26")
+    assert 'href="/risk.csv?rule=fast%20bot%26"' in page.text
+
+
+@pytest.mark.parametrize("place", ["campaigns", "operators"])
+async def test_list_that_names_people_is_logged_before_it_is_shown(sit: Sit, sql: Any, place: str) -> None:
+    desk = await sit("admin", "lin")
+    assert (await desk.get(f"/{place}")).status == 200
+    assert (await entries(sql))[-1] == ("lin", place, "seen", place, "")
+
+
+async def test_door_is_looked_for_among_the_newest_entries(
+    sit: Sit, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = await sit("admin", "lin")
+    for place in ("operators", "campaigns", "campaigns", "log"):
+        await desk.get(f"/{place}")
+    monkeypatch.setattr(office_store, "LOOKED_MAX", 3)
+    store = OfficeStore(database)
+    found = {door: len(await store.newest(0, EntryFilter(door=door), 3)) for door in ("operators", "campaigns")}
+    assert found == {"operators": 0, "campaigns": 2}
+    assert len(await store.newest(0, EntryFilter(), 9)) == 7  # so many are asked for

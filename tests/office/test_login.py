@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import ssl
 from contextlib import AsyncExitStack
@@ -14,11 +15,15 @@ import pytest
 from bench.chaos.proxy import Proxy
 from server import config
 from server.config import ConfigError
+from server.core.office.entries import EntryState, OfficeEntry, Subject
 from server.core.office.login_limits import TRIES
 from server.core.office.operator_keys import IDLE_MS, SESSION_MS
-from server.core.office.roles import OfficeRole
+from server.core.office.roles import Door, OfficeRole
 from server.office.listening import check_office
+from server.services.office.journal import row_of
 from server.services.office.operators import OperatorService
+from storage.postgres.database import Database
+from storage.postgres.office.office import OfficeStore
 from tests.conftest import Server, StartServer, Turn
 from tests.http_api.test_listener import authority
 from tests.office.conftest import ALICE, CAUSE, ROOT, SERVES_OFFICE, Desk, Sit, desk_at, entries
@@ -240,3 +245,27 @@ async def test_office_without_a_store_shows_nothing_and_says_so(
         return (await desk.get("/")).status == 200
 
     await until(serves_again)
+
+
+@pytest.mark.parametrize("begins", ["begin_session", "begin_signed_on"])
+async def test_login_while_the_operator_is_disabled_waits_for_that_and_begins_no_session(
+    operators: OperatorService, database: Database, sql: Any, begins: str
+) -> None:
+    await operators.add("lin", OfficeRole.SUPPORT, None, ROOT)
+    store = OfficeStore(database)
+    await operators.link("lin", "https://login.example", "248289", ROOT)
+    (compared,) = await store.operators(name="lin")
+    subject = Subject("operator", str(compared.operator_id))
+    entry = row_of(OfficeEntry(ROOT, Door.LOG_IN, EntryState.DONE, subject), 1)
+    waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+    async with sql.transaction():  # as `disable` does it, before its commit
+        await sql.execute("UPDATE office_operators SET key_hash = NULL, is_disabled = true")
+        await sql.execute("DELETE FROM office_sessions")
+        login = asyncio.create_task(getattr(store, begins)(b"t" * 32, compared, 0, 0, entry))
+
+        async def is_held_up() -> bool:
+            return login.done() or await sql.fetchval(waits) > 0
+
+        await until(is_held_up)
+    assert not await login
+    assert await sql.fetchval("SELECT count(*) FROM office_sessions") == 0

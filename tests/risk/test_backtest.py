@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import asyncpg
 import pytest
@@ -63,6 +63,41 @@ async def test_backtest_tells_what_would_be_otherwise_in_the_days_and_changes_no
     assert await sql.fetch("SELECT * FROM risk_decisions ORDER BY decision_id") == before
 
 
+async def test_past_reads_what_is_near_its_time_and_nothing_else(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(risk, "PAST_PAGE", 3)
+    for day in range(40):
+        at_ms = FROM_MS + day * DAY_MS
+        await record(database, at_ms, {1: 11}, ["hit"])
+        await record(database, at_ms + 5, {2: 11}, ["hit"])
+    pages: list[int] = []
+    real = RiskStore._decisions
+
+    async def counted(store: RiskStore, *asked: Any) -> Any:
+        rows = await real(store, *asked)
+        pages.append(len(rows))
+        return rows
+
+    monkeypatch.setattr(RiskStore, "_decisions", counted)
+    for day, found in ((0, [1, 2]), (20, [1, 2]), (39, [1, 2]), (40, [])):
+        pages.clear()
+        from_ms = FROM_MS + day * DAY_MS
+        assert [row.user_id async for row in RiskStore(database).past(from_ms, from_ms + DAY_MS)] == found
+        assert sum(pages) <= 6
+
+
+async def test_cases_of_a_rule_are_looked_for_among_the_newest(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(risk, "CASES_MAX", 2)
+    for user_id, rule in enumerate(("old", "often", "often", "new"), 1):
+        await record(database, FROM_MS + user_id, {user_id: 11}, [rule])
+    store = RiskStore(database)
+    found = {rule: [row.user_id for row in await store.cases(9, rule)] for rule in ("", "old", "often", "new")}
+    assert found == {"": [4, 3], "old": [], "often": [3], "new": [4]}
+
+
 async def test_command_shows_decisions_beside_what_the_rules_of_a_file_say(
     database: Database,
     postgres_dsn: str,
@@ -78,15 +113,15 @@ async def test_command_shows_decisions_beside_what_the_rules_of_a_file_say(
     assert (code, "2 decisions, 2 users; 1 would be otherwise" in told) == (0, True), told
 
 
-async def test_allow_that_repeats_the_last_decision_is_stored_once_in_ten_minutes(
-    database: Database, sql: Sql
+@pytest.mark.parametrize("hits", [[], ["hit"]])
+async def test_decision_that_repeats_the_last_one_is_stored_once_in_ten_minutes(
+    database: Database, sql: Sql, hits: list[str]
 ) -> None:
     for at_ms in (0, 1, 599_999, 600_000, 600_001, 1_200_001):
-        await record(database, FROM_MS + at_ms, {1: 0}, [])
+        await record(database, FROM_MS + at_ms, {1: at_ms}, hits)
     stored = await sql.fetch("SELECT at_ms FROM risk_decisions ORDER BY decision_id")
     assert [row["at_ms"] - FROM_MS for row in stored] == [0, 600_001]
-    await record(database, FROM_MS + 1_200_002, {1: 0}, ["hit"])
-    await record(database, FROM_MS + 1_200_003, {1: 0}, ["hit"])
-    await record(database, FROM_MS + 1_200_004, {1: 0}, [])
-    stored = await sql.fetch("SELECT action FROM risk_decisions ORDER BY decision_id OFFSET 2")
-    assert [row["action"] for row in stored] == ["review", "review", "allow"]
+    for ago_ms, others in enumerate((["other"], ["hit", "other"], ["hit"], [], ["hit"]), 1_200_002):
+        await record(database, FROM_MS + ago_ms, {1: 0}, others)
+    stored = await sql.fetch("SELECT hits FROM risk_decisions ORDER BY decision_id OFFSET 2")
+    assert [row["hits"] for row in stored] == [["other"], ["hit", "other"], ["hit"], [], ["hit"]]

@@ -11,12 +11,15 @@ import asyncpg
 import pytest
 
 from client_sim.sdk.errors import Refusal
+from server.services.risk import engine as engine_module
 from server.services.risk.engine import CHECK_AGAIN_MS, RiskEngine
 from storage.errors import StoreUnavailable
-from storage.postgres.risk.risk import RiskRound, RiskStore
+from storage.postgres.database import Database
+from storage.postgres.risk.risk import RiskRound, RiskStore, VerdictRow
 from tests.conftest import Connect, Server, StartServer, Turn
 from tests.risk.test_path import rules_file
 from tests.services.conftest import MakeParty, until
+from tests.services.test_scheduled import later, make_due
 
 Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 BooksBalance: TypeAlias = Callable[[], Awaitable[None]]
@@ -80,28 +83,39 @@ async def test_new_account_sends_200_yuan_a_day_and_withdraws_after_a_day(
     await books_balance()
 
 
+class Meet:
+    """Sums of what was sent are read by two requests before one of them goes on, so many times."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+        self._real, self._turns = RiskStore.sent_since, [asyncio.Event() for _ in range(times)]
+        self.count = 0
+        monkeypatch.setattr(RiskStore, "sent_since", lambda store, *asked: self._meets(store, *asked))
+
+    async def _meets(self, store: RiskStore, *asked: Any) -> int:
+        sent_fen = await self._real(store, *asked)
+        if self.count < 2 * len(self._turns):
+            turn = self._turns[self.count // 2]
+            self.count += 1
+            if self.count % 2 == 0:
+                turn.set()
+            await turn.wait()  # each has seen that nothing was sent
+        return sent_fen
+
+
+@pytest.mark.parametrize("transfers", [0, 1, 2])
 async def test_two_sends_at_once_do_not_pass_the_limit_of_a_day_together(
-    start_server: StartServer, party: MakeParty, sql: Sql, monkeypatch: pytest.MonkeyPatch
+    start_server: StartServer, party: MakeParty, sql: Sql, monkeypatch: pytest.MonkeyPatch, transfers: int
 ) -> None:
     server = await start_server(risk__mode="on", risk__interval_s=NEVER_BY_ITSELF)
     guests = await party(server, 1)
-    both, count = asyncio.Event(), 0
-    real = RiskStore.sent_since
-
-    async def meets(store: RiskStore, *asked: Any) -> int:
-        nonlocal count
-        sent_fen = await real(store, *asked)
-        count += 1
-        if count == 2:
-            both.set()
-        await both.wait()  # each has seen that nothing was sent
-        return sent_fen
-
-    monkeypatch.setattr(RiskStore, "sent_since", meets)
-    sent = await asyncio.gather(guests.lucky(15_000, 2), guests.lucky(15_000, 2), return_exceptions=True)
+    met = Meet(monkeypatch, 1)
+    asked = [
+        guests.sender.transfer(2, 15_000) if place < transfers else guests.lucky(15_000, 2) for place in (0, 1)
+    ]
+    sent = await asyncio.gather(*asked, return_exceptions=True)
     (lost,) = [one for one in sent if isinstance(one, Refusal)]
-    assert (lost.name, count) == ("limit", 2)
-    assert await sql.fetchval("SELECT sum(total_fen) FROM packets") == 15_000
+    assert (lost.name, met.count) == ("limit", 2)
+    assert await sql.fetchval("SELECT balance_fen FROM wallets WHERE user_id = 1") == 100_000 - 15_000
 
 
 async def test_denied_user_opens_and_keeps_what_was_won_and_repeats_what_was_done(
@@ -178,6 +192,30 @@ async def test_verdict_holds_on_all_servers_and_after_a_restart(
     assert await sql.fetchval("SELECT reason FROM risk_releases WHERE user_id = 2") == "seen on a call"
 
 
+@pytest.mark.parametrize(("action", "state"), [("deny", "returned"), ("freeze", "returned"), ("limit", "posted")])
+async def test_packet_that_a_user_had_scheduled_before_they_were_held_goes_back_at_its_time(
+    start_server: StartServer, party: MakeParty, sql: Sql, books_balance: BooksBalance, action: str, state: str
+) -> None:
+    server = await start_server(risk__mode="on", risk__interval_s=NEVER_BY_ITSELF)
+    guests = await party(server, 1)
+    await grown_up(sql)
+    packet_id = await later(guests)
+    await sql.execute("UPDATE risk_verdicts SET action = $1, version = version + 1 WHERE user_id = 1", action)
+    gate = server.app.services.risk.held
+    assert gate is not None
+    await gate.follow(1, 9)  # told of it
+    await make_due(sql, packet_id)
+
+    async def has_ended() -> bool:
+        found = await sql.fetchval("SELECT state FROM scheduled_packets WHERE packet_id = $1", packet_id)
+        return found != "waiting"
+
+    await until(has_ended)
+    assert await sql.fetchval("SELECT state FROM scheduled_packets") == state
+    assert await guests.sender.balance() == (100_000 if state == "returned" else 99_500)
+    await books_balance()
+
+
 @pytest.mark.parametrize("then", ["deny", "freeze"])
 async def test_deny_ends_with_its_reason_and_a_freeze_only_by_an_operator(
     start_server: StartServer, party: MakeParty, sql: Sql, tmp_path: Path, turn_clock: Turn, then: str
@@ -240,6 +278,37 @@ async def test_withdrawals_wait_while_no_rounds_are_made_and_sends_go_on(
     assert await backend.withdraw(1, 1, "b") == 99_098 - 900
 
 
+async def test_hold_holds_the_next_withdrawal_also_before_this_server_was_told_of_it(
+    start_server: StartServer, party: MakeParty, connect: Connect, sql: Sql
+) -> None:
+    server = await start_server(risk__mode="on", risk__interval_s=NEVER_BY_ITSELF)
+    _, backend = await party(server, 1), await connect(server, 0)
+    await grown_up(sql)
+    await sql.execute("DELETE FROM risk_verdicts")
+    assert await backend.withdraw(1, 1, "a") == 99_999
+    server.app.services.changes._follows["risk"].clear()  # what another server decides is in flight
+    held = (
+        "UPDATE risk_verdicts SET action = 'deny', holds_withdrawals = true, says = 'held', version = version + 1"
+    )
+    await sql.execute(held)
+    assert await refused(backend.withdraw(1, 1, "b")) == ("not_allowed", "held")
+
+
+async def test_user_who_is_frozen_for_days_is_not_judged_at_each_withdrawal(
+    start_server: StartServer, party: MakeParty, connect: Connect, sql: Sql, turn_clock: Turn
+) -> None:
+    server = await start_server(risk__mode="on", risk__interval_s=NEVER_BY_ITSELF)
+    _, backend = await party(server, 1), await connect(server, 0)
+    await judge(server)
+    await sql.execute("UPDATE risk_verdicts SET action = 'freeze', holds_withdrawals = true, says = 'held'")
+    turn_clock(3 * 86_400_000)
+    await judge(server)
+    counted = await sql.fetchval("SELECT count(*) FROM risk_decisions WHERE user_id = 1")
+    for key in ("a", "b"):
+        assert await refused(backend.withdraw(1, 1, key)) == ("not_allowed", "held")
+    assert await sql.fetchval("SELECT count(*) FROM risk_decisions WHERE user_id = 1") == counted
+
+
 async def test_withdrawals_wait_and_sends_go_on_while_no_verdict_can_be_read(
     start_server: StartServer, party: MakeParty, connect: Connect, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -290,3 +359,69 @@ async def test_one_server_at_a_time_makes_a_round(
         assert second is None
     async with other.app.stores.risk.round() as later:
         assert later is not None
+
+
+async def test_user_who_is_held_back_and_does_nothing_is_judged_each_minute_and_recorded_once_a_day(
+    start_server: StartServer, party: MakeParty, sql: Sql, tmp_path: Path, turn_clock: Turn
+) -> None:
+    rules = rules_file(tmp_path, DENY_WINNERS.format(then="deny").replace("opens_1d", "received_shares"))
+    server = await start_server(risk__mode="on", risk__rules=rules, risk__interval_s=NEVER_BY_ITSELF)
+    guests = await party(server, 1)
+    await guests.all_open(await guests.lucky(900, 1))
+    await held_by(server, sql, 2)
+    verdict = "SELECT decision_id, checked_at_ms FROM risk_verdicts WHERE user_id = 2"
+    before = await sql.fetchrow(verdict)
+    counted = "SELECT count(*) FROM risk_decisions WHERE user_id = 2 AND action = 'deny'"
+    recorded = await sql.fetchval(counted)
+    for turn in (1, 2, 3, 15):
+        turn_clock(turn * (CHECK_AGAIN_MS + 1))
+        assert await judge(server) == 1
+    after = await sql.fetchrow(verdict)
+    assert before is not None
+    assert after is not None
+    assert await sql.fetchval(counted) == recorded
+    assert (after["decision_id"], after["checked_at_ms"] > before["checked_at_ms"]) == (before["decision_id"], True)
+    for _ in range(2):  # did something: what led to it stands in the record, once in ten minutes
+        await sql.execute("INSERT INTO risk_activity VALUES (2)")
+        await judge(server)
+        assert await sql.fetchval(counted) == recorded + 1
+    turn_clock(86_400_000 + 20 * CHECK_AGAIN_MS)
+    await judge(server)
+    assert await sql.fetchval(counted) == recorded + 2
+
+
+async def test_round_is_complete_before_all_who_are_held_back_are_looked_at_again(
+    start_server: StartServer, sql: Sql, turn_clock: Turn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "USERS_MAX", 2)
+    server = await start_server(risk__mode="on", risk__interval_s=NEVER_BY_ITSELF)
+    await judge(server)
+    await sql.execute(
+        "INSERT INTO risk_verdicts SELECT user_id, 1, 'limit', false, 5, 'new', user_id "
+        "FROM generate_series(1, 5) AS user_id"
+    )
+    turns = []
+    for turn in (1, 2, 3, 4):
+        turn_clock(turn)
+        turns.append(await judge(server))
+        began_ms = server.app.services.risk.engine._now_ms()  # type: ignore[union-attr]
+        assert began_ms - await sql.fetchval("SELECT round_at_ms FROM risk_state") < 60_000
+    assert turns == [2, 2, 1, 0]
+
+
+@pytest.mark.parametrize(("checked_at_ms", "expected"), [(99, "allow"), (100, "allow"), (101, "deny")])
+async def test_judgement_beside_the_rounds_gives_way_to_a_round_that_began_later(
+    database: Database, sql: Sql, checked_at_ms: int, expected: str
+) -> None:
+    store = RiskStore(database)
+    async with store.apart() as apart:  # has read its facts, and is held up
+        async with store.round() as part:
+            assert part is not None
+            found = VerdictRow(2, 1, "deny", True, None, "by newer facts", checked_at_ms, 0)
+            await part.put_verdicts([found], checked_at_ms)
+        await apart.put_verdicts([VerdictRow(2, 2, "allow", False, None, "", 100, 0)], 100)
+    assert await sql.fetchval("SELECT action FROM risk_verdicts WHERE user_id = 2") == expected
+    async with store.round() as part:  # a round is the one to decide, also of a server whose clock is behind
+        assert part is not None
+        await part.put_verdicts([VerdictRow(2, 3, "review", False, None, "", 50, 0)], 50)
+    assert await sql.fetchval("SELECT action FROM risk_verdicts WHERE user_id = 2") == "review"

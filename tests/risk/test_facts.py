@@ -91,6 +91,10 @@ async def test_money_that_leaves_is_withdrawn_whichever_way(database: Database, 
         "withdrawn_fen_1h": 10,
         "transfers_1d": 1,
         "transferred_fen_1d": 25,
+        "partners_1d": 1,
+        "flow_fen_1d": 25,
+        "pair_shares_1d": 1,
+        "pair_fen_1d": 25,
     }
 
 
@@ -107,6 +111,44 @@ async def test_mutual_flow_is_what_comes_back_from_the_same_partner_by_average_s
     assert found["mutual_percent_1d"] == round(100 * 2 * 30 / 130)
     third = await facts_of(database, THIRD)
     assert (third["partners_1d"], third["flow_fen_1d"], third.get("mutual_percent_1d", 0)) == (1, 50, 0)
+
+
+async def transfer(sql: Sql, giver: int, receiver: int, fen: int, ago_ms: int, key: str = "t") -> None:
+    order = "INSERT INTO wallet_orders VALUES ($1, 13, $2, $3, $4, '', $5)"
+    await sql.execute(order, giver, key, receiver, fen, NOW_MS - ago_ms)
+
+
+@pytest.mark.parametrize(("ago_ms", "counts"), [(DAY_MS - 1, True), (DAY_MS, False)])
+async def test_share_of_a_packet_of_yesterday_counts_by_when_it_was_opened_on_both_sides(
+    database: Database, sql: Sql, ago_ms: int, counts: bool
+) -> None:
+    await packet(sql, 2**60, USER, 60, 2, ago_ms + DAY_MS - 1)  # lay for a day before it was opened
+    await credit(sql, 2**60, OTHER, 20, ago_ms)
+    names = ("partners_1d", "flow_fen_1d", "pair_shares_1d", "pair_fen_1d")
+    giver, receiver = await facts_of(database), await facts_of(database, OTHER)
+    expected = [1, 30, 1, 30] if counts else [0, 0, 0, 0]
+    assert [giver.get(name, 0) for name in names] == expected
+    assert [receiver.get(name, 0) for name in names] == expected
+
+
+async def test_transfers_are_flows_between_users_as_shares_are(database: Database, sql: Sql) -> None:
+    await packet(sql, 2**60, USER, 60, 2, HOUR_MS)
+    await credit(sql, 2**60, OTHER, 20, HOUR_MS)  # as 30
+    await transfer(sql, USER, OTHER, 50, MINUTE_MS - 1)
+    await transfer(sql, OTHER, USER, 80, HOUR_MS - 1)
+    await transfer(sql, THIRD, USER, 40, DAY_MS - 1)
+    await transfer(sql, THIRD, USER, 7, DAY_MS, key="yesterday")
+    found = await facts_of(database)
+    flows = {name: value for name, value in found.items() if name.startswith(("pair", "partners", "flow", "mut"))}
+    assert flows == {
+        "partners_1d": 2,
+        "flow_fen_1d": 200,
+        "mutual_percent_1d": 80,
+        "pair_shares_1m": 1,
+        "pair_shares_1h": 2,
+        "pair_shares_1d": 3,
+        "pair_fen_1d": 160,
+    }
 
 
 async def test_reactions_are_those_of_all_groups_that_the_user_is_in(database: Database, sql: Sql) -> None:

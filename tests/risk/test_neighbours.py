@@ -12,7 +12,7 @@ from storage.postgres.database import Database
 from storage.postgres.risk import neighbours
 from storage.postgres.risk.circles import Circle, FlowGraph
 from storage.postgres.risk.risk import RiskStore
-from tests.risk.test_facts import DAY_MS, HOUR_MS, MINUTE_MS, NOW_MS, OTHER, THIRD, USER, credit, packet
+from tests.risk.test_facts import DAY_MS, HOUR_MS, MINUTE_MS, NOW_MS, OTHER, THIRD, USER, credit, packet, transfer
 
 Sql: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 MARK_DAYS: Final = 30
@@ -141,6 +141,22 @@ async def test_circle_of_up_to_six_users_is_found_for_each(database: Database, s
     found = {one: await facts(database, one) for one in range(10, 10 + users)}
     assert {(one["circle_users_1d"], one["circle_fen_1d"]) for one in found.values()} == {(users, 2_000)}
     assert (found[10]["circle_percent_1d"], found[11]["circle_percent_1d"]) == (50, 99)
+
+
+@pytest.mark.parametrize("by_packets", [0, 1, 2])
+async def test_circle_by_transfers_or_by_both_is_found_for_each(
+    database: Database, sql: Sql, by_packets: int
+) -> None:
+    for one in range(4):
+        giver, receiver = 10 + one, 10 + (one + 1) % 4
+        if one < by_packets:
+            await give(sql, 2**60 + one, giver, receiver, 2_000)
+        else:
+            await transfer(sql, giver, receiver, 2_000, HOUR_MS)
+    await transfer(sql, 13, 10, 9_000, DAY_MS, key="yesterday")
+    found = await RiskStore(database).facts([10, 11, 12, 13], NOW_MS)
+    circles = {(one["circle_users_1d"], one["circle_fen_1d"], one["circle_percent_1d"]) for one in found.values()}
+    assert circles == {(4, 2_000, 100)}
 
 
 async def test_circle_of_seven_and_one_that_was_closed_yesterday_are_none(database: Database, sql: Sql) -> None:

@@ -10,9 +10,11 @@ import asyncpg
 import pytest
 
 from server.cli.main import main
+from server.core.risk.actions import RiskAction
 from server.core.risk.facts import FACTS
+from server.core.risk.rules import RiskRule, RuleBook
 from storage.postgres.database import Database
-from storage.postgres.risk.risk import RiskStore
+from storage.postgres.risk.risk import NewDecision, RiskStore, VerdictRow
 from tests.conftest import Connect, Server, StartServer
 from tests.services.conftest import MakeParty, until
 
@@ -90,6 +92,45 @@ async def test_decision_is_stored_with_its_facts_and_explained(
     assert (code, "review" in told, "deny" in told) == (0, True, False)
     code, told = await loop.run_in_executor(None, run, capsys, "why", "77", *where)
     assert (code, "no decision has the number 77" in told) == (1, True)
+
+
+async def test_why_names_the_facts_of_any_condition_and_a_decision_whose_number_is_a_user(
+    database: Database,
+    sql: Sql,
+    postgres_dsn: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    dense = RiskRule("dense", "(won_fen_1d*2>sent_fen_1d)and not(opens_1m==0)", RiskAction.DENY, "dense")
+    book, store = RuleBook([dense]), RiskStore(database)
+    await store.use_rules("on", book.version, book.encoded, 1)
+    facts = dict.fromkeys(FACTS, 0) | {"won_fen_1d": 7, "opens_1m": 3}
+    async with store.apart() as part:
+        for user_id in (1, 2):
+            new = NewDecision(user_id, "deny", ["dense"], [], {}, facts)
+            number = (await part.decide("on", book.version, 1, [new]))[user_id]
+            await part.put_verdicts([VerdictRow(user_id, number, "deny", True, None, "dense", 1, 0)], 1)
+    monkeypatch.setenv("COLUMNS", "200")
+    first = await sql.fetchval("SELECT min(decision_id) FROM risk_decisions")
+    loop = asyncio.get_running_loop()
+
+    async def why(*words: str) -> str:
+        code, told = await loop.run_in_executor(None, run, capsys, "why", *words, "--postgres", postgres_dsn)
+        assert code == 0, told
+        return told
+
+    told = await why("2")
+    same = "judged again by these rules and facts: the same"
+    for part_of in ("in force: deny", "opens_1m = 3, won_fen_1d = 7, sent_fen_1d = 0", "user 2", same):
+        assert part_of in told
+    wrong = NewDecision(3, "review", ["loose"], [], {}, facts)  # what these rules do not say of these facts
+    async with store.apart() as part:
+        await part.decide("on", book.version, 1, [wrong])
+    assert "judged again by these rules and facts: deny (dense)" in await why("3")
+    told = await why(f"{first}", "--decision")
+    assert (f"decision {first}: user 1," in told, "in force" in told) == (True, False)
+    await sql.execute("UPDATE risk_state SET mode = 'shadow'")
+    assert "in force: nothing, the mode is shadow; in mode on it was deny" in await why("2")
 
 
 async def test_every_fact_that_rules_may_name_is_read_for_a_user_without_any(database: Database) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
+import pytest
+
+from client_sim.sdk.errors import Refusal
 from server.services.risk.engine import CHECK_AGAIN_MS
 from tests.cards import conftest as cards
 from tests.cards.conftest import PASSWORD, MakeStreet, bank, make_street
@@ -19,12 +23,13 @@ from tests.payments.conftest import (
     make_room,
     start_with_host,
 )
-from tests.risk.test_effects import NEVER_BY_ITSELF, grown_up, judge, refused
+from tests.risk.test_effects import NEVER_BY_ITSELF, Meet, grown_up, judge, refused
 from tests.risk.test_path import rules_file
 from tests.services.conftest import until
 
 __all__ = ["bank", "books_agree", "host", "make_room", "make_street", "start_with_host"]
 NEW = '[[rules]]\nname = "new"\nwhen = "account_age_s < 86400"\nthen = "deny"\nsays = "new"\n'
+LIMIT = NEW.replace('"deny"', '"limit"\nsend_fen_a_day = 1000')
 
 
 async def test_payout_waits_in_the_wallet_and_goes_out_when_the_verdict_ends(
@@ -59,9 +64,11 @@ async def test_payout_waits_in_the_wallet_and_goes_out_when_the_verdict_ends(
     async def is_paid() -> bool:
         await payouts.order([BEN])
         await room.hurry()
-        return host.fen(BEN) == before_fen + opened.amount_fen
+        paid = "SELECT count(*) FROM payments WHERE kind = 'payout' AND state = 'succeeded'"
+        return await room.sql.fetchval(paid) == 1
 
     await until(is_paid)
+    assert host.fen(BEN) == before_fen + opened.amount_fen
     await books_agree()
 
 
@@ -93,3 +100,23 @@ async def test_denied_user_neither_withdraws_to_a_card_nor_pays(
     await until(is_denied)
     assert (await street.sender.withdraw_to_card(card.card_id, 400, key="out")).amount_fen == 400
     assert (await street.backend.pay(cards.SENDER, 100, "tea", key="tea")).at_ms == paid.at_ms
+
+
+async def test_two_packets_by_card_at_once_do_not_pass_the_limit_of_a_day_together(
+    make_street: MakeStreet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    street = await make_street(
+        risk__mode="on", risk__rules=rules_file(tmp_path, LIMIT), risk__interval_s=NEVER_BY_ITSELF
+    )
+    card = await street.bound()
+    met = Meet(monkeypatch, 2)  # before the charges, and again when both have succeeded
+    both = (street.send(key, 800, card_id=card.card_id, password=PASSWORD) for key in ("a", "b"))
+    sent = await asyncio.gather(*both, return_exceptions=True)
+    (lost,) = [one for one in sent if isinstance(one, Refusal)]
+    assert (lost.name, met.count) == ("limit", 4)
+    assert await street.sql.fetchval("SELECT sum(total_fen) FROM packets") == 800
+    charged = "SELECT count(*), sum(amount_fen) FROM payments WHERE state = 'succeeded'"
+    assert tuple(await street.sql.fetchrow(charged) or ()) == (
+        2,
+        1_600,
+    )  # the money of the other one is in the wallet

@@ -23,7 +23,7 @@ async def decided(database: Database, user_id: int, at_ms: int, action: str = "r
     store = RiskStore(database)
     await store.use_rules("on", "v", b"[]", 1)
     async with store.apart() as part:
-        made = [NewDecision(user_id, action, ["one"], [], {}, {})]
+        made = [NewDecision(user_id, action, [f"at-{at_ms}"], [], {}, {})]  # repeats none
         number = (await part.decide("on", "v", at_ms, made))[user_id]
         await part.put_verdicts([VerdictRow(user_id, number, action, False, None, "", at_ms, 0)], at_ms)
     return number

@@ -33,7 +33,7 @@ PACKET: Final = """
 INSERT INTO packets (packet_id, sender_id, key, kind, target_id, total_fen, shares, share_fen_min, share_fen_max,
                      greeting, seed, created_at_ms, expires_at_ms, version, claimed_fen, closed_at_ms)
 VALUES ($1::bigint, $2, $1::text, 'lucky', $3, $4::bigint, $5::integer, 1, 100000,
-        '', decode(repeat('00', 32), 'hex'), $6::bigint, $6 + 1, $5, $4, $6)
+        '', decode(repeat('00', 32), 'hex'), $6::bigint, $6 + 86400000, $5, $4, $6 + 86400000)
 """
 
 
@@ -215,3 +215,34 @@ async def test_circles_and_users_of_one_device_are_found_and_friends_and_familie
         print(f"{name}: {dict(hits)} of {len(users)}")
         assert hits[rule] >= 0.95 * len(users)
     assert Counter(hit_by(book, facts[user]) for user in (*friends, *families)) == {"": 100}
+
+
+async def test_rings_and_circles_by_transfers_are_found_and_friends_who_share_bills_are_not(
+    database: Database, sql: Sql
+) -> None:
+    print(f"\nseed {SEED} (HONGBAO_RISK_SEED)")
+    chance, user_id, orders = random.Random(SEED), 1, []
+    rings: list[int] = []
+    circles: list[int] = []
+    for place, size in enumerate((2, 3, 4, 5, 3, 4, 5, 6) * 5):
+        users = list(range(user_id, user_id + size))
+        user_id += size
+        (rings if place % 8 < 4 else circles).extend(users)
+        for turn in range(PACKETS * (size - 1)):
+            giver = turn % size
+            step = 1 if place % 8 >= 4 else 1 + turn // size % (size - 1)  # a circle has one direction
+            orders.append((users[giver], users[(giver + step) % size], chance.randint(2_000, 3_000)))
+    friends = list(range(user_id, user_id + 200))
+    for _ in range(100):  # one has paid for some, who pay their parts back
+        payer, *others = chance.sample(friends, chance.randint(3, 9))
+        orders += [(other, payer, chance.randint(2_000, 8_000)) for other in others]
+    rows = [(giver, f"{place}", receiver, fen) for place, (giver, receiver, fen) in enumerate(orders)]
+    await sql.executemany(f"INSERT INTO wallet_orders VALUES ($1, 13, $2, $3, $4, '', {NOW_MS - 7_200_000})", rows)
+    everybody = [*rings, *circles, *friends]
+    await sql.execute("INSERT INTO users (user_id, known_at_ms) SELECT unnest($1::bigint[]), 1", everybody)
+    book, facts = rule_book(""), await judged(database, everybody)
+    for name, users, rule in (("rings", rings, "ring"), ("circles", circles, "circle")):
+        hits = Counter(name for user in users for name in book.decide(facts[user]).hits)
+        print(f"{name}: {dict(hits)} of {len(users)}")
+        assert hits[rule] >= 0.95 * len(users)
+    assert Counter(hit_by(book, facts[user]) for user in friends) == {"": len(friends)}

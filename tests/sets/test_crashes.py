@@ -244,6 +244,25 @@ async def test_set_that_comes_back_as_another_one_is_not_used(
     assert await (await connect(server, NEW)).balance() == EACH_FEN
 
 
+async def test_set_that_was_away_when_risk_control_was_turned_off_notes_wallets_no_more(
+    crowd: MakeCrowd, start_pair: StartPair, proxied_dsn: tuple[Proxy, str], other_sql: Sql
+) -> None:
+    proxy, dsn = proxied_dsn
+    one = await crowd(1, 1, stores__postgres_sets=(dsn,), risk__mode="shadow")
+    assert await other_sql.fetchval("SELECT mode FROM risk_state") == "shadow"
+    await one.server.stop()
+    await proxy.cut()
+    server = await start_pair(stores__postgres_sets=(dsn,))
+    await proxy.heal()
+    (late,) = server.app.stores.sets.databases[1:]
+
+    async def is_used() -> bool:
+        return not late.away
+
+    await until(is_used)
+    assert await other_sql.fetchval("SELECT mode FROM risk_state") == "off"
+
+
 async def test_wallet_that_is_locked_in_another_set_holds_up_its_own_claims_only(
     crowd: MakeCrowd, sql: Sql, other_sql: Sql, discrepancies: FindDiscrepancies
 ) -> None:

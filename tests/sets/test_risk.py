@@ -15,7 +15,7 @@ from storage.postgres.database import Database
 from storage.postgres.risk.risk import RiskStore
 from storage.postgres.sets.places import Sets
 from storage.postgres.sets.risk import SetRiskStore, facts_of
-from tests.risk.test_facts import DAY_MS, HOUR_MS, NOW_MS, credit, packet
+from tests.risk.test_facts import DAY_MS, HOUR_MS, NOW_MS, credit, packet, transfer
 from tests.services.conftest import until
 from tests.sets.conftest import NEW, OLD, FindDiscrepancies, MakeCrowd, Sql, is_settled
 
@@ -50,6 +50,9 @@ async def test_facts_that_are_joined_of_sets_are_those_of_one_statement(database
         await packet(sql, 2**60 + place, sender, rng.randrange(shares, 900), shares, ago_ms)
         for index, user_id in enumerate(rng.sample(users, rng.randrange(shares + 1))):
             await credit(sql, 2**60 + place, user_id, rng.randrange(1, 99), rng.randrange(ago_ms + 1), index)
+    for place in range(40):
+        giver, receiver = rng.sample(users, 2)
+        await transfer(sql, giver, receiver, rng.randrange(1, 900), rng.randrange(2 * DAY_MS), f"{place}")
     expected = await RiskStore(database).facts(users, NOW_MS)
     assert sum(one["mutual_percent_1d"] > 0 for one in expected.values()) > 3
     assert await facts_of(Sets([database]), {}, users, NOW_MS) == expected
@@ -97,6 +100,17 @@ async def test_devices_and_circles_count_users_of_both_sets(sets: Sets, sql: Sql
     sets.databases[1].hold("away")
     alone = (await SetRiskStore(sets).facts([OLD], NOW_MS))[OLD]
     assert (alone["device_users"], alone["device_opens_1m"], alone["circle_users_1d"]) == (2, 1, 0)
+
+
+async def test_circle_by_transfers_goes_through_both_sets(sets: Sets, sql: Sql, other_sql: Sql) -> None:
+    await transfer(sql, OLD, NEW, 5_000, HOUR_MS)  # an order stands in the sets of both users
+    await transfer(other_sql, OLD, NEW, 5_000, HOUR_MS)
+    await transfer(other_sql, NEW, NEW + 1, 4_000, HOUR_MS)
+    for one in (other_sql, sql):
+        await transfer(one, NEW + 1, OLD, 3_000, HOUR_MS)
+    found = await SetRiskStore(sets).facts([OLD, NEW, NEW + 1], NOW_MS)
+    circles = [(one["circle_users_1d"], one["circle_fen_1d"], one["flow_fen_1d"]) for one in found.values()]
+    assert circles == [(3, 3_000, 8_000), (3, 3_000, 9_000), (3, 3_000, 7_000)]
 
 
 async def test_notes_of_all_sets_are_taken_with_the_round_that_judges_them(

@@ -6,11 +6,13 @@ They read the records, whether a server runs on them or not.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, Final
 
 import cyclopts
 from cyclopts import Parameter
+from msgspec import ValidationError
 from rich.table import Table
 
 from server.cli.shared.numbers import Count, Hours, Id
@@ -24,14 +26,15 @@ from server.config import load
 from server.core.beijing_year import time_text
 from server.core.reconciliation.days import DAY_MS, first_ms
 from server.core.risk.facts import FACTS
-from server.core.risk.rules import RuleBook
+from server.core.risk.rules import BadRule, RuleBook
 from server.services.risk.backtest import backtest as try_rules
-from server.services.risk.rule_files import rule_book
+from server.services.risk.rule_files import book_of, rule_book
 from storage.postgres.database import Database
 from storage.postgres.risk.risk import DecisionRow, RiskStore
 
 SHOWN_MAX: Final = 10
 HOUR_MS: Final = 3_600_000
+WORD: Final = re.compile(r"[a-z][a-z0-9_]*")  # of a condition: a fact, true, and, …
 
 risk_cli = cyclopts.App(
     name="risk",
@@ -44,6 +47,7 @@ RuleFileOption = Annotated[FilePath | None, Parameter(help="a file of rules; def
 def why(
     decision_or_user: Id,
     *,
+    decision: bool = False,
     data: DataOption = DATA,
     config: ConfigOption = None,
     postgres: PostgresOption = None,
@@ -58,17 +62,20 @@ def why(
     ----------
     decision_or_user
         the number of a decision, or the id of a user; if it may be both, the user is shown
+    decision
+        it is the number of a decision, whether there is such a user or not
     """
 
     async def work(store: RiskStore) -> int:
-        found = await store.of_user(decision_or_user, SHOWN_MAX)
+        found = [] if decision else await store.of_user(decision_or_user, SHOWN_MAX)
         if found:
             await _show_user(store, decision_or_user, found)
             return 0
-        decision = await store.decision(decision_or_user)
-        if decision is None:
-            raise CommandFailed(f"no decision has the number {decision_or_user}, and none is about such a user")
-        await _explain(store, decision)
+        one = await store.decision(decision_or_user)
+        if one is None:
+            nor = "" if decision else ", and none is about such a user"
+            raise CommandFailed(f"no decision has the number {decision_or_user}{nor}")
+        await _explain(store, one)
         return 0
 
     return _on_records(work, data, config, postgres)
@@ -231,7 +238,12 @@ def _book(file: RuleFileOption, config: ConfigOption) -> RuleBook:
 
 
 async def _show_user(store: RiskStore, user_id: int, decisions: list[DecisionRow]) -> None:
+    mode = (await store.state()).mode
     for row in await store.verdicts([user_id]):
+        if mode != "on":
+            before = f"in mode on it was {row.action} (decision {row.decision_id})"
+            print(f"in force: nothing, the mode is {mode}; {before}")
+            continue
         cap = "" if row.send_fen_a_day is None else f", sends at most {row.send_fen_a_day} fen in 24 hours"
         held = ", withdrawals are held back" if row.holds_withdrawals else ""
         print(f"in force: {row.action}{cap}{held} (decision {row.decision_id})")
@@ -246,11 +258,14 @@ async def _explain(store: RiskStore, one: DecisionRow) -> None:
     effect = "" if one.mode == "on" else ", which changed nothing (mode shadow)"
     print(f"decision {one.decision_id}: user {one.user_id}, {time_text(one.at_ms)}, rules {one.rules}")
     print(f"{one.action}{effect}")
-    known = {rule["name"]: rule for rule in await store.rules(one.rules) or ()}
+    stored = await store.rules(one.rules)
+    known = {rule["name"]: rule for rule in stored or ()}
+    print(_judged_again(one, stored))
     for name in one.hits:
         rule = known.get(name, {"when": "?", "then": "?", "says": ""})
         print(f"  {name} -> {rule['then']}: {rule['says']}\n    when {rule['when']}")
-        named = [fact for fact in one.facts if fact in rule["when"].replace("(", " ").replace(")", " ").split()]
+        words = WORD.findall(rule["when"])
+        named = [fact for fact in one.facts if fact in words]
         print("    " + ", ".join(f"{fact} = {one.facts[fact]:,}" for fact in named))
     for name, error in one.errors.items():
         print(f"  {name} failed: {error}")
@@ -261,6 +276,18 @@ async def _explain(store: RiskStore, one: DecisionRow) -> None:
         if value:
             table.add_row(fact, f"{value:,}", FACTS.get(fact, ""))
     print_whole(console(), table)
+
+
+def _judged_again(one: DecisionRow, stored: list[dict[str, Any]] | None) -> str:
+    """Whether these rules and facts still come to this decision: its row is all that a check needs."""
+    try:
+        again = book_of(stored or []).decide(dict.fromkeys(FACTS, 0) | one.facts)
+    except (BadRule, ValidationError) as error:
+        return f"judged again: this version of the server cannot use the rules ({error})"
+    if (again.verdict.action, again.hits) == (one.action, one.hits):
+        return "judged again by these rules and facts: the same"
+    hits = ", ".join(again.hits) or "no rule hit"
+    return f"judged again by these rules and facts: {again.verdict.action} ({hits})"
 
 
 def _show_decisions(decisions: list[DecisionRow]) -> None:

@@ -81,7 +81,7 @@ class RuleBook:
             try:
                 if compiled.evaluate(facts):
                     hits.append(rule)
-            except (EngineError, ArithmeticError) as error:
+            except Exception as error:  # whatever the library meets in one rule: a long one recurses too deep
                 errors[rule.name] = _one_line(error)
         events = sorted({rule.then for rule in hits} & TOLD_TO_BACKEND, key=STRICTNESS.__getitem__)
         return RiskDecision(_verdict(hits), [rule.name for rule in hits], list(map(str, events)), errors)
@@ -104,6 +104,8 @@ def _compiled(rule: RiskRule, context: Any) -> Any:
         compiled = rule_engine.Rule(rule.when, context=context)
     except EngineError as error:
         raise BadRule(f"{rule.name}: when: {_one_line(error)}") from None
+    except RecursionError:
+        raise BadRule(f"{rule.name}: when: it has too many parts") from None
     if compiled.statement.expression.result_type != rule_engine.DataType.BOOLEAN:
         raise BadRule(f"{rule.name}: when: a comparison is needed, this is a number")
     return compiled

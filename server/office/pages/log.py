@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Final
+from urllib.parse import urlencode
 
 from server.core.office.csv_text import as_csv
 from server.core.office.entries import Subject
@@ -60,9 +61,9 @@ class LogPages:
         ]
         more = [link("/log", say("newest"))]
         if len(found) == PAGE:
-            more.append(link(f"/log?before={found[-1].entry_id}", say("older")))
+            more.append(link(_path("/log", found[-1].entry_id, wanted), say("older")))
         if ask.may(Door.EXPORT):
-            more.append(link(f"/log.csv?before={before}", say("csv")))
+            more.append(link(_path("/log.csv", before, wanted), say("csv")))
         body = card(say("log"), table(head, rows), el("p", [(one, " ") for one in more], class_="more"))
         return Seen(say("log"), framed(ask, say("log"), body), Subject("log"))
 
@@ -125,6 +126,12 @@ class LogPages:
         ]
         body = card(say("operators"), table(head, rows), el("p", say("operators_text"), class_="soft"))
         return Seen(say("operators"), framed(ask, say("operators"), body), Subject("operators"))
+
+
+def _path(path: str, before: int, wanted: WantedEntries) -> str:
+    """The address of other entries that are wanted in the same way."""
+    asked = {"before": before, **wanted._asdict()}
+    return f"{path}?{urlencode({name: value for name, value in asked.items() if value or name == 'before'})}"
 
 
 def _wanted(ask: Ask) -> tuple[int, WantedEntries]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Final
+from urllib.parse import quote
 
 from server.core.office.csv_text import as_csv
 from server.core.office.entries import Subject
@@ -40,7 +41,8 @@ class RiskPages:
             )
             for one in found
         ]
-        more = [link("/risk.csv", say("csv"))] if ask.may(Door.EXPORT) else []
+        rows_as_csv = f"/risk.csv?rule={quote(ask.query.get('rule', '')[:100], safe='')}"
+        more = [link(rows_as_csv, say("csv"))] if ask.may(Door.EXPORT) else []
         shown = table(head, rows) if rows else el("p", say("none"))
         body = card(say("risk"), shown, el("p", more, class_="more") if more else None)
         return Seen(say("risk"), framed(ask, say("risk"), body), Subject("risk"))

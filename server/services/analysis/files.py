@@ -5,12 +5,10 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
 
+from server.core.office.csv_text import cell as as_cell
 from server.services.analysis.figures import Cell, ReportFigures
 from storage.analysis.workspace import Workspace
-
-_STARTS_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")  # in spreadsheets, which would run it
 
 
 def write_tables(figures: ReportFigures, folder: Path) -> list[Path]:
@@ -39,4 +37,4 @@ def write_tables(figures: ReportFigures, folder: Path) -> list[Path]:
 
 def _harmless(cell: Cell) -> Cell:
     """A cell that no spreadsheet takes for a formula: a greeting may begin with an equals sign."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_STARTS_FORMULA) else cell
+    return as_cell(cell) if isinstance(cell, str) else cell

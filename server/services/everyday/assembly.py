@@ -15,6 +15,7 @@ from server.services.everyday.words import HiddenWords, WordsService
 from server.services.packets.awaited import AwaitedReplies
 from server.services.packets.grab_open import GrabOpenService
 from server.services.packets.live_packets import LivePackets
+from server.services.risk.gate import MoneyGate
 from server.services.runtime.batching import Batcher
 from server.services.runtime.bus import Bus
 from storage.stores import Stores
@@ -35,17 +36,18 @@ class EverydayServices:
         bus: Bus,
         seed_keys: Mapping[str, bytes],
         is_time_known: Callable[[], bool],
+        gate: MoneyGate,
         *,
         self_service: bool,
     ) -> None:
-        """`is_time_known`: the clock is confirmed, so that packets may be posted at their time."""
+        """`is_time_known`: the clock is confirmed, so packets may be posted, of users who pass `gate`."""
         self.hidden_words = HiddenWords(seed_keys, limits)
         self.words = WordsService(
             stores.words, self.hidden_words, packets, opens, replies, groups, limits, clock.now_ms, bus
         )
         self.relay = RelayService(stores.relays, groups, self_service=self_service)
         self.turns = TurnService(stores.relays, limits)
-        self.scheduled = ScheduledService(stores.scheduled, packets, groups, clock.now_ms, is_time_known, bus)
+        self.scheduled = ScheduledService(stores.scheduled, packets, groups, clock.now_ms, is_time_known, bus, gate)
 
     @property
     def batchers(self) -> dict[str, Batcher[Any, Any]]:

@@ -14,6 +14,7 @@ from server.services.packets.audience import groups_of
 from server.services.packets.live_packets import LivePackets
 from server.services.packets.send import streams
 from server.services.packets.stored_state import terms_of
+from server.services.risk.gate import MoneyGate
 from server.services.runtime.bus import Bus
 from server.services.runtime.events import BalanceChange, PacketPost, Refunded
 from server.services.runtime.outage_log import OutageLog
@@ -36,8 +37,13 @@ class ScheduledService:
         now_ms: Callable[[], int],
         is_confirmed: Callable[[], bool],
         bus: Bus,
+        gate: MoneyGate,
     ) -> None:
-        """Nothing is posted while `now_ms` is not confirmed: a post cannot be taken back."""
+        """Nothing is posted while `now_ms` is not confirmed: a post cannot be taken back.
+
+        `gate`: what a sender who is held by risk control has scheduled before goes back.
+        """
+        self._gate = gate
         self._store = store
         self._packets = packets
         self._groups = groups
@@ -60,7 +66,7 @@ class ScheduledService:
     async def post_once(self) -> int:
         """Post what is due, at most BATCH_MAX packets of a set; how many were. Raises StoreUnavailable."""
         now_ms = self._now_ms()
-        due = await self._store.post(now_ms, BATCH_MAX, streams)
+        due = await self._store.post(now_ms, BATCH_MAX, streams, self._gate.held_senders)
         for one in due.posted:
             await self._publish(one, now_ms)
         for refund in due.refunds:

@@ -8,12 +8,13 @@ from server.core import ids, ledger
 from server.core.ledger import TransferKind, WalletBalance
 from server.core.limits import check_bytes, check_number, check_text
 from server.core.refusals import Reason, RequestRefused
+from server.services.risk.gate import over_cap
 from server.services.runtime.events import BalanceChange
 from server.services.runtime.in_doubt import InDoubt
 from storage.errors import Unanswered
 from storage.postgres.cards.payers import DayLimit, OverDayLimit
 from storage.postgres.chat.users import SendBarred
-from storage.postgres.money.wallet_orders import Ordered, WalletOrderRow, WalletOrderStore
+from storage.postgres.money.wallet_orders import Ordered, OverSendCap, WalletOrderRow, WalletOrderStore
 from storage.postgres.money.wallets import KeyReused, NotEnoughMoney
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ class OrderService:
         # of a repeated order the password has been checked then
         if await self._authorisation.is_needed(user_id, password) and not await self._store.stands(order):
             await self._authorisation.prove(user_id, password)
-        return await self._move(order, self._day_limits.of(now_ms))
+        cap_fen = (await self._gate.send_caps((user_id,))).get(user_id)
+        return await self._move(order, self._day_limits.of(now_ms), cap_fen)
 
     async def pay(self, user_id: int, amount_fen: int, key: str, text: str) -> WalletOrder:
         """Money from a user to the outside, for what the text says."""
@@ -89,9 +91,11 @@ class OrderService:
         check_number("amount_fen", order.amount_fen, 1, ledger.MOVE_FEN_MAX, Reason.BAD_AMOUNT, self._smallest)
         check_text("text", order.text, 0, self._limits.greeting_bytes_max, Reason.BAD_TEXT)
 
-    async def _move(self, order: WalletOrderRow, day: DayLimit | None) -> WalletOrder:
+    async def _move(self, order: WalletOrderRow, day: DayLimit | None, cap_fen: int | None = None) -> WalletOrder:
         try:
-            ordered = await self._store.move(order, day)
+            ordered = await self._store.move(order, day, cap_fen)
+        except OverSendCap as over:  # by a send at the same time
+            raise over_cap(cap_fen or 0, over.sent_fen, self._smallest) from None
         except NotEnoughMoney:
             raise RequestRefused(Reason.NOT_ENOUGH_MONEY) from None
         except KeyReused:

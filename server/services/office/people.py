@@ -136,6 +136,8 @@ class ProfileService:
         return ExplainedDecision(_risk_line(row), row.rules, rules, facts, row.errors)
 
     async def _in_force(self, user_id: int) -> RiskInForce | None:
+        if (await self._risk.state()).mode != "on":
+            return None  # verdicts of another time hold nothing back
         for row in await self._risk.verdicts([user_id]):
             held = row.send_fen_a_day, row.holds_withdrawals, row.released_until_ms, row.decision_id
             return RiskInForce(row.action, row.says, *held)

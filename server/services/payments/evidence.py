@@ -93,7 +93,8 @@ class EvidenceService:
         if comes_in and payment.content is not None:  # without one it is a top-up: the money stays in the wallet
             prepared = await self._packet_of(payment)
             if isinstance(prepared, PacketRow):
-                packet = PaidPacket(prepared, send_transfer, streams, tries.begin)
+                caps = await self._sends.gate.send_caps((payment.user_id,))
+                packet = PaidPacket(prepared, send_transfer, streams, tries.begin, caps)
             else:
                 change = change._replace(reason=prepared)
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Final
 
 from server.core.risk.actions import RiskAction, RiskVerdict
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from server.core.risk.rules import RiskDecision, RuleBook
 
 CHANGES_MAX: Final = 2_000  # of wallets, taken in one transaction
-USERS_MAX: Final = 500  # judged in one transaction
+USERS_MAX: Final = 500  # judged in one transaction; of those who are only looked at again, in one round
 CHUNK: Final = 10  # judged before the loop serves others; some tens of microseconds for each rule
 CHECK_AGAIN_MS: Final = 60_000  # users who are held back are judged again so often
 FRESH_MS: Final = 86_400_000  # an older verdict of a user who did nothing since is made again when it is asked for
@@ -83,9 +83,9 @@ class RiskEngine:
         """Judge all users who are to be judged now, if no other server does; how many."""
         if not self._is_begun:
             await self.begin()
-        began_at_ms, judged = self._now_ms(), 0
-        while (more := await self._part(began_at_ms)) is not None:
-            judged += more
+        began_at_ms, judged, is_first = self._now_ms(), 0, True
+        while (more := await self._part(began_at_ms, looks_again=is_first)) is not None:
+            judged, is_first = judged + more, False
             if more == 0:
                 break
         state = await self._store.state()
@@ -95,25 +95,30 @@ class RiskEngine:
             self._round_at_ms, self._heard_s = state.round_at_ms, self._elapsed_s()
         return judged
 
-    async def _part(self, began_at_ms: int) -> int | None:
-        """One transaction of a round; how many users it judged. 0: the round is complete. None: another's."""
+    async def _part(self, began_at_ms: int, *, looks_again: bool) -> int | None:
+        """One transaction of a round; how many users it judged. 0: the round is complete. None: another's.
+
+        Users who are held back are looked at again in its first part alone: a round with all new accounts of a
+        festival would last longer than withdrawals go on without a round.
+        """
         async with self._store.round() as part:
             if part is None:
                 return None
-            users = dict.fromkeys(await part.take_active(CHANGES_MAX))
-            users.update(dict.fromkeys(await part.due(began_at_ms - CHECK_AGAIN_MS, USERS_MAX, self._now_ms())))
-            judged = sorted(users)  # two writers of verdicts lock rows in one order
+            active = await part.take_active(CHANGES_MAX)
+            asked = began_at_ms - CHECK_AGAIN_MS, USERS_MAX, self._now_ms()
+            again = {*(await part.due(*asked) if looks_again else ())} - {*active}
+            judged = sorted({*active, *again})  # two writers of verdicts lock rows in one order
             for first in range(0, len(judged), USERS_MAX):
-                await self._judge(part, judged[first : first + USERS_MAX])
+                await self._judge(part, judged[first : first + USERS_MAX], again)
             if not judged:
                 await part.end(began_at_ms)
             return len(judged)
 
     async def verdicts(self, user_ids: Sequence[int]) -> dict[int, RiskVerdict]:
         """What is in force for users (mode on). Those who have no verdict of this day are judged now."""
-        fresh_ms = self._now_ms() - FRESH_MS
+        now_ms = self._now_ms()
         rows = {row.user_id: row for row in await self._store.verdicts(user_ids)}
-        missing = [one for one in user_ids if one not in rows or rows[one].checked_at_ms < fresh_ms]
+        missing = [one for one in user_ids if one not in rows or _is_stale(rows[one], now_ms)]
         if missing:
             if not self._is_begun:
                 await self.begin()
@@ -122,8 +127,11 @@ class RiskEngine:
             rows |= {row.user_id: row for row in await self._store.verdicts(missing)}
         return {one: _verdict(rows[one]) if one in rows else RiskVerdict() for one in user_ids}
 
-    async def _judge(self, part: RiskRound, user_ids: Sequence[int]) -> None:
-        """Decide about users, record that, and put the verdicts in force if the mode is on."""
+    async def _judge(self, part: RiskRound, user_ids: Sequence[int], again: Collection[int] = ()) -> None:
+        """Decide about users, record that, and put the verdicts in force if the mode is on.
+
+        `again`: those who did nothing since they were judged.
+        """
         now_ms, book = self._now_ms(), self.book  # a reload may come meanwhile
         facts = await part.facts(user_ids, now_ms)
         made: dict[int, RiskDecision] = {}
@@ -131,7 +139,7 @@ class RiskEngine:
             made[user_id] = book.decide(known)
             if place % CHUNK == 0:
                 await asyncio.sleep(0)
-        news = [_new(user_id, one, facts[user_id]) for user_id, one in made.items()]
+        news = [_new(user_id, one, facts[user_id], user_id in again) for user_id, one in made.items()]
         numbers = await part.decide(self.mode, book.version, now_ms, news)
         if self.mode == "on":
             await part.put_verdicts(_rows(made, numbers, now_ms), now_ms)
@@ -139,12 +147,18 @@ class RiskEngine:
         self.rule_errors += sum(len(one.errors) for one in made.values())
 
 
-def _new(user_id: int, one: RiskDecision, facts: dict[str, int]) -> NewDecision:
-    return NewDecision(user_id, one.verdict.action, one.hits, one.events, one.errors, facts)
+def _new(user_id: int, one: RiskDecision, facts: dict[str, int], is_again: bool) -> NewDecision:
+    return NewDecision(user_id, one.verdict.action, one.hits, one.events, one.errors, facts, is_again)
 
 
 def _rows(made: dict[int, RiskDecision], numbers: dict[int, int], now_ms: int) -> list[VerdictRow]:
     return [VerdictRow(user_id, numbers.get(user_id, 0), *one.verdict, now_ms, 0) for user_id, one in made.items()]
+
+
+def _is_stale(row: VerdictRow, now_ms: int) -> bool:
+    """A user who was frozen or released stays so, however often they are judged."""
+    stays = row.action == RiskAction.FREEZE or row.released_until_ms > now_ms
+    return not stays and row.checked_at_ms < now_ms - FRESH_MS
 
 
 def _verdict(row: VerdictRow) -> RiskVerdict:

@@ -1,7 +1,7 @@
 """The gate: what requests ask of risk control. It has verdicts in memory, in step with the record on all servers.
 
 Opens never ask. A send asks for the verdict of its sender, and goes on if it cannot be read now; money that leaves
-for outside waits then.
+for outside waits then. It reads the verdict each time: what is in memory may be older than a hold.
 """
 
 from __future__ import annotations
@@ -25,6 +25,11 @@ DAY_MS: Final = 86_400_000
 AWAY_RETRY_MS: Final = 5_000
 
 
+def over_cap(cap_fen: int, sent_fen: int, smallest: str) -> RequestRefused:
+    """A send that is more than a user may send in 24 hours. `sent_fen`: without it."""
+    return RequestRefused(Reason.LIMIT, f"at most {cap_fen} {smallest} in 24 hours, {sent_fen} are sent")
+
+
 class MoneyGate(Protocol):
     """What sends and withdrawals ask before they move money."""
 
@@ -37,6 +42,9 @@ class MoneyGate(Protocol):
 
     async def send_caps(self, user_ids: Collection[int]) -> dict[int, int]:
         """What each of these users may send in 24 hours, in fen; users without a limit are left out."""
+
+    async def held_senders(self, user_ids: Collection[int]) -> set[int]:
+        """Which of these users may send nothing now."""
 
     async def check_withdrawal(self, user_id: int) -> None:
         """Raises RequestRefused: NOT_ALLOWED, OVERLOADED."""
@@ -55,6 +63,10 @@ class OpenGate:
     async def send_caps(self, user_ids: Collection[int]) -> dict[int, int]:
         """No user has a limit."""
         return {}
+
+    async def held_senders(self, user_ids: Collection[int]) -> set[int]:
+        """None of them is held."""
+        return set()
 
     async def check_withdrawal(self, user_id: int) -> None:
         """Passes."""
@@ -103,18 +115,21 @@ class RiskGate:
             sent_fen = await self._store.sent_since(user_id, self._now_ms() - DAY_MS)
             if sent_fen + amount_fen > cap_fen:
                 self.held["send"] += 1
-                detail = f"at most {cap_fen} {self._smallest} in 24 hours, {sent_fen} are sent"
-                raise RequestRefused(Reason.LIMIT, detail)
+                raise over_cap(cap_fen, sent_fen, self._smallest)
 
     async def send_caps(self, user_ids: Collection[int]) -> dict[int, int]:
         """What each of these users may send in 24 hours, in fen; users without a limit are left out."""
         caps = {user_id: (await self._verdict_for_send(user_id)).send_fen_a_day for user_id in user_ids}
         return {user_id: cap for user_id, cap in caps.items() if cap is not None}
 
+    async def held_senders(self, user_ids: Collection[int]) -> set[int]:
+        """Which of these users may send nothing now."""
+        return {user_id for user_id in user_ids if (await self._verdict_for_send(user_id)).holds_sends}
+
     async def check_withdrawal(self, user_id: int) -> None:
         """Raises RequestRefused: NOT_ALLOWED; OVERLOADED while no rounds are made, or there is no verdict."""
         try:
-            verdict = await self.verdict(user_id)
+            verdict = await self.batcher.submit(user_id)
         except RequestRefused:
             raise self._away() from None
         if verdict.holds_withdrawals:

@@ -22,6 +22,13 @@ def rules_of(config: Config) -> RuleBook | None:
     return None if config.risk.mode == "off" else rule_book(config.risk.rules)
 
 
+def book_of(stored: object) -> RuleBook:
+    """The rules of a version, as the record keeps them. Raises BadRule, msgspec.ValidationError."""
+    from server.core.risk.rules import RiskRule, RuleBook
+
+    return RuleBook(msgspec.convert(stored, list[RiskRule]))
+
+
 def rule_book(path: str) -> RuleBook:
     """The rules of a file; "": those that come with hongbao. Raises ConfigError, one line."""
     from server.core.risk.rules import BadRule, RuleBook, RuleFile  # the library takes a while; mode off needs none

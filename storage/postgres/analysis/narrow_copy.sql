@@ -52,4 +52,5 @@ FROM risk_decisions d CROSS JOIN LATERAL unnest(d.hits) AS hit
 WHERE d.at_ms >= $1::bigint AND d.at_ms < $2::bigint GROUP BY 1, 2, 3
 
 -- name: risk_in_force
-SELECT action, user_id FROM risk_verdicts WHERE action <> 'allow'
+-- Verdicts of a time in mode on hold nothing back in another mode.
+SELECT action, user_id FROM risk_verdicts WHERE action <> 'allow' AND EXISTS (SELECT FROM risk_state WHERE mode = 'on')

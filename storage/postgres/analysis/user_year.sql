@@ -9,7 +9,8 @@ SELECT sent_count, sent_fen, received_count, received_fen, best_lucks FROM years
 SELECT count(*), count(*) FILTER (WHERE sent_fen < $2::bigint) FROM years WHERE year = $1 AND sent_fen > 0
 
 -- name: sent
-SELECT coalesce(send_at_ms, created_at_ms) AS at_ms, total_fen, shares, trim(greeting) AS greeting,
+-- By when they were made, as the records count them: one that was scheduled for New Year is of the year before.
+SELECT created_at_ms AS at_ms, total_fen, shares, trim(greeting) AS greeting,
        CASE WHEN version = shares AND shares > 1 THEN closed_at_ms - coalesce(send_at_ms, created_at_ms) END AS emptied_ms
 FROM packets WHERE sender_id = $1 AND created_at_ms >= $2 AND created_at_ms < $3 AND kind <> 'shake'
 ORDER BY 1

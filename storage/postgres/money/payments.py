@@ -80,12 +80,13 @@ class PaymentChange(NamedTuple):
 
 
 class PaidPacket(NamedTuple):
-    """The packet that a charge pays."""
+    """The packet that a charge pays. `caps`: what its sender may send in 24 hours, if that is limited."""
 
     row: PacketRow
     transfer_of: Callable[[PacketRow], TransferRow]
     streams_of: Callable[[PacketRow], tuple[int, ...]]
     seeds: Callable[[], PacketSeeds]
+    caps: Mapping[int, int]
 
 
 class AppliedChange(NamedTuple):
@@ -266,7 +267,7 @@ async def _pay(
     connection: Connection, payment: PaymentRow, balance: BalanceRow, packet: PaidPacket, chat: ChatBeside
 ) -> AppliedChange:
     """Send the packet with the money that has just come in. If that is refused, the money stays in the wallet."""
-    about = packet.transfer_of, packet.streams_of, packet.seeds(), chat
+    about = packet.transfer_of, packet.streams_of, packet.seeds(), chat, packet.caps
     (sent,) = await sends.record(connection, [packet.row], *about)
     packet_id, reason = (None, str(sent)) if isinstance(sent, Unsent) else (sent.row.packet_id, "")
     row = await connection.fetchrow(_SQL["conclude_charge"], payment.number, packet_id, reason)

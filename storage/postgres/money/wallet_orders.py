@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from storage import statements
 from storage.errors import StoreUnavailable, Unanswered
@@ -12,12 +12,14 @@ from storage.postgres.chat.users import SendBarred
 from storage.postgres.money import wallets
 from storage.postgres.money.wallets import BalanceRow, KeyReused, MadeTransfer, NotEnoughMoney, TransferRow
 from storage.postgres.packets.beside import HERE, ChatBeside
+from storage.postgres.risk.risk import sent_since
 
 if TYPE_CHECKING:
     from storage.postgres.cards.payers import DayLimit
     from storage.postgres.database import Connection, Database
 
 _SQL = statements.load(__file__)
+DAY_MS: Final = 86_400_000
 
 
 class WalletOrderRow(NamedTuple):
@@ -53,6 +55,14 @@ class Ordered(NamedTuple):
         return MadeTransfer(*self.order.transfer[:4], self.order.at_ms, self.xid)
 
 
+class OverSendCap(Exception):
+    """It would be more than the user may send in 24 hours. `sent_fen`: without it."""
+
+    def __init__(self, sent_fen: int) -> None:
+        super().__init__(sent_fen)
+        self.sent_fen = sent_fen
+
+
 class WalletOrderStore:
     """Statements on orders."""
 
@@ -61,11 +71,14 @@ class WalletOrderStore:
         self._database = database
         self._chat = chat
 
-    async def move(self, order: WalletOrderRow, day: DayLimit | None) -> Ordered:
+    async def move(self, order: WalletOrderRow, day: DayLimit | None, cap_fen: int | None = None) -> Ordered:
         """Record an order and move its money, once per user, kind and key. `day`: the limit that counts it.
 
-        Raises NotEnoughMoney, KeyReused, SendBarred, OverDayLimit, and Unanswered, with the Ordered if this very
-        call may have recorded it: then `find_outcome` it. Two calls may have the same key in the same millisecond.
+        `cap_fen`: what the user may send in 24 hours, in packets and transfers; None: any amount.
+
+        Raises NotEnoughMoney, KeyReused, SendBarred, OverDayLimit, OverSendCap, and Unanswered, with the Ordered if
+        this very call may have recorded it: then `find_outcome` it. Two calls may have the same key in the same
+        millisecond.
         """
         made: list[Ordered] = []
         try:
@@ -80,7 +93,7 @@ class WalletOrderStore:
                 if day is not None:
                     await payers.check_day(connection, order.user_id, order.amount_fen, day)
                 xid = await connection.fetchval(_SQL["insert"], *order)
-                ordered = Ordered(order, await self._move(connection, order), xid)
+                ordered = Ordered(order, await self._move(connection, order, cap_fen), xid)
                 made.append(ordered)
         except StoreUnavailable as error:
             raise Unanswered(error, made) from error
@@ -99,7 +112,9 @@ class WalletOrderStore:
             one._replace(balances=balances) if balances else None for one, balances in zip(made, found, strict=True)
         ]
 
-    async def _move(self, connection: Connection, order: WalletOrderRow) -> dict[int, BalanceRow]:
+    async def _move(
+        self, connection: Connection, order: WalletOrderRow, cap_fen: int | None
+    ) -> dict[int, BalanceRow]:
         """The wallets in the order of their ids, as all writers lock them; a ban waits for them, or is seen."""
         user_ids = [one for one in (order.user_id, order.other_id) if one]
         await wallets.lock(connection, user_ids)
@@ -107,6 +122,10 @@ class WalletOrderStore:
             (barred,) = await self._chat.barred(connection, [(order.user_id, order.other_id)])
             if barred is not None:
                 raise SendBarred(barred)
+        if cap_fen is not None:  # the order itself is recorded by now
+            sent_fen = (await sent_since(connection, [order.user_id], order.at_ms - DAY_MS))[order.user_id]
+            if sent_fen > cap_fen:
+                raise OverSendCap(sent_fen - order.amount_fen)
         after = await wallets.debit(connection, {order.user_id: order.amount_fen}, {order.user_id: 1})
         if not after:
             raise NotEnoughMoney

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _SQL = statements.load(__file__)
 ENTRY_MAX = 2**63 - 1
+LOOKED_MAX = 100_000  # entries that are looked through for a door
 
 
 class OperatorRow(NamedTuple):
@@ -223,7 +224,7 @@ class OfficeStore:
     async def newest(self, before: int, wanted: EntryFilter, most: int) -> list[OfficeEntryRow]:
         """The newest entries before a number (0: all), the newest first."""
         async with self._database.reading() as connection:
-            rows = await connection.fetch(_SQL["newest"], before or ENTRY_MAX, *wanted, most)
+            rows = await connection.fetch(_SQL["newest"], before or ENTRY_MAX, *wanted, most, LOOKED_MAX)
         return [_row(row) for row in rows]
 
     async def asked(self, after_ms: int, most: int) -> list[OfficeEntryRow]:

@@ -43,16 +43,17 @@ DELETE FROM office_sessions WHERE operator_id = $1
 DELETE FROM office_sessions WHERE began_at_ms <= $1 OR seen_at_ms <= $2
 
 -- name: begin_session
--- Only while the operator has the key that was compared: another may have been made meanwhile.
+-- Only while the operator has the key that was compared: another may be made meanwhile. Who makes it ends all sessions, and
+-- waits for this one, or this one waits and finds the other key.
 INSERT INTO office_sessions (token_hash, operator_id, began_at_ms, seen_at_ms)
-SELECT $1, operator_id, $3, $3 FROM office_operators WHERE operator_id = $2 AND key_hash = $4
+SELECT $1, operator_id, $3, $3 FROM office_operators WHERE operator_id = $2 AND key_hash = $4 FOR SHARE
 RETURNING operator_id
 
 -- name: begin_signed_on
--- Only while the operator is the one of this subject, and not disabled.
+-- Only while the operator is the one of this subject, and not disabled; the lock as above.
 INSERT INTO office_sessions (token_hash, operator_id, began_at_ms, seen_at_ms)
 SELECT $1, operator_id, $3, $3 FROM office_operators
-WHERE operator_id = $2 AND oidc_issuer = $4 AND oidc_subject = $5 AND NOT is_disabled
+WHERE operator_id = $2 AND oidc_issuer = $4 AND oidc_subject = $5 AND NOT is_disabled FOR SHARE
 RETURNING operator_id
 
 -- name: prune_sign_ons
@@ -87,12 +88,16 @@ SELECT entry_id, at_ms, operator_id, operator, role, uid, address, door, state, 
 FROM office_log WHERE entry_id = $1
 
 -- name: newest
--- Before an entry ($1); of an operator, a kind of subject, a subject and a door, where they are named.
+-- Before an entry ($1); of an operator, a kind of subject, a subject and a door, where they are named. A door is looked for
+-- among the newest $7 of these: it has no index, and one that is seldom passed would be looked for in the whole log.
 SELECT entry_id, at_ms, operator_id, operator, role, uid, address, door, state, of_entry, subject_kind, subject, case_number,
        reason, before::text, after::text
-FROM office_log
-WHERE entry_id < $1 AND ($2 = '' OR operator = $2) AND ($3 = '' OR subject_kind = $3) AND ($4 = '' OR subject = $4)
-  AND ($5 = '' OR door = $5)
+FROM (
+    SELECT * FROM office_log
+    WHERE entry_id < $1 AND ($2 = '' OR operator = $2) AND ($3 = '' OR subject_kind = $3) AND ($4 = '' OR subject = $4)
+    ORDER BY entry_id DESC LIMIT greatest($6::bigint, $7::bigint)
+) AS newest
+WHERE $5 = '' OR door = $5
 ORDER BY entry_id DESC LIMIT $6
 
 -- name: changes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from storage import statements
@@ -20,6 +20,7 @@ _SQL = statements.load(__file__)
 WAITING_MAX: Final = 100  # scheduled packets of one sender
 POSTED: Final = "posted"
 CANCELLED: Final = "cancelled"
+Held = Callable[[Collection[int]], Awaitable[Collection[int]]]  # which of these users may send nothing now
 
 
 class PostedPacket(NamedTuple):
@@ -61,12 +62,19 @@ class ScheduledStore:
         rows = await self._packets.rows(packet_ids)
         return [rows[packet_id] for packet_id in packet_ids]
 
-    async def post(self, now_ms: int, most: int, streams_of: Callable[[PacketRow], tuple[int, ...]]) -> DuePackets:
-        """Post the packets whose time has come, each once, whichever server asks. Raises StoreUnavailable."""
+    async def post(
+        self, now_ms: int, most: int, streams_of: Callable[[PacketRow], tuple[int, ...]], held: Held | None = None
+    ) -> DuePackets:
+        """Post the packets whose time has come, each once, whichever server asks. Raises StoreUnavailable.
+
+        Those of senders who are `held` by then go back.
+        """
         async with self._writer.transaction() as connection:
             taken = {row[0]: row[1] for row in await connection.fetch(_SQL["take"], now_ms, most)}
             due = await packets.rows_of(connection, [one for one, state in taken.items() if state == POSTED])
             barred = await _barred(connection, due, self._chat)
+            senders = await held({row.sender_id for row in due}) if held is not None and due else ()
+            barred += [one.packet_id for one in due if one.sender_id in senders and one.packet_id not in barred]
             locked, paid_back = await _return(connection, barred, now_ms) if barred else (0, [])
             places = [(row, one) for row in due if row.packet_id not in barred for one in streams_of(row)]
             posts = [Post(stream_id, row.sender_id, now_ms, None, row.packet_id) for row, stream_id in places]

@@ -30,7 +30,7 @@ USERS_OF_LEVEL_MAX: Final = 500  # of all users of a round together, those with 
 
 
 class Flow(NamedTuple):
-    """What one user got of another's packets in 24 hours, each share as the average of its packet."""
+    """What one user got of another in 24 hours: shares, each as the average of its packet, and transfers."""
 
     giver: int
     receiver: int
@@ -47,7 +47,7 @@ class NeighbourReader(Protocol):
         """User and COUNTED of each of these users."""
 
     async def given(self, user_ids: Collection[int]) -> list[Flow]:
-        """What others got of these users' packets."""
+        """What others got of these users."""
 
     async def got(self, user_ids: Collection[int]) -> list[Flow]:
         """What these users got."""

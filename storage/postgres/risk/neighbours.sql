@@ -46,17 +46,36 @@ CROSS JOIN LATERAL (
 ) AS gone
 
 -- name: given
--- What others have opened of packets that the users $1 have sent since $2: of each pair the shares as the averages of
--- their packets, and how many there are in a minute ($3), an hour ($4) and in all.
-SELECT p.sender_id, c.user_id, sum(p.total_fen / p.shares)::bigint, count(*) FILTER (WHERE c.at_ms > $3::bigint),
-       count(*) FILTER (WHERE c.at_ms > $4::bigint), count(*)
-FROM packets p JOIN claims c ON c.packet_id = p.packet_id
-WHERE p.sender_id = ANY($1::bigint[]) AND p.created_at_ms > $2::bigint AND c.user_id <> p.sender_id
+-- What others got of the users $1 since $2: shares of their packets, each as the average of its packet, and transfers; how
+-- many there are in a minute ($3), an hour ($4) and in all. A share counts by when it was opened, as in `got`: a packet of
+-- yesterday may be opened today. One that was closed before has none of today.
+SELECT giver, receiver, sum(fen)::bigint, count(*) FILTER (WHERE at_ms > $3::bigint),
+       count(*) FILTER (WHERE at_ms > $4::bigint), count(*)
+FROM (
+    SELECT p.sender_id AS giver, c.user_id AS receiver, p.total_fen / p.shares AS fen, c.at_ms
+    FROM packets p JOIN claims c ON c.packet_id = p.packet_id
+    WHERE p.sender_id = ANY($1::bigint[]) AND p.created_at_ms > $2::bigint - 86400000
+      AND (p.closed_at_ms IS NULL OR p.closed_at_ms > $2::bigint) AND c.at_ms > $2::bigint AND c.user_id <> p.sender_id
+    UNION ALL
+    SELECT o.user_id, o.other_id, o.amount_fen, o.at_ms FROM wallet_orders o
+    WHERE o.user_id = ANY($1::bigint[]) AND o.kind = 13 AND o.at_ms > $2::bigint
+) AS gifts
 GROUP BY 1, 2
 
 -- name: got
--- From whom the users $1 got shares since $2, as the averages of their packets.
-SELECT p.sender_id, r.user_id, sum(p.total_fen / p.shares)::bigint
-FROM received r JOIN packets p ON p.packet_id = r.packet_id
-WHERE r.user_id = ANY($1::bigint[]) AND r.at_ms > $2::bigint AND p.sender_id <> r.user_id
+-- From whom the users $1 got shares since $2, as the averages of their packets, and transfers.
+SELECT giver, receiver, sum(fen)::bigint
+FROM (
+    SELECT p.sender_id AS giver, r.user_id AS receiver, p.total_fen / p.shares AS fen
+    FROM received r JOIN packets p ON p.packet_id = r.packet_id
+    WHERE r.user_id = ANY($1::bigint[]) AND r.at_ms > $2::bigint AND p.sender_id <> r.user_id
+    UNION ALL
+    SELECT o.user_id, o.other_id, o.amount_fen FROM wallet_orders o
+    WHERE o.other_id = ANY($1::bigint[]) AND o.kind = 13 AND o.at_ms > $2::bigint
+) AS gifts
 GROUP BY 1, 2
+
+-- name: transfers_got
+-- Each transfer that the users $1 got since $2.
+SELECT other_id AS user_id, at_ms, user_id AS giver, amount_fen FROM wallet_orders
+WHERE other_id = ANY($1::bigint[]) AND kind = 13 AND at_ms > $2::bigint

@@ -18,6 +18,8 @@ _SQL = statements.load(__file__, "risk_facts")
 FACTS: Final = _SQL["facts"]
 LOCK: Final = 0x7269736B  # "risk": any number that nothing else locks in this database
 PAST_PAGE: Final = 1_000  # decisions read at once
+CASES_MAX: Final = 100_000  # decisions that are looked through for cases
+CLOCKS_MS: Final = 3_600_000  # by so much clocks of servers may differ: decisions stand in another order
 
 
 class DecisionRow(NamedTuple):
@@ -35,7 +37,10 @@ class DecisionRow(NamedTuple):
 
 
 class NewDecision(msgspec.Struct, frozen=True):
-    """What rules have decided about a user. `events`: what the chat backend is asked for."""
+    """What rules have decided about a user. `events`: what the chat backend is asked for.
+
+    `is_again`: the user did nothing since the last decision.
+    """
 
     user_id: int
     action: str
@@ -43,6 +48,7 @@ class NewDecision(msgspec.Struct, frozen=True):
     events: list[str]
     errors: dict[str, str]
     facts: dict[str, int]
+    is_again: bool = False
 
 
 class VerdictRow(NamedTuple):
@@ -100,7 +106,7 @@ class RiskStore:
     async def apart(self) -> AsyncIterator[RiskRound]:
         """A transaction that judges users beside the rounds: those who have no verdict yet."""
         async with self._database.transaction() as connection:
-            yield RiskRound(connection)
+            yield RiskRound(connection, is_apart=True)
 
     async def verdicts(self, user_ids: Sequence[int]) -> list[VerdictRow]:
         """Those of these users who have one."""
@@ -143,16 +149,29 @@ class RiskStore:
         return await self._decisions("of_user", user_id, most)
 
     async def cases(self, most: int, rule: str = "") -> list[DecisionRow]:
-        """The newest decisions with a hit, of this rule if one is named; the newest first."""
-        return await self._decisions("cases", most, rule)
+        """The newest of the newest CASES_MAX decisions with a hit, of this rule if one is named; newest first."""
+        return await self._decisions("cases", most, rule, CASES_MAX)
 
     async def past(self, from_ms: int, to_ms: int) -> AsyncIterator[DecisionRow]:
-        """All decisions of a time, the oldest first."""
-        last = 0
-        while rows := await self._decisions("past", from_ms, to_ms, last, PAST_PAGE):
+        """All decisions of a time, the oldest first. Reads those of that time alone, however many there are."""
+        last = await self._last_before(from_ms - CLOCKS_MS)
+        while rows := await self._decisions("past", last, PAST_PAGE):
             for row in rows:
-                yield row
+                if from_ms <= row.at_ms < to_ms:
+                    yield row
+            if rows[-1].at_ms >= to_ms + CLOCKS_MS:
+                break
             last = rows[-1].decision_id
+
+    async def _last_before(self, at_ms: int) -> int:
+        """A number after which the decisions since a time come: found in some thirty steps."""
+        async with self._database.reading() as connection:
+            low, high = 0, await connection.fetchval(_SQL["newest_number"])
+            while low < high:
+                middle = (low + high) // 2
+                found_ms = await connection.fetchval(_SQL["time_after"], middle)
+                low, high = (middle + 1, high) if found_ms is not None and found_ms < at_ms else (low, middle)
+        return int(low)
 
     async def rules(self, version: str) -> list[dict[str, Any]] | None:
         """The rules of a version, if any decision has named it."""
@@ -175,8 +194,9 @@ class RiskStore:
 class RiskRound:
     """What is read and written while users are judged, in one transaction."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connection, *, is_apart: bool = False) -> None:
+        """`is_apart`: a round may judge the same users meanwhile, by newer facts."""
+        self._connection, self._is_apart = connection, is_apart
 
     async def take_active(self, most: int) -> list[int]:
         """Users whose wallets have changed since they were judged; at most so many changes."""
@@ -191,16 +211,16 @@ class RiskRound:
         return await _facts(self._connection, user_ids, now_ms)
 
     async def decide(self, mode: str, version: str, now_ms: int, made: Sequence[NewDecision]) -> dict[int, int]:
-        """Record decisions; their numbers by user. One that only repeats an `allow` has none."""
+        """Record decisions; their numbers by user. One that only repeats the last one has none."""
         rows = [msgspec.json.encode(one).decode() for one in made]
         found = await self._connection.fetch(_SQL["decide"], rows, now_ms, mode, version)
         return {row["user_id"]: row["decision_id"] for row in found}
 
     async def put_verdicts(self, rows: Sequence[VerdictRow], now_ms: int) -> None:
-        """These verdicts are in force, except of users who are frozen or were released."""
+        """These verdicts are in force, except of users who are frozen, were released, or judged by newer facts."""
         columns = [list(column) for column in zip(*(row[:6] for row in rows), strict=True)]
         if columns:
-            await self._connection.execute(_SQL["put_verdicts"], *columns, now_ms)
+            await self._connection.execute(_SQL["put_verdicts"], *columns, now_ms, self._is_apart)
 
     async def end(self, began_at_ms: int) -> None:
         """All that was to be judged when the round began was judged."""

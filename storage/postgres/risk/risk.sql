@@ -33,22 +33,25 @@ UPDATE risk_verdicts v SET checked_at_ms = $3 FROM due WHERE v.user_id = due.use
 UPDATE risk_state SET round_at_ms = greatest(round_at_ms, $1)
 
 -- name: decide
--- One row for each decision. An `allow` without a hit that repeats the user's last decision within ten minutes is left out.
+-- One row for each decision. Left out is what repeats the user's last decision (the same hits and failures, by the same rules)
+-- within ten minutes, and of a user who did nothing meanwhile within a day.
 INSERT INTO risk_decisions (user_id, at_ms, mode, rules, action, hits, events, errors, facts)
 SELECT d.user_id, $2, $3, $4, d.action, ARRAY(SELECT jsonb_array_elements_text(d.hits)),
        ARRAY(SELECT jsonb_array_elements_text(d.events)), d.errors, d.facts
 FROM unnest($1::text[]) AS made (value) CROSS JOIN LATERAL jsonb_to_record(made.value::jsonb)
-    AS d (user_id bigint, action text, hits jsonb, events jsonb, errors jsonb, facts jsonb)
+    AS d (user_id bigint, action text, hits jsonb, events jsonb, errors jsonb, facts jsonb, is_again boolean)
 LEFT JOIN LATERAL (
-    SELECT action, hits, rules, mode, at_ms FROM risk_decisions o WHERE o.user_id = d.user_id ORDER BY decision_id DESC LIMIT 1
+    SELECT action, hits, errors, rules, mode, at_ms FROM risk_decisions o WHERE o.user_id = d.user_id ORDER BY decision_id DESC LIMIT 1
 ) AS last ON true
-WHERE d.action <> 'allow' OR d.errors <> '{}' OR last.action IS NULL OR last.action <> 'allow' OR last.rules <> $4
-   OR last.mode <> $3 OR last.at_ms < $2::bigint - 600000
+WHERE (d.action, to_jsonb(d.hits), d.errors, $4, $3) IS DISTINCT FROM
+      (last.action, to_jsonb(last.hits), last.errors, last.rules, last.mode)
+   OR last.at_ms < $2::bigint - CASE WHEN d.is_again THEN 86400000 ELSE 600000 END
 RETURNING decision_id, user_id
 
 -- name: put_verdicts
 -- In force from now on. A frozen user stays so until an operator releases them; a released one is left alone for a while.
--- A decision that was left out has no number: then the one before it stays.
+-- A decision that was left out has no number: then the one before it stays. What is judged beside the rounds ($8) gives way
+-- to a round that began later: its facts are newer.
 INSERT INTO risk_verdicts AS v
     (user_id, decision_id, action, holds_withdrawals, send_fen_a_day, says, checked_at_ms)
 SELECT user_id, decision_id, action, holds_withdrawals, send_fen_a_day, says, $7
@@ -62,6 +65,7 @@ ON CONFLICT (user_id) DO UPDATE SET
     version = v.version + CASE WHEN (v.action, v.holds_withdrawals, v.send_fen_a_day, v.says) IS DISTINCT FROM
         (excluded.action, excluded.holds_withdrawals, excluded.send_fen_a_day, excluded.says) THEN 1 ELSE 0 END
 WHERE v.action <> 'freeze' AND v.released_until_ms <= excluded.checked_at_ms
+  AND NOT ($8::boolean AND v.checked_at_ms > excluded.checked_at_ms)
 
 -- name: verdicts
 SELECT user_id, decision_id, action, holds_withdrawals, send_fen_a_day, says, checked_at_ms, released_until_ms
@@ -83,13 +87,21 @@ SELECT decision_id, user_id, at_ms, mode, rules, action, hits, errors, facts FRO
 WHERE user_id = $1 ORDER BY decision_id DESC LIMIT $2
 
 -- name: cases
-SELECT decision_id, user_id, at_ms, mode, rules, action, hits, errors, facts FROM risk_decisions
-WHERE action <> 'allow' AND ($2 = '' OR $2 = ANY(hits)) ORDER BY decision_id DESC LIMIT $1
+-- Of the newest $3: a rule that hits seldom is not looked for in all that was ever decided.
+SELECT decision_id, user_id, at_ms, mode, rules, action, hits, errors, facts
+FROM (SELECT * FROM risk_decisions WHERE action <> 'allow' ORDER BY decision_id DESC LIMIT $3) AS newest
+WHERE $2 = '' OR $2 = ANY(hits) ORDER BY decision_id DESC LIMIT $1
 
 -- name: past
--- Decisions from $1 to before $2, in their order, after the decision $3.
+-- Decisions after the decision $1, in their order: numbers grow with the time, but for what was decided at once.
 SELECT decision_id, user_id, at_ms, mode, rules, action, hits, errors, facts FROM risk_decisions
-WHERE at_ms >= $1 AND at_ms < $2 AND decision_id > $3 ORDER BY decision_id LIMIT $4
+WHERE decision_id > $1 ORDER BY decision_id LIMIT $2
+
+-- name: newest_number
+SELECT coalesce(max(decision_id), 0) FROM risk_decisions
+
+-- name: time_after
+SELECT at_ms FROM risk_decisions WHERE decision_id > $1 ORDER BY decision_id LIMIT 1
 
 -- name: rules
 SELECT rules FROM risk_rules WHERE version = $1

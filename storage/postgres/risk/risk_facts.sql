@@ -58,15 +58,24 @@ CROSS JOIN LATERAL (
     ) AS recent ON true
 ) AS reaction
 CROSS JOIN LATERAL (
-    -- A share counts as the average of its packet: luck tells nothing of what its sender wanted.
+    -- A share counts as the average of its packet: luck tells nothing of what its sender wanted. It counts by when it was
+    -- opened, and one of a packet of yesterday, too. Transfers count as what they move.
     WITH one_way AS (
         SELECT c.user_id AS other, 0::bigint AS group_id, c.at_ms, p.total_fen / p.shares AS given, 0::bigint AS got
         FROM packets p JOIN claims c ON c.packet_id = p.packet_id
-        WHERE p.sender_id = a.user_id AND p.created_at_ms > $2::bigint - 86400000 AND c.user_id <> a.user_id
+        WHERE p.sender_id = a.user_id AND p.created_at_ms > $2::bigint - 172800000
+          AND (p.closed_at_ms IS NULL OR p.closed_at_ms > $2::bigint - 86400000)
+          AND c.at_ms > $2::bigint - 86400000 AND c.user_id <> a.user_id
         UNION ALL
         SELECT p.sender_id, p.target_id, r.at_ms, 0::bigint, p.total_fen / p.shares
         FROM received r JOIN packets p ON p.packet_id = r.packet_id
         WHERE r.user_id = a.user_id AND r.at_ms > $2::bigint - 86400000
+        UNION ALL
+        SELECT o.other_id, 0, o.at_ms, o.amount_fen, 0
+        FROM wallet_orders o WHERE o.user_id = a.user_id AND o.kind = 13 AND o.at_ms > $2::bigint - 86400000
+        UNION ALL
+        SELECT o.user_id, 0, o.at_ms, 0, o.amount_fen
+        FROM wallet_orders o WHERE o.other_id = a.user_id AND o.kind = 13 AND o.at_ms > $2::bigint - 86400000
     ), pairs AS (
         SELECT sum(given) AS given, sum(got) AS got, count(*) AS shares_1d,
                count(*) FILTER (WHERE at_ms > $2::bigint - 60000) AS shares_1m,

@@ -24,8 +24,16 @@ class OpenedShare(NamedTuple):
     target_id: int  # where the packet was sent to
 
 
+class GotTransfer(NamedTuple):
+    """A transfer that a user got."""
+
+    at_ms: int
+    giver_id: int
+    amount_fen: int
+
+
 class GivenShares(NamedTuple):
-    """What another user has opened of a user's packets, each share as the average of its packet."""
+    """What another user got of a user: shares, each as the average of its packet, and transfers."""
 
     amount_fen: int = 0
     in_minute: int = 0
@@ -37,9 +45,13 @@ NOTHING_GIVEN: Final = GivenShares()
 
 
 def of_shares(
-    user_id: int, opened: Sequence[OpenedShare], given: Mapping[int, GivenShares], now_ms: int
+    user_id: int,
+    opened: Sequence[OpenedShare],
+    transfers: Sequence[GotTransfer],
+    given: Mapping[int, GivenShares],
+    now_ms: int,
 ) -> dict[str, int]:
-    """The facts about shares of the last 24 hours, as `facts` of the risk control of one set has them.
+    """The facts about shares and transfers of 24 hours, as `facts` of the risk control of one set has them.
 
     `given`: by the other user.
     """
@@ -48,6 +60,10 @@ def of_shares(
     for one in opened:
         if one.sender_id not in (0, user_id):
             got[one.sender_id] += one.average_fen
+    times_ms = _by(opened, lambda one: one.sender_id, {0, user_id})
+    for transfer in transfers:
+        got[transfer.giver_id] += transfer.amount_fen
+        times_ms[transfer.giver_id].append(transfer.at_ms)
     pairs = [(given.get(other, NOTHING_GIVEN).amount_fen, got.get(other, 0)) for other in given.keys() | got.keys()]
     flow_fen = sum(gave + back for gave, back in pairs)
     mutual_fen = sum(2 * min(gave, back) for gave, back in pairs)
@@ -61,16 +77,16 @@ def of_shares(
         "flow_fen_1d": flow_fen,
         "mutual_percent_1d": (200 * mutual_fen + flow_fen) // (2 * flow_fen) if flow_fen else 0,
         "pair_fen_1d": max((gave + back for gave, back in pairs), default=0),
-        **_busiest("pair_shares", _by(opened, lambda one: one.sender_id, {0, user_id}), given, now_ms),
+        **_busiest("pair_shares", times_ms, given, now_ms),
         **_busiest("group_opens", _by(opened, lambda one: max(0, one.target_id - USER_ID_MAX), {0}), {}, now_ms),
     }
 
 
 def _by(
     opened: Sequence[OpenedShare], key_of: Callable[[OpenedShare], int], not_these: Collection[int]
-) -> dict[int, list[int]]:
+) -> defaultdict[int, list[int]]:
     """The times of shares by what they have in common."""
-    found: dict[int, list[int]] = defaultdict(list)
+    found: defaultdict[int, list[int]] = defaultdict(list)
     for one in opened:
         if (key := key_of(one)) not in not_these:
             found[key].append(one.at_ms)

@@ -19,7 +19,7 @@ from storage.postgres.sets.sends import ChatOfSets
 if TYPE_CHECKING:
     from storage.postgres.packets.admissions import AdmissionRow, AdmittedRow, AskedAdmission
     from storage.postgres.packets.packets import PacketRow
-    from storage.postgres.packets.scheduled import Cancelled
+    from storage.postgres.packets.scheduled import Cancelled, Held
     from storage.postgres.packets.words import Matches, Saying, Spoken
     from storage.postgres.sets.places import Sets
 
@@ -40,9 +40,11 @@ class SetScheduledStore(ScheduledStore):
         """In the set of the sender."""
         return await self._stores[(await self._sets.of_users([sender_id]))[sender_id]].waiting(sender_id)
 
-    async def post(self, now_ms: int, most: int, streams_of: Callable[[PacketRow], tuple[int, ...]]) -> DuePackets:
+    async def post(
+        self, now_ms: int, most: int, streams_of: Callable[[PacketRow], tuple[int, ...]], held: Held | None = None
+    ) -> DuePackets:
         """A transaction in each set that answers, of up to `most` packets. Raises StoreUnavailable if none does."""
-        calls = {number: one.post(now_ms, most, streams_of) for number, one in enumerate(self._stores)}
+        calls = {number: one.post(now_ms, most, streams_of, held) for number, one in enumerate(self._stores)}
         done = await any_of(calls)
         return DuePackets(
             [one for due in done.values() for one in due.posted],

@@ -17,7 +17,7 @@ from storage.postgres.risk import risk
 from storage.postgres.risk.neighbours import DAY_MS, Flow, neighbour_facts, since
 from storage.postgres.risk.neighbours import SQL as FACT_SQL
 from storage.postgres.risk.risk import LOCK, RiskRound, RiskStore
-from storage.postgres.risk.shares import GivenShares, OpenedShare, of_shares
+from storage.postgres.risk.shares import GivenShares, GotTransfer, OpenedShare, of_shares
 from storage.postgres.sets.places import HOME, grouped, settled
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ Found = TypeVar("Found")
 class SetRiskRound(RiskRound):
     """A round in set 0, with notes and facts of all sets."""
 
-    def __init__(self, connection: Connection, sets: Sets, held: Held) -> None:
-        super().__init__(connection)
+    def __init__(self, connection: Connection, sets: Sets, held: Held, *, is_apart: bool = False) -> None:
+        super().__init__(connection, is_apart=is_apart)
         self._sets, self._held = sets, {HOME: connection, **held}
 
     async def take_active(self, most: int) -> list[int]:
@@ -104,7 +104,7 @@ class SetRiskStore(RiskStore):
     async def apart(self) -> AsyncIterator[RiskRound]:
         """In set 0, with the facts of all sets."""
         async with self._database.transaction() as connection:
-            yield SetRiskRound(connection, self._sets, {})
+            yield SetRiskRound(connection, self._sets, {}, is_apart=True)
 
     async def sent_since(self, user_id: int, since_ms: int) -> int:
         """In the set of the user."""
@@ -115,6 +115,13 @@ class SetRiskStore(RiskStore):
     async def facts(self, user_ids: Sequence[int], now_ms: int) -> dict[int, dict[str, int]]:
         """Of users whose set answers."""
         return await facts_of(self._sets, {}, user_ids, now_ms)
+
+
+async def tell_late(home: Database, late: Database) -> None:
+    """A set that was away when the server started notes wallets that change as set 0 does, or no more."""
+    async with home.reading() as connection:
+        mode = await connection.fetchval(SQL["mode"])
+    await _use_mode(late, mode)
 
 
 async def _use_mode(database: Database, mode: str) -> None:
@@ -146,7 +153,7 @@ class _FactReader:
         )
 
     async def given(self, user_ids: Collection[int]) -> list[Flow]:
-        """Packets are in the sets of their senders, with what was opened of them."""
+        """Packets are in the sets of their senders, with what was opened of them; so are transfers."""
         return [Flow(*row[:3]) for row in await self._of_users(user_ids, self.given_in)]
 
     async def got(self, user_ids: Collection[int]) -> list[Flow]:
@@ -157,6 +164,8 @@ class _FactReader:
             for one in shares:
                 if one.sender_id not in (0, user_id):
                     flows[one.sender_id, user_id] += one.average_fen
+        for user_id, _, giver_id, amount_fen in await self._of_users(user_ids, self.transfers_got):
+            flows[giver_id, user_id] += amount_fen
         return [Flow(*pair, fen) for pair, fen in flows.items()]
 
     async def _of_users(
@@ -175,6 +184,10 @@ class _FactReader:
     async def received(self, number: int, user_ids: Sequence[int]) -> list[tuple[int, int, int]]:
         """User, packet and time of shares that were credited in a set."""
         return [tuple(row) for row in await self.fetch(number, SQL["received"], user_ids, self._now_ms - DAY_MS)]
+
+    async def transfers_got(self, number: int, user_ids: Sequence[int]) -> list[Any]:
+        """Rows of `transfers_got` of a set: it has the orders of its senders, and copies of those of other sets."""
+        return await self.fetch(number, FACT_SQL["transfers_got"], user_ids, self._now_ms - DAY_MS)
 
     async def given_in(self, number: int, user_ids: Sequence[int]) -> list[Any]:
         """Rows of `given` of a set."""
@@ -199,6 +212,10 @@ async def facts_of(sets: Sets, held: Held, user_ids: Sequence[int], now_ms: int)
         for row in rows
     ]
     given = await _answered({n: reader.given_in(n, some) for n, some in by_set.items()})
+    got: dict[int, list[GotTransfer]] = defaultdict(list)
+    for rows in (await _answered({n: reader.transfers_got(n, some) for n, some in by_set.items()})).values():
+        for user_id, *transfer in rows:
+            got[user_id].append(GotTransfer(*transfer))
     opened = await _opened(reader, sets, received)
     to_others: dict[int, dict[int, GivenShares]] = defaultdict(dict)
     for user_id, other, *shares in (row for rows in given.values() for row in rows):
@@ -206,7 +223,7 @@ async def facts_of(sets: Sets, held: Held, user_ids: Sequence[int], now_ms: int)
     found = {
         user_id: own[number][user_id]
         | {name: at_home[user_id][name] for name in AT_HOME}
-        | of_shares(user_id, opened.get(user_id, ()), to_others.get(user_id, {}), now_ms)
+        | of_shares(user_id, opened.get(user_id, ()), got.get(user_id, ()), to_others.get(user_id, {}), now_ms)
         for user_id, number in places.items()
         if user_id in own.get(number, ())
     }

@@ -1,6 +1,9 @@
 -- name: use_mode
 UPDATE risk_state SET mode = $1 WHERE mode <> $1
 
+-- name: mode
+SELECT mode FROM risk_state
+
 -- name: received
 SELECT user_id, packet_id, at_ms FROM received WHERE user_id = ANY($1::bigint[]) AND at_ms > $2::bigint
 

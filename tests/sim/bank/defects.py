@@ -233,9 +233,9 @@ class FoundOrdersAreTold(BankDefect):
         store = services.orders._store
         real = store.move
 
-        async def move(order: Any, day: DayLimit | None) -> Any:
+        async def move(order: Any, day: DayLimit | None, cap_fen: int | None = None) -> Any:
             try:
-                return await real(order, day)
+                return await real(order, day, cap_fen)
             except Unanswered as error:
                 raise Unanswered(error, [Ordered(order, {}, 0)]) from error
 

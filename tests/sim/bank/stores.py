@@ -71,7 +71,8 @@ class SimWalletOrders(wallet_orders.WalletOrderStore):
         self._tables, self._line = place.tables, place.postgres
         self.on_late_commit: Late = lambda made: None
 
-    async def move(self, order: WalletOrderRow, day: DayLimit | None) -> Ordered:
+    async def move(self, order: WalletOrderRow, day: DayLimit | None, cap_fen: int | None = None) -> Ordered:
+        assert cap_fen is None  # these worlds have no risk control
         made: list[Ordered] = []
 
         def move() -> Ordered:

@@ -21,7 +21,9 @@ class SimScheduled(scheduled.ScheduledStore):
     async def waiting(self, sender_id: int) -> list[PacketRow]:
         return await self._line.call("waiting", lambda: self._tables.waiting_of(sender_id))
 
-    async def post(self, now_ms: int, most: int, streams_of: Callable[[PacketRow], tuple[int, ...]]) -> DuePackets:
+    async def post(
+        self, now_ms: int, most: int, streams_of: Callable[[PacketRow], tuple[int, ...]], held: Any = None
+    ) -> DuePackets:
         change = now_ms, most, streams_of
         return await self._line.call("post_scheduled", lambda: self._tables.post_scheduled(*change))
 

@@ -61,9 +61,9 @@ class SetOrderStore(WalletOrderStore):
         self._sets = sets
         self._stores = [OrdersOfSet(sets, number) for number in range(len(sets.databases))]
 
-    async def move(self, order: WalletOrderRow, day: DayLimit | None) -> Ordered:
+    async def move(self, order: WalletOrderRow, day: DayLimit | None, cap_fen: int | None = None) -> Ordered:
         """In the set of the sender; the balances are of the wallets there."""
-        return await (await self._of(order.user_id)).move(order, day)
+        return await (await self._of(order.user_id)).move(order, day, cap_fen)
 
     async def stands(self, order: WalletOrderRow) -> bool:
         """In the set of the sender."""
