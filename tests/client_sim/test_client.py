@@ -184,6 +184,21 @@ async def test_send_that_is_refused_for_good_called_again_has_a_new_key(server: 
     assert len({request.key for request in server.asked}) == 2
 
 
+@pytest.mark.parametrize("code", [codes.Refusal.PASSWORD_NEEDED, codes.Refusal.NEEDS_TLS, codes.Refusal.KEY_REUSED])
+async def test_refusal_that_says_nothing_of_a_send_in_doubt_does_not_end_its_key(
+    server: Server, code: codes.Refusal
+) -> None:
+    server.answers[messages.SendPacket] = in_turn(
+        refuses(codes.Refusal.STORE_UNAVAILABLE), refuses(code), replies(SENT)
+    )
+    async with connected(server) as client:
+        for _ in range(2):
+            with pytest.raises(errors.Refusal):
+                await client.send_packet("lucky", GROUP, 888, 8)
+        await client.send_packet("lucky", GROUP, 888, 8)
+    assert len({request.key for request in server.asked}) == 1
+
+
 async def test_send_that_was_cancelled_called_again_has_the_same_key(server: Server) -> None:
     server.answers[messages.SendPacket] = in_turn(ignores, replies(SENT))
     async with connected(server) as client:
