@@ -24,7 +24,7 @@ function useResult(packetId: bigint, first: ResultPageBody | undefined) {
   const [line, setLine] = useState("");
   const [, draw] = useState(0);
   const claims = useRef(new Map<number, ResultLine>(first?.claims.map((one) => [one.index, one]))).current;
-  const state = useRef({ hasMore: first?.more ?? false, isFetching: false, isShown: true }).current;
+  const state = useRef({ hasMore: first?.more ?? false, isFetching: false, isShown: true, shares: first?.shares ?? 0 }).current;
 
   const add = (found: ResultLine[]) => {
     found.forEach((one) => claims.set(one.index, one));
@@ -36,6 +36,7 @@ function useResult(packetId: bigint, first: ResultPageBody | undefined) {
       if (!state.isShown) return;
       if (!claims.size) state.hasMore = found.more;
       session.takeResult(packetId, found);
+      state.shares = found.shares;
       setPage(found);
       setLine("");
       add(found.claims);
@@ -55,6 +56,7 @@ function useResult(packetId: bigint, first: ResultPageBody | undefined) {
   };
 
   useEffect(() => {
+    state.isShown = true; // again in another language
     let timer: ReturnType<typeof setTimeout> | undefined;
     const soon = () => {
       if (timer !== undefined) return;
@@ -66,7 +68,7 @@ function useResult(packetId: bigint, first: ResultPageBody | undefined) {
         if (push.packet_id !== packetId) return;
         add(push.claims);
         setPage((shown) => shown && { ...shown, opened: push.opened, summary: push.summary || shown.summary });
-        if (page === undefined || push.opened >= page.shares) soon();
+        if (push.opened >= state.shares) soon();
       }),
       client.on("PacketFinished", (push) => push.packet_id === packetId && soon()),
       client.on("PacketRefunded", (push) => push.packet_id === packetId && soon()),
