@@ -4880,6 +4880,22 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_SDK + "clock_that_is_set_back_does_not_keep_a_silent_connection",),
     ),
     Mutation(
+        "web: the error of a proxy stands in place of the page that is kept",
+        "offline",
+        "server/http_api/web/built/sw.js",
+        "return response.status >= 500 && kept !== undefined ? kept : response;",
+        "return response;",
+        ("tests/web/test_app_mishaps.py::test_page_that_is_kept_is_shown_when_a_proxy_has_no_server",),
+    ),
+    Mutation(
+        "web: each link with another query is kept apart",
+        "memory",
+        "server/http_api/web/built/sw.js",
+        "request.url.split(/[?#]/)[0]",
+        "request.url",
+        ("tests/web/test_app_mishaps.py::test_page_that_is_kept_is_shown_when_a_proxy_has_no_server",),
+    ),
+    Mutation(
         "web: a post after a gap is handed on",
         "order",
         SDK_JS,

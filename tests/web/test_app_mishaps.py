@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.async_api import expect
 
+from tests.campaigns.conftest import MakeFestival, make_festival
 from tests.conftest import DAY_MS, PATIENCE_S, Connect, Server, StartServer
 from tests.web.conftest import ALICE, BEN, CLEO, SERVES_APP, Hold
+
+__all__ = ["make_festival"]  # a fixture
 
 REFUSED_STORAGE = """
 Object.defineProperty(window, "localStorage", { get() { throw new DOMException("denied", "SecurityError"); } });
@@ -45,6 +50,22 @@ async def test_browser_that_refuses_storage_shows_the_app(server: Server, family
     await alice.tap("发送")
     await alice.sees("here", exact=True)
     assert alice.complaints == []
+
+
+@pytest.mark.long
+async def test_name_that_has_changed_and_texts_that_were_not_read_are_there_after_a_restart(
+    server: Server, family: int, hold: Hold, connect: Connect
+) -> None:
+    ben, backend = await connect(server, BEN), await connect(server, 0)
+    alice = await hold(server, ALICE)
+    await alice.sees("一家人")
+    await ben.say(family, "one")
+    await alice.sees("Ben: one")
+    await expect(alice.page.locator(".badge")).to_have_text("11条未读")
+    await backend.put_users({BEN: "Benny"})
+    await alice.page.reload()
+    await alice.sees("Benny: one")
+    await expect(alice.page.locator(".badge")).to_have_text("11条未读")
 
 
 @pytest.mark.long
@@ -86,6 +107,23 @@ async def test_payment_that_ends_after_its_sheet_was_left_closes_no_other_page(
     await expect(alice.page.locator(".chat-preview")).to_have_text("[红包] 恭喜发财,大吉大利")
     await expect(alice.page.get_by_label("名字", exact=True)).to_have_value("安安")
     assert alice.complaints == []
+
+
+@pytest.mark.long
+async def test_share_whose_reply_was_lost_does_not_arrive_twice(
+    server: Server, family: int, hold: Hold, connect: Connect
+) -> None:
+    await (await connect(server, BEN)).send_packet("lucky", family, 100, 1, "一")
+    alice = await hold(server, ALICE)
+    await alice.tap("一家人")
+    await alice.tap("拼手气红包: 一. 领取红包")
+    await alice.page.evaluate("loseNextReply()")
+    await alice.tap("拆")
+    await alice.sees("已存入零钱", exact=False)
+    await alice.page.evaluate("holdBack()")  # what the page knows by itself
+    await alice.tap("已存入零钱", exact=False)
+    await expect(alice.page.locator(".purse-amount")).to_have_text("¥501.00")
+    await expect(alice.page.locator(".purse-arriving")).to_have_text("")
 
 
 @pytest.mark.long
@@ -244,3 +282,89 @@ async def test_page_whose_content_could_not_be_had_shows_it_with_the_next_connec
     await expect(alice.page.locator(".record")).to_have_count(0)
     await alice.page.evaluate("sockets.at(-1).close()")
     await expect(alice.page.locator(".record")).to_have_count(1)
+
+
+@pytest.mark.long
+async def test_two_quick_taps_on_the_form_pay_nothing_and_two_on_the_sheet_pay_once(
+    server: Server, family: int, hold: Hold, connect: Connect
+) -> None:
+    client = await connect(server, ALICE)
+    for viewport in ({"width": 390, "height": 844}, {"width": 320, "height": 568}):
+        alice = await hold(server, ALICE, viewport=viewport)
+        await alice.tap("一家人")
+        await alice.tap("更多功能")
+        await alice.tap("红包", exact=True)
+        await alice.type("总金额", "3")
+        await alice.type("红包个数", "2")
+        before = (await client.wallet()).balance_fen
+        await alice.button("塞钱进红包").dblclick(delay=60)
+        await expect(alice.button("使用零钱支付")).to_be_visible()
+        assert (await client.wallet()).balance_fen == before
+        await alice.button("使用零钱支付").dblclick()
+        await expect(alice.button("塞钱进红包")).to_have_count(0)
+        assert (await client.wallet()).balance_fen == before - 300
+        await expect(
+            alice.page.get_by_role("heading", name="一家人")
+        ).to_be_visible()  # and no page too many is closed
+
+
+@pytest.mark.long
+async def test_space_on_a_page_above_shakes_nothing(
+    server: Server, hold: Hold, make_festival: MakeFestival
+) -> None:
+    festival = await make_festival(server)
+    await festival.campaign(shares=100)
+    alice = await hold(server, ALICE)
+    await alice.tap("摇一摇 · spring")
+    await expect(alice.button("摇一摇", exact=True)).to_be_enabled()
+    win = alice.page.locator(".shake-win")
+    for turn in range(60):
+        if await win.count():
+            break
+        await alice.page.keyboard.press("Space")
+        await expect(alice.page.get_by_text(re.compile(f"摇了{turn + 1}次"))).to_be_visible()
+        festival.next_second()
+    shaken = await alice.page.locator(".shake-more").inner_text()
+    await alice.tap("查看红包", exact=False)
+    await alice.page.locator(".result-scroll").press("Space")
+    await alice.page.go_back()
+    await expect(win).to_be_visible()
+    assert await alice.page.locator(".shake-more").inner_text() == shaken
+
+
+@pytest.mark.long
+async def test_page_that_is_kept_is_shown_when_a_proxy_has_no_server(
+    server: Server, family: int, hold: Hold
+) -> None:
+    here = urlsplit(server.app.http_api.url)
+    is_away = False
+
+    async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if is_away:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbad")
+            writer.close()
+            return
+        there = await asyncio.open_connection(here.hostname, here.port)
+        await asyncio.gather(_copy(reader, there[1]), _copy(there[0], writer))
+
+    proxy = await asyncio.start_server(relay, "127.0.0.1", 0)
+    port = proxy.sockets[0].getsockname()[1]
+    alice = await hold(server, ALICE, start=False)
+    await alice.page.goto(f"http://127.0.0.1:{port}/app/?from=mail#lang=zh")
+    await alice.sees("请从聊天后台给你的链接打开这一页")
+    await alice.page.evaluate("navigator.serviceWorker.ready")
+    is_away = True
+    await alice.page.goto(f"http://127.0.0.1:{port}/app/?from=chat")
+    await alice.sees("请从聊天后台给你的链接打开这一页")
+    assert (
+        await alice.page.evaluate("caches.open('hongbao-1').then((kept) => kept.keys()).then((all) => all.length)")
+        == 3
+    )
+    proxy.close()
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(65_536):
+        writer.write(data)
+    writer.close()

@@ -72,9 +72,8 @@ export function OpenSheet({ packet, page: first }: { packet: Packet; page?: Open
   };
 
   const unseal = async (shown: OpenPageShown | undefined) => {
-    const { reconnects } = client;
     const opened = await client.packets.open(packet.id, shown?.ticket ?? 0n);
-    if (opened.answer === "won") session.arrives(opened.amount_fen, reconnects);
+    if (opened.answer === "won") session.arrives(opened.amount_fen);
     if (opened.answer === "won" || opened.answer === "claimed") {
       session.movePacket(packet.id, "claimed", opened.amount_fen);
       if (isShown.current) nav.replace({ at: "result", packetId: packet.id, packet });

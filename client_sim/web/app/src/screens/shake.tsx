@@ -50,13 +50,12 @@ export function ShakePage({ campaignId }: { campaignId?: bigint }) {
     setSwinging(true);
     navigator.vibrate?.(60);
     try {
-      const { reconnects } = session.client;
       const [shaken] = await Promise.all([packets.shake(shaking.campaign.campaign_id), sleep(SWING_MS)]);
       const asks = shaking.take(shaken, session.now());
       setLine("");
       if (shaken.result === "won" && shaken.win !== null) {
         navigator.vibrate?.([80, 60, 120]);
-        session.arrives(shaken.win.amount_fen, reconnects);
+        session.arrives(shaken.win.amount_fen);
       }
       if (asks) shaking.show(await packets.campaign(shaking.campaign.campaign_id, session.language));
     } catch (error) {

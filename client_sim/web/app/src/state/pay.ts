@@ -52,7 +52,7 @@ export async function pay(
       return;
     } catch (error) {
       if (isOutcome(error)) {
-        session.client.keys.settle(payment.key); // the key would be answered alike for ever
+        session.client.keys.settle(payment.key); // the same key would be refused again
         Object.assign(payment, paymentOf(session, payment.order)); // another try is another payment
       }
       if (!isRefused(error, "bank_unknown") || performance.now() > giveUpAt) throw error;

@@ -34,6 +34,7 @@ export class Session {
   private walletVersion: number | undefined;
   private readonly listeners = new Set<() => void>();
   private readonly asked = new Set<number>(); // users whose names are being fetched
+  private readonly old = new Set<number>(); // those whose names an earlier start has kept: they may be others by now
   private toastTimer: ReturnType<typeof setTimeout> | undefined;
   private isTold = false;
   private aheadMs = 0; // the clock of the server, of this device's
@@ -156,7 +157,7 @@ export class Session {
     this.changed();
     this.walletVersion ??= Math.max(0, welcome.balance_version - CHANGES_LOOKED_AT);
     await this.quietly(() => this.learnClaims(welcome.balance_version));
-    this.learnNames([model.userId]);
+    this.learnNames([model.userId, ...this.old]);
     await this.quietly(async () => {
       const { campaigns } = await this.client.patiently(() => this.client.packets.campaigns());
       this.takeCampaigns(campaigns);
@@ -186,7 +187,8 @@ export class Session {
 
   /** Fetch the names of these users that are not known, together with those that others ask for now. */
   learnNames(userIds: Iterable<number>): void {
-    const missing = [...new Set(userIds)].filter((id) => id && !this.model.names.has(id) && !this.asked.has(id));
+    const isNeeded = (id: number) => this.old.delete(id) || !this.model.names.has(id);
+    const missing = [...new Set(userIds)].filter((id) => id && isNeeded(id) && !this.asked.has(id));
     for (let first = 0; first < missing.length; first += NAMES_AT_ONCE) {
       const some = missing.slice(first, first + NAMES_AT_ONCE);
       some.forEach((id) => this.asked.add(id));
@@ -291,10 +293,9 @@ export class Session {
     this.movePacket(packetId, page.amount_fen ? "claimed" : state, page.amount_fen);
   }
 
-  /** A share was won here: it arrives in the wallet in a moment. `reconnects`: when it was asked for; a login since then
-   * has told of it. */
-  arrives(amountFen: number, reconnects: number): void {
-    if (this.client.reconnects === reconnects) this.change(() => (this.model.arrivingFen += amountFen));
+  /** A share was won here: it arrives in the wallet in a moment. */
+  arrives(amountFen: number): void {
+    this.change(() => (this.model.arrivingFen += amountFen));
   }
 
   /** Which packets the changes of the wallet up to a version came from: also those opened on another device. */
@@ -338,12 +339,16 @@ export class Session {
     this.model.balanceFen = snapshot.balanceFen;
     this.walletVersion = snapshot.walletVersion;
     this.campaigns = snapshot.campaigns ?? [];
-    for (const [userId, name] of snapshot.names) this.model.learn(userId, name);
+    for (const [userId, name] of snapshot.names) {
+      this.model.learn(userId, name);
+      this.old.add(userId);
+    }
     for (const one of snapshot.conversations) {
       const newest = one.posts.reduce((last, post) => Math.max(last, post.message), one.lastMessage);
       const known = this.model.place(one.streamId, one.name, one.ownerId, newest); // posts that came live, too
       known.isOneToOne = one.isOneToOne;
       known.draft = one.draft ?? "";
+      known.unread = one.unread ?? 0;
       if (!one.posts.length) continue;
       known.addHistory(one.posts.map((post) => this.model.entry(post, now)), one.posts[0]!.message);
       known.isLoaded = true;
@@ -355,9 +360,9 @@ export class Session {
   /** What the next start begins with. */
   snapshot(): Snapshot {
     const conversations = [...this.model.conversations.values()].map((one) => {
-      const { streamId, name, ownerId, isOneToOne, draft } = one;
+      const { streamId, name, ownerId, isOneToOne, draft, unread } = one;
       const posts = one.posts.slice(-POSTS_KEPT);
-      return { streamId, name, ownerId, isOneToOne, lastMessage: one.lastMessage, posts, draft };
+      return { streamId, name, ownerId, isOneToOne, lastMessage: one.lastMessage, posts, draft, unread };
     });
     const positions = this.client.positions;
     // a stream of which nothing was loaded is followed from its end by the next start

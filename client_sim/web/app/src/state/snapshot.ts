@@ -11,6 +11,7 @@ export interface KeptConversation {
   lastMessage: number;
   posts: Post[];
   draft?: string;
+  unread?: number;
 }
 
 export interface Snapshot {
