@@ -338,6 +338,7 @@ async def test_page_that_is_kept_is_shown_when_a_proxy_has_no_server(
 ) -> None:
     here = urlsplit(server.app.http_api.url)
     is_away = False
+    relayed: list[asyncio.StreamWriter] = []
 
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if is_away:
@@ -346,6 +347,7 @@ async def test_page_that_is_kept_is_shown_when_a_proxy_has_no_server(
             writer.close()
             return
         there = await asyncio.open_connection(here.hostname, here.port)
+        relayed.append(there[1])
         await asyncio.gather(_copy(reader, there[1]), _copy(there[0], writer))
 
     proxy = await asyncio.start_server(relay, "127.0.0.1", 0)
@@ -355,6 +357,8 @@ async def test_page_that_is_kept_is_shown_when_a_proxy_has_no_server(
     await alice.sees("请从聊天后台给你的链接打开这一页")
     await alice.page.evaluate("navigator.serviceWorker.ready")
     is_away = True
+    for one in relayed:
+        one.close()  # a browser keeps its connections
     await alice.page.goto(f"http://127.0.0.1:{port}/app/?from=chat")
     await alice.sees("请从聊天后台给你的链接打开这一页")
     assert (
