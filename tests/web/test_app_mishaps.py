@@ -41,6 +41,29 @@ async def test_link_that_was_cut_is_not_kept_and_the_whole_one_lets_in_on_the_sa
 
 
 @pytest.mark.long
+async def test_nothing_flickers_for_those_who_want_less_motion(server: Server, family: int, hold: Hold) -> None:
+    """A motion without an end would only become faster."""
+    alice = await hold(server, ALICE, reduced_motion="reduce")
+    await alice.sees("一家人")
+    found = await alice.page.evaluate("""() => {
+      const names = ["ghosts", "panel-button bright", "panel-icon", "open-card turning", "coin"];
+      const [ghosts, button, icon, card, coin] = names.map((name) => {
+        const made = document.createElement("p");
+        made.className = name;
+        return made;
+      });
+      button.append(icon);
+      card.append(coin);
+      document.body.append(ghosts, button, card);
+      return [ghosts, icon, coin].map((one) => {
+        const { animationDuration, animationIterationCount } = getComputedStyle(one);
+        return [animationDuration, animationIterationCount];
+      });
+    }""")
+    assert found == [["0.01s", "1"], ["0.01s", "1"], ["0.8s", "infinite"]]
+
+
+@pytest.mark.long
 async def test_browser_that_refuses_storage_shows_the_app(server: Server, family: int, hold: Hold) -> None:
     alice = await hold(server, ALICE, start=False)
     await alice.page.add_init_script(REFUSED_STORAGE)
