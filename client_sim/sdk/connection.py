@@ -65,8 +65,14 @@ class Connection:
         if self._end_reason is not None:
             raise self._end_reason
         pending = self.pending.add(request)
-        if self._transport is not None:
-            self._transport.send(request)
+        try:
+            if self._transport is not None:
+                self._transport.send(request)
+            else:
+                messages.encode(request)
+        except Exception:  # what cannot be written does not wait: it would break the login that sends it again
+            pending.cancel()
+            raise
         return pending
 
     async def ask_with_key(
