@@ -290,6 +290,27 @@ async def test_result_page_goes_on_after_another_language_was_chosen_beside_it(
 
 
 @pytest.mark.long
+async def test_result_page_grows_after_the_same_one_above_it_was_closed(
+    server: Server, family: int, hold: Hold, connect: Connect
+) -> None:
+    sent = await (await connect(server, BEN)).send_packet("lucky", family, 300, 3, "一")
+    alice = await hold(server, ALICE)
+    await alice.tap("一家人")
+    await alice.tap("拼手气红包: 一. 领取红包")
+    await alice.tap("拆")
+    await alice.sees("领取1/3个")
+    await alice.sees("已存入零钱", exact=False)
+    await alice.tap("查看我的红包记录")
+    await alice.tap("Ben", exact=False)
+    await expect(alice.page.locator(".layer:last-child .claim")).to_have_count(1)
+    for count in (3, 2):
+        await alice.page.go_back()
+        await expect(alice.page.locator(".layer")).to_have_count(count)
+    await (await connect(server, CLEO)).open(sent.packet_id)
+    await expect(alice.page.locator(".claim")).to_have_count(2)
+
+
+@pytest.mark.long
 async def test_page_whose_content_could_not_be_had_shows_it_with_the_next_connection(
     server: Server, family: int, hold: Hold
 ) -> None:

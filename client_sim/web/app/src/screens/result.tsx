@@ -18,7 +18,7 @@ interface ResultProps {
 
 /** The page and its claims; more are pushed while it is shown. */
 function useResult(packetId: bigint, first: ResultPageBody | undefined) {
-  const { session } = useView();
+  const { session, nav } = useView();
   const { packets } = session.client;
   const [page, setPage] = useState(first);
   const [line, setLine] = useState("");
@@ -81,7 +81,8 @@ function useResult(packetId: bigint, first: ResultPageBody | undefined) {
       state.isShown = false;
       clearTimeout(timer);
       off.forEach((stop) => stop());
-      void session.quietly(() => packets.stopWatching(packetId));
+      const isBelow = nav.stack.some((one) => one.at === "result" && one.packetId === packetId); // the same page, once more
+      if (!isBelow) void session.quietly(() => packets.stopWatching(packetId));
     };
   }, [session.language]);
   return { page, line, lines: [...claims.values()].sort((one, other) => other.index - one.index), older };
