@@ -12,9 +12,10 @@ import msgspec
 from client_sim.sdk import transport
 from client_sim.sdk.ask import Reply, WithKey
 from client_sim.sdk.backoff import Backoff
-from client_sim.sdk.errors import ClientClosed, ClientError, ConnectionLost, ConnectionRefusedForGood, Refusal
+from client_sim.sdk.errors import ClientClosed, ClientError, ConnectionLost, ConnectionRefusedForGood
 from client_sim.sdk.feed import PushFeed
 from client_sim.sdk.idempotency_keys import IdempotencyKeys
+from client_sim.sdk.methods.card_errors import is_outcome
 from client_sim.sdk.passes import Passes
 from client_sim.sdk.pending import PendingRequests
 from client_sim.sdk.transport import Handlers, Transport
@@ -64,8 +65,14 @@ class Connection:
         if self._end_reason is not None:
             raise self._end_reason
         pending = self.pending.add(request)
-        if self._transport is not None:
-            self._transport.send(request)
+        try:
+            if self._transport is not None:
+                self._transport.send(request)
+            else:
+                messages.encode(request)
+        except Exception:  # what cannot be written does not wait: it would break the login that sends it again
+            pending.cancel()
+            raise
         return pending
 
     async def ask_with_key(
@@ -87,7 +94,7 @@ class Connection:
         try:
             return await self.ask(request, reply)
         except BaseException as error:  # a cancelled request may have moved money, too
-            if not isinstance(error, Refusal) or error.temporary:
+            if not is_outcome(error):
                 self._keys.keep(content, request.key)
             raise
 

@@ -184,6 +184,34 @@ async def test_send_that_is_refused_for_good_called_again_has_a_new_key(server: 
     assert len({request.key for request in server.asked}) == 2
 
 
+async def test_request_that_cannot_be_written_does_not_break_the_next_login(server: Server) -> None:
+    server.answers[messages.GetBalance] = replies(messages.Balance(0, 5))
+    async with connected(server) as client:
+        with pytest.raises(OverflowError):
+            await client.names([2**70])
+        client.drop()
+        await until(lambda: not client.is_connected)
+        with pytest.raises(OverflowError):
+            await client.names([2**70])
+        assert (await client.wallet()).balance_fen == 5
+        assert client.reconnects == 1
+
+
+@pytest.mark.parametrize("code", [codes.Refusal.PASSWORD_NEEDED, codes.Refusal.NEEDS_TLS, codes.Refusal.KEY_REUSED])
+async def test_refusal_that_says_nothing_of_a_send_in_doubt_does_not_end_its_key(
+    server: Server, code: codes.Refusal
+) -> None:
+    server.answers[messages.SendPacket] = in_turn(
+        refuses(codes.Refusal.STORE_UNAVAILABLE), refuses(code), replies(SENT)
+    )
+    async with connected(server) as client:
+        for _ in range(2):
+            with pytest.raises(errors.Refusal):
+                await client.send_packet("lucky", GROUP, 888, 8)
+        await client.send_packet("lucky", GROUP, 888, 8)
+    assert len({request.key for request in server.asked}) == 1
+
+
 async def test_send_that_was_cancelled_called_again_has_the_same_key(server: Server) -> None:
     server.answers[messages.SendPacket] = in_turn(ignores, replies(SENT))
     async with connected(server) as client:

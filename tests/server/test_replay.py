@@ -77,7 +77,7 @@ async def test_page_shows_the_race_and_proves_each_share(
     room = await party(server, 4)
     packet_id = (await room.sender.send_packet(kind, room.group, 700, 4, HOSTILE)).packet_id
     amounts = [(await guest.open(packet_id)).amount_fen for guest in room.guests]
-    assert (await replays(packet_id, "--lang", "en")).code == 0
+    assert (await replays(packet_id, "--html", "--lang", "en")).code == 0
     page, complaints = await opened(chromium, replays.path)
     await expect(page.locator(".verdict")).to_have_text("✓ Everything fits")
     await expect(page.locator(".steps li")).to_have_count(4)

@@ -23,16 +23,24 @@ VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "wire.json").read_
 SERVES_APP = {**LISTEN, "http_api__address": ADDRESS, "web__enabled": "true"}
 ALICE, BEN, CLEO = 1, 2, 3
 
-# Keeps every socket of the page, and loses the next reply when it is asked to.
+# Keeps every socket of the page; loses the next reply, or holds back what comes, when it is asked to.
 WATCH_SOCKETS = """
 window.sockets = [];
 let isLosing = false;
+let held;
 window.loseNextReply = () => { isLosing = true; };
+window.holdBack = () => { held = []; };
+window.letCome = () => { const all = held; held = undefined; all.forEach((one) => one()); };
 window.WebSocket = class extends WebSocket {
   constructor(...given) {
     super(...given);
     sockets.push(this);
     this.addEventListener("message", (event) => {
+      if (held !== undefined) {
+        held.push(() => this.dispatchEvent(new MessageEvent("message", { data: event.data })));
+        event.stopImmediatePropagation();
+        return;
+      }
       if (!isLosing || new Uint8Array(event.data)[1] === 0x03) return;
       isLosing = false;
       event.stopImmediatePropagation();

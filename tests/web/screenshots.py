@@ -208,6 +208,12 @@ class Walk:
         yield await self.shot("proof")
         await self.back()
         await self.back()
+        await page.locator(".message.mine .packet-card").last.click()
+        await self.tap("查看领取详情", "See who opened it")
+        await self.tap("继续发送此红包", "Send this red packet again")
+        yield await self.shot("again", 700)
+        await self.back()
+        await self.back()
 
     async def _sending(self) -> AsyncIterator[Shot]:
         page = self.page
@@ -258,6 +264,8 @@ class Walk:
             ("statement", "零钱明细", "Statement"),
             ("cards", "银行卡 1", "Bank cards 1"),
             ("top up", "充值", "Top up"),
+            ("withdraw", "提现", "Withdraw"),
+            ("transfer", "转账", "Transfer"),
         ):
             await self.tap(zh, en)
             yield await self.shot(name, 700)
@@ -272,6 +280,9 @@ class Walk:
             if await page.locator(".shake-win").count():
                 break
         yield await self.shot("win")
+        await self.back()
+        await self.tap("我", "Me")
+        yield await self.shot("me")
         await self.back()
 
 

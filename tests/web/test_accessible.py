@@ -25,7 +25,7 @@ TARGET_PX = 44
 # a field is hit by its line; a choice of the pay sheet by its label
 SMALL = """
 (least) => [...document.querySelectorAll("button, select, summary, textarea, .field, .way")].flatMap((element) => {
-  const { width, height } = element.getBoundingClientRect();
+  const { offsetWidth: width, offsetHeight: height } = element; // without the turns of the coin
   const isShown = width > 0 && !element.closest("[inert]") && getComputedStyle(element).visibility === "visible";
   const isSmall = isShown && Math.min(width, height) < least;
   return isSmall ? [["small", element.outerHTML.slice(0, 120), width, height]] : [];

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
@@ -10,7 +11,7 @@ from playwright.async_api import Browser, expect
 from server.http_api.web.invite import InviteClaim, mint
 from tests.campaigns.conftest import MakeFestival, make_festival
 from tests.cards.conftest import HOLDER, NUMBER, PASSWORD, PHONE, Bank, answer_lost, bank, no_answer
-from tests.conftest import DAY_MS, KEYS, Connect, Server, StartServer, Turn
+from tests.conftest import DAY_MS, KEYS, PATIENCE_S, Connect, Server, StartServer, Turn
 from tests.web.conftest import ALICE, BEN, CLEO, SERVES_APP, Hold, Phone
 
 __all__ = ["bank", "make_festival"]  # fixtures
@@ -155,8 +156,12 @@ async def test_owner_sees_how_fast_members_grab_and_removes_one(
     server: Server, family: int, hold: Hold, connect: Connect
 ) -> None:
     alice, ben = await hold(server, ALICE), await hold(server, BEN)
-    sent = await (await connect(server, ALICE)).send_packet("lucky", family, 100, 3)
+    owner = await connect(server, ALICE)
+    sent = await owner.send_packet("lucky", family, 100, 3)
     await (await connect(server, BEN)).open(sent.packet_id)
+    async with asyncio.timeout(PATIENCE_S):  # they are recorded once a second
+        while not sum(line.grabs for line in (await owner.grab_stats(family)).lines):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
     await ben.sees("一家人")
     await alice.tap("一家人")
     await alice.tap("更多", exact=True)

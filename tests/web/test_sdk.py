@@ -294,6 +294,27 @@ async def test_keys_outlive_a_tab_that_was_ended_and_two_sends_at_once_are_two()
     assert await script(body) == [True] * 5
 
 
+async def test_keys_of_two_tabs_stand_beside_each_other_and_end_in_both() -> None:
+    body = """
+    const stored = new Map();
+    const storage = { getItem: (name) => stored.get(name) ?? null, setItem: (name, one) => stored.set(name, one) };
+    const [rent, tea] = [new Uint8Array([1]), new Uint8Array([2])];
+    const [tab, other] = [new sdk.IdempotencyKeys(7, storage), new sdk.IdempotencyKeys(7, storage)];
+    const asked = tab.take(rent);
+    other.settle(other.take(tea));  // another tab has stored, too
+    tab.keep(asked);
+    const third = new sdk.IdempotencyKeys(7, storage);
+    const again = third.take(rent);
+    third.settle(again);  // it has paid there: the next rent is another one
+    const next = tab.take(rent);
+    const now = Date.now;
+    tab.keep(next);
+    Date.now = () => now() + 3_600_001;
+    print([again === asked, next !== asked, tab.take(rent) !== next]);
+    """
+    assert await script(body) == [True] * 3
+
+
 async def test_two_clients_send_open_and_prove(server: Server, connect: Connect, family: int) -> None:
     body = """
     const [url, alice, ben, group] = process.argv.slice(-4);
@@ -377,6 +398,8 @@ class Socket {
 }
 const token = `7.1.9999999999.k.${"ab".repeat(32)}`;
 const openSocket = () => new Socket();
+const stored = new Map();
+const storage = { getItem: (name) => stored.get(name) ?? null, setItem: (name, one) => stored.set(name, one) };
 const make = (options = {}) => new sdk.Client("ws://x", token, { openSocket, ...options });
 """
 
@@ -488,6 +511,76 @@ async def test_send_that_timed_out_keeps_its_key_and_a_refusal_ends_it() -> None
     process.exit();
     """)
     assert told == [["timed out", "not_enough_money", "timed out"], True, True]
+
+
+async def test_key_of_a_send_in_doubt_is_kept_by_what_says_nothing_of_it() -> None:
+    """A password that is none is refused before the key is looked for; a login that ends says nothing either."""
+    told = await fake("""
+    let client = make({ storage }); client.connect(); await settled();
+    const why = (error) => error.reason ?? error.name;
+    const send = (password = "135790") =>
+      client.packets.send("lucky", 5n, 100, 2, "", { cardId: 9n, password }).catch(why);
+    const keys = () => sockets.flatMap((one) => one.asked("SendPacket")).map((one) => one.key);
+    const refuse = async (code, name, detail) => {
+      const { seq } = sockets.at(-1).asked("SendPacket").at(-1);
+      sockets.at(-1).tell("Refused", seq, { code, name, temporary: false, retry_after_ms: 0, detail });
+      await settled();
+    };
+    const ends = [], asked = [send()];
+    await settled();
+    await ahead(10_000);  // its reply is lost
+    asked.push(send("13579")); await settled();
+    await refuse(617, "password_needed", "a pay password has six digits");
+    asked.push(send(135790)); await settled();  // not even a text
+    asked.push(send()); await settled();
+    const goodbye = { code: 3503, name: "login_refused", detail: "", reconnect: false, reconnect_after_ms: 0 };
+    sockets.at(-1).tell("Goodbye", 0, goodbye);
+    sockets.at(-1).onclose({ code: 3503, reason: "" });
+    await settled();
+    client = make({ storage }); client.connect(); await settled();
+    asked.push(send()); await settled();
+    await refuse(306, "not_enough_money", "");
+    asked.push(send()); await settled();
+    for (const one of asked.slice(0, 5)) ends.push(await one);
+    const sent = keys();
+    print([ends, sent.map((one) => one === sent[0])]);
+    process.exit();
+    """)
+    assert told == [
+        ["Error", "password_needed", "Error", "login_refused", "not_enough_money"],
+        [True, True, True, True, False],
+    ]
+
+
+async def test_request_that_cannot_be_written_is_refused_here_and_does_not_break_the_next_login() -> None:
+    told = await fake("""
+    const client = make(); client.connect(); await settled();
+    client.drop(); await settled();  // requests wait for the next connection
+    const half = client.packets.send("lucky", 5n, 0.5, 2, "", { key: "k" });
+    const wrong = [client.names([2 ** 53]), half, client.say(5n, 7)];
+    const names = await Promise.all(wrong.map((one) => one.catch((error) => error.constructor.name)));
+    let welcomes = 0;
+    client.on("online", () => welcomes++);
+    const asked = client.cards.wallet(); await ahead(200);
+    sockets[1].tell("Balance", sockets[1].asked("GetBalance")[0].seq, { balance_fen: 5 });
+    print([names, welcomes, (await asked).balance_fen]);
+    process.exit();
+    """)
+    assert told == [["MalformedMessage"] * 3, 1, 5]
+
+
+async def test_clock_that_is_set_back_does_not_keep_a_silent_connection() -> None:
+    told = await fake("""
+    const client = make();
+    client.connect(); await settled();
+    await ahead(10_000);
+    const now = Date.now;
+    Date.now = () => now() - 3_600_000;
+    for (let waited = 0; waited < 61_000; waited += 1_000) await ahead(1_000);
+    print(sockets.length);
+    process.exit();
+    """)
+    assert told == 2
 
 
 async def test_what_was_missed_is_fetched_page_by_page_and_told_once() -> None:

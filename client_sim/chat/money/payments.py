@@ -30,15 +30,12 @@ from client_sim.sdk.errors import (
     BankDeclined,
     BankUnknown,
     ClientError,
-    KeyReused,
     NotEnoughMoney,
-    Refusal,
 )
-from client_sim.sdk.methods.card_errors import PasswordNeeded
+from client_sim.sdk.methods.card_errors import is_outcome
 
 UNKNOWN_PATIENCE_S: Final = 60.0  # so long a payment is asked about before the user is told to come back
 ASK_AGAIN_S: Final = 0.5  # the shortest wait before it is asked about again
-NO_OUTCOME: Final = (KeyReused, PasswordNeeded)  # they say nothing of what the key has paid in another way before
 
 
 async def begin(session: Session, order: Order, payment: Payment | None = None) -> Payment:
@@ -91,7 +88,7 @@ async def pay(session: Session, payment: Payment, card_id: int = 0, password: st
                 is_told = True
             await asyncio.sleep(wait_s)
         except ClientError as error:
-            if isinstance(error, Refusal) and not error.temporary and not isinstance(error, NO_OUTCOME):
+            if is_outcome(error):
                 desk.end(payment)
             if isinstance(error, BankDeclined):
                 payment.renew()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
-from client_sim.sdk.errors import Refusal
+from client_sim.sdk.errors import KeyReused, Refusal
 from protocol import codes
 
 
@@ -81,6 +82,18 @@ class NeedsTls(Refusal):
     """Cards and passwords are taken over TLS or from the same machine only."""
 
     CODE = codes.Refusal.NEEDS_TLS
+
+
+SAY_NOTHING: Final = (KeyReused, PasswordNeeded, NeedsTls)
+
+
+def is_outcome(error: BaseException) -> bool:
+    """Whether an error says what has become of a request that moves money: only a refusal for good does.
+
+    Those of SAY_NOTHING come before the key is looked for, or are about the way of paying alone: they do not say
+    what an earlier request with the same key has done.
+    """
+    return isinstance(error, Refusal) and not error.temporary and not isinstance(error, SAY_NOTHING)
 
 
 def number_in(detail: str) -> int:

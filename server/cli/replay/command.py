@@ -27,12 +27,14 @@ from storage.postgres.database import Database
 from storage.postgres.packets.packets import ClaimRow, PacketRow, PacketStore
 
 Names = Annotated[bool, Parameter(negative=(), help="show the names of users; needs web.replay_names")]
+Html = Annotated[bool, Parameter(negative=(), help="one HTML file: the only form that there is")]
 
 
 def replay(
     packet: Id,
     /,
     *,
+    html: Html = True,
     out: FilePath | None = None,
     names: Names = False,
     lang: LanguageOption = None,

@@ -23,7 +23,7 @@ import { SendPage } from "./screens/send.js";
 import { ShakePage } from "./screens/shake.js";
 import { StatementPage } from "./screens/statement.js";
 import { WalletPage } from "./screens/wallet.js";
-import { useView } from "./view.js";
+import { PlaceContext, useView } from "./view.js";
 
 type Drawers = { [At in Place["at"]]: (place: Extract<Place, { at: At }>) => preact.JSX.Element };
 
@@ -70,7 +70,9 @@ export function App() {
         {!stack.length && <p class="nothing-open">{session.t("pick_chat")}</p>}
         {stack.map((place, at) => (
           <div key={at} class={at < lastPage ? "layer below" : "layer"} inert={at < stack.length - 1}>
-            {(DRAWERS[place.at] as (place: Place) => preact.JSX.Element)(place)}
+            <PlaceContext.Provider value={place}>
+              {(DRAWERS[place.at] as (place: Place) => preact.JSX.Element)(place)}
+            </PlaceContext.Provider>
           </div>
         ))}
       </div>

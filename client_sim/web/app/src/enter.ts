@@ -1,6 +1,7 @@
 /** Who the user is: a token in the fragment of the link, an invite that is exchanged for one, or the one of last time. */
 
-import type { Language } from "@hongbao/sdk";
+import { type Language, Token } from "@hongbao/sdk";
+import { storage } from "./state/snapshot.js";
 
 const STORED_AS = "hongbao.login";
 const LANGUAGE = "hongbao.language";
@@ -29,7 +30,7 @@ export async function enter(): Promise<Entered> {
   const about = { language, streamId: group && /^\d+$/.test(group) ? BigInt(group) : undefined };
   const token = asked.get("token");
   const invite = asked.get("invite");
-  if (token !== null) return { ...about, token: kept({ token }), why: "no_login" };
+  if (token !== null) return { ...about, token: isToken(token) ? kept({ token }) : undefined, why: "no_login" };
   const stored = storedLogin();
   if (invite === null || invite === stored?.invite) return { ...about, token: stored?.token, why: "no_login" };
   const made = await exchanged(invite);
@@ -39,19 +40,25 @@ export async function enter(): Promise<Entered> {
 }
 
 /** The language of the next start. */
-export function keepLanguage(language: Language): void {
+export const keepLanguage = (language: Language) => keepText(LANGUAGE, language);
+
+const spoken = () => storage()?.getItem(LANGUAGE) ?? null;
+
+/** Keep a text; without room, as in a private window, the next start does without. */
+function keepText(name: string, value: string): void {
   try {
-    localStorage.setItem(LANGUAGE, language);
+    storage()?.setItem(name, value);
   } catch {
-    // a private window: the next start asks the browser
+    // no room
   }
 }
 
-function spoken(): string | null {
+/** Whether the text is a whole token: messengers cut links. */
+function isToken(text: string): boolean {
   try {
-    return localStorage.getItem(LANGUAGE);
+    return Token.parse(text).userId > 0;
   } catch {
-    return null;
+    return false;
   }
 }
 
@@ -67,17 +74,14 @@ async function exchanged(invite: string): Promise<string> {
 }
 
 function kept(login: Stored): string {
-  try {
-    localStorage.setItem(STORED_AS, JSON.stringify(login));
-  } catch {
-    // a private window: the link is needed again next time
-  }
+  keepText(STORED_AS, JSON.stringify(login));
   return login.token;
 }
 
 function storedLogin(): Stored | undefined {
   try {
-    return (JSON.parse(localStorage.getItem(STORED_AS) ?? "null") as Stored | null) ?? undefined;
+    const found = JSON.parse(storage()?.getItem(STORED_AS) ?? "null") as Stored | null;
+    return found !== null && isToken(found.token) ? found : undefined;
   } catch {
     return undefined;
   }

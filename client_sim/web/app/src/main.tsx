@@ -18,6 +18,8 @@ import { keepPage } from "./worker.js";
 const KEEP_EVERY_MS = 10_000;
 
 async function start(): Promise<void> {
+  // another link in the address bar of this page: the browser loads nothing by itself
+  addEventListener("hashchange", () => location.hash.length > 1 && location.reload());
   const root = document.getElementById("app")!;
   const url = document.querySelector<HTMLMetaElement>('meta[name="hongbao-websocket"]')!.content;
   const { token, language, streamId, why } = await enter();

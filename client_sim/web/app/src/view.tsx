@@ -2,7 +2,7 @@
 
 import { createContext } from "preact";
 import { useContext, useEffect, useRef, useState } from "preact/hooks";
-import type { Nav } from "./state/nav.js";
+import type { Nav, Place } from "./state/nav.js";
 import type { Session } from "./state/session.js";
 
 export interface View {
@@ -12,17 +12,37 @@ export interface View {
 
 export const ViewContext = createContext<View>(undefined as unknown as View);
 
+/** The page that a component is on. */
+export const PlaceContext = createContext<Place>(undefined as unknown as Place);
+
+/** Close the page of this component and so many below it, unless the user has left it meanwhile. */
+export function useClose(): (below?: number) => void {
+  const { nav } = useContext(ViewContext);
+  const place = useContext(PlaceContext);
+  return (below) => nav.close(place, below);
+}
+
+/** Load what a page shows; once more when there is a connection again, if it could not be had. */
+export function useLoad(load: () => Promise<unknown>, changes: unknown[] = []): void {
+  const { session } = useContext(ViewContext);
+  useEffect(() => {
+    let isNeeded = true;
+    const run = async () => {
+      if (!isNeeded) return;
+      isNeeded = false;
+      isNeeded = !(await session.attempt(load));
+    };
+    void run();
+    return session.client.on("online", () => void run());
+  }, changes);
+}
+
 /** The view; the component is drawn again whenever the session has changed. */
 export function useView(): View {
   const view = useContext(ViewContext);
   const [, draw] = useState(0);
   useEffect(() => view.session.onChange(() => draw((count) => count + 1)), [view]);
   return view;
-}
-
-/** Do this while the component is on the screen, and what it returns at the end; the newest `what` is called. */
-export function useWhileShown(what: () => () => void): void {
-  useEffect(() => what(), []);
 }
 
 /** Something that the user asks for: one at a time. */

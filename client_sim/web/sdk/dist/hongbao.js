@@ -2,6 +2,8 @@ class ClientError extends Error {
   temporary = false;
   retryAfterMs = 0;
 }
+class MalformedMessage extends ClientError {
+}
 class MalformedToken extends ClientError {
   constructor() {
     super("a token must look like user.issued.expiry.key-id.mac");
@@ -51,6 +53,10 @@ class Refusal extends ClientError {
   get lockedUntilMs() {
     return lastNumber(this.detail);
   }
+}
+const SAY_NOTHING = ["key_reused", "password_needed", "needs_tls"];
+function isOutcome(error) {
+  return error instanceof Refusal && !error.temporary && !SAY_NOTHING.includes(error.reason);
 }
 function isRefused(error, ...reasons) {
   return error instanceof Refusal && reasons.includes(error.reason);
@@ -341,8 +347,6 @@ function unpack(bytes) {
   if (!reader.isAtEnd) throw new MalformedBytes("bytes follow the value");
   return value;
 }
-class MalformedMessage extends Error {
-}
 const LEFT_OUT = { MoneyUnit: ["元", "yuan", "¥", 2] };
 class Codec {
   byName = /* @__PURE__ */ new Map();
@@ -360,10 +364,16 @@ class Codec {
   kindOf(name) {
     return this.row(name).kind;
   }
-  /** The payload of a message. Throws MalformedMessage, RangeError. */
+  /** The payload of a message. Throws MalformedMessage. */
   encode(name, seq, fields) {
     const row = this.row(name);
-    return pack([row.kind, seq, ...this.elements(row, fields)]);
+    const elements = this.elements(row, fields);
+    try {
+      return pack([row.kind, seq, ...elements]);
+    } catch (error) {
+      if (error instanceof RangeError) throw new MalformedMessage(`${name}: ${error.message}`);
+      throw error;
+    }
   }
   /** The message in a payload; null if it is newer than this table. Throws MalformedMessage, MalformedBytes. */
   decode(payload) {
@@ -498,14 +508,16 @@ class PendingRequests {
   bySeq = /* @__PURE__ */ new Map();
   // in the order of their numbers
   lastSeq = 0;
-  /** Give a request its number; the promise holds its reply. `kind`: that of the request. */
-  add(name, kind, fields) {
+  /** Give a request its number; the promise holds its reply. `kind`: that of the request. What cannot be written does not
+   * wait here: it would break the login that sends it again. Throws what `encode` throws. */
+  add(name, kind, encode) {
     const seq = this.lastSeq = this.lastSeq % SEQ_MAX + 1;
+    const payload = encode(seq);
     const reply = new Promise((resolve, reject) => {
       const timer = setTimeout(() => this.fail(seq, new TimedOut(`no reply to ${name}`)), this.timeoutMs);
-      this.bySeq.set(seq, { name, seq, fields, kind, resolve, reject, timer });
+      this.bySeq.set(seq, { name, seq, payload, kind, resolve, reject, timer });
     });
-    return [{ name, seq, fields }, reply];
+    return [{ name, seq, payload }, reply];
   }
   /** A reply came, of this kind. If its request has timed out, it is ignored. */
   resolve(message, kind) {
@@ -572,21 +584,27 @@ class Transport {
   hasEnded = false;
   quietMs;
   receivedAt = Date.now();
+  // the clock that goes on while a phone sleeps
+  received = 0;
+  // messages
   timer;
+  sendPayload(payload) {
+    if (this.socket.readyState === 1) this.socket.send(payload);
+  }
   send(name, seq, fields = {}) {
-    if (this.socket.readyState === 1) this.socket.send(this.codec.encode(name, seq, fields));
+    this.sendPayload(this.codec.encode(name, seq, fields));
   }
   /** The page is visible again, or a network is back: find out at once whether the connection is alive. */
   probe() {
     if (!this.isWelcome || this.hasEnded) return;
-    if (Date.now() - this.receivedAt >= this.quietMs) {
+    if (this.silentMs() >= this.quietMs) {
       this.end(new ConnectionLost("nothing was received for too long"));
       return;
     }
-    const asked = this.receivedAt;
+    const asked = this.received;
     this.send("Ping", 0);
     setTimeout(() => {
-      if (this.receivedAt === asked) this.end(new ConnectionLost("no pong after the background"));
+      if (this.received === asked) this.end(new ConnectionLost("no pong after the background"));
     }, PROBE_MS);
   }
   /** Close with a word to the server. */
@@ -600,6 +618,7 @@ class Transport {
   take(data) {
     if (this.hasEnded) return;
     this.receivedAt = Date.now();
+    this.received++;
     let message;
     try {
       message = this.codec.decode(new Uint8Array(data));
@@ -639,9 +658,15 @@ class Transport {
   /** The server pings, so a silent connection is dead even if no error is reported; mobile Safari leaves out the
    * close of a connection that was lost in the background. */
   checkQuiet() {
-    const dueInMs = this.receivedAt + this.quietMs - Date.now();
+    const dueInMs = this.quietMs - this.silentMs();
     if (dueInMs > 0) this.timer = setTimeout(() => this.checkQuiet(), dueInMs);
     else this.end(new ConnectionLost(this.isWelcome ? "the server was silent" : "no welcome in time"));
+  }
+  /** How long nothing was received. A clock that was set back does not make a dead connection live longer. */
+  silentMs() {
+    const now = Date.now();
+    this.receivedAt = Math.min(this.receivedAt, now);
+    return now - this.receivedAt;
   }
   closed(code, reason) {
     const { goodbye } = this;
@@ -691,12 +716,13 @@ class Connection {
   get isOpen() {
     return this.isWelcome;
   }
-  /** Send now, or as soon as there is a connection again. */
-  ask(name, fields) {
-    if (this.endReason !== void 0) return Promise.reject(this.endReason);
-    const [asked, reply] = this.pending.add(name, this.codec.kindOf(name), fields);
-    if (this.isWelcome) this.transport.send(asked.name, asked.seq, asked.fields);
-    return reply;
+  /** Send now, or as soon as there is a connection again. Rejects with MalformedMessage, too. */
+  async ask(name, fields) {
+    if (this.endReason !== void 0) throw this.endReason;
+    const encode = (seq) => this.codec.encode(name, seq, fields);
+    const [asked, reply] = this.pending.add(name, this.codec.kindOf(name), encode);
+    if (this.isWelcome) this.transport.sendPayload(asked.payload);
+    return await reply;
   }
   /** Begin to connect; again is harmless. */
   open() {
@@ -727,7 +753,7 @@ class Connection {
     this.reconnects += this.welcomes++ ? 1 : 0;
     this.isWelcome = true;
     this.welcomedAt = Date.now();
-    for (const asked of this.pending.waiting()) transport.send(asked.name, asked.seq, asked.fields);
+    for (const asked of this.pending.waiting()) transport.sendPayload(asked.payload);
     this.listener.welcomed(welcome, hello);
   }
   received(message) {
@@ -1075,17 +1101,20 @@ const STORED_AS = "hongbao.keys";
 const STORED_MAX = 100;
 const STORED_MS = 36e5;
 class IdempotencyKeys {
+  // all of them could be stored
   constructor(userId, storage) {
     this.storage = storage;
     this.name = `${STORED_AS}.${userId}`;
-    this.unsettled = this.stored();
   }
-  unsettled;
+  unsettled = [];
   inFlight = /* @__PURE__ */ new Set();
+  // of this tab
   name;
+  isWritten = true;
   /** The key of an earlier request with this content and an unknown outcome, otherwise a new key. */
   take(content) {
     const digest = toHex(sha256(content));
+    this.refresh();
     const kept = this.unsettled.find((one) => one.content === digest && !this.inFlight.has(one.key));
     const key = kept?.key ?? toHex(randomBytes(16));
     this.inFlight.add(key);
@@ -1097,28 +1126,41 @@ class IdempotencyKeys {
   }
   /** The outcome of the request with this key is unknown: the same content gets it again. */
   keep(key) {
+    this.refresh();
     this.inFlight.delete(key);
+    this.store();
   }
   /** The outcome of the request with this key is known. */
   settle(key) {
     this.inFlight.delete(key);
-    const at = this.unsettled.findIndex((one) => one.key === key);
-    if (at >= 0) this.unsettled.splice(at, 1);
+    this.refresh();
+    this.unsettled = this.unsettled.filter((one) => one.key !== key);
     this.store();
   }
+  /** What other tabs have stored and dropped meanwhile; what is too old is forgotten, in this tab as well. */
+  refresh() {
+    const stored = this.stored();
+    const isStored = (one) => stored?.some((other) => other.key === one.key) ?? false;
+    const isMine = (one) => stored === void 0 || !this.isWritten || this.inFlight.has(one.key);
+    this.unsettled = [...stored ?? [], ...this.unsettled.filter((one) => !isStored(one) && isMine(one))].filter(
+      (one) => Date.now() - one.atMs < STORED_MS || this.inFlight.has(one.key)
+    );
+  }
+  /** What is stored; undefined: nothing, or it cannot be read. */
   stored() {
     try {
-      const found = JSON.parse(this.storage?.getItem(this.name) ?? "[]");
-      return found.filter((one) => Date.now() - one.atMs < STORED_MS);
+      const found = JSON.parse(this.storage?.getItem(this.name) ?? "null");
+      return Array.isArray(found) ? found : void 0;
     } catch {
-      return [];
+      return void 0;
     }
   }
   store() {
     try {
       this.storage?.setItem(this.name, JSON.stringify(this.unsettled.slice(-STORED_MAX)));
+      this.isWritten = true;
     } catch {
-      return;
+      this.isWritten = false;
     }
   }
 }
@@ -1984,9 +2026,6 @@ class Client extends EventTarget {
     this.dispatchEvent(new ClientEvent(type, detail));
   }
 }
-function isOutcome(error) {
-  return error instanceof Error && !error.temporary && !(error instanceof ClientClosed);
-}
 function hookPage(wake) {
   const page = globalThis.document;
   if (page === void 0) return () => {
@@ -2033,6 +2072,7 @@ export {
   dueOf,
   fromHex,
   hmac,
+  isOutcome,
   isPool,
   isRefused,
   isReload,

@@ -15,7 +15,7 @@ import { patiently } from "./backoff.js";
 import { CardRequests } from "./card_requests.js";
 import { Codec } from "./codec.js";
 import { Connection } from "./connection.js";
-import { type ClientError, ClientClosed, ConnectionLost } from "./errors.js";
+import { type ClientError, ConnectionLost, isOutcome } from "./errors.js";
 import { type Push, PushFeed, type Reloaded } from "./feed.js";
 import { IdempotencyKeys, type KeyStorage } from "./keys.js";
 import {
@@ -283,11 +283,6 @@ export class Client extends EventTarget {
   private emit<Type extends keyof Events>(type: Type, detail: Events[Type]): void {
     this.dispatchEvent(new ClientEvent(type, detail));
   }
-}
-
-/** A refusal for good, and a closed client before anything was sent, are outcomes; a timeout is none. */
-function isOutcome(error: unknown): boolean {
-  return error instanceof Error && !(error as ClientError).temporary && !(error instanceof ClientClosed);
 }
 
 /** Call this when a page becomes visible again, or a network is back or gone. Without a page nothing happens. */

@@ -11,6 +11,7 @@
  * A default that is empty is the empty value of its type: 0, "", false, no bytes, an empty list.
  */
 
+import { MalformedMessage } from "./errors.js";
 import type { AnyMessage } from "./messages.js";
 import { pack, unpack, type Value } from "./messagepack.js";
 
@@ -30,9 +31,6 @@ interface Row {
 }
 
 type Fields = Record<string, unknown>;
-
-/** A value does not fit the type of its field. */
-export class MalformedMessage extends Error {}
 
 /** What a struct is when a message leaves it out. */
 const LEFT_OUT: Readonly<Record<string, Value>> = { MoneyUnit: ["元", "yuan", "¥", 2] };
@@ -56,10 +54,16 @@ export class Codec {
     return this.row(name).kind;
   }
 
-  /** The payload of a message. Throws MalformedMessage, RangeError. */
+  /** The payload of a message. Throws MalformedMessage. */
   encode(name: string, seq: number, fields: object): Uint8Array {
     const row = this.row(name);
-    return pack([row.kind, seq, ...this.elements(row, fields as Fields)]);
+    const elements = this.elements(row, fields as Fields);
+    try {
+      return pack([row.kind, seq, ...elements]);
+    } catch (error) {
+      if (error instanceof RangeError) throw new MalformedMessage(`${name}: ${error.message}`);
+      throw error;
+    }
   }
 
   /** The message in a payload; null if it is newer than this table. Throws MalformedMessage, MalformedBytes. */

@@ -52,12 +52,13 @@ export class Connection implements Handlers {
     return this.isWelcome;
   }
 
-  /** Send now, or as soon as there is a connection again. */
-  ask<Name extends RequestName>(name: Name, fields: RequestFields<Name>): Promise<ReplyOf<Name>> {
-    if (this.endReason !== undefined) return Promise.reject(this.endReason);
-    const [asked, reply] = this.pending.add(name, this.codec.kindOf(name), fields);
-    if (this.isWelcome) this.transport!.send(asked.name, asked.seq, asked.fields);
-    return reply as Promise<AnyMessage> as Promise<ReplyOf<Name>>;
+  /** Send now, or as soon as there is a connection again. Rejects with MalformedMessage, too. */
+  async ask<Name extends RequestName>(name: Name, fields: RequestFields<Name>): Promise<ReplyOf<Name>> {
+    if (this.endReason !== undefined) throw this.endReason;
+    const encode = (seq: number) => this.codec.encode(name, seq, fields);
+    const [asked, reply] = this.pending.add(name, this.codec.kindOf(name), encode);
+    if (this.isWelcome) this.transport!.sendPayload(asked.payload);
+    return (await reply) as AnyMessage as ReplyOf<Name>;
   }
 
   /** Begin to connect; again is harmless. */
@@ -94,7 +95,7 @@ export class Connection implements Handlers {
     this.reconnects += this.welcomes++ ? 1 : 0;
     this.isWelcome = true;
     this.welcomedAt = Date.now();
-    for (const asked of this.pending.waiting()) transport.send(asked.name, asked.seq, asked.fields);
+    for (const asked of this.pending.waiting()) transport.sendPayload(asked.payload);
     this.listener.welcomed(welcome, hello);
   }
 

@@ -8,6 +8,9 @@ export class ClientError extends Error {
   readonly retryAfterMs: number = 0;
 }
 
+/** A request that cannot be written, or bytes that are none of this protocol: a value does not fit its field. */
+export class MalformedMessage extends ClientError {}
+
 /** The text is not a token. */
 export class MalformedToken extends ClientError {
   constructor() {
@@ -69,6 +72,16 @@ export class Refusal extends ClientError {
   get lockedUntilMs(): number {
     return lastNumber(this.detail);
   }
+}
+
+/** For these reasons a request is refused before its key is looked for, or for the way of paying alone: they do not say
+ * what an earlier request with the same key has done. */
+const SAY_NOTHING: readonly RefusalName[] = ["key_reused", "password_needed", "needs_tls"];
+
+/** Whether an error says what has become of a request that moves money. Only a refusal for good does: after a timeout, a
+ * lost connection, or a login that has ended meanwhile, the money may have moved. */
+export function isOutcome(error: unknown): error is Refusal {
+  return error instanceof Refusal && !error.temporary && !SAY_NOTHING.includes(error.reason);
 }
 
 /** Whether an error is a refusal for one of these reasons. */

@@ -2,7 +2,7 @@
 
 export { Backoff, patiently, sleep } from "./backoff.js";
 export { Client, ClientEvent, type Events, type Options } from "./client.js";
-export { Codec, MalformedMessage } from "./codec.js";
+export { Codec } from "./codec.js";
 export * from "./errors.js";
 export * from "./fairness.js";
 export type { MissedChanges, Push, Reloaded } from "./feed.js";

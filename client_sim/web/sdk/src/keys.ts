@@ -5,7 +5,8 @@
  * same key, and money moves once. Two equal sends in flight at once have two keys: they are two packets.
  *
  * A phone ends a tab in the background without a word, so a key is stored before its request leaves, and is dropped
- * when the outcome is known. What was stored by an earlier tab counts as unknown.
+ * when the outcome is known. What another tab has stored counts as unknown until that tab has dropped it: what is stored
+ * is read again each time, and no tab writes over what another one keeps.
  */
 
 import { randomBytes, sha256, toHex } from "./sha256.js";
@@ -24,18 +25,19 @@ interface Stored {
 }
 
 export class IdempotencyKeys {
-  private readonly unsettled: Stored[];
-  private readonly inFlight = new Set<string>();
+  private unsettled: Stored[] = [];
+  private readonly inFlight = new Set<string>(); // of this tab
   private readonly name: string;
+  private isWritten = true; // all of them could be stored
 
   constructor(userId: number, private readonly storage?: KeyStorage) {
     this.name = `${STORED_AS}.${userId}`;
-    this.unsettled = this.stored();
   }
 
   /** The key of an earlier request with this content and an unknown outcome, otherwise a new key. */
   take(content: Uint8Array): string {
     const digest = toHex(sha256(content));
+    this.refresh();
     const kept = this.unsettled.find((one) => one.content === digest && !this.inFlight.has(one.key));
     const key = kept?.key ?? toHex(randomBytes(16));
     this.inFlight.add(key);
@@ -48,31 +50,45 @@ export class IdempotencyKeys {
 
   /** The outcome of the request with this key is unknown: the same content gets it again. */
   keep(key: string): void {
+    this.refresh();
     this.inFlight.delete(key);
+    this.store();
   }
 
   /** The outcome of the request with this key is known. */
   settle(key: string): void {
     this.inFlight.delete(key);
-    const at = this.unsettled.findIndex((one) => one.key === key);
-    if (at >= 0) this.unsettled.splice(at, 1);
+    this.refresh();
+    this.unsettled = this.unsettled.filter((one) => one.key !== key);
     this.store();
   }
 
-  private stored(): Stored[] {
+  /** What other tabs have stored and dropped meanwhile; what is too old is forgotten, in this tab as well. */
+  private refresh(): void {
+    const stored = this.stored();
+    const isStored = (one: Stored) => stored?.some((other) => other.key === one.key) ?? false;
+    const isMine = (one: Stored) => stored === undefined || !this.isWritten || this.inFlight.has(one.key);
+    this.unsettled = [...(stored ?? []), ...this.unsettled.filter((one) => !isStored(one) && isMine(one))].filter(
+      (one) => Date.now() - one.atMs < STORED_MS || this.inFlight.has(one.key),
+    );
+  }
+
+  /** What is stored; undefined: nothing, or it cannot be read. */
+  private stored(): Stored[] | undefined {
     try {
-      const found = JSON.parse(this.storage?.getItem(this.name) ?? "[]") as Stored[];
-      return found.filter((one) => Date.now() - one.atMs < STORED_MS);
+      const found: unknown = JSON.parse(this.storage?.getItem(this.name) ?? "null");
+      return Array.isArray(found) ? (found as Stored[]) : undefined;
     } catch {
-      return []; // storage is refused, or another program wrote there
+      return undefined; // storage is refused, or another program wrote there
     }
   }
 
   private store(): void {
     try {
       this.storage?.setItem(this.name, JSON.stringify(this.unsettled.slice(-STORED_MAX)));
+      this.isWritten = true;
     } catch {
-      return; // a private window, or no room: the keys live as long as the tab
+      this.isWritten = false; // a private window, or no room: the keys live as long as the tab
     }
   }
 }

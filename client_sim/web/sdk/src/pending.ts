@@ -18,11 +18,11 @@ const NOT_REPEATABLE: ReadonlySet<string> = new Set<RequestName>([
   "ResetPassword",
 ]);
 
-/** A request that was asked for, with its number. */
+/** A request that was asked for, and its bytes. */
 export interface Asked {
   name: RequestName;
   seq: number;
-  fields: object;
+  payload: Uint8Array;
 }
 
 interface Pending extends Asked {
@@ -38,14 +38,16 @@ export class PendingRequests {
 
   constructor(private readonly timeoutMs: number) {}
 
-  /** Give a request its number; the promise holds its reply. `kind`: that of the request. */
-  add(name: RequestName, kind: number, fields: object): [Asked, Promise<AnyMessage>] {
+  /** Give a request its number; the promise holds its reply. `kind`: that of the request. What cannot be written does not
+   * wait here: it would break the login that sends it again. Throws what `encode` throws. */
+  add(name: RequestName, kind: number, encode: (seq: number) => Uint8Array): [Asked, Promise<AnyMessage>] {
     const seq = (this.lastSeq = (this.lastSeq % SEQ_MAX) + 1);
+    const payload = encode(seq);
     const reply = new Promise<AnyMessage>((resolve, reject) => {
       const timer = setTimeout(() => this.fail(seq, new TimedOut(`no reply to ${name}`)), this.timeoutMs);
-      this.bySeq.set(seq, { name, seq, fields, kind, resolve, reject, timer });
+      this.bySeq.set(seq, { name, seq, payload, kind, resolve, reject, timer });
     });
-    return [{ name, seq, fields }, reply];
+    return [{ name, seq, payload }, reply];
   }
 
   /** A reply came, of this kind. If its request has timed out, it is ignored. */

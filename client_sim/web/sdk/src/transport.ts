@@ -36,7 +36,8 @@ export class Transport {
   private isWelcome = false;
   private hasEnded = false;
   private quietMs: number;
-  private receivedAt = Date.now();
+  private receivedAt = Date.now(); // the clock that goes on while a phone sleeps
+  private received = 0; // messages
   private timer: ReturnType<typeof setTimeout>;
 
   constructor(
@@ -56,21 +57,25 @@ export class Transport {
     this.timer = setTimeout(() => this.checkQuiet(), timeoutMs);
   }
 
-  send(name: string, seq: number, fields: object = {}): void {
-    if (this.socket.readyState === 1) this.socket.send(this.codec.encode(name, seq, fields) as Uint8Array<ArrayBuffer>);
+  sendPayload(payload: Uint8Array): void {
+    if (this.socket.readyState === 1) this.socket.send(payload as Uint8Array<ArrayBuffer>);
+  }
+
+  private send(name: string, seq: number, fields: object = {}): void {
+    this.sendPayload(this.codec.encode(name, seq, fields));
   }
 
   /** The page is visible again, or a network is back: find out at once whether the connection is alive. */
   probe(): void {
     if (!this.isWelcome || this.hasEnded) return;
-    if (Date.now() - this.receivedAt >= this.quietMs) {
+    if (this.silentMs() >= this.quietMs) {
       this.end(new ConnectionLost("nothing was received for too long"));
       return;
     }
-    const asked = this.receivedAt;
+    const asked = this.received;
     this.send("Ping", 0);
     setTimeout(() => {
-      if (this.receivedAt === asked) this.end(new ConnectionLost("no pong after the background"));
+      if (this.received === asked) this.end(new ConnectionLost("no pong after the background"));
     }, PROBE_MS);
   }
 
@@ -87,6 +92,7 @@ export class Transport {
   private take(data: ArrayBuffer): void {
     if (this.hasEnded) return;
     this.receivedAt = Date.now();
+    this.received++;
     let message: AnyMessage | null;
     try {
       message = this.codec.decode(new Uint8Array(data));
@@ -129,9 +135,16 @@ export class Transport {
   /** The server pings, so a silent connection is dead even if no error is reported; mobile Safari leaves out the
    * close of a connection that was lost in the background. */
   private checkQuiet(): void {
-    const dueInMs = this.receivedAt + this.quietMs - Date.now();
+    const dueInMs = this.quietMs - this.silentMs();
     if (dueInMs > 0) this.timer = setTimeout(() => this.checkQuiet(), dueInMs);
     else this.end(new ConnectionLost(this.isWelcome ? "the server was silent" : "no welcome in time"));
+  }
+
+  /** How long nothing was received. A clock that was set back does not make a dead connection live longer. */
+  private silentMs(): number {
+    const now = Date.now();
+    this.receivedAt = Math.min(this.receivedAt, now);
+    return now - this.receivedAt;
   }
 
   private closed(code: number, reason: string): void {

@@ -10,22 +10,27 @@ self.addEventListener("install", (event) => {
 
 self.addEventListener("activate", (event) => event.waitUntil(self.clients.claim()));
 
-async function fresh(request) {
+// The name of a page in the cache: one for each, whatever stands behind its "?".
+const nameOf = (request) => request.url.split(/[?#]/)[0];
+
+async function fresh(request, kept) {
   const response = await fetch(request);
-  if (response.ok) (await caches.open(KEPT)).put(request, response.clone());
-  return response;
+  if (response.ok) await (await caches.open(KEPT)).put(nameOf(request), response.clone()).catch(() => {});
+  // a proxy answers for a server that is away
+  return response.status >= 500 && kept !== undefined ? kept : response;
 }
 
-async function answer(request) {
-  const kept = await caches.match(request, { ignoreSearch: true });
-  const asked = fresh(request);
+async function answer(event) {
+  const kept = await caches.match(nameOf(event.request));
+  const asked = fresh(event.request, kept?.clone());
   if (kept === undefined) return asked;
+  event.waitUntil(asked.catch(() => {})); // the next start finds it
   const late = new Promise((done) => setTimeout(done, PATIENCE_MS, kept));
   return Promise.race([asked.catch(() => kept), late]);
 }
 
 self.addEventListener("fetch", (event) => {
   if (event.request.method === "GET" && new URL(event.request.url).origin === location.origin) {
-    event.respondWith(answer(event.request));
+    event.respondWith(answer(event));
   }
 });

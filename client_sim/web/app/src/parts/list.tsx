@@ -63,8 +63,10 @@ export function LongList<Item>({ items, keyOf, draw, onTop, onEnd, label }: Long
     }
     if (heights.size > HEIGHTS_SPARE + items.length) forgetHeights();
     if (hasChanged) redraw(0);
-    else if (place.isAtEnd) element.scrollTop = element.scrollHeight;
-    else element.scrollTop = scrollTopOf();
+    else {
+      element.scrollTop = place.isAtEnd ? element.scrollHeight : scrollTopOf();
+      if (element.scrollTop < BEYOND_PX) onTop(); // also where there is nothing to scroll
+    }
   });
 
   useLayoutEffect(() => {

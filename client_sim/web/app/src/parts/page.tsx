@@ -125,12 +125,16 @@ interface FieldProps {
   unit?: string;
   mode?: "text" | "decimal" | "numeric" | "tel";
   maxLength?: number;
+  /** So many bytes of UTF-8 are taken. */
+  maxBytes?: number;
   isSecret?: boolean;
   autoFocus?: boolean;
 }
 
+const UTF8 = new TextEncoder();
+
 /** A line with something to type. */
-export function Field({ label, value, onInput, hint = "", unit = "", mode = "text", maxLength, isSecret, autoFocus }: FieldProps) {
+export function Field({ label, value, onInput, hint = "", unit = "", mode = "text", maxLength, maxBytes = 4_000, isSecret, autoFocus }: FieldProps) {
   const input = useRef<HTMLInputElement>(null);
   const [, draw] = useState({});
   useEffect(() => {
@@ -142,7 +146,10 @@ export function Field({ label, value, onInput, hint = "", unit = "", mode = "tex
       <input ref={input} type={isSecret ? "password" : "text"} inputMode={mode} value={value} placeholder={hint} aria-label={label}
         autocomplete="off" enterkeyhint="next" {...(maxLength !== undefined && { maxLength })}
         onInput={(event) => {
-          onInput(event.currentTarget.value);
+          const { value: typed } = event.currentTarget;
+          const { read } = UTF8.encodeInto(typed, new Uint8Array(maxBytes)); // whole characters
+          // digits of any width, and the point that this keyboard has
+          onInput(mode === "decimal" ? typed.normalize("NFKC").replace(/[,。]/, ".") : typed.slice(0, read));
           draw({}); // what was not taken goes from the screen, too
         }} />
       {unit && <span class="field-unit">{unit}</span>}

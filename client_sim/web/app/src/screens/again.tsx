@@ -1,10 +1,11 @@
 /** 继续发送此红包: where the packet is posted once more. No money moves. */
 
 import { Row, Sheet } from "../parts/page.js";
-import { useBusy, useView } from "../view.js";
+import { useBusy, useClose, useView } from "../view.js";
 
 export function AgainSheet({ packetId }: { packetId: bigint }) {
-  const { session, nav } = useView();
+  const { session } = useView();
+  const close = useClose();
   const [isBusy, run] = useBusy();
   const home = session.model.homeOf(packetId);
   const isForUser = home !== undefined && (home.isOneToOne || home.streamId === session.model.inboxId);
@@ -13,7 +14,7 @@ export function AgainSheet({ packetId }: { packetId: bigint }) {
     run(async () => {
       await session.client.packets.sendAgain(packetId, groupId);
       session.say(session.t("sent_again"));
-      nav.back();
+      close();
     });
   return (
     <Sheet title={session.t("send_again_to")}>

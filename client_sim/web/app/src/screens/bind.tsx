@@ -5,7 +5,7 @@ import { useState } from "preact/hooks";
 import { Digits } from "../parts/digits.js";
 import { Big, Field, Page } from "../parts/page.js";
 import type { Payment } from "../state/orders.js";
-import { useBusy, useView } from "../view.js";
+import { useBusy, useClose, useView } from "../view.js";
 
 interface BindProps {
   payment?: Payment;
@@ -26,7 +26,8 @@ export function isCardNumber(text: string): boolean {
 const grouped = (text: string) => text.replace(/\D/g, "").slice(0, 19).replace(/(\d{4})(?=\d)/g, "$1 ");
 
 export function BindPage({ payment, onBound }: BindProps) {
-  const { session, nav } = useView();
+  const { session } = useView();
+  const close = useClose();
   const { cards } = session.client;
   const [step, setStep] = useState<"number" | "holder" | "code">("number");
   const [number, setNumber] = useState("");
@@ -66,7 +67,7 @@ export function BindPage({ payment, onBound }: BindProps) {
       )}
       {step === "code" && offer !== undefined && (
         <Confirming offer={offer} isPaying={payment !== undefined} onBound={onBound}
-          onSpent={() => (setOffer(undefined), setStep("holder"))} onDone={() => nav.back()} />
+          onSpent={() => (setOffer(undefined), setStep("holder"))} onDone={close} />
       )}
     </Page>
   );

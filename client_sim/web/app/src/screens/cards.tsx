@@ -1,10 +1,10 @@
 /** My bank cards: bind another one, remove one. */
 
 import type { CardLine } from "@hongbao/sdk";
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { Digits } from "../parts/digits.js";
 import { Page } from "../parts/page.js";
-import { useBusy, useView } from "../view.js";
+import { useBusy, useLoad, useView } from "../view.js";
 
 function BankCard({ card }: { card: CardLine }) {
   const { session } = useView();
@@ -39,7 +39,7 @@ function BankCard({ card }: { card: CardLine }) {
 
 export function CardsPage() {
   const { session, nav } = useView();
-  useEffect(() => void session.attempt(() => session.learnPayer(true)), []);
+  useLoad(() => session.learnPayer(true));
   const cards = session.payer?.cards ?? [];
   return (
     <Page title={session.t("cards")}>

@@ -1,6 +1,6 @@
 /** A chat: its messages and red packets, the line to write in, and the panel behind "+". */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useContext, useEffect, useRef, useState } from "preact/hooks";
 import { Envelope, More, Phone, Plus, Purse } from "../parts/icons.js";
 import { LongList } from "../parts/list.js";
 import { Avatar, Page } from "../parts/page.js";
@@ -8,7 +8,7 @@ import { type Card, type Conversation, type Entry, isForOthers, keyOf, type Pack
 import type { Session } from "../state/session.js";
 import { kindText } from "../state/texts.js";
 import * as times from "../state/times.js";
-import { useBusy, useView } from "../view.js";
+import { PlaceContext, useBusy, useView } from "../view.js";
 import { noticeText } from "./chats.js";
 
 const NAMED_MOST = 2; // users on the card of an exclusive packet
@@ -210,13 +210,15 @@ export function ChatPage({ streamId }: { streamId: bigint }) {
   const [isAtEnd, setAtEnd] = useState(true);
   const [listKey, setListKey] = useState(0); // another list begins at its end
   const isLoading = useRef(false);
+  const place = useContext(PlaceContext);
   useEffect(() => {
     session.enter(streamId);
     return () => session.enter(undefined);
   }, [streamId]);
+  const isGone = conversation === undefined && session.status === "online" && nav.top === place;
   useEffect(() => {
-    if (conversation === undefined && session.status === "online") nav.back();
-  }, [conversation === undefined, session.status]);
+    if (isGone) nav.close(place);
+  }, [isGone]);
   useEffect(() => {
     if (conversation !== undefined) void session.load(conversation);
   }, [conversation, session.status]);

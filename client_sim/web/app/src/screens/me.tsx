@@ -1,12 +1,13 @@
 /** Me: my name, the language, another group. */
 
-import { useState } from "preact/hooks";
+import { useContext, useState } from "preact/hooks";
 import { keepLanguage } from "../enter.js";
 import { Avatar, Field, Page, Row } from "../parts/page.js";
-import { useBusy, useView } from "../view.js";
+import { PlaceContext, useBusy, useView } from "../view.js";
 
 export function MePage() {
   const { session, nav } = useView();
+  const place = useContext(PlaceContext);
   const { client, model } = session;
   const [name, setName] = useState(() => model.names.get(model.userId) ?? "");
   const [code, setCode] = useState("");
@@ -25,7 +26,7 @@ export function MePage() {
     run(async () => {
       const joined = await client.joinGroup(code.trim());
       model.place(joined.group_id, joined.name, joined.owner_id, joined.last_message);
-      nav.only({ at: "chat", streamId: joined.group_id });
+      nav.only({ at: "chat", streamId: joined.group_id }, place);
     });
   };
   const create = (event: Event) => {
@@ -33,7 +34,7 @@ export function MePage() {
     run(async () => {
       const streamId = await client.createGroup(group.trim());
       model.place(streamId, group.trim(), model.userId, 0);
-      nav.only({ at: "chat", streamId });
+      nav.only({ at: "chat", streamId }, place);
     });
   };
   const other = session.language === "zh" ? "en" : "zh";
@@ -53,7 +54,7 @@ export function MePage() {
         <Row label="语言 · Language" value={<span lang={other}>{session.t("language")}</span>} onClick={speak} />
       </div>
       <form class="form" onSubmit={save}>
-        <Field label={session.t("name")} value={name} onInput={setName} maxLength={64} />
+        <Field label={session.t("name")} value={name} onInput={setName} maxBytes={64} />
         <button type="submit" class="plain-button" disabled={isBusy || name.trim() === (model.names.get(model.userId) ?? "")}>{session.t("save")}</button>
       </form>
       <form class="form" onSubmit={join}>
@@ -61,7 +62,7 @@ export function MePage() {
         <button type="submit" class="plain-button" disabled={isBusy || !code.trim()}>{session.t("join")}</button>
       </form>
       <form class="form" onSubmit={create}>
-        <Field label={session.t("group_name")} value={group} onInput={setGroup} maxLength={64} />
+        <Field label={session.t("group_name")} value={group} onInput={setGroup} maxBytes={64} />
         <button type="submit" class="plain-button" disabled={isBusy || !group.trim()}>{session.t("new_group")}</button>
       </form>
     </Page>

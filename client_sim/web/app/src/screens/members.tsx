@@ -1,11 +1,11 @@
 /** The members of a group; for its owner how fast each of them grabs, and the button that removes one. */
 
 import type { GrabStatLine } from "@hongbao/sdk";
-import { useEffect, useState } from "preact/hooks";
+import { useContext, useState } from "preact/hooks";
 import { Next } from "../parts/icons.js";
 import { Avatar, Page, Row } from "../parts/page.js";
 import type { Session } from "../state/session.js";
-import { useBusy, useView } from "../view.js";
+import { PlaceContext, useBusy, useClose, useLoad, useView } from "../view.js";
 
 /** All members of a group with their names, and its owner. */
 export async function allMembers({ client, model }: Session, streamId: bigint): Promise<{ members: [number, string][]; ownerId: number }> {
@@ -25,6 +25,7 @@ function MemberRow({ userId, name, ownerId, stats, streamId, onRemoved }: {
   userId: number; name: string; ownerId: number; stats: GrabStatLine | undefined; streamId: bigint; onRemoved: () => void;
 }) {
   const { session, nav } = useView();
+  const place = useContext(PlaceContext);
   const [isOpen, setOpen] = useState(false);
   const [isSure, setSure] = useState(false);
   const [isBusy, run] = useBusy();
@@ -53,7 +54,7 @@ function MemberRow({ userId, name, ownerId, stats, streamId, onRemoved }: {
             <button type="button" class="small-button" disabled={isBusy} onClick={() => run(async () => {
               const { stream_id, last_message } = await session.client.openChat(userId);
               session.model.place(stream_id, "", userId, last_message);
-              nav.only({ at: "chat", streamId: stream_id });
+              nav.only({ at: "chat", streamId: stream_id }, place);
             })}>{session.t("chat_with")}</button>
           )}
           {isSure && <button type="button" class="small-button" onClick={() => setSure(false)}>{session.t("cancel")}</button>}
@@ -69,7 +70,8 @@ function MemberRow({ userId, name, ownerId, stats, streamId, onRemoved }: {
 }
 
 export function MembersPage({ streamId }: { streamId: bigint }) {
-  const { session, nav } = useView();
+  const { session } = useView();
+  const close = useClose();
   const { client } = session;
   const [members, setMembers] = useState<[number, string][]>([]);
   const [ownerId, setOwner] = useState(0);
@@ -77,11 +79,11 @@ export function MembersPage({ streamId }: { streamId: bigint }) {
   const [invite, setInvite] = useState("");
   const [isBusy, run] = useBusy();
   const isOwner = ownerId === session.model.userId;
-  useEffect(() => run(async () => {
+  useLoad(async () => {
     const found = await allMembers(session, streamId);
     setOwner(found.ownerId);
     setMembers(found.members);
-  }), []);
+  });
   const bySpeed = new Map(stats?.map((line) => [line.user_id, line]));
   const places = [...bySpeed.keys()];
   const ordered = stats === undefined ? members : [...members].sort(([one], [other]) => places.indexOf(one) - places.indexOf(other));
@@ -105,7 +107,7 @@ export function MembersPage({ streamId }: { streamId: bigint }) {
         <button type="button" class="plain-button danger" disabled={isBusy} onClick={() => run(async () => {
           await client.leaveGroup(streamId);
           session.change(() => session.model.remove(streamId));
-          nav.back();
+          close();
         })}>{session.t("leave")}</button>
       )}
     </Page>

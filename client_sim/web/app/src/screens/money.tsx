@@ -4,7 +4,7 @@ import { money } from "@hongbao/sdk";
 import { useState } from "preact/hooks";
 import { Next } from "../parts/icons.js";
 import { Big, Field, Page } from "../parts/page.js";
-import type { Order, Payment } from "../state/orders.js";
+import type { Order } from "../state/orders.js";
 import { paymentOf } from "../state/pay.js";
 import { useView } from "../view.js";
 
@@ -14,11 +14,11 @@ export function MoneyPage({ what, userId }: { what: "topup" | "withdraw" | "tran
   const [to, setTo] = useState(userId === undefined ? "" : String(userId));
   const [isTyped, setIsTyped] = useState(false); // the number of a user, who is none of those known here
   const [note, setNote] = useState("");
-  const [payment, setPayment] = useState<Payment>();
   const amountFen = money.parse(session.unit, typed) ?? 0;
   const { balanceFen, names, userId: me } = session.model;
   const isShort = what !== "topup" && amountFen > balanceFen;
-  const isReady = amountFen > 0 && !isShort && (what !== "transfer" || /^[1-9]\d{0,15}$/.test(to.trim()));
+  const isUser = /^[1-9]\d{0,15}$/.test(to.trim()) && Number.isSafeInteger(Number(to));
+  const isReady = amountFen > 0 && !isShort && (what !== "transfer" || isUser);
   const done = () => {
     const figures = { amount: session.amount(amountFen), name: session.model.nameOf(Number(to)) };
     session.say(session.t(what === "topup" ? "topped_up" : what === "withdraw" ? "withdrawn" : "transferred", figures));
@@ -28,11 +28,8 @@ export function MoneyPage({ what, userId }: { what: "topup" | "withdraw" | "tran
     if (!isReady) return;
     const targetId = what === "transfer" ? BigInt(to.trim()) : 0n;
     const order: Order = { what, amountFen, totalFen: amountFen, targetId, kind: "personal", shares: 1, text: note.trim() };
-    const isSame = payment?.order.totalFen === amountFen && payment.order.targetId === targetId && payment.order.text === order.text;
-    const made = isSame ? payment : paymentOf(session, order);
-    setPayment(made);
     if (what === "transfer") session.learnNames([Number(targetId)]);
-    nav.push({ at: "pay", payment: made, onPaid: done });
+    nav.push({ at: "pay", payment: paymentOf(session, order), onPaid: done });
   };
   return (
     <Page title={session.t(what)} kind="send">

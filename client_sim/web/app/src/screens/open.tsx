@@ -73,7 +73,7 @@ export function OpenSheet({ packet, page: first }: { packet: Packet; page?: Open
 
   const unseal = async (shown: OpenPageShown | undefined) => {
     const opened = await client.packets.open(packet.id, shown?.ticket ?? 0n);
-    if (opened.answer === "won") session.takeWin(packet.id, opened.amount_fen);
+    if (opened.answer === "won") session.arrives(opened.amount_fen);
     if (opened.answer === "won" || opened.answer === "claimed") {
       session.movePacket(packet.id, "claimed", opened.amount_fen);
       if (isShown.current) nav.replace({ at: "result", packetId: packet.id, packet });
@@ -107,7 +107,6 @@ export function OpenSheet({ packet, page: first }: { packet: Packet; page?: Open
   const likely = packet.state !== "open" || isOthers ? "" : packet.kind === "password" ? "words" : "open";
   const view = page?.view ?? likely;
   const asksWords = view === "words";
-  const isFresh = packet.state === "open" && view === "open";
   const button = page?.button || session.t(asksWords ? "say_words" : "unseal");
   const names = page?.for_names ?? (isOthers ? packet.forUserIds.map((id) => session.model.nameOf(id)) : []);
   const told = line || (asksWords ? session.t("say_words_line") : "");
@@ -123,7 +122,7 @@ export function OpenSheet({ packet, page: first }: { packet: Packet; page?: Open
           <p class={asksWords ? "open-line small" : "open-line"} role="status">{isTurning ? <span class="unseen">{session.t("unsealing")}</span> : told}</p>
           {names.length > 0 && <p class="open-names">{names.join(" · ")}</p>}
         </div>
-        {isFresh && (
+        {view === "open" && (
           <button type="button" class={button.length > 1 ? "coin long" : "coin"} aria-label={session.t("unseal")}
             aria-disabled={isTurning} onClick={() => void open()}>
             <span aria-hidden="true">{button}</span>

@@ -4,10 +4,11 @@ import type { ResetCodeSent } from "@hongbao/sdk";
 import { useEffect, useState } from "preact/hooks";
 import { Digits } from "../parts/digits.js";
 import { Page, Row } from "../parts/page.js";
-import { useBusy, useView } from "../view.js";
+import { useBusy, useClose, useView } from "../view.js";
 
 export function PasswordPage() {
-  const { session, nav } = useView();
+  const { session } = useView();
+  const close = useClose();
   const { cards } = session.client;
   const [sent, setSent] = useState<ResetCodeSent>();
   const [code, setCode] = useState("");
@@ -24,7 +25,7 @@ export function PasswordPage() {
       }
       await cards.resetPassword(sent!.challenge_id, code, password);
       session.say(session.t("password_set"));
-      nav.back();
+      close();
     });
   };
   return (

@@ -1,14 +1,14 @@
 /** The pay sheet: what is paid, the ways to pay it, the pay password; from here a card is bound that pays. */
 
 import { isRefused } from "@hongbao/sdk";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useContext, useEffect, useRef, useState } from "preact/hooks";
 import { Digits } from "../parts/digits.js";
 import { Tick } from "../parts/icons.js";
 import { Big, Sheet } from "../parts/page.js";
 import { firstWay, type Order, type Payment, waysOf, type Way } from "../state/orders.js";
 import { pay } from "../state/pay.js";
 import type { Session } from "../state/session.js";
-import { useView } from "../view.js";
+import { PlaceContext, useClose, useView } from "../view.js";
 
 export function wayText(session: Session, way: Way): string {
   const { card } = way;
@@ -47,6 +47,8 @@ export function PaySheet({ payment, onPaid }: { payment: Payment; onPaid?: () =>
   const [line, setLine] = useState("");
   const [isPaying, setPaying] = useState(false);
   const isRunning = useRef(false);
+  const place = useContext(PlaceContext);
+  const close = useClose();
   useEffect(() => {
     session.learnPayer(true).catch((error: unknown) => setLine(session.why(error)));
   }, []);
@@ -62,10 +64,11 @@ export function PaySheet({ payment, onPaid }: { payment: Payment; onPaid?: () =>
     try {
       await pay(session, payment, cardId, given, () => setLine(session.t("pay_unknown")));
       setLine(session.t("paid"));
-      nav.back(2); // with the form below
+      close(1); // with the form below
       onPaid?.();
     } catch (error) {
-      setLine(session.why(error));
+      if (nav.stack.includes(place)) setLine(session.why(error));
+      else session.say(session.why(error)); // the sheet was closed meanwhile
       setPassword("");
       if (isRefused(error, "not_enough_money")) await session.quietly(() => session.refreshWallet());
       if (isRefused(error, "password_needed", "bad_card")) await session.quietly(() => session.learnPayer(true));

@@ -1,9 +1,9 @@
 /** 发给谁: the members of the group whom an exclusive packet is for. */
 
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { Tick } from "../parts/icons.js";
 import { Avatar, Page } from "../parts/page.js";
-import { useBusy, useView } from "../view.js";
+import { useLoad, useView } from "../view.js";
 import { allMembers } from "./members.js";
 
 interface PeopleProps {
@@ -16,11 +16,10 @@ export function PeoplePage({ streamId, chosen: before, onChosen }: PeopleProps) 
   const { session, nav } = useView();
   const [members, setMembers] = useState<[number, string][]>();
   const [chosen, setChosen] = useState(before);
-  const [, run] = useBusy();
-  useEffect(() => run(async () => {
+  useLoad(async () => {
     const { members: found } = await allMembers(session, streamId);
     setMembers(found.filter(([id]) => id !== session.model.userId));
-  }), []);
+  });
   const turn = (userId: number) => setChosen(chosen.includes(userId) ? chosen.filter((one) => one !== userId) : [...chosen, userId]);
   const done = () => {
     onChosen(chosen);

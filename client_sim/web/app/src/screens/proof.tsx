@@ -1,11 +1,11 @@
 /** The proof of a packet, or of my wins in a campaign: every share is recomputed here from what was revealed. */
 
 import { type ClaimLine, dueOf, isPool, isRefused, type Revealed, toHex, type Verdict } from "@hongbao/sdk";
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { Cross, Tick } from "../parts/icons.js";
 import { Page } from "../parts/page.js";
 import type { TextKey } from "../state/texts.js";
-import { useView } from "../view.js";
+import { useLoad, useView } from "../view.js";
 
 interface Checked {
   revealed: Revealed;
@@ -16,15 +16,16 @@ export function ProofPage({ packetId, isCampaign }: { packetId: bigint; isCampai
   const { session } = useView();
   const [checked, setChecked] = useState<Checked>();
   const [line, setLine] = useState("");
-  useEffect(() => {
-    session.client.patiently(() => session.client.packets.verify(packetId), 3_000).then(
-      (found) => {
-        session.learnNames(found.revealed.claims.map((one) => one.user_id));
-        setChecked(found);
-      },
-      (error: unknown) => setLine(isRefused(error, "not_finished") ? session.t(isCampaign ? "proof_not_yet_campaign" : "proof_not_yet") : session.why(error)),
-    );
-  }, []);
+  useLoad(async () => {
+    try {
+      const found = await session.client.patiently(() => session.client.packets.verify(packetId), 3_000);
+      session.learnNames(found.revealed.claims.map((one) => one.user_id));
+      setChecked(found);
+    } catch (error) {
+      if (!isRefused(error, "not_finished")) throw error;
+      setLine(session.t(isCampaign ? "proof_not_yet_campaign" : "proof_not_yet"));
+    }
+  });
   return (
     <Page title={session.t("proof_title")} kind="proof" isText>
       <p class="about">{session.t(isCampaign ? "proof_about_campaign" : "proof_about")}</p>

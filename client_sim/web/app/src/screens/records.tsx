@@ -1,12 +1,12 @@
 /** Red packets by year: received and sent, with their sums. */
 
 import { type RecordLine, type RecordsShown } from "@hongbao/sdk";
-import { useEffect, useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 import { Crown } from "../parts/icons.js";
 import { Big, Page } from "../parts/page.js";
 import type { Session } from "../state/session.js";
 import { kindText } from "../state/texts.js";
-import { useBusy, useView } from "../view.js";
+import { useBusy, useLoad, useView } from "../view.js";
 
 type Direction = "received" | "sent";
 
@@ -42,15 +42,14 @@ export function RecordsPage() {
   const [shown, setShown] = useState<RecordsShown>();
   const [lines, setLines] = useState<RecordLine[]>([]);
   const [isBusy, run] = useBusy();
-  useEffect(() => {
-    let isLatest = true;
-    void session.attempt(async () => {
-      const found = await session.client.patiently(() => session.client.packets.records(direction, year));
-      if (!isLatest) return;
-      setShown(found);
-      setLines(found.lines);
-    });
-    return () => (isLatest = false) as unknown as void;
+  const wanted = useRef("");
+  wanted.current = `${direction} ${year}`;
+  useLoad(async () => {
+    const asked = wanted.current;
+    const found = await session.client.patiently(() => session.client.packets.records(direction, year));
+    if (asked !== wanted.current) return;
+    setShown(found);
+    setLines(found.lines);
   }, [direction, year]);
   const more = () => run(async () => {
     const last = lines.at(-1)!;

@@ -18,13 +18,13 @@ interface ResultProps {
 
 /** The page and its claims; more are pushed while it is shown. */
 function useResult(packetId: bigint, first: ResultPageBody | undefined) {
-  const { session } = useView();
+  const { session, nav } = useView();
   const { packets } = session.client;
   const [page, setPage] = useState(first);
   const [line, setLine] = useState("");
   const [, draw] = useState(0);
   const claims = useRef(new Map<number, ResultLine>(first?.claims.map((one) => [one.index, one]))).current;
-  const state = useRef({ hasMore: first?.more ?? false, isFetching: false, isShown: true }).current;
+  const state = useRef({ hasMore: first?.more ?? false, isFetching: false, isShown: true, shares: first?.shares ?? 0 }).current;
 
   const add = (found: ResultLine[]) => {
     found.forEach((one) => claims.set(one.index, one));
@@ -36,6 +36,7 @@ function useResult(packetId: bigint, first: ResultPageBody | undefined) {
       if (!state.isShown) return;
       if (!claims.size) state.hasMore = found.more;
       session.takeResult(packetId, found);
+      state.shares = found.shares;
       setPage(found);
       setLine("");
       add(found.claims);
@@ -55,6 +56,7 @@ function useResult(packetId: bigint, first: ResultPageBody | undefined) {
   };
 
   useEffect(() => {
+    state.isShown = true; // again in another language
     let timer: ReturnType<typeof setTimeout> | undefined;
     const soon = () => {
       if (timer !== undefined) return;
@@ -66,7 +68,7 @@ function useResult(packetId: bigint, first: ResultPageBody | undefined) {
         if (push.packet_id !== packetId) return;
         add(push.claims);
         setPage((shown) => shown && { ...shown, opened: push.opened, summary: push.summary || shown.summary });
-        if (page === undefined || push.opened >= page.shares) soon();
+        if (push.opened >= state.shares) soon();
       }),
       client.on("PacketFinished", (push) => push.packet_id === packetId && soon()),
       client.on("PacketRefunded", (push) => push.packet_id === packetId && soon()),
@@ -79,7 +81,8 @@ function useResult(packetId: bigint, first: ResultPageBody | undefined) {
       state.isShown = false;
       clearTimeout(timer);
       off.forEach((stop) => stop());
-      void session.quietly(() => packets.stopWatching(packetId));
+      const isBelow = nav.stack.some((one) => one.at === "result" && one.packetId === packetId); // the same page, once more
+      if (!isBelow) void session.quietly(() => packets.stopWatching(packetId));
     };
   }, [session.language]);
   return { page, line, lines: [...claims.values()].sort((one, other) => other.index - one.index), older };

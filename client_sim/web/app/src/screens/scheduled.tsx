@@ -1,11 +1,11 @@
 /** 定时红包: the packets that wait for their time, each with a button that cancels it. */
 
 import type { ScheduledLine } from "@hongbao/sdk";
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { Page } from "../parts/page.js";
 import type { Session } from "../state/session.js";
 import { kindText } from "../state/texts.js";
-import { useBusy, useView } from "../view.js";
+import { useBusy, useLoad, useView } from "../view.js";
 
 const USER_ID_MAX = BigInt(Number.MAX_SAFE_INTEGER); // ids of groups are larger
 
@@ -45,12 +45,11 @@ function Waiting({ line, onCancelled }: { line: ScheduledLine; onCancelled: () =
 export function ScheduledPage() {
   const { session } = useView();
   const [lines, setLines] = useState<ScheduledLine[]>();
-  const [, run] = useBusy();
-  useEffect(() => run(async () => {
+  useLoad(async () => {
     const found = await session.client.patiently(() => session.client.packets.scheduled());
     session.learnNames(found.map((line) => line.target_id).filter((id) => id <= USER_ID_MAX).map(Number));
     setLines(found);
-  }), []);
+  });
   const without = (packetId: bigint) => setLines((known) => known?.filter((one) => one.packet_id !== packetId));
   return (
     <Page title={session.t("scheduled")} kind="scheduled" isText>

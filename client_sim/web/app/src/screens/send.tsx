@@ -11,8 +11,8 @@ import {
   type Draft, type DraftKind, faultOf, isComplete, type Limits, newDraft, sharesOf, shownFen, totalFen, turned, withAmount,
   withShares, withUsers,
 } from "../state/draft.js";
-import { contentOf, paymentOf } from "../state/pay.js";
-import type { Order, Payment } from "../state/orders.js";
+import { paymentOf } from "../state/pay.js";
+import type { Order } from "../state/orders.js";
 import type { Session } from "../state/session.js";
 import type { TextKey } from "../state/texts.js";
 import { useView } from "../view.js";
@@ -32,7 +32,7 @@ const CHOICES: readonly [name: TextKey, kinds: readonly DraftKind[]][] = [
 const AMOUNT_OF: Record<DraftKind, TextKey> = {
   lucky: "total", equal: "single", exclusive: "single", password: "total", personal: "amount",
 };
-const WORDS_LENGTH = 60; // bytes; the server counts them
+const WORDS_BYTES = 60;
 
 function limitsOf({ client }: Session): Limits {
   return {
@@ -46,7 +46,7 @@ function limitsOf({ client }: Session): Limits {
 function faultText(session: Session, draft: Draft, sendAt: string): string {
   const limits = limitsOf(session);
   const fault = faultOf(draft, limits);
-  if (fault === undefined) return sendAt && momentOf(sendAt) <= Date.now() ? session.t("refused_bad_time") : "";
+  if (fault === undefined) return sendAt && momentOf(sendAt) <= session.now() ? session.t("refused_bad_time") : "";
   const amounts = { share_min: limits.shareMin, share_max: limits.shareMax, total_max: limits.totalMax, shares_max: 0 };
   return session.t(`fault_${fault}`, { amount: session.amount(amounts[fault]), count: limits.sharesMax });
 }
@@ -113,7 +113,6 @@ export function SendPage({ streamId, amountFen, shares }: SendProps) {
   const [typed, setTyped] = useState(() => typedOf(draft));
   const [greeting, setGreeting] = useState("");
   const [sendAt, setSendAt] = useState("");
-  const [payment, setPayment] = useState<Payment>();
   const members = useMembers(streamId, !isPersonal);
   const { kind } = draft;
 
@@ -136,14 +135,11 @@ export function SendPage({ streamId, amountFen, shares }: SendProps) {
     if (!isComplete(draft) || fault) return;
     const order: Order = {
       what: "packet", kind, targetId: streamId, amountFen: shownFen(draft), totalFen: totalFen(draft), shares: sharesOf(draft),
-      text: greeting.trim(), sendAtMs: momentOf(sendAt), ...(kind === "exclusive" && { forUserIds: draft.forUserIds }),
+      text: greeting.trim(), sendAtMs: momentOf(sendAt), ...(kind === "exclusive" && { forUserIds: [...draft.forUserIds].sort((one, other) => one - other) }),
       ...(kind === "password" && { words: draft.words.trim() }),
     };
-    const isSame = payment !== undefined && contentOf(payment.order) === contentOf(order);
-    const paid = isSame ? payment : paymentOf(session, order); // edited: another payment
-    setPayment(paid);
     const isLater = sendAt && { onPaid: () => session.say(session.t("sends_at", { when: session.when(momentOf(sendAt)) })) };
-    nav.push({ at: "pay", payment: paid, ...isLater });
+    nav.push({ at: "pay", payment: paymentOf(session, order), ...isLater });
   };
   const amount = (
     <Field label={session.t(AMOUNT_OF[kind])} value={typed} onInput={type} mode="decimal" hint={money.typed(session.unit, 0)}
@@ -180,9 +176,10 @@ export function SendPage({ streamId, amountFen, shares }: SendProps) {
         )}
         {kind === "password" && (
           <Field label={session.t("words")} value={draft.words} onInput={(words) => setDraft({ ...draft, words })}
-            hint={session.t("words_to_say")} maxLength={WORDS_LENGTH} />
+            hint={session.t("words_to_say")} maxBytes={WORDS_BYTES} />
         )}
-        <Field label={session.t("greeting")} value={greeting} onInput={setGreeting} hint={session.t("default_greeting")} maxLength={60} />
+        <Field label={session.t("greeting")} value={greeting} onInput={setGreeting} hint={session.t("default_greeting")}
+          maxBytes={session.client.limit("greeting_bytes_max", 128)} />
         <When sendAt={sendAt} onInput={setSendAt} />
         <Big fen={totalFen(draft)} />
         <button type="submit" class="red-button" disabled={!isComplete(draft) || fault !== ""}>{session.t("put_money")}</button>

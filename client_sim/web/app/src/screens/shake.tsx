@@ -1,11 +1,11 @@
 /** 摇一摇: shake the phone, tap, or press space. It shows the win, the rest, and how many are left. */
 
 import { sleep } from "@hongbao/sdk";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useContext, useEffect, useRef, useState } from "preact/hooks";
 import { Envelope, Phone } from "../parts/icons.js";
 import { Page } from "../parts/page.js";
 import { MotionSense, Shaking } from "../state/shaking.js";
-import { useView } from "../view.js";
+import { PlaceContext, useLoad, useView } from "../view.js";
 
 const SWING_MS = 500; // the phone swings so long for a shake; also the shortest time between two
 
@@ -20,45 +20,42 @@ function motionAsker(): AskMotion | undefined {
 export function ShakePage({ campaignId }: { campaignId?: bigint }) {
   const { session, nav } = useView();
   const { packets } = session.client;
+  const place = useContext(PlaceContext);
   const [shaking, setShaking] = useState<Shaking>();
   const [line, setLine] = useState("");
   const [isSwinging, setSwinging] = useState(false);
   const [isAllowed, setAllowed] = useState(motionAsker() === undefined);
-  const [now, setNow] = useState(Date.now());
+  const [now, setNow] = useState(session.now());
   const state = useRef({ isShaking: false, shaking }).current;
   state.shaking = shaking;
 
+  useLoad(async () => {
+    const found = await session.client.patiently(() => packets.campaigns());
+    session.takeCampaigns(found.campaigns);
+    const { campaigns } = session;
+    const running = campaigns.find((one) => one.state === "running") ?? campaigns[0];
+    const id = (session.shookIn = campaignId ?? running?.campaign_id);
+    setLine(id === undefined ? session.t("no_campaign") : "");
+    if (id !== undefined) setShaking(new Shaking(await packets.campaign(id, session.language)));
+  });
   useEffect(() => {
-    void (async () => {
-      try {
-        const found = await session.client.patiently(() => packets.campaigns());
-        session.takeCampaigns(found.campaigns);
-        const { campaigns } = session;
-        const running = campaigns.find((one) => one.state === "running") ?? campaigns[0];
-        const id = (session.shookIn = campaignId ?? running?.campaign_id);
-        if (id === undefined) setLine(session.t("no_campaign"));
-        else setShaking(new Shaking(await packets.campaign(id, session.language)));
-      } catch (error) {
-        setLine(session.why(error));
-      }
-    })();
-    const timer = setInterval(() => setNow(Date.now()), 250);
+    const timer = setInterval(() => setNow(session.now()), 250);
     return () => clearInterval(timer);
   }, []);
 
   const shake = async () => {
     const { shaking } = state;
-    if (shaking === undefined || state.isShaking || shaking.isOver || shaking.restS(Date.now())) return;
+    if (shaking === undefined || state.isShaking || shaking.isOver || shaking.restS(session.now())) return;
     state.isShaking = true;
     setSwinging(true);
     navigator.vibrate?.(60);
     try {
       const [shaken] = await Promise.all([packets.shake(shaking.campaign.campaign_id), sleep(SWING_MS)]);
-      const asks = shaking.take(shaken, Date.now());
+      const asks = shaking.take(shaken, session.now());
       setLine("");
       if (shaken.result === "won" && shaken.win !== null) {
         navigator.vibrate?.([80, 60, 120]);
-        session.change(() => (session.model.arrivingFen += shaken.win!.amount_fen));
+        session.arrives(shaken.win.amount_fen);
       }
       if (asks) shaking.show(await packets.campaign(shaking.campaign.campaign_id, session.language));
     } catch (error) {
@@ -71,12 +68,14 @@ export function ShakePage({ campaignId }: { campaignId?: bigint }) {
 
   useEffect(() => {
     const sense = new MotionSense();
+    const isSeen = () => nav.top === place; // below another page nothing is shaken
     const moved = ({ acceleration }: DeviceMotionEvent) => {
+      if (!isSeen()) return;
       const { x, y, z } = acceleration ?? { x: 0, y: 0, z: 0 };
       if (sense.feel(x ?? 0, y ?? 0, z ?? 0, Date.now())) void shake();
     };
     const pressed = (event: KeyboardEvent) => {
-      if (event.key !== " " || event.repeat || (event.target as Element).closest("button:not(.shaker), input")) return;
+      if (event.key !== " " || event.repeat || !isSeen() || (event.target as Element).closest("button:not(.shaker), input")) return;
       event.preventDefault();
       void shake();
     };

@@ -1,11 +1,11 @@
 /** The statement of the wallet: every change, the newest first. */
 
 import type { StatementLine } from "@hongbao/sdk";
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { Page } from "../parts/page.js";
 import type { Session } from "../state/session.js";
 import { TEXTS, type TextKey } from "../state/texts.js";
-import { useBusy, useView } from "../view.js";
+import { useBusy, useLoad, useView } from "../view.js";
 
 function reasonText(session: Session, line: StatementLine): string {
   const key = `reason_${line.reason}`;
@@ -25,7 +25,7 @@ export function StatementPage() {
     setLines((known) => [...(before ? (known ?? []) : []), ...found.lines]);
     setMore(found.more);
   };
-  useEffect(() => run(() => fetch(0)), []);
+  useLoad(() => fetch(0));
   return (
     <Page title={session.t("statement")} kind="statement" isText>
       <ul class="list">

@@ -86,7 +86,10 @@ export class Conversation {
   readonly entries: Entry[] = [];
   unread = 0;
   isLoaded = false;
-  hasOlder = true;
+  /** How often the entries were dropped. */
+  restarts = 0;
+  /** All that is shown from this number on is among the entries. */
+  private from: number | undefined;
   /** What was typed and not sent. */
   draft = "";
   /** The newest posts behind the entries, for the next start. */
@@ -107,8 +110,9 @@ export class Conversation {
     return last?.message ?? 0;
   }
 
-  /** The number of the oldest one. */
+  /** The number from which on the entries are complete; 1: there is nothing older. */
   get oldest(): number {
+    if (this.from !== undefined) return this.from;
     const first = this.entries.find((one): one is Numbered => one.type !== "notice");
     return first?.message ?? this.lastMessage + 1;
   }
@@ -119,7 +123,9 @@ export class Conversation {
 
   add(entry: Entry): void {
     this.entries.push(entry);
-    if (this.entries.length > ENTRIES_MOST) this.entries.splice(0, this.entries.length - ENTRIES_MOST);
+    if (this.entries.length <= ENTRIES_MOST) return;
+    this.entries.splice(0, this.entries.length - ENTRIES_MOST);
+    this.from = undefined; // those that have gone can be fetched again
   }
 
   /** A post came, behind those that are there. */
@@ -133,11 +139,11 @@ export class Conversation {
     if (this.posts.length < POSTS_KEPT) this.posts.unshift(...posts);
   }
 
-  /** Insert older entries before those that are there. */
-  addHistory(entries: Numbered[]): void {
+  /** Insert older entries before those that are there. They are complete from this number on. */
+  addHistory(entries: Numbered[], from: number): void {
     const first = this.oldest;
     this.entries.unshift(...entries.filter((one) => one.message < first));
-    this.isLoaded = true;
+    this.from = from;
   }
 
   /** Too many posts were missed: drop the entries, so that the newest posts are loaded again. */
@@ -146,7 +152,8 @@ export class Conversation {
     this.posts = [];
     this.lastMessage = lastMessage;
     this.isLoaded = false;
-    this.hasOlder = true;
+    this.from = undefined;
+    this.restarts++;
   }
 
   cards(): Card[] {
@@ -171,6 +178,7 @@ export class Model {
   readonly names = new Map<number, string>();
   readonly conversations = new Map<bigint, Conversation>();
   readonly packets = new Map<bigint, Packet>();
+  private readonly told = new Map<bigint, [PacketState, number]>(); // of packets whose cards are not here yet
   private packetsMost = 2 * PACKETS_FRESH; // from then on it is looked which of them are forgotten
   readonly inboxId: bigint;
 
@@ -240,6 +248,9 @@ export class Model {
         forUserIds: post.for_user_ids ?? [], // an older start has kept posts without it
       };
       this.packets.set(packet.id, packet);
+      const told = this.told.get(packet.id);
+      if (told !== undefined) this.move(packet.id, ...told);
+      this.told.delete(packet.id);
       this.forgetPackets();
     }
     return { type: "card", message, senderId: post.sender_id, atMs, packet };
@@ -287,9 +298,19 @@ export class Model {
   /** Change the state of a packet. A claimed packet stays claimed. */
   move(packetId: bigint, state: PacketState, amountFen = 0): void {
     const packet = this.packets.get(packetId);
-    if (packet === undefined || packet.state === "claimed") return;
-    packet.state = state;
-    packet.amountFen = amountFen;
+    if (packet === undefined) {
+      if (this.told.get(packetId)?.[0] !== "claimed") this.told.set(packetId, [state, amountFen]);
+      const [oldest] = this.told.keys();
+      if (this.told.size > PACKETS_FRESH) this.told.delete(oldest!);
+    } else if (packet.state !== "claimed") {
+      packet.state = state;
+      packet.amountFen = amountFen;
+    }
+  }
+
+  /** The time of the server is known: packets that expired by the clock of this device alone are open. */
+  revive(nowMs: number): void {
+    for (const one of this.packets.values()) if (one.state === "expired" && one.expiresAtMs > nowMs) one.state = "open";
   }
 
   /** Move the packets whose time is over; whether there were any. */

@@ -35,14 +35,16 @@ export class Nav {
   private focus: (Element | null)[] = []; // what had the focus below each page
   // A browser goes back a moment after it is asked to, and forgets a second wish that comes meanwhile.
   private isGoing = false;
-  private toClose = 0;
+  private toStay: number | undefined; // so many pages, once it has gone back
   private toOpen: Place[] = [];
 
   constructor(private readonly changed: () => void) {
     history.replaceState({ depth: 0 }, "");
     addEventListener("popstate", (event) => {
       this.isGoing = false;
-      this.cut((event.state as { depth?: number } | null)?.depth ?? 0);
+      const depth = (event.state as { depth?: number } | null)?.depth ?? 0;
+      if (depth > this.stack.length) history.go(this.stack.length - depth); // forward: that page is gone
+      this.cut(depth);
       this.go();
       if (!this.isGoing) this.toOpen.splice(0).forEach((place) => this.push(place));
     });
@@ -69,22 +71,33 @@ export class Nav {
     this.changed();
   }
 
-  /** Close so many pages. */
-  back(count = 1): void {
-    this.toClose += count;
+  /** Close the top page. */
+  back(): void {
+    this.closeTo((this.toStay ?? this.stack.length) - 1);
+  }
+
+  /** Close a page with those above it, and so many below it. A user who has left it meanwhile loses no other page. */
+  close(place: Place, below = 0): void {
+    const at = this.stack.indexOf(place);
+    if (at >= 0) this.closeTo(Math.min(at - below, this.toStay ?? at));
+  }
+
+  private closeTo(depth: number): void {
+    this.toStay = Math.max(0, depth);
     this.go();
   }
 
   private go(): void {
     if (this.isGoing) return;
-    const count = Math.min(this.toClose, this.stack.length);
-    this.toClose = 0;
+    const count = this.stack.length - (this.toStay ?? this.stack.length);
     this.isGoing = count > 0;
-    if (count) history.go(-count);
+    if (this.isGoing) history.go(-count);
+    else this.toStay = undefined;
   }
 
-  /** Only this chat, as when it is chosen beside another one. */
-  only(place: Place): void {
+  /** Only this chat, as when it is chosen beside another one. `from`: the page that led there, if it is still open. */
+  only(place: Place, from?: Place): void {
+    if (from !== undefined && !this.stack.includes(from)) return;
     if (!this.stack.length) this.push(place);
     else if (this.stack.length === 1) this.replace(place);
     else {

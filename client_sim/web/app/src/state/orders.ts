@@ -26,7 +26,6 @@ export interface Payment {
   order: Order;
   key: string;
   clientSeed: Uint8Array;
-  isPaid: boolean;
 }
 
 /** What a user can pay with, besides the wallet. */

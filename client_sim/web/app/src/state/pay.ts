@@ -1,6 +1,6 @@
 /** Pays an order, by a card or from the wallet. While the outcome is unknown it asks again with the same key. */
 
-import { isRefused, sha256, sleep } from "@hongbao/sdk";
+import { isOutcome, isRefused, sha256, sleep } from "@hongbao/sdk";
 import type { Order, Payment, What } from "./orders.js";
 import type { Session } from "./session.js";
 
@@ -15,11 +15,11 @@ export function paymentOf({ client }: Session, order: Order): Payment {
   const { keys } = client;
   const key = keys.take(UTF8.encode(contentOf(order)));
   keys.keep(key);
-  return { order, key, clientSeed: seedOf(key), isPaid: false };
+  return { order, key, clientSeed: seedOf(key) };
 }
 
 /** What is the same in two orders that are meant as one. */
-export function contentOf(order: Order): string {
+function contentOf(order: Order): string {
   return JSON.stringify(order, (_, value: unknown) => (typeof value === "bigint" ? String(value) : value));
 }
 
@@ -47,13 +47,12 @@ export async function pay(
   for (let given = password, isTold = false; ; given = "") {
     try {
       await ORDERS[payment.order.what](session, payment, cardId, given);
-      payment.isPaid = true;
       session.client.keys.settle(payment.key);
       void session.quietly(() => session.client.packets.seedTrees()); // for the next send
       return;
     } catch (error) {
-      if (isRefused(error, "bank_declined")) {
-        session.client.keys.settle(payment.key);
+      if (isOutcome(error)) {
+        session.client.keys.settle(payment.key); // the same key would be refused again
         Object.assign(payment, paymentOf(session, payment.order)); // another try is another payment
       }
       if (!isRefused(error, "bank_unknown") || performance.now() > giveUpAt) throw error;

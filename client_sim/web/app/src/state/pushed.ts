@@ -8,7 +8,7 @@ type Takers = { [Kind in Push["kind"]]?: (session: Session, push: Extract<Push, 
 
 function posted(session: Session, post: Post): void {
   session.learnNames(usersOf(post));
-  if (session.model.posted(post, Date.now()) !== undefined) session.changed();
+  if (session.model.posted(post, session.now()) !== undefined) session.changed();
 }
 
 const TAKERS: Takers = {

@@ -1,6 +1,6 @@
 /** What went wrong, in words for the user. */
 
-import { ClientError, ConnectionRefusedForGood, type Language, Refusal, TimedOut } from "@hongbao/sdk";
+import { ClientError, ConnectionRefusedForGood, type Language, MalformedMessage, Refusal, TimedOut } from "@hongbao/sdk";
 import { clock } from "./times.js";
 import { text, TEXTS, type TextKey } from "./texts.js";
 
@@ -10,6 +10,7 @@ const known = (key: string): key is TextKey => key in TEXTS;
 export function inWords(error: unknown, language: Language): string {
   if (!(error instanceof ClientError)) throw error;
   if (error instanceof TimedOut) return text(language, "timed_out");
+  if (error instanceof MalformedMessage) return text(language, "refused", { reason: error.message });
   if (!(error instanceof Refusal)) return text(language, "connection_lost");
   const key = `refused_${error.reason}`;
   if (!known(key)) return text(language, "refused", { reason: error.detail || error.reason });

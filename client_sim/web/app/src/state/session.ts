@@ -8,12 +8,13 @@ import { Conversation, Model, type Notice, type PacketState, POSTS_KEPT, usersOf
 import type { Payer } from "./orders.js";
 import { take } from "./pushed.js";
 import { endInWords, inWords } from "./refusals.js";
-import type { Snapshot } from "./snapshot.js";
+import { type Snapshot, storage } from "./snapshot.js";
 import { type Figures, text, type TextKey } from "./texts.js";
 import { dayAndClock } from "./times.js";
 
 const HISTORY = POSTS_KEPT; // posts that are fetched at once
 const LOADED_MOST = 40; // chats whose newest posts are fetched at the login; the others when they are shown
+const STRETCHES = 5; // of the history that are looked through for one that is shown
 const STATES_ASKED = 10; // open packets in them whose states are fetched
 const CHANGES_LOOKED_AT = 200; // of the wallet, for packets that were opened on another device
 const NAMES_AT_ONCE = 100;
@@ -33,12 +34,15 @@ export class Session {
   private walletVersion: number | undefined;
   private readonly listeners = new Set<() => void>();
   private readonly asked = new Set<number>(); // users whose names are being fetched
+  private readonly old = new Set<number>(); // those whose names an earlier start has kept: they may be others by now
   private toastTimer: ReturnType<typeof setTimeout> | undefined;
   private isTold = false;
+  private aheadMs = 0; // the clock of the server, of this device's
 
   constructor(url: string, token: string, public language: Language, snapshot?: Snapshot) {
     const positions = snapshot?.positions.map(([id, last]) => [id, last] as const);
-    this.client = new Client(url, token, { storage: localStorage, ...(positions && { positions }) });
+    const kept = storage();
+    this.client = new Client(url, token, { ...(kept && { storage: kept }), ...(positions && { positions }) });
     this.model = new Model(this.client.userId);
     if (snapshot !== undefined) this.restore(snapshot);
     this.client.on("online", (welcome) => void this.welcomed(welcome));
@@ -50,7 +54,7 @@ export class Session {
       }),
     );
     this.client.on("push", (push: Push) => take(this, push));
-    setInterval(() => this.model.expire(Date.now()) && this.changed(), 1_000);
+    setInterval(() => this.model.expire(this.now()) && this.changed(), 1_000);
   }
 
   /** Begin to connect. It goes on trying until the app ends. */
@@ -81,6 +85,11 @@ export class Session {
   change(how: () => void): void {
     how();
     this.changed();
+  }
+
+  /** The time of the server, as well as this device knows it. */
+  now(): number {
+    return Date.now() + this.aheadMs;
   }
 
   // --- words -----------------------------------------------------------------------------------------------------
@@ -135,6 +144,8 @@ export class Session {
   private async welcomed(welcome: Welcome): Promise<void> {
     const { model } = this;
     this.status = "online";
+    this.aheadMs = this.client.hello!.now_ms - Date.now();
+    model.revive(this.now());
     this.payer = undefined;
     model.balanceFen = welcome.balance_fen;
     model.arrivingFen = welcome.arriving_fen;
@@ -146,7 +157,7 @@ export class Session {
     this.changed();
     this.walletVersion ??= Math.max(0, welcome.balance_version - CHANGES_LOOKED_AT);
     await this.quietly(() => this.learnClaims(welcome.balance_version));
-    this.learnNames([model.userId]);
+    this.learnNames([model.userId, ...this.old]);
     await this.quietly(async () => {
       const { campaigns } = await this.client.patiently(() => this.client.packets.campaigns());
       this.takeCampaigns(campaigns);
@@ -176,7 +187,8 @@ export class Session {
 
   /** Fetch the names of these users that are not known, together with those that others ask for now. */
   learnNames(userIds: Iterable<number>): void {
-    const missing = [...new Set(userIds)].filter((id) => id && !this.model.names.has(id) && !this.asked.has(id));
+    const isNeeded = (id: number) => this.old.delete(id) || !this.model.names.has(id);
+    const missing = [...new Set(userIds)].filter((id) => id && isNeeded(id) && !this.asked.has(id));
     for (let first = 0; first < missing.length; first += NAMES_AT_ONCE) {
       const some = missing.slice(first, first + NAMES_AT_ONCE);
       some.forEach((id) => this.asked.add(id));
@@ -215,36 +227,44 @@ export class Session {
     if (conversation.isOneToOne) this.learnNames([conversation.ownerId]);
     if (conversation.isLoaded || !conversation.lastMessage) return;
     conversation.isLoaded = true;
-    const after = Math.max(0, conversation.lastMessage - HISTORY);
-    await this.quietly(async () => {
-      if (!(await this.fetchHistory(conversation, after))) conversation.isLoaded = false;
-    });
+    if (!(await this.loadOlder(conversation))) conversation.isLoaded = false;
   }
 
-  /** Fetch the posts before those that are there; whether there were any. */
+  /** Fetch the posts before those that are there; whether they could be had. */
   async loadOlder(conversation: Conversation): Promise<boolean> {
-    const before = conversation.oldest;
-    if (!conversation.hasOlder || before <= 1) return false;
     const had = conversation.entries.length;
-    await this.quietly(() => this.fetchHistory(conversation, Math.max(0, before - 1 - HISTORY)));
-    conversation.hasOlder = conversation.entries.length > had;
-    return conversation.hasOlder;
+    const { restarts } = conversation;
+    let isDone = false;
+    await this.quietly(async () => {
+      // a stretch may hold nothing that is shown
+      for (let turn = 0; turn < STRETCHES && conversation.oldest > 1 && conversation.entries.length === had; turn++) {
+        await this.fetchHistory(conversation, Math.max(0, conversation.oldest - 1 - HISTORY));
+        if (conversation.restarts !== restarts) return;
+      }
+      isDone = true;
+    });
+    return isDone;
   }
 
   /** Fetch the posts behind number `after` that are older than those that are there. */
-  private async fetchHistory(conversation: Conversation, after: number): Promise<boolean> {
+  private async fetchHistory(conversation: Conversation, after: number): Promise<void> {
+    const { restarts } = conversation;
     const found = await this.client.patiently(() => this.client.ask("CatchUp", { stream_id: conversation.streamId, after }));
-    if (found.reload) return true;
+    if (conversation.restarts !== restarts) return;
     const isPost = (one: { kind: string }): one is Post => one.kind.endsWith("Posted");
     const posts = found.messages.filter(isPost).filter((one) => one.message < conversation.oldest);
-    const now = Date.now();
+    // before the first one, or before this user joined, there is nothing
+    const isFirst = found.reload || !found.messages.length || found.messages[0]!.message > after + 1;
     this.learnNames(posts.flatMap(usersOf));
-    conversation.addHistory(posts.map((post) => this.model.entry(post, now)));
+    conversation.addHistory(posts.map((post) => this.model.entry(post, this.now())), isFirst ? 1 : after + 1);
     conversation.keepHistory(posts);
+    for (const one of found.messages) {
+      if (one.kind === "FinishReminder") this.movePacket(one.packet_id, "gone");
+      if (one.kind === "RefundReminder") this.movePacket(one.packet_id, "expired");
+    }
     this.changed();
     const open = conversation.cards().filter((card) => card.packet.state === "open").slice(-STATES_ASKED);
     for (const { packet } of open) await this.quietly(() => this.learnState(packet.id));
-    return true;
   }
 
   /** The state of a packet from its result page. Without one the user may still open it. */
@@ -273,9 +293,8 @@ export class Session {
     this.movePacket(packetId, page.amount_fen ? "claimed" : state, page.amount_fen);
   }
 
-  /** A share was opened here: it arrives in the wallet in a moment. */
-  takeWin(packetId: bigint, amountFen: number): void {
-    this.movePacket(packetId, "claimed", amountFen);
+  /** A share was won here: it arrives in the wallet in a moment. */
+  arrives(amountFen: number): void {
     this.change(() => (this.model.arrivingFen += amountFen));
   }
 
@@ -320,13 +339,19 @@ export class Session {
     this.model.balanceFen = snapshot.balanceFen;
     this.walletVersion = snapshot.walletVersion;
     this.campaigns = snapshot.campaigns ?? [];
-    for (const [userId, name] of snapshot.names) this.model.learn(userId, name);
+    for (const [userId, name] of snapshot.names) {
+      this.model.learn(userId, name);
+      this.old.add(userId);
+    }
     for (const one of snapshot.conversations) {
       const newest = one.posts.reduce((last, post) => Math.max(last, post.message), one.lastMessage);
       const known = this.model.place(one.streamId, one.name, one.ownerId, newest); // posts that came live, too
       known.isOneToOne = one.isOneToOne;
       known.draft = one.draft ?? "";
-      known.addHistory(one.posts.map((post) => this.model.entry(post, now)));
+      known.unread = one.unread ?? 0;
+      if (!one.posts.length) continue;
+      known.addHistory(one.posts.map((post) => this.model.entry(post, now)), one.posts[0]!.message);
+      known.isLoaded = true;
       known.posts = one.posts;
     }
     for (const [packetId, state, amountFen] of snapshot.packets) this.model.move(packetId, state, amountFen);
@@ -335,9 +360,9 @@ export class Session {
   /** What the next start begins with. */
   snapshot(): Snapshot {
     const conversations = [...this.model.conversations.values()].map((one) => {
-      const { streamId, name, ownerId, isOneToOne, draft } = one;
+      const { streamId, name, ownerId, isOneToOne, draft, unread } = one;
       const posts = one.posts.slice(-POSTS_KEPT);
-      return { streamId, name, ownerId, isOneToOne, lastMessage: one.lastMessage, posts, draft };
+      return { streamId, name, ownerId, isOneToOne, lastMessage: one.lastMessage, posts, draft, unread };
     });
     const positions = this.client.positions;
     // a stream of which nothing was loaded is followed from its end by the next start

@@ -11,6 +11,7 @@ export interface KeptConversation {
   lastMessage: number;
   posts: Post[];
   draft?: string;
+  unread?: number;
 }
 
 export interface Snapshot {
@@ -25,6 +26,15 @@ export interface Snapshot {
 }
 
 const STORED_AS = "hongbao.snapshot.1";
+
+/** The storage of the browser; undefined if it is refused. */
+export function storage(): Storage | undefined {
+  try {
+    return localStorage;
+  } catch {
+    return undefined;
+  }
+}
 
 /** JSON has neither BigInt nor bytes. */
 function packed(_: string, value: unknown): unknown {
@@ -42,16 +52,16 @@ function unpacked(_: string, value: unknown): unknown {
 /** Keep it. Without room or permission nothing is kept. */
 export function keep(snapshot: Snapshot): void {
   try {
-    localStorage.setItem(STORED_AS, JSON.stringify(snapshot, packed));
+    storage()?.setItem(STORED_AS, JSON.stringify(snapshot, packed));
   } catch {
-    localStorage.removeItem(STORED_AS);
+    storage()?.removeItem(STORED_AS);
   }
 }
 
 /** What an earlier start of this user has kept. */
 export function kept(userId: number): Snapshot | undefined {
   try {
-    const found = JSON.parse(localStorage.getItem(STORED_AS) ?? "null", unpacked) as Snapshot | null;
+    const found = JSON.parse(storage()?.getItem(STORED_AS) ?? "null", unpacked) as Snapshot | null;
     return found?.userId === userId ? found : undefined;
   } catch {
     return undefined;
