@@ -54,6 +54,11 @@ CAMPAIGNS_STORE, CAMPAIGNS_SQL = (
     "storage/postgres/campaigns/campaigns.sql",
 )
 LEASES_STORE, LEASES_SQL = "storage/postgres/campaigns/leases.py", "storage/postgres/campaigns/leases.sql"
+CAMPAIGN_SERVICE, POOLS = "server/services/campaigns/service.py", "server/services/campaigns/pools.py"
+T_SEALED = (
+    "tests/campaigns/test_sealed.py::test_campaign_whose_seed_is_sealed_holds_up_no_other_and_its_money_comes_back"
+)
+T_WIN_GAP = "tests/contract/test_leases.py::test_wins_of_a_lease_that_is_refused_leave_no_gap_in_those_of_its_user"
 SHAKES, PACING = "server/services/campaigns/shake.py", "server/core/campaigns/pacing.py"
 LIVE_CAMPAIGN = "server/services/campaigns/live_campaign.py"
 STORED_STATE = "server/services/packets/stored_state.py"
@@ -7182,6 +7187,22 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_BILLS + "other_content_under_a_number_is_refused_and_another_sponsor_has_its_own",),
     ),
     Mutation(
+        "a bill that was sent is refused when the config allows it no more",
+        "I6",
+        BILLS,
+        "            sent = None if refused.reason is Reason.BAD_KEY else await self._sent_before(one)\n",
+        "            sent = None\n",
+        (T_BILLS + "bill_is_found_by_its_number_when_the_config_allows_it_no_more",),
+    ),
+    Mutation(
+        "a bill that the config allows no more is found whatever is asked for",
+        "I6",
+        BILLS,
+        "        if row is None or row.packet_id is None or row[:8] != one.content:\n",
+        "        if row is None or row.packet_id is None:\n",
+        (T_BILLS + "bill_is_found_by_its_number_when_the_config_allows_it_no_more",),
+    ),
+    Mutation(
         "bills of a day are counted without a lock",
         "limits",
         BILLS_STORE,
@@ -7432,6 +7453,74 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_CAMPAIGN_BOOKS + "same_key_makes_one_campaign",),
     ),
     Mutation(
+        "campaigns: a key that has made one is refused when its time is over",
+        "I6",
+        CAMPAIGN_SERVICE,
+        "            made = await self._made_before(asked)\n",
+        "            made = None\n",
+        (
+            T_CAMPAIGN_BOOKS + "same_key_finds_its_campaign_when_its_time_is_over",
+            T_CAMPAIGN_BOOKS + "same_key_finds_its_campaign_when_a_limit_is_lower",
+        ),
+    ),
+    Mutation(
+        "campaigns: when its time is over a key finds its campaign whatever is asked for",
+        "I6",
+        CAMPAIGN_SERVICE,
+        "        return row if _content(row) == _content(wanted) else None\n",
+        "        return row if wanted else None\n",
+        (T_CAMPAIGN_BOOKS + "same_key_finds_its_campaign_when_its_time_is_over",),
+    ),
+    Mutation(
+        "campaigns: one is for a group that is deleted",
+        "I7",
+        CAMPAIGN_SERVICE,
+        "            if group is None or group.is_deleted:\n",
+        "            if group is None:\n",
+        ("tests/http_api/test_campaigns.py::test_campaign_of_a_group_is_named_by_the_id_of_the_backend",),
+    ),
+    Mutation(
+        "campaigns: a win of a lease that is refused counts for its user",
+        "limits",
+        CLAIMS_SQL,
+        "SELECT campaign_id, user_id, before + row_number() OVER (",
+        "SELECT campaign_id, user_id, before + (SELECT count(*) FROM known k WHERE k.user_id = known.user_id"
+        "        AND k.packet_id < known.packet_id) + row_number() OVER (",
+        (T_WIN_GAP + "[real]",),
+    ),
+    Mutation(
+        "campaigns: users list them in the order in which they were read",
+        "pages",
+        "server/services/campaigns/board.py",
+        "        return [live for _, live in sorted(self._by_id.items())]\n",
+        "        return list(self._by_id.values())\n",
+        (T_CAMPAIGN_BOOKS + "users_list_campaigns_newest_first_in_whatever_order_they_were_read",),
+    ),
+    Mutation(
+        "campaigns: one whose seed is sealed stops the leases of all",
+        "stays up",
+        POOLS,
+        "class PoolSealed(StoreBusy):",
+        "class PoolSealed(StoreBusy.__base__):",
+        (T_SEALED + "[postgres]",),
+    ),
+    Mutation(
+        "campaigns: leases whose seed is sealed are never reclaimed",
+        "I5",
+        POOLS,
+        "            with suppress(PoolSealed):\n",
+        "            with suppress(KeyError):\n",
+        (T_SEALED + "[redis]",),
+    ),
+    Mutation(
+        "campaigns: claims of a lease whose seed is sealed are no wins",
+        "I3",
+        STORED_STATE,
+        "    return Wins.TOLD if terms.kind.row.allocation is Allocation.DEALT else Wins.NONE\n",
+        "    return Wins.TOLD if terms.dealt else Wins.NONE\n",
+        (T_SEALED + "[redis]",),
+    ),
+    Mutation(
         "campaigns: a limit is told while the share is in flight",
         "I3",
         SHAKES,
@@ -7467,8 +7556,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "campaigns: wins are not recorded",
         "I3",
         CLAIMS_SQL,
-        "FROM counted JOIN advanced USING (packet_id)\n",
-        "FROM counted JOIN advanced USING (packet_id) WHERE n < 0\n",
+        "FROM known JOIN advanced USING (packet_id)\n",
+        "FROM known JOIN advanced USING (packet_id) WHERE before < 0\n",
         (T_SHAKES + "user_wins_as_many_shares_as_allowed",),
     ),
     Mutation(
@@ -7499,7 +7588,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "campaigns: wins that were not told are recorded at a reclaim",
         "I3",
         STORED_STATE,
-        "    if stored.terms.dealt and not stored.decides:\n",
+        "    if stored.terms.kind.row.allocation is Allocation.DEALT and not stored.decides:\n",
         "    if False:\n",
         (T_LEASES + "leases_of_a_killed_server_are_reclaimed[postgres]",),
     ),
@@ -7507,7 +7596,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "campaigns: wins that were told are lost at a reclaim",
         "I11",
         STORED_STATE,
-        "    if stored.terms.dealt and not stored.decides:\n",
+        "    if stored.terms.kind.row.allocation is Allocation.DEALT and not stored.decides:\n",
         "    if stored.terms.dealt:\n",
         (T_LEASES + "leases_of_a_killed_server_are_reclaimed[redis]",),
     ),
@@ -7515,7 +7604,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "campaigns: claims that are recorded at a reclaim are no wins",
         "I3",
         STORED_STATE,
-        "    return Wins.TOLD if terms.dealt else Wins.NONE\n",
+        "    return Wins.TOLD if terms.kind.row.allocation is Allocation.DEALT else Wins.NONE\n",
         "    return Wins.NONE\n",
         (T_LEASES + "leases_of_a_killed_server_are_reclaimed[redis]",),
     ),
@@ -7840,8 +7929,8 @@ MUTATIONS: tuple[Mutation, ...] = (
         "campaigns: a lease is dealt from memory that has changed meanwhile",
         "no crash",
         "server/services/campaigns/pools.py",
-        "            live = lives[lease.campaign_id]\n",
-        "            live = self._get(lease.campaign_id)\n",
+        "(self._made(rows[campaign_id]) if live is None else self.of(live))\n",
+        "(self._made(rows[campaign_id]) if self._get(campaign_id) is None else self.of(live))\n",
         (T_LEASES + "lease_of_another_server_is_dealt_although_its_campaign_ends_meanwhile",),
     ),
     Mutation(

@@ -241,6 +241,20 @@ async def test_outcome_that_is_unknown_is_found_by_the_number(server: Server, ba
     assert (await backend.send_bill(SPONSOR, "B-2", ANN, 888)).status == "SENT"
 
 
+async def test_bill_is_found_by_its_number_when_the_config_allows_it_no_more(
+    server: Server, backend: Client, start_server: StartServer, connect: Connect
+) -> None:
+    """A backend without an answer asks again after a reload, and must not be told that nothing was sent."""
+    with_scene = SPONSOR, "B-2", ANN, 50_000, "", "PRODUCT_1"
+    sent = [await backend.send_bill(SPONSOR, "B-1", ANN, 888), await backend.send_bill(*with_scene)]
+    strict = await connect(await start_server(server__node=1, enterprise__fen_max=500), 0)
+    again = [await strict.send_bill(SPONSOR, "B-1", ANN, 888), await strict.send_bill(*with_scene)]
+    assert [one.packet_id for one in again] == [one.packet_id for one in sent]
+    for other in ((SPONSOR, "B-1", ANN, 889), (SPONSOR, "B-3", ANN, 888), (OTHER, "B-1", ANN, 888)):
+        assert await refused(strict.send_bill(*other)) == "bad_amount"
+    assert await refused(strict.send_bill(SPONSOR, "B.1", ANN, 888)) == "bad_key"
+
+
 # --- events ---------------------------------------------------------------------------------------------------
 
 

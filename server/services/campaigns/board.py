@@ -47,8 +47,8 @@ class CampaignBoard:
         changes.on_gap(self.catch_up)
 
     def all(self) -> list[LiveCampaign]:
-        """All of them, the oldest first."""
-        return list(self._by_id.values())
+        """All of them, the oldest first, in whatever order they were read."""
+        return [live for _, live in sorted(self._by_id.items())]
 
     async def follow(self, campaign_id: int, version: int) -> None:
         """A campaign was made or has changed."""
