@@ -7489,6 +7489,22 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_WIN_GAP + "[real]",),
     ),
     Mutation(
+        "campaigns: a pause that comes while the record is asked holds for the next shake",
+        "I7",
+        SHAKES,
+        "        if live.row.state != Wanted.OPEN or win.at_ms >= live.row.ends_at_ms:\n",
+        "        if win.at_ms >= live.row.ends_at_ms:\n",
+        (T_SHAKES + "share_is_not_won_by_who_may_not_win_when_the_record_has_answered[pause]",),
+    ),
+    Mutation(
+        "campaigns: a member who is removed while the record is asked wins",
+        "I7",
+        SHAKES,
+        "        if live.row.group_id and not live.may_shake(win.user_id):\n",
+        "        if live.row.group_id and not live.is_shown_to:\n",
+        (T_SHAKES + "share_is_not_won_by_who_may_not_win_when_the_record_has_answered[removal]",),
+    ),
+    Mutation(
         "campaigns: users list them in the order in which they were read",
         "pages",
         "server/services/campaigns/board.py",
