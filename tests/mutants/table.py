@@ -193,6 +193,9 @@ HTTP_SERVING, HTTP_DECODING = "server/http_api/serving.py", "server/http_api/dec
 BILL_RULES, EVENT_RULES = "server/core/enterprise/bills.py", "server/core/enterprise/events.py"
 BILLS, BILL_EVENTS = "server/services/enterprise/bills.py", "server/services/enterprise/events.py"
 BILLS_STORE, BILLS_SQL = "storage/postgres/enterprise/bills.py", "storage/postgres/enterprise/bills.sql"
+T_DAY_OF_BILL = (
+    "tests/contract/test_bills.py::test_bill_of_another_day_that_is_not_sent_yet_is_judged_by_the_day_of_its_packet"
+)
 T_BILLS, T_BILL_RULES = "tests/services/test_bills.py::test_", "tests/core/test_bills.py::test_"
 LINKS, PASS_ON = "server/core/fission/links.py", "server/services/fission/pass_on.py"
 ADMISSIONS_SQL = "storage/postgres/packets/admissions.sql"
@@ -7238,9 +7241,65 @@ MUTATIONS: tuple[Mutation, ...] = (
         "a bill that is tried again is not judged by its day",
         "I6",
         BILLS_STORE,
-        "if found is not None and (found[:8] != bill[:8] or not found.failed or found.packet_id is not None):",
-        "if found is not None:",
+        "            if found is not None and not _may_be_sent(found, bill, day):\n",
+        "            if found is not None:\n",
         (T_BILLS + "bill_that_is_tried_again_is_judged_by_its_day_again",),
+    ),
+    Mutation(
+        "a packet that has the key of a bill is taken for its packet",
+        "bills",
+        BILLS_SQL,
+        " AND p.kind = b.kind\nWHERE b.sponsor_id = $1 AND b.number = $2",
+        "\nWHERE b.sponsor_id = $1 AND b.number = $2",
+        (T_BILLS + "packet_that_has_the_key_of_a_bill_is_not_taken_for_its_packet",),
+    ),
+    Mutation(
+        "a packet that has the key of a bill that has failed is not sent",
+        "bills",
+        "storage/postgres/packets/sends.sql",
+        " AND b.kind = asked.kind\n",
+        "\n",
+        (T_BILLS + "packet_that_has_the_key_of_a_bill_is_not_taken_for_its_packet",),
+    ),
+    Mutation(
+        "a bill that is sent on another day counts for no day",
+        "limits",
+        BILLS_STORE,
+        "    is_open = bool(found.failed) or found.asked_at_ms < day.begin_ms\n",
+        "    is_open = bool(found.failed)\n",
+        (T_DAY_OF_BILL + "[real]",),
+    ),
+    Mutation(
+        "a bill of another day that is too much for this one may still be sent by an attempt of then",
+        "limits",
+        BILLS_STORE,
+        "            elif found is not None and not found.failed:\n",
+        "            elif found is None:\n",
+        (T_DAY_OF_BILL + "[real]",),
+    ),
+    Mutation(
+        "a bill of another day is judged while its packet is recorded",
+        "I11",
+        BILLS_STORE,
+        '                await connection.execute(_SQL["lock_one"], bill.sponsor_id, bill.number)\n',
+        "",
+        (T_BILLS + "bill_of_another_day_whose_packet_is_being_recorded_is_not_judged_again",),
+    ),
+    Mutation(
+        "a follower whose packet was not sent never gets one once the range has changed",
+        "I6",
+        BILLS,
+        "        if row.packet_id is None and is_given:\n",
+        "        if row.packet_id is None and not is_given:\n",
+        (T_BILLS + "follower_whose_packet_was_not_sent_gets_the_amount_of_then_when_the_range_has_changed",),
+    ),
+    Mutation(
+        "two reports with a change of the range in between are refused",
+        "I6",
+        BILL_EVENTS,
+        "            if refused.reason is not Reason.KEY_REUSED:\n",
+        "            if refused.reason:\n",
+        (T_BILLS + "report_that_meets_one_of_another_range_finds_its_packet",),
     ),
     Mutation(
         "the packet of a bill is sent after another attempt at it has failed, and no day counts it",

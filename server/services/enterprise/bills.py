@@ -108,10 +108,17 @@ class BillService:
         last = rows[PAGE_MAX - 1] if len(rows) > PAGE_MAX else None
         return BillPage(bills, "" if last is None else f"{last.asked_at_ms}.{last.number}")
 
-    async def earlier(self, sponsor_id: int, number: str) -> Bill | None:
-        """The bill with this number if its packet was sent, or may have been."""
+    async def again(self, sponsor_id: int, number: str, *, is_given: bool) -> Bill | None:
+        """The bill with this number, sent now if it was not; None: there is none.
+
+        `is_given`: the sponsor still gives something for the event. The content is that of the first attempt.
+        """
         row = await self._store.find(sponsor_id, number)
-        return None if row is None or row.packet_id is None else _told(row, self._now_ms())
+        if row is None:
+            return None
+        if row.packet_id is None and is_given:
+            return await self.send_checked(BillRequest(*row[:6]))
+        return _told(row, self._now_ms())
 
     async def _sent_before(self, one: BillRequest) -> Bill | None:
         """What this number has sent when it was still allowed: the config may have changed since (I6)."""

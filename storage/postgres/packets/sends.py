@@ -171,7 +171,7 @@ async def _of_standing_bills(
 
     The bills are locked: one fails before its packet is recorded, and then it has none, or not at all.
     """
-    asked = [(row.sender_id, row.key) for row in rows if row.key.startswith(BILL_KEY)]
+    asked = [(row.sender_id, row.key, row.kind) for row in rows if row.key.startswith(BILL_KEY)]
     if not asked:
         return rows
     for sender_id, key, failed in await connection.fetch(_SQL["lock_bills"], *map(list, zip(*asked, strict=True))):
