@@ -7588,6 +7588,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_SET_CAMPAIGNS + "proof_of_a_campaign_of_either_set_is_written[1]",),
     ),
     Mutation(
+        "the wallet of a sponsor is paid out to the host before it pays for a campaign",
+        "payments",
+        "storage/postgres/money/payments.sql",
+        "SELECT user_id FROM sponsors WHERE user_id = ANY($1)\n",
+        "SELECT user_id FROM sponsors WHERE user_id = ANY($1) AND false\n",
+        (T_HOST + "wallet_of_a_sponsor_stays_here_and_pays_for_campaigns",),
+    ),
+    Mutation(
         "campaigns: users list them in the order in which they were read",
         "pages",
         "server/services/campaigns/board.py",
