@@ -28,6 +28,7 @@ from tests.campaigns.conftest import BANDS, SPONSOR, SPONSOR_FEN, Festival, Sett
 from tests.cases import each
 from tests.conftest import DAY_MS, Connect, Server, StartServer
 from tests.uncommitted import Uncommitted
+from tests.webhooks.conftest import until
 
 
 async def fen_of_sponsor(sql: Sql) -> int:
@@ -160,6 +161,44 @@ async def test_report_counts_shakes_and_wins_by_hour(
     assert sum(hour.won_shares for hour in report.hours) == 4
     assert report.shakes == sum(hour.shakes for hour in report.hours) >= 5
     assert (report.seed, report.deck) == (b"", b"")
+
+
+async def test_report_counts_the_shakes_of_a_server_that_others_overtake_with_the_end(
+    server: Server, start_server: StartServer, connect: Connect, festival: Festival, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its counts are written every five seconds; the books may be closed in between."""
+    other = await start_server(server__node=1)
+    monkeypatch.setattr(other.app.services.campaigns.loop, "end", nothing)
+    campaign_id = await festival.campaign(40)
+    bob = await connect(other, 12)
+    await festival.shake_until(bob, campaign_id)
+    for one in (server, other):
+        await one.app.services.campaigns.loop.count()
+    before = (await festival.backend.campaign_report(campaign_id)).shakes
+    assert [(await bob.shake(campaign_id)).result for _ in range(3)] == ["limit"] * 3
+    await festival.backend.end_campaign(campaign_id)
+    await closed(festival, campaign_id)
+    await until(lambda: other.app.services.campaigns.board.get(campaign_id) is None)
+    await other.app.services.campaigns.loop.count()
+    assert (await festival.backend.campaign_report(campaign_id)).shakes == before + 3
+
+
+async def nothing() -> None:
+    """This server closes no books."""
+
+
+async def test_report_counts_the_shakes_of_a_server_that_drains(
+    server: Server, start_server: StartServer, connect: Connect, festival: Festival
+) -> None:
+    other = await start_server(server__node=1)
+    campaign_id = await festival.campaign(40)
+    bob = await connect(other, 12)
+    await festival.shake_until(bob, campaign_id)
+    await other.app.services.campaigns.loop.count()
+    before = (await festival.backend.campaign_report(campaign_id)).shakes
+    assert [(await bob.shake(campaign_id)).result for _ in range(3)] == ["limit"] * 3
+    await other.stop()
+    assert (await festival.backend.campaign_report(campaign_id)).shakes == before + 3
 
 
 async def test_proof_of_a_campaign_shows_what_each_number_was_worth(

@@ -7596,6 +7596,22 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_HOST + "wallet_of_a_sponsor_stays_here_and_pays_for_campaigns",),
     ),
     Mutation(
+        "campaigns: shakes of a server that others overtake with the end are not counted",
+        "pages",
+        "server/services/campaigns/board.py",
+        "        return [*self.all(), *uncounted]\n",
+        "        return self.all()\n",
+        (T_CAMPAIGN_BOOKS + "report_counts_the_shakes_of_a_server_that_others_overtake_with_the_end",),
+    ),
+    Mutation(
+        "campaigns: the last shakes of a server that drains are not counted",
+        "pages",
+        "server/services/campaigns/ends.py",
+        "        await self._keeper.return_all()\n        await self.count()\n",
+        "        await self._keeper.return_all()\n",
+        (T_CAMPAIGN_BOOKS + "report_counts_the_shakes_of_a_server_that_drains",),
+    ),
+    Mutation(
         "campaigns: users list them in the order in which they were read",
         "pages",
         "server/services/campaigns/board.py",
