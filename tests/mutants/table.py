@@ -7612,6 +7612,22 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_CAMPAIGN_BOOKS + "report_counts_the_shakes_of_a_server_that_drains",),
     ),
     Mutation(
+        "a send with words is another one once the server has a new seed key",
+        "I6",
+        "server/services/everyday/words.py",
+        "        if key_id not in self._keys:\n            key_id = next",
+        "        if self._keys:\n            key_id = next",
+        ("tests/services/test_words.py::test_same_key_is_one_packet_when_another_key_of_the_server_hides_words",),
+    ),
+    Mutation(
+        "a send with words that waits for its charge is another one once the server has a new seed key",
+        "I6",
+        "server/services/payments/paid_sends.py",
+        "        return request_in(payment.content).words\n",
+        '        return ""\n',
+        (T_HOST + "send_with_words_that_waits_for_its_charge_is_the_same_under_a_new_seed_key",),
+    ),
+    Mutation(
         "campaigns: users list them in the order in which they were read",
         "pages",
         "server/services/campaigns/board.py",

@@ -81,6 +81,25 @@ async def test_refund_goes_back_to_the_host(
     await books_agree()
 
 
+async def test_send_with_words_that_waits_for_its_charge_is_the_same_under_a_new_seed_key(
+    room: Room, host: HostWallet, books_agree: AgreeBooks
+) -> None:
+    asked = "password", room.group, 300, 3, "", "k"
+    host.faults["charge"] = [error_after_commit]
+    host.faults["query"] = [error_after_commit]
+    with pytest.raises(BankUnknown):
+        await room.sender.send_packet(*asked, words="sesame")
+    room.server.app.services.everyday.hidden_words.use_keys({**SEED_KEYS, "new": bytes(32)})
+    await room.until_ended()
+    sent = await room.sender.send_packet(*asked, words="sesame")
+    assert (await room.ben.open(sent.packet_id, words="sesame")).answer == "won"
+    with pytest.raises(KeyReused):
+        await room.sender.send_packet(*asked, words="others")
+    assert len(host.orders("charge")) == 1
+    await room.until_quiet()
+    await books_agree()
+
+
 async def test_wallet_of_a_sponsor_stays_here_and_pays_for_campaigns(
     room: Room, connect: Connect, host: HostWallet, books_agree: AgreeBooks
 ) -> None:
