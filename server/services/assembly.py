@@ -207,9 +207,9 @@ class Services:
         self.payments = PaymentServices(*parts, self._is_current, *others)
         self.cards, self.orders = self.payments.cards, self.payments.orders
         self.forgetting = ForgetService(self.people, self.cards.service)
+        made = self._config, self._stores, self.payments, self._clock, self._bus
         sending = self._stores.bills, self.payments.sender.send, self.changes
         self.enterprise = EnterpriseServices(*sending, self._config, self._limits, self._clock, seed_keys)
-        made = self._config, self._stores, self.payments, self._clock, self._bus
         self.reconciliation = ReconciliationServices(*made, smallest, duty)
 
     def _make_campaigns(self) -> None:
@@ -274,7 +274,7 @@ class Services:
             **self.of_sets.credits_in_doubt(),
             **{name: getattr(self, name).in_doubt for name in ("refunds", "resends")},
             **self.of_sets.posts_in_doubt(),
-        }
+        } | {"scheduled": self.everyday.scheduled.in_doubt}
         return {
             **self.payments.loops(),
             "reconciliation": self.reconciliation.statements.run,

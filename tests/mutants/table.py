@@ -7628,6 +7628,22 @@ MUTATIONS: tuple[Mutation, ...] = (
         (T_HOST + "send_with_words_that_waits_for_its_charge_is_the_same_under_a_new_seed_key",),
     ),
     Mutation(
+        "a packet for a later time whose post is in doubt is told to no user",
+        "announced",
+        "server/services/everyday/scheduled.py",
+        "            self.in_doubt.add(unanswered.asked)\n",
+        "            self.in_doubt.add([])\n",
+        ("tests/services/test_scheduled.py::test_post_whose_commit_was_in_doubt_is_pushed",),
+    ),
+    Mutation(
+        "a post in doubt is told although another server has made it",
+        "announced",
+        "storage/postgres/packets/scheduled.py",
+        "        return [one if place & found else None for one",
+        "        return [one if found else None for one",
+        ("tests/contract/test_scheduled.py::test_post_is_found_under_the_numbers_that_it_has_given[real]",),
+    ),
+    Mutation(
         "campaigns: users list them in the order in which they were read",
         "pages",
         "server/services/campaigns/board.py",
