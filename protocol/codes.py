@@ -115,7 +115,7 @@ REFUSALS: dict[Refusal, RefusalRow] = {
     Refusal.NO_SUCH_USER: RefusalRow(False, 0, "this server does not know the user, or the user is banned"),
     Refusal.NAME_TAKEN: RefusalRow(False, 0, "another user has this name, or one that looks the same"),
     Refusal.BACKEND_DECIDES: RefusalRow(
-        False, 0, "on this server the chat backend decides about groups and names, not the users"
+        False, 0, "on this server the chat backend decides about groups and names, or has the texts, not the users"
     ),
     Refusal.BAD_PASS: RefusalRow(
         False, 0, "the pass is not signed with a key of this server, is for another user or group, or has expired"

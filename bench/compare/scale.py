@@ -31,6 +31,7 @@ from bench.load.target import Target, own_server
 from bench.load.usage import exact_cpu_s, worker_pids
 from bench.report.files import check_folder
 from bench.report.screen import Screen
+from bench.scenarios.http import Http
 from server.cli.shared.numbers import Count, Seconds, Seed
 from server.config import Config
 from server.loop import run as run_loop
@@ -44,6 +45,7 @@ LONE_PER_S: Final = 100.0
 RATED_PER_S: Final = 2_000.0  # on two cores both servers have time left
 IDLE_S: Final = 3.0
 MEMBERS, TEXTS = 2_000, 40
+HTTP_CONNECTIONS: Final = 100
 FORWARDED_US_MOST: Final = 6.0
 OPENS_MOST: Final = 1.15
 LONE_MS_MOST: Final = 0.5
@@ -69,6 +71,7 @@ class Round(NamedTuple):
     batches: tuple[dict[str, float], dict[str, float]]
     lone_p50_ms: tuple[float, float]
     deliveries_per_s: tuple[float, float]
+    http_per_s: tuple[float, float]  # opens on behalf of users
     valid: bool
 
 
@@ -88,12 +91,10 @@ async def play(one: Target, several: Target, sizes: Sizes, screen: Screen) -> Ro
     rated = RunSpec("opens", CONNECTIONS, rate_per_s=RATED_PER_S, seconds=sizes.seconds, seed=sizes.seed)
     lone = RunSpec("opens", CONNECTIONS, rate_per_s=LONE_PER_S, seconds=sizes.seconds, seed=sizes.seed)
     push = RunSpec("push", MEMBERS, depth=4, requests=TEXTS, seed=sizes.seed)
-    found = {
-        name: [await run(target, spec, screen) for target in (one, several)]
-        for name, spec in (("opens", opens), ("single", single), ("rated", rated), ("lone", lone), ("push", push))
-    }
+    http = RunSpec("http-open", HTTP_CONNECTIONS, depth=1, requests=sizes.opens, seed=sizes.seed)
+    specs = {"opens": opens, "single": single, "rated": rated, "lone": lone, "push": push, "http": http}
+    found = {name: [await run(target, spec, screen) for target in (one, several)] for name, spec in specs.items()}
     medians = [figures["latency_ms"]["p50"] for figures in found["lone"]]
-    rates = [figures["rate_per_s"] for figures in found["push"]]
     valid = all(figures["valid"] for pair in found.values() for figures in pair)
     return Round(
         _costs(found["opens"], "cpu_settled_s"),
@@ -102,9 +103,15 @@ async def play(one: Target, several: Target, sizes: Sizes, screen: Screen) -> Ro
         _costs(found["rated"], "cpu_settled_s"),
         (found["opens"][0]["batches"] or {}, found["opens"][1]["batches"] or {}),
         (medians[0], medians[1]),
-        (rates[0], rates[1]),
+        _rates(found["push"]),
+        _rates(found["http"]),
         valid,
     )
+
+
+def _rates(pair: list[dict[str, Any]]) -> tuple[float, float]:
+    one, several = (float(figures["rate_per_s"]) for figures in pair)
+    return one, several
 
 
 def _costs(pair: list[dict[str, Any]], key: str) -> tuple[float, float]:
@@ -181,6 +188,7 @@ def figures_of(rounds: list[Round], workers: int, beside: Beside) -> dict[str, A
         "rounds": [one._asdict() for one in rounds],
         **{name: [round(median(name, place), 2) for place in (0, 1)] for name in COSTS},
         "batches": [_medians([one.batches[place] for one in rounds]) for place in (0, 1)],
+        "http_per_s": [round(median("http_per_s", place)) for place in (0, 1)],
         "settled_per_s": [round(statistics.median(pair[place] for pair in settled)) for place in (0, 1)],
         "found": {name: round(value, 3) for name, value in found.items()},
         "within": within,
@@ -201,12 +209,14 @@ def lines_of(figures: dict[str, Any]) -> list[str]:
     costs = {name: "{:.1f} µs of one process, {:.1f} µs of ".format(*figures[name]) for name in COSTS}
     one_set, two_sets = figures["settled_per_s"]
     one_ms, several_ms = figures["idle_ms"]
+    one_http, several_http = figures["http_per_s"]
     return [
         f"opens          {costs['open_us']}{workers} workers ({owners} of them own packets): "
         f"{found['opens_ratio']:.2f}, {words['opens_ratio']} ≤ {OPENS_MOST}",
         f"  by the clock {costs['clock_us']}{workers} workers: {found['clock_ratio']:.2f}",
         f"  one by one   {costs['single_us']}{workers} workers: {found['single_ratio']:.2f}",
         f"  at {RATED_PER_S:,.0f}/s   {costs['rated_us']}{workers} workers: {found['rated_ratio']:.2f}",
+        f"  by HTTP      {one_http:,}/s of one process, {several_http:,}/s of {workers} workers",
         f"  idle         {one_ms:.0f} ms a second of one process, {several_ms:.0f} ms of {workers} workers",
         *(f"  at once      {_sizes_in_words(sizes)}" for sizes in figures["batches"]),
         f"forwarded open {found['forwarded_us']:+.1f} µs, {words['forwarded_us']} ≤ {FORWARDED_US_MOST:g}",
@@ -233,7 +243,7 @@ def command(
     seed: Annotated[Seed, Parameter(help="the same seed gives the same arrivals")] = 1,
     json_file: Annotated[Path | None, Parameter(name="--json", help="write all figures to this file")] = None,
 ) -> int:
-    """One process against several workers: opens, lone opens, pushes, memory; settlement in one set and in two.
+    """One process against several workers: opens, pushes, HTTP, memory; settlement in one set and in two.
 
     Exit 1 if the books do not hold. The comparison is printed: it means little on a machine that others use.
 
@@ -241,9 +251,9 @@ def command(
     """
     check_folder(json_file)
     screen, sizes = Screen(Console()), Sizes(workers, opens, seconds, seed)
-    sections = f"[server]\nworkers = {workers}\n"
+    sections = f"{Http.sections}[server]\nworkers = {workers}\n"
     with (
-        own_server("postgres", {}, screen.say) as one,
+        own_server("postgres", {}, screen.say, sections=Http.sections) as one,
         own_server("postgres", {}, screen.say, sections=sections) as several,
     ):
         idle_mb = [pss_mb(pid) for pid in worker_pids(several.pids.server)]

@@ -165,9 +165,7 @@ TEXTS: dict[str, Text] = {
     "refused_bad_invite": Text("邀请码不对", "no group has this invite code"),
     "refused_no_such_user": Text("没有这个人", "there is no such user"),
     "refused_name_taken": Text("这个名字已有人用", "another user has this name"),
-    "refused_backend_decides": Text(
-        "群和名字由聊天后台管理", "the chat backend decides about groups and names here"
-    ),
+    "refused_backend_decides": Text("这里由聊天后台管理", "the chat backend decides about this here"),
     "refused_group_full": Text("群已满", "the group is full"),
     "refused_no_such_group": Text("没有这个群", "there is no such group"),
     "refused_not_a_member": Text("你不在这个群里", "you are not in that group"),

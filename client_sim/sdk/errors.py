@@ -155,7 +155,7 @@ class NameTaken(Refusal):
 
 
 class BackendDecides(Refusal):
-    """On this server the chat backend decides about groups and names: users cannot make, join or leave groups."""
+    """On this server the chat backend decides about groups and names, or has the texts; the users do not."""
 
     CODE = codes.Refusal.BACKEND_DECIDES
 

@@ -151,10 +151,10 @@ KEYS: Final = {
         "a client that missed more messages of a stream has to reload it", COUNT, HUP
     ),
     "chat.self_service": ConfigKey(
-        "users make groups, join by invite, leave, open chats, choose names; false (recommended in production): "
-        "the chat backend decides",
+        "users make groups, join by invite, leave, open chats, choose names; false (recommended): your chat does",
         BOOLEAN,
     ),
+    "chat.texts": ConfigKey("users say texts; false: your chat alone has texts, and moderates them", BOOLEAN),
     "money.unit": ConfigKey(
         "what amounts are shown in, Chinese/English or one name for both; change all three keys together",
         shown_words(16, least=1, names=2, must='a name of 1 to 16 letters, or two such as "积分/points"'),

@@ -75,6 +75,7 @@ class ChatSection(Section, frozen=True):
     """What users decide by themselves."""
 
     self_service: bool = True
+    texts: bool = True
 
 
 class MoneySection(Section, frozen=True):

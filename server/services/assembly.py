@@ -138,7 +138,7 @@ class Services:
     def _make_chat(self, keys: Mapping[str, bytes]) -> None:
         stores, limits, now_ms, bus = self._stores, self._limits, self._clock.now_ms, self._bus
         self.groups = GroupService(stores.groups, self.changes, bus)
-        self_service = self._config.chat.self_service
+        self_service, texts = self._config.chat.self_service, self._config.chat.texts
         membership = stores.memberships, self.groups, limits, self._ids, now_ms, self._clock.random_bytes
         self.membership = MembershipService(*membership, self_service)
         self.backend_groups = BackendGroupService(stores.backend_groups, self.groups, limits, self._ids, now_ms)
@@ -150,8 +150,8 @@ class Services:
         self.names = NameService(stores.users, limits, self_service=self_service)
         self.people = PeopleService(stores.users, self.names, self.passes, self.changes, now_ms, bus)
         self.standing = StandingService(stores.users, self.changes, limits, bus)
-        self._posts = PostReader(stores.outbox, stores.packets, stores.relays)
-        self.messages = MessageService(stores.messages, self._posts, self.groups, self.reads, limits, now_ms, bus)
+        reader = self._posts = PostReader(stores.outbox, stores.packets, stores.relays)
+        self.messages = MessageService(stores.messages, reader, self.groups, self.reads, limits, now_ms, bus, texts)
 
     def _make_claims(self) -> None:
         """From the decision of a grab or an open to the record of the claim."""

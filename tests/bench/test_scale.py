@@ -13,6 +13,7 @@ ROUND = Round(
     batches=SIZES,
     lone_p50_ms=(1.0, 1.25),
     deliveries_per_s=(80_000.0, 70_000.0),
+    http_per_s=(6_000.0, 7_500.0),
     valid=True,
 )
 BESIDE = Beside([48.5, 51.0], (12.0, 50.0), 2, [(40_000.0, 38_000.0)])
@@ -61,6 +62,7 @@ def test_costs_below_saturation_and_of_doing_nothing_are_told_without_a_bound() 
         "opens          40.0 µs of one process, 43.0 µs of 4 workers (2 of them own packets):"
     )
     assert "  at 2,000/s   80.0 µs of one process, 100.0 µs of 4 workers: 1.25" in lines
+    assert "  by HTTP      6,000/s of one process, 7,500/s of 4 workers" in lines
     assert "  idle         12 ms a second of one process, 50 ms of 4 workers" in lines
 
 

@@ -9015,6 +9015,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("tests/services/test_settlement.py::test_claim_whose_transfer_was_lost_is_not_credited_again",),
     ),
     Mutation(
+        "users say texts past a chat backend that has them alone",
+        "access",
+        "server/services/chat/messages.py",
+        "        if not self._texts:\n",
+        "        if False:\n",
+        ("tests/services/test_one_to_one.py::test_without_texts_users_say_none_and_packets_are_posted",),
+    ),
+    Mutation(
         "sets: a claim leaves its queue without a transfer into transit",
         "I9",
         "storage/postgres/sets/settlement.sql",

@@ -143,6 +143,16 @@ async def test_without_self_service_the_backend_alone_makes_chats(
     assert await ben.say(chat, "hello") == 1
 
 
+async def test_without_texts_users_say_none_and_packets_are_posted(
+    start_server: StartServer, connect: Connect
+) -> None:
+    server = await start_server(chat__texts=False)
+    ann, ben = [await connect(server, user_id) for user_id in (ANN, BEN)]
+    chat = (await open_chat(ann, BEN)).stream_id
+    assert await refused(ben.say(chat, "hello")) == "backend_decides"
+    assert await ann.catch_up(chat, 0) == []
+
+
 async def test_personal_packet_is_posted_and_finished_in_the_chat(
     people: list[Client], sql: asyncpg.Connection[asyncpg.Record], books_balance: BooksBalance
 ) -> None:

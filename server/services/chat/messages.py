@@ -49,7 +49,10 @@ class MessageService:
         limits: Limits,
         now_ms: Callable[[], int],
         bus: Bus,
+        texts: bool,
     ) -> None:
+        """`texts`: users say texts; otherwise the chat backend alone has them."""
+        self._texts = texts
         self._store = store
         self._reader = reader
         self._groups = groups
@@ -68,6 +71,8 @@ class MessageService:
 
     async def say(self, user_id: int, group_id: int, text: str) -> int:
         """Post a text to a group; its number in the group's stream."""
+        if not self._texts:
+            raise RequestRefused(Reason.BACKEND_DECIDES)
         check_text("text", text, 1, self._limits.text_bytes_max, Reason.BAD_TEXT, HOSTILE_IN_LINES)
         group = await self._groups.seen_by(user_id, group_id)
         receiver_id = next(iter(group.members - {user_id})) if group.kind is GroupKind.DIRECT else 0

@@ -272,7 +272,7 @@ export const TEXTS = {
   refused_bad_invite: ["邀请码不对", "No group has this invite code"],
   refused_no_such_user: ["没有这个人", "There is no such user"],
   refused_name_taken: ["这个名字已有人用", "Another user has this name"],
-  refused_backend_decides: ["群和名字由聊天后台管理", "The chat backend decides about groups and names here"],
+  refused_backend_decides: ["这里由聊天后台管理", "The chat backend decides about this here"],
   refused_not_a_member: ["你不在这个群里", "You are not in that group"],
   refused_not_owner: ["只有群主可以", "Only the owner can do that"],
   refused_owner_stays: ["群主不能退群", "The owner cannot leave"],
