@@ -256,7 +256,7 @@ class App:
                 break
             await asyncio.sleep(0.01)
         with suppress(StoreUnavailable):  # then another server reclaims them
-            await self.services.campaigns.keeper.return_all()
+            await self.services.campaigns.loop.leave()
         await self.listener.close(self._clock.random_part)
         await finishing
 

@@ -126,6 +126,7 @@ def verify(
                 if packet in rows:
                     proof, now_ms = await proof_of(one, rows[packet], keys), Clock().now_ms()
                     return 0 if print_proof(console(), rows[packet], claims[packet], now_ms, money, proof) else 1
-        return 0 if print_pool(console(), await recorded_proof(database, packet, keys), money) else 1
+            pool = await recorded_proof(sets, packet, keys, "packet")
+        return 0 if print_pool(console(), pool, money) else 1
 
     return with_records(settings, data, work)

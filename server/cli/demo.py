@@ -156,7 +156,7 @@ async def _festival(server: ServerProcess, data: Path, size: CrowdSize, console:
     async with records_of(data) as database:
         keys, money = found_seed_keys(settings, data), money_unit(settings)
         console.print()
-        proof = await recorded_proof(database, crowd.context.shakes.campaign_id, keys)
+        proof = await recorded_proof([database], crowd.context.shakes.campaign_id, keys)
         is_fair = print_pool(console, proof, money)
         return await _audit(console, database, keys, money) and is_fair and summary.ok
 

@@ -207,9 +207,9 @@ class Services:
         self.payments = PaymentServices(*parts, self._is_current, *others)
         self.cards, self.orders = self.payments.cards, self.payments.orders
         self.forgetting = ForgetService(self.people, self.cards.service)
+        made = self._config, self._stores, self.payments, self._clock, self._bus
         sending = self._stores.bills, self.payments.sender.send, self.changes
         self.enterprise = EnterpriseServices(*sending, self._config, self._limits, self._clock, seed_keys)
-        made = self._config, self._stores, self.payments, self._clock, self._bus
         self.reconciliation = ReconciliationServices(*made, smallest, duty)
 
     def _make_campaigns(self) -> None:
@@ -269,10 +269,9 @@ class Services:
 
     def loops(self) -> dict[str, Loop]:
         """The loops that must run while the server serves, by name; none of them ever ends by itself."""
-        in_doubt: dict[str, InDoubt[Any, Any]] = {
-            **{one: getattr(self, one).in_doubt for one in ("sends", "wallets", "orders", "refunds", "resends")},
-            **self.of_sets.in_doubt(),
-        }
+        names = "sends", "wallets", "orders", "refunds", "resends"
+        in_doubt: dict[str, InDoubt[Any, Any]] = {one: getattr(self, one).in_doubt for one in names}
+        in_doubt |= self.of_sets.in_doubt() | {"scheduled": self.everyday.scheduled.in_doubt}
         for one in in_doubt.values():
             one.commits_wait = self._stores.sets.commits_wait
         return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 
 import pytest
 
@@ -17,13 +18,17 @@ from client_sim.sdk import (
     fairness,
 )
 from client_sim.sdk.client import Client
+from client_sim.sdk.errors import Refusal
 from client_sim.sdk.methods import campaign_proofs
 from server.core.campaigns import deck
 from server.core.campaigns.pool import Pool
+from server.core.ids import BACKEND
+from storage.postgres.campaigns.campaigns import CampaignRow, CampaignStore
 from tests.campaigns.conftest import BANDS, SPONSOR, SPONSOR_FEN, Festival, Settled, Sql, budget_of, closed, crowd
 from tests.cases import each
-from tests.conftest import DAY_MS, Connect, Server
+from tests.conftest import DAY_MS, Connect, Server, StartServer
 from tests.uncommitted import Uncommitted
+from tests.webhooks.conftest import until
 
 
 async def fen_of_sponsor(sql: Sql) -> int:
@@ -62,6 +67,58 @@ async def test_same_key_makes_one_campaign(server: Server, festival: Festival, s
     with pytest.raises(KeyReused):
         await create("autumn")
     assert await fen_of_sponsor(sql) == SPONSOR_FEN - budget_of(40)
+
+
+async def test_same_key_finds_its_campaign_when_its_time_is_over(
+    server: Server, festival: Festival, sql: Sql
+) -> None:
+    """A backend that was away for so long asks again, and must not be told that nothing was made."""
+    now_ms = festival.now_ms()
+
+    async def create(name: str, key: str) -> int:
+        asked = SPONSOR, name, now_ms, now_ms + DAY_MS, 40, budget_of(40), BANDS
+        return (await festival.backend.create_campaign(*asked, key=key)).campaign_id
+
+    first = await create("spring", "one")
+    festival.ahead(2 * DAY_MS)
+    assert await create("spring", "one") == first
+    for other in (("autumn", "one"), ("spring", "two"), ("spring", "o\0e")):
+        with pytest.raises(Refusal) as caught:
+            await create(*other)
+        assert caught.value.name in ("bad_campaign", "bad_key")
+    await closed(festival, first)
+    assert await create("spring", "one") == first
+    assert await fen_of_sponsor(sql) == SPONSOR_FEN
+
+
+async def test_same_key_finds_its_campaign_when_a_limit_is_lower(
+    server: Server, festival: Festival, start_server: StartServer, connect: Connect
+) -> None:
+    now_ms = festival.now_ms()
+    asked = SPONSOR, "spring festival", now_ms, now_ms + DAY_MS, 40, budget_of(40), BANDS
+    first = await festival.backend.create_campaign(*asked, key="one")
+    strict = await connect(await start_server(server__node=1, limits__name_bytes_max=6), BACKEND)
+    assert (await strict.create_campaign(*asked, key="one")).campaign_id == first.campaign_id
+    with pytest.raises(Refusal) as caught:
+        await strict.create_campaign(*asked, key="two")
+    assert caught.value.name == "bad_name"
+
+
+async def test_users_list_campaigns_newest_first_in_whatever_order_they_were_read(
+    server: Server, festival: Festival, start_server: StartServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or the shake page would show an older one, and a page of the list leave some out."""
+    made = [await festival.campaign(40) for _ in range(4)]
+    rows = CampaignStore.rows
+
+    async def shuffled(self: CampaignStore, ids: Collection[int]) -> dict[int, CampaignRow]:
+        return dict(sorted((await rows(self, ids)).items(), key=lambda one: made.index(one[0]) % 2))
+
+    monkeypatch.setattr(CampaignStore, "rows", shuffled)
+    alice = await connect(await start_server(server__node=1), 11)
+    assert [one.campaign_id for one in (await alice.campaigns()).campaigns] == made[::-1]
+    older = await alice.campaigns(made[2])
+    assert [one.campaign_id for one in older.campaigns] == [made[1], made[0]]
 
 
 async def test_campaign_that_cannot_be_paid_is_refused(server: Server, festival: Festival, sql: Sql) -> None:
@@ -104,6 +161,44 @@ async def test_report_counts_shakes_and_wins_by_hour(
     assert sum(hour.won_shares for hour in report.hours) == 4
     assert report.shakes == sum(hour.shakes for hour in report.hours) >= 5
     assert (report.seed, report.deck) == (b"", b"")
+
+
+async def test_report_counts_the_shakes_of_a_server_that_others_overtake_with_the_end(
+    server: Server, start_server: StartServer, connect: Connect, festival: Festival, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its counts are written every five seconds; the books may be closed in between."""
+    other = await start_server(server__node=1)
+    monkeypatch.setattr(other.app.services.campaigns.loop, "end", nothing)
+    campaign_id = await festival.campaign(40)
+    bob = await connect(other, 12)
+    await festival.shake_until(bob, campaign_id)
+    for one in (server, other):
+        await one.app.services.campaigns.loop.count()
+    before = (await festival.backend.campaign_report(campaign_id)).shakes
+    assert [(await bob.shake(campaign_id)).result for _ in range(3)] == ["limit"] * 3
+    await festival.backend.end_campaign(campaign_id)
+    await closed(festival, campaign_id)
+    await until(lambda: other.app.services.campaigns.board.get(campaign_id) is None)
+    await other.app.services.campaigns.loop.count()
+    assert (await festival.backend.campaign_report(campaign_id)).shakes == before + 3
+
+
+async def nothing() -> None:
+    """This server closes no books."""
+
+
+async def test_report_counts_the_shakes_of_a_server_that_drains(
+    server: Server, start_server: StartServer, connect: Connect, festival: Festival
+) -> None:
+    other = await start_server(server__node=1)
+    campaign_id = await festival.campaign(40)
+    bob = await connect(other, 12)
+    await festival.shake_until(bob, campaign_id)
+    await other.app.services.campaigns.loop.count()
+    before = (await festival.backend.campaign_report(campaign_id)).shakes
+    assert [(await bob.shake(campaign_id)).result for _ in range(3)] == ["limit"] * 3
+    await other.stop()
+    assert (await festival.backend.campaign_report(campaign_id)).shakes == before + 3
 
 
 async def test_proof_of_a_campaign_shows_what_each_number_was_worth(

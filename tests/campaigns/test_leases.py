@@ -233,7 +233,7 @@ async def test_lease_of_another_server_is_dealt_although_its_campaign_ends_meanw
     pools, live = services.keeper._pools, services.board.get(campaign_id)
     held = {packet_id: lease.dealt for packet_id, lease in services.keeper.book.held.items()}
     rows = await server.app.stores.packets.rows(list(held))
-    looks = [live] * len(rows)
+    looks = [live]
     pools._dealt_to, pools._get = lambda packet_id: (), lambda campaign_id: looks.pop() if looks else None
     assert {packet_id: terms.dealt for packet_id, terms in (await pools.terms_of(rows)).items()} == held
 

@@ -13,6 +13,7 @@ from client_sim.sdk.client import Client
 from protocol import codes, messages
 from server.core.campaigns.shakes import NOTHING
 from server.services.campaigns.live_campaign import NO_WIN, LiveCampaign, UserWins
+from storage.postgres.campaigns.leases import LeaseStore
 from tests.campaigns.conftest import SPONSOR, Festival, MakeFestival, Settled, Sql, closed, crowd
 from tests.conftest import DAY_MS, PATIENCE_S, Connect, Server, StartServer, token
 from tests.wire import raw as wire
@@ -99,6 +100,41 @@ async def test_pause_holds_within_the_second_in_which_a_user_has_shaken(
     assert (await bob.shake(campaign_id)).result == "rest"
     await festival.backend.resume_campaign(campaign_id)
     assert (await bob.shake(campaign_id)).result == "nothing"
+
+
+@pytest.mark.parametrize("change", ["pause", "removal"])
+async def test_share_is_not_won_by_a_user_who_may_not_win_when_the_record_has_answered(
+    change: str, server: Server, connect: Connect, festival: Festival, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a user has won before is looked up between the chance and the claim: as long as a store is slow."""
+    owner, alice = await connect(server, 12), await connect(server, 11)
+    group_id = await owner.create_group("family")
+    await alice.join_group(group_id, await owner.invite(group_id))
+    campaign_id = await festival.campaign(group_id=group_id)
+    await festival.shake_until(owner, campaign_id)
+    live(server, campaign_id).wins.doubt(11)
+    asked, go_on = asyncio.Event(), asyncio.Event()
+    newest_wins = LeaseStore.newest_wins
+
+    async def slow(self: LeaseStore, pairs: list[tuple[int, int]]) -> Any:
+        asked.set()
+        await go_on.wait()
+        return await newest_wins(self, pairs)
+
+    monkeypatch.setattr(LeaseStore, "newest_wins", slow)
+    shaking = asyncio.ensure_future(festival.shake_until(alice, campaign_id, ("won", "rest", "nothing")))
+    while not asked.is_set():
+        if shaking.done():  # no luck
+            festival.next_second()
+            shaking = asyncio.ensure_future(festival.shake_until(alice, campaign_id, ("won", "rest", "nothing")))
+        await asyncio.sleep(0.01)
+    if change == "pause":
+        await festival.backend.pause_campaign(campaign_id)
+    else:
+        await owner.remove_member(group_id, 11)
+    go_on.set()
+    assert (await shaking).result == ("rest" if change == "pause" else "nothing")
+    assert await sql.fetchval("SELECT count(*) FROM wins WHERE campaign_id = $1", campaign_id) == 1
 
 
 async def test_end_holds_to_the_millisecond(server: Server, connect: Connect, festival: Festival) -> None:

@@ -11,7 +11,16 @@ import pytest
 from client_sim.sdk.client import Client
 from tests.campaigns.conftest import SPONSOR, Festival, MakeFestival, Settled, Sql, budget_of, closed, crowd
 from tests.conftest import PATIENCE_S, Connect, Server, StartServer
-from tests.webhooks.conftest import LOOPBACK, SECRET, MakeReceiver, Receiver, make_receiver, subscribe
+from tests.webhooks.conftest import (
+    LOOPBACK,
+    SECRET,
+    MakeReceiver,
+    Received,
+    Receiver,
+    make_receiver,
+    subscribe,
+    until,
+)
 
 __all__ = ["make_receiver"]
 HOUR_MS = 3_600_000
@@ -48,13 +57,18 @@ async def win(festival: Festival, client: Client, campaign_id: int) -> dict[str,
 
 def told(receiver: Receiver) -> list[dict[str, Any]]:
     """All wins that were received, each with its packet."""
-    return [{"packet_id": one.data["packet_id"], **line} for one in receiver.of(WON) for line in one.data["wins"]]
+    return [{"packet_id": one.data["packet_id"], **line} for one in events(receiver) for line in one.data["wins"]]
+
+
+def events(receiver: Receiver) -> list[Received]:
+    """Each event once: one is delivered again if the clock jumps over the time that its server has for it."""
+    return list({one.id: one for one in receiver.of(WON)}.values())
 
 
 def numbers(receiver: Receiver, packet_id: str) -> list[tuple[int, int]]:
     """The numbers of the events of a lease in their order."""
-    events = [one.data for one in receiver.of(WON) if one.data["packet_id"] == packet_id]
-    return sorted((one["previous"], one["number"]) for one in events)
+    found = [one.data for one in events(receiver) if one.data["packet_id"] == packet_id]
+    return sorted((one["previous"], one["number"]) for one in found)
 
 
 async def test_campaign_is_told_from_its_start_to_what_it_has_spent(
@@ -86,8 +100,8 @@ async def test_campaign_is_told_from_its_start_to_what_it_has_spent(
     (line,) = told(receiver)
     assert line == {**won, "share": line["share"], "user_id": "11", "at_ms": line["at_ms"]}
     assert receiver.of(WON)[0].data.items() >= about(campaign_id).items()
-    events = [row["type"] for row in await sql.fetch("SELECT type FROM webhook_events ORDER BY event_id")]
-    assert Counter(events) == Counter([*states.values(), WON])
+    types = [row["type"] for row in await sql.fetch("SELECT type FROM webhook_events ORDER BY event_id")]
+    assert Counter(types) == Counter([*states.values(), WON])
     await settled()
     await festival.assert_books_balance()
 
@@ -110,7 +124,8 @@ async def test_all_wins_are_told_once_and_before_the_end_however_many_servers_gi
     await receiver.wait_for(1, "campaign.ended")
     last = await sql.fetchval("SELECT max(event_id) FROM webhook_events WHERE type = $1", WON)
     assert last < await sql.fetchval("SELECT event_id FROM webhook_events WHERE type = 'campaign.ended'")
-    await receiver.wait_for(await sql.fetchval("SELECT count(*) FROM webhook_deliveries"))
+    count = await sql.fetchval("SELECT count(*) FROM webhook_events WHERE type = $1", WON)
+    await until(lambda: len(events(receiver)) == count)
     lines = told(receiver)
     assert Counter((one["packet_id"], one["amount_fen"]) for one in lines) == Counter(
         (one["packet_id"], one["amount_fen"]) for one in won

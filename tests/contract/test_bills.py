@@ -107,6 +107,33 @@ async def test_packet_of_a_bill_that_has_failed_is_not_sent_until_it_is_tried_ag
     assert isinstance(sent, Sent)
 
 
+async def test_bill_of_another_day_that_is_not_sent_yet_is_judged_by_the_day_of_its_packet(sponsor: Stores) -> None:
+    """Its outcome was unknown, and it is asked for again after midnight."""
+    row = packet(1, fen=100, shares=1, sender=SPONSOR, key="bill:b1", kind="enterprise", target=ANNA)
+    await pay_in(sponsor, SPONSOR, 100)
+    next_day = BillDay(NOON_MS + DAY_MS, 1, 0)
+    late = [bill(number, at_ms=NOON_MS + DAY_MS) for number in ("b1", "b2")]
+    await sponsor.bills.begin(bill("b1"), UNLIMITED)
+    await sponsor.bills.begin(bill("b2"), UNLIMITED)
+    assert await sponsor.bills.begin(late[1], next_day) == recorded(late[1])
+    with pytest.raises(OverBillDay):
+        await sponsor.bills.begin(late[0], next_day)
+    assert await sponsor.bills.find(SPONSOR, "b1") == recorded(bill("b1"), failed="limit")
+    assert await sponsor.sends.record([row], debit_of, streams_of, SeedsInPlain) == [
+        Unsent.BILL_FAILED
+    ]  # an attempt of then
+    assert (await sponsor.bills.begin(late[1], next_day)).asked_at_ms == NOON_MS + DAY_MS
+
+
+async def test_bill_of_another_day_that_was_sent_stays_of_its_day(sponsor: Stores) -> None:
+    await sponsor.bills.begin(bill("b1"), UNLIMITED)
+    await send(sponsor, packet(1, fen=100, shares=1, sender=SPONSOR, key="bill:b1", kind="enterprise", target=ANNA))
+    next_day = BillDay(NOON_MS + DAY_MS, 1, 0)
+    found = await sponsor.bills.begin(bill("b1", at_ms=NOON_MS + DAY_MS), next_day)
+    assert (found.asked_at_ms, found.packet_id) == (NOON_MS, packet_id(1))
+    assert (await sponsor.bills.begin(bill("b2", at_ms=NOON_MS + DAY_MS), next_day)).failed == ""
+
+
 async def test_limits_are_those_of_a_user_and_a_day(sponsor: Stores) -> None:
     day = BillDay(NOON_MS, 2, 250)
     await sponsor.bills.begin(bill("b0", at_ms=NOON_MS - 1), day)

@@ -60,6 +60,13 @@ async def test_key_makes_one_campaign(sponsor: Stores) -> None:
     assert (await balance(sponsor, SPONSOR)).fen == SPONSOR_FEN - 1_000
 
 
+async def test_campaign_is_found_by_the_key_that_has_made_it(sponsor: Stores) -> None:
+    await create(sponsor, 1)
+    assert await sponsor.campaigns.before(SPONSOR, campaign(1).key) == made(1)
+    assert await sponsor.campaigns.before(SPONSOR, campaign(2).key) is None
+    assert await sponsor.campaigns.before(ANNA, campaign(1).key) is None
+
+
 async def test_campaign_needs_a_sponsor_with_money(sponsor: Stores) -> None:
     seeds = LiteralSeeds()
     await pay_in(sponsor, ANNA, 5_000)

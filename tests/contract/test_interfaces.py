@@ -44,6 +44,7 @@ NOT_SIMULATED_METHODS = {
     "packets.unopened_fen": "operators read it, the worlds have none",
     "seed_trees.sealed_otherwise": "an operator seals again, the worlds have none",
     "seed_trees.seal_again": "an operator seals again, the worlds have none",
+    "sends.words_before": "inherited: it asks `before`",
     "campaigns.set_of_sponsor": "inherited: the worlds have one set",
     "leases.set_of_campaign": "inherited: the worlds have one set",
     "admissions.change_of": "inherited: the worlds have one set",

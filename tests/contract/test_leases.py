@@ -153,6 +153,18 @@ async def test_wins_of_one_batch_are_counted_in_the_order_of_leases(pool: Stores
     assert await newest(pool, ANNA) == (2, lease_id(2), 0)
 
 
+async def test_wins_of_a_lease_that_is_refused_leave_no_gap_in_those_of_its_user(pool: Stores) -> None:
+    """Or a user who has won once would be at the limit of two, and no winner in the report."""
+    for number in range(1, 4):
+        await lease(pool, number, first=2 * number - 2, numbers=2)
+    await close_lease(pool, 1)  # by another server
+    assert await pool.packets.record([wins(1, 0, ANNA, BEN), wins(2, 0, ANNA)]) == {lease_id(2)}
+    assert await newest(pool, ANNA) == (1, lease_id(2), 0)
+    assert await record(pool, 3, 0, ANNA)
+    assert await newest(pool, ANNA) == (2, lease_id(3), 0)
+    assert await newest(pool, BEN) is None
+
+
 async def test_win_is_settled_and_told_to_its_user_alone(pool: Stores) -> None:
     await lease(pool, 1, first=0, numbers=1)
     await win(pool, 1, 0, ANNA)

@@ -73,6 +73,15 @@ async def test_waiting_are_the_senders_own_the_next_one_first(room: Stores) -> N
     assert await waiting(room, BEN) == [packet_id(4)]
 
 
+async def test_post_is_found_under_the_numbers_that_it_has_given(room: Stores) -> None:
+    await send(room, packet(3), later(1), later(2, SEND_MS + 1))
+    (posted,) = (await room.scheduled.post(SEND_MS, 10, streams_of)).posted
+    by_another = posted._replace(messages={GROUP: 3})
+    waits = posted._replace(row=later(2, SEND_MS + 1), messages={GROUP: 3})
+    assert await room.scheduled.find_posted([posted, by_another, waits]) == [posted, None, None]
+    assert await room.scheduled.find_posted([]) == []
+
+
 async def test_post_announces_what_is_due_once(room: Stores) -> None:
     await send(room, packet(3), later(1), later(2, SEND_MS + 1))
     due = await room.scheduled.post(SEND_MS, 10, streams_of)

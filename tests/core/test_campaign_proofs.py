@@ -20,6 +20,7 @@ from tests.websocket.test_example_client import node
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "tests" / "vectors" / "pools.json"
 VECTORS: list[dict[str, Any]] = json.loads(FILE.read_text())
+IDS = "campaign_id", "sponsor_id", "seed_index"
 each_vector = pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["about"])
 
 
@@ -137,7 +138,18 @@ def test_verifier_in_node_agrees(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "{}", json.dumps(ONE | {"deck": "bands"}), json.dumps(ONE | {"root": "x"}), '{"wins": 5}'],
+    [
+        "",
+        "[]",
+        "{}",
+        json.dumps(ONE | {"deck": "bands"}),
+        json.dumps(ONE | {"root": "x"}),
+        '{"wins": 5}',
+        *(json.dumps(ONE | {name: value}) for name in IDS for value in (-1, 2**63, 1.5, "7", True, 1e400)),
+        json.dumps(ONE | {"client_seed": "00" * 300}),
+        json.dumps(ONE | {"wins": [[0, -1]]}),
+        "[" * 100_000,
+    ],
 )
 def test_text_that_is_no_proof_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(BadProof, match=r"^no proof of a campaign: .*$"):

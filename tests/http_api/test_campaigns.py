@@ -83,11 +83,17 @@ async def test_campaigns_are_listed_newest_first(api: Api) -> None:
 
 async def test_campaign_of_a_group_is_named_by_the_id_of_the_backend(api: Api) -> None:
     group = await api.ok("PUT", "/v1/groups/family", {"name": "一家人"})
-    made = await api.ok("POST", CAMPAIGNS, spring(group="family"), key="c1")
+    asked = spring(group="family")
+    made = await api.ok("POST", CAMPAIGNS, asked, key="c1")
     assert made["group_id"] == group["group_id"]
     assert "event_kind" not in made
     unknown = await api("POST", CAMPAIGNS, spring(group="strangers"), key="c2")
     assert (unknown.status, unknown.code) == (404, "no_such_group")
+    await api.ok("DELETE", "/v1/groups/family")
+    again = await api.ok("POST", CAMPAIGNS, asked, key="c1")
+    assert again["campaign_id"] == made["campaign_id"]
+    deleted = await api("POST", CAMPAIGNS, asked, key="c2")
+    assert (deleted.status, deleted.code) == (404, "no_such_group")
 
 
 DRAWS = {"scheme": "draws", "share_fen_min": 200, "share_fen_max": 900, "bands": []}

@@ -22,6 +22,7 @@ from client_sim.sdk.errors import (
     StoreUnavailable,
 )
 from server import config
+from server.clock import Clock
 from server.config import ConfigError
 from server.core.packet_request import PacketRequest
 from server.core.payments import Evidence, Verdict
@@ -30,7 +31,7 @@ from server.credentials import Credentials
 from server.reload import Reading
 from server.services.packets.send import SendService
 from server.services.payments import payouts
-from tests.conftest import API_KEYS, KEYS, SEED_KEYS, Connect, Server, StartServer, Turn
+from tests.conftest import API_KEYS, BACKEND, KEYS, SEED_KEYS, Connect, Server, StartServer, Turn
 from tests.payments.conftest import (
     BEN,
     CARL,
@@ -77,6 +78,50 @@ async def test_refund_goes_back_to_the_host(
     assert [(fen, result) for _, fen, result in host.orders("charge")] == [(500, "succeeded")]
     assert await eventually(lambda: host.fen(SENDER) == HAVE_FEN)
     await room.until_quiet()
+    await books_agree()
+
+
+async def test_send_with_words_that_waits_for_its_charge_is_the_same_under_a_new_seed_key(
+    room: Room, host: HostWallet, books_agree: AgreeBooks
+) -> None:
+    asked = "password", room.group, 300, 3, "", "k"
+    host.faults["charge"] = [error_after_commit]
+    host.faults["query"] = [error_after_commit]
+    with pytest.raises(BankUnknown):
+        await room.sender.send_packet(*asked, words="sesame")
+    room.server.app.services.everyday.hidden_words.use_keys({**SEED_KEYS, "new": bytes(32)})
+    await room.until_ended()
+    sent = await room.sender.send_packet(*asked, words="sesame")
+    assert (await room.ben.open(sent.packet_id, words="sesame")).answer == "won"
+    with pytest.raises(KeyReused):
+        await room.sender.send_packet(*asked, words="others")
+    assert len(host.orders("charge")) == 1
+    await room.until_quiet()
+    await books_agree()
+
+
+async def test_wallet_of_a_sponsor_stays_here_and_pays_for_campaigns(
+    room: Room, connect: Connect, host: HostWallet, books_agree: AgreeBooks
+) -> None:
+    """The chat backend pays in before it makes the campaign; a payout in between would leave nothing."""
+    sponsor, now_ms = 700, Clock().now_ms()
+    ordering = room.server.app.services.payments.payouts
+    assert ordering is not None
+    backend = await connect(room.server, BACKEND)
+    await backend.put_sponsor(sponsor, "shop")
+    await backend.top_up(sponsor, 5_000)
+    await ordering.order([sponsor])
+    bands = [(200, 200, 1_000_000)]
+    made = await backend.create_campaign(sponsor, "spring", now_ms, now_ms + 60_000, 20, 4_000, bands, key="c1")
+    await backend.end_campaign(made.campaign_id)
+
+    async def is_back() -> bool:
+        return await room.sql.fetchval("SELECT returned_fen FROM campaigns") == 4_000
+
+    await until(is_back)
+    await ordering.order([sponsor])
+    assert host.orders("payout") == []
+    assert await backend.withdraw(sponsor, 5_000) == 0
     await books_agree()
 
 

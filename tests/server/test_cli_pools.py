@@ -67,6 +67,9 @@ def web() -> Iterator[str]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            if self.path == "/garbage":
+                self.wfile.write(b"garbage")
+                return
             body = json.dumps(VECTORS[0]).encode() if self.path == "/proof.json" else b""
             self.send_response(200 if body else 404)
             self.send_header("Content-Length", str(len(body)))
@@ -88,6 +91,12 @@ def test_proof_on_the_web_is_checked(web: str) -> None:
     missing = here("verify", f"{web}/other.json")
     assert (missing.code, missing.stdout) == (1, "")
     assert missing.stderr == f"hongbao: {web}/other.json: HTTP Error 404: Not Found\n"
+
+
+def test_answer_that_is_no_http_is_an_error_of_one_line(web: str) -> None:
+    found = here("verify", f"{web}/garbage")
+    assert (found.code, found.stdout) == (1, "")
+    assert found.stderr == f"hongbao: {web}/garbage: no answer of a web server: BadStatusLine\n"
 
 
 @pytest.mark.parametrize("text", ["", "{}", "\xff"])

@@ -14,10 +14,12 @@ import pytest
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import Refusal
 from protocol import messages
+from server.core.packet_request import request_of
 from server.core.refusals import Reason, RequestRefused
+from server.services.enterprise.bills import BillService
 from server.services.money.audit import audit
 from storage.postgres.database import Database
-from storage.postgres.enterprise.bills import BillStore
+from storage.postgres.enterprise.bills import BillDay, BillStore, NewBill
 from storage.postgres.packets import sends
 from storage.postgres.packets.packets import PacketRow
 from storage.postgres.packets.sends import SendStore, Sent, Unsent
@@ -109,6 +111,23 @@ async def test_amount_without_a_scene_is_limited_and_with_one_it_is_larger(
     assert (await ann.verify(sent.packet_id)).faults == []
 
 
+async def test_packet_that_has_the_key_of_a_bill_is_not_taken_for_its_packet(
+    backend: Client, server: Server, books_balance: BooksBalance, sql: Sql
+) -> None:
+    """Keys of packets that the backend sends on behalf of the sponsor are its own, whatever they begin with."""
+    sends = server.app.services.sends
+    first, second = (request_of(SPONSOR, f"bill:B-{n}", "fission", ANN, 900, 3, "") for n in (1, 2))
+    await sends.send(first)
+    failed = await backend.send_bill(SPONSOR, "B-1", ANN, 888)
+    assert (failed.status, failed.reason, failed.packet_id) == ("FAILED", "key_reused", 0)
+    assert (await backend.bill(SPONSOR, "B-1")).status == "FAILED"
+    await sql.execute(
+        NEW_BILL.replace("asked_at_ms)", "asked_at_ms, failed)")[:-1] + ", 'banned')", SPONSOR, "B-2", ANN
+    )
+    assert (await sends.send(second)).total_fen == 900
+    await books_balance()
+
+
 async def test_bill_that_failed_is_tried_again_under_its_number(backend: Client) -> None:
     poor = 90_003
     await backend.put_sponsor(poor, "poor")
@@ -156,6 +175,20 @@ async def test_bill_whose_packet_is_being_recorded_by_another_attempt_does_not_f
     assert (found.status, found.packet_id) == ("SENT", PACKET)
     assert await sql.fetchval("SELECT failed FROM bills") == ""
     assert await sql.fetchval("SELECT count(*) FROM bill_failures") == 0
+
+
+async def test_bill_of_another_day_whose_packet_is_being_recorded_is_not_judged_again(
+    backend: Client, database: Database, sql: asyncpg.Connection[asyncpg.Record], lock_view: Sql
+) -> None:
+    await sql.execute(NEW_BILL, SPONSOR, "B-1", ANN)  # of 1970
+    over = BillDay(DAY_MS, 1, 1)
+    async with sql.transaction():
+        await sends.record(sql, [packet_of_bill()], debit_of, lambda row: (ANN,), SeedsInPlain())
+        new = NewBill(SPONSOR, "B-1", ANN, 888, "", "", "enterprise", 1, DAY_MS)
+        asking = asyncio.create_task(BillStore(database).begin(new, over))
+        await until(lambda: waiting(lock_view, 1))
+    assert (await asking).packet_id == PACKET
+    assert await sql.fetchrow("SELECT failed, asked_at_ms FROM bills") == ("", 1)
 
 
 async def test_packet_of_a_bill_waits_for_an_attempt_that_fails_and_is_not_sent(
@@ -241,6 +274,20 @@ async def test_outcome_that_is_unknown_is_found_by_the_number(server: Server, ba
     assert (await backend.send_bill(SPONSOR, "B-2", ANN, 888)).status == "SENT"
 
 
+async def test_bill_is_found_by_its_number_when_the_config_allows_it_no_more(
+    server: Server, backend: Client, start_server: StartServer, connect: Connect
+) -> None:
+    """A backend without an answer asks again after a reload, and must not be told that nothing was sent."""
+    with_scene = SPONSOR, "B-2", ANN, 50_000, "", "PRODUCT_1"
+    sent = [await backend.send_bill(SPONSOR, "B-1", ANN, 888), await backend.send_bill(*with_scene)]
+    strict = await connect(await start_server(server__node=1, enterprise__fen_max=500), 0)
+    again = [await strict.send_bill(SPONSOR, "B-1", ANN, 888), await strict.send_bill(*with_scene)]
+    assert [one.packet_id for one in again] == [one.packet_id for one in sent]
+    for other in ((SPONSOR, "B-1", ANN, 889), (SPONSOR, "B-3", ANN, 888), (OTHER, "B-1", ANN, 888)):
+        assert await refused(strict.send_bill(*other)) == "bad_amount"
+    assert await refused(strict.send_bill(SPONSOR, "B.1", ANN, 888)) == "bad_key"
+
+
 # --- events ---------------------------------------------------------------------------------------------------
 
 
@@ -269,6 +316,51 @@ async def test_follower_gets_one_packet_whatever_is_reported(
     assert await refused(backend.report_event(SPONSOR, "e7", "follow", SPONSOR)) == "bad_target"
     await until(lambda: settled(sql))
     await books_balance()
+
+
+async def test_follower_whose_packet_was_not_sent_gets_the_amount_of_then_when_the_range_has_changed(
+    server: Server, backend: Client
+) -> None:
+    """Or a follower of a sponsor who had no money, or whose reply was lost, would never get a packet."""
+    poor, bills = 90_003, server.app.services.enterprise.bills
+    await backend.put_sponsor(poor, "poor")
+    await backend.set_event_range(poor, "follow", 200, 500)
+    failed = await backend.report_event(poor, "e1", "follow", ANN)
+    assert (failed.status, failed.reason) == ("FAILED", "not_enough_money")
+    send = bills._send
+
+    async def down(asked: Any) -> Any:
+        raise RequestRefused(Reason.STORE_UNAVAILABLE, "away")
+
+    bills._send = down
+    assert await refused(backend.report_event(poor, "e2", "follow", BEN)) == "store_unavailable"
+    bills._send = send
+    await backend.top_up(poor, 1_000)
+    await backend.set_event_range(poor, "follow", 600, 700, "谢谢")
+    again = await backend.report_event(poor, "e1", "follow", ANN)
+    assert (again.status, again.amount_fen) == ("SENT", failed.amount_fen)
+    await backend.set_event_range(poor, "follow", 0, 0)
+    assert (await backend.report_event(poor, "e2", "follow", BEN)).status == "SENDING"  # nothing is given now
+    await backend.set_event_range(poor, "follow", 800, 900)
+    late = await backend.report_event(poor, "e2", "follow", BEN)
+    assert (late.status, 200 <= late.amount_fen <= 500) == ("SENT", True)
+
+
+async def test_report_that_meets_one_of_another_range_finds_its_packet(
+    server: Server, backend: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both found no bill, and the range changed in between."""
+    await backend.set_event_range(SPONSOR, "follow", 200, 300)
+    first = await backend.report_event(SPONSOR, "e1", "follow", ANN)
+    await backend.set_event_range(SPONSOR, "follow", 600, 700)
+    again, looks = BillService.again, [None]
+
+    async def late(self: BillService, *words: Any, **more: Any) -> Any:
+        return looks.pop() if looks else await again(self, *words, **more)
+
+    monkeypatch.setattr(BillService, "again", late)
+    second = await backend.report_event(SPONSOR, "e2", "follow", ANN)
+    assert (second.packet_id, second.amount_fen) == (first.packet_id, first.amount_fen)
 
 
 async def test_amount_of_a_follower_is_proven_by_the_seed_that_the_next_range_reveals(backend: Client) -> None:

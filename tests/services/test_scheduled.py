@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 import asyncpg
 import pytest
 
+from bench.chaos.proxy import Proxy
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import KeyReused, NotAllowed, NotFinished, Refusal
 from client_sim.sdk.methods.everyday_errors import AlreadyPosted, BadTime
 from protocol import messages
 from server.services.everyday.scheduled import ScheduledService
 from server.services.packets.send import streams
+from server.services.runtime import in_doubt
 from storage.postgres.database import Database
 from storage.postgres.packets.packets import PacketStore
 from storage.postgres.packets.scheduled import ScheduledStore
@@ -312,4 +315,27 @@ async def test_packet_that_goes_back_to_a_locked_wallet_holds_up_no_other(
         await until(is_free_returned)
     await until(are_both_returned)
     await view.close()
+    await books_balance()
+
+
+async def test_post_whose_commit_was_in_doubt_is_pushed(
+    start_server: StartServer,
+    party: MakeParty,
+    postgres_proxy: tuple[Proxy, str],
+    sql: Sql,
+    books_balance: BooksBalance,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is posted, so no round finds it due again; a group without other messages would not see it at all."""
+    monkeypatch.setattr(in_doubt, "LOOK_S", 0.05)
+    proxy, dsn = postgres_proxy
+    room = await party(await start_server(stores__postgres=dsn), 1)
+    packet_id = await later(room)
+    proxy.lose_commit_of = struct.pack(">q", packet_id)
+    pushed = asyncio.create_task(first_push(room.guests[0], messages.PacketPosted))
+    await make_due(sql, packet_id)
+    found = await pushed
+    assert (found.packet_id, found.message, proxy.lost_replies) == (packet_id, 1, 1)
+    assert await posts(room.guests[0], room.group) == [packet_id]
+    assert (await room.guests[0].open(packet_id)).answer == "won"
     await books_balance()

@@ -205,6 +205,20 @@ async def test_same_key_with_the_same_words_is_one_packet_and_with_others_refuse
     assert await room.sender.balance() == 100_000 - 900
 
 
+async def test_same_key_is_one_packet_when_another_key_of_the_server_hides_words(room: Party) -> None:
+    """The sender had no answer, and the server has a new seed key since, or another server has it."""
+    hidden = room.server.app.services.everyday.hidden_words
+    packet_id = await with_words(room, key="k")
+    hidden.use_keys({**SEED_KEYS, "new": bytes(32)})
+    assert await with_words(room, key="k") == packet_id
+    with pytest.raises(KeyReused, match="words"):
+        await with_words(room, "others", key="k")
+    with pytest.raises(KeyReused, match="kind"):
+        await room.sender.send_packet("lucky", room.group, 900, 3, "", "k")
+    assert await room.sender.balance() == 100_000 - 900
+    assert (await room.guests[0].open(packet_id, words=WORDS)).answer == "won"
+
+
 async def test_answers_of_a_packet_that_is_over_need_no_words_and_count_no_attempt(room: Party, sql: Sql) -> None:
     packet_id = await with_words(room, shares=1)
     assert (await room.guests[0].open(packet_id, words=WORDS)).answer == "won"

@@ -8,9 +8,13 @@ import pytest
 
 from client_sim.sdk.client import Client
 from protocol import messages
+from server.cli.shared.pool_report import recorded_proof
+from server.cli.shared.resources import CommandFailed, all_sets, opened
+from server.config import load
 from server.core import ids
 from server.core.campaigns.deck import Band, fitting_budget
-from tests.conftest import BACKEND, DAY_MS, PATIENCE_S, Connect, TurnedClock
+from server.core.campaigns.proof import faults
+from tests.conftest import BACKEND, DAY_MS, PATIENCE_S, SEED_KEYS, Connect, TurnedClock
 from tests.services.conftest import until
 from tests.sets.conftest import EACH_FEN, NEW, OLD, Crowd, FindDiscrepancies, MakeCrowd, Sql, StartPair, is_settled
 
@@ -143,3 +147,25 @@ async def test_bill_is_sent_once_to_a_user_of_the_other_set(
     await until(lambda: is_settled(sql, other_sql))
     assert await receiver.balance() == EACH_FEN + 300
     assert await discrepancies() == []
+
+
+@pytest.mark.parametrize("number", [0, 1])
+async def test_proof_of_a_campaign_of_either_set_is_written(
+    crowd: MakeCrowd, connect: Connect, postgres_dsn: str, other_dsn: str, server_clock: TurnedClock, number: int
+) -> None:
+    shop = await shop_in(crowd, connect, server_clock, number)
+    campaign_id = await shop.campaign()
+    won = (await shop.win(shop.one.old[0], campaign_id)).win
+    assert won is not None
+    await shop.backend.end_campaign(campaign_id)
+
+    async def is_closed() -> bool:
+        return bool((await shop.backend.campaign_report(campaign_id)).seed)
+
+    await until(is_closed)
+    settings = load(None, {"stores.postgres": postgres_dsn, "stores.postgres_sets": (other_dsn,)}, environment={})
+    async with opened(postgres_dsn) as database, all_sets(database, settings) as sets:
+        proof = await recorded_proof(sets, campaign_id, SEED_KEYS)
+        with pytest.raises(CommandFailed, match="there is no campaign 5"):
+            await recorded_proof(sets, 5, SEED_KEYS)
+    assert ([win.amount_fen for win in proof.wins], faults(proof)) == ([won.amount_fen], [])

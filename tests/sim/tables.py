@@ -101,6 +101,7 @@ class Tables(
         moved = [one for one in advances if self.fits(one) and self.is_within_limit(one, wins)]
         for one in moved:
             self.check_advance(one)
+        wins = self.count_wins(moved)
         for one in moved:
             self.advance(one)
             self.book_wins(one, wins)

@@ -17,7 +17,7 @@ from server.cli.shared.as_backend import AS_BACKEND, BackendOptions
 from server.cli.shared.numbers import Count, Id
 from server.cli.shared.options import DATA, ConfigOption, DataOption, PostgresOption
 from server.cli.shared.pool_report import recorded_proof
-from server.cli.shared.resources import with_records
+from server.cli.shared.resources import all_sets, with_records
 from server.cli.shared.users import User
 from server.cli.shared.words import FilePath, Text
 from server.config import found_seed_keys, load
@@ -201,7 +201,8 @@ def proof(
     settings = load(config, {"stores.postgres": postgres})
 
     async def work(database: Database) -> int:
-        found = await recorded_proof(database, campaign_id, found_seed_keys(settings, data))
+        async with all_sets(database, settings) as sets:
+            found = await recorded_proof(sets, campaign_id, found_seed_keys(settings, data))
         file.write_text(to_json(found), "utf-8")
         print(f"{file}: {len(found.wins):,} of {found.deck.numbers:,} numbers won")
         return 0

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from http.client import HTTPException
 from pathlib import Path
 from typing import Final
 
@@ -34,20 +35,28 @@ def read_place(place: str) -> str:
     except urllib.error.HTTPError as refused:
         refused.close()
         raise OSError(str(refused)) from None
+    except HTTPException as broken:
+        raise OSError(f"no answer of a web server: {type(broken).__name__}") from None
     if len(text) > BYTES_MAX:
         raise OSError(f"longer than {BYTES_MAX:,} bytes")
     return str(text, "utf-8")
 
 
-async def recorded_proof(database: Database, campaign_id: int, keys: Mapping[str, bytes]) -> CampaignProof:
-    """The proof of a campaign, out of the records. Raises CommandFailed if there is none yet."""
-    try:
-        found = await published_proof(database, campaign_id, keys)
-    except ProofMissing as error:
-        raise CommandFailed(str(error)) from None
-    if found is None:
-        raise CommandFailed(f"there is no packet {campaign_id}")
-    return found
+async def recorded_proof(
+    sets: Sequence[Database], campaign_id: int, keys: Mapping[str, bytes], what: str = "campaign"
+) -> CampaignProof:
+    """The proof of a campaign, out of the records of all sets. Raises CommandFailed if there is none yet.
+
+    `what`: what a user who gave this id may have meant.
+    """
+    for one in sets:
+        try:
+            found = await published_proof(one, campaign_id, keys)
+        except ProofMissing as error:
+            raise CommandFailed(str(error)) from None
+        if found is not None:
+            return found
+    raise CommandFailed(f"there is no {what} {campaign_id}")
 
 
 def print_pool(console: Console, proof: CampaignProof, money: MoneyUnit) -> bool:

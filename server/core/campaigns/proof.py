@@ -16,6 +16,8 @@ from server.core.campaigns.pool import Pool, content_of
 
 _PLAIN = ("campaign_id", "sponsor_id", "seed_index")
 _BYTES = ("server_seed", "client_seed", "root", "seed", "commitment")
+_NUMBER_MAX = 2**63 - 1  # of ids and indexes
+_CLIENT_SEEDS = (0, *seeds.CLIENT_SEED_BYTES)
 
 
 class WonNumber(NamedTuple):
@@ -52,16 +54,25 @@ def of_json(text: str) -> CampaignProof:
     try:
         found: dict[str, Any] = json.loads(text)
         kept = [bytes.fromhex(found[name]) if name in found else None for name in ("told_root", "my_client_seed")]
-        wins = tuple(WonNumber(int(number), int(amount)) for number, amount in found["wins"])
+        wins = tuple(WonNumber(_whole(number, -_NUMBER_MAX), _whole(amount)) for number, amount in found["wins"])
         path = tuple(map(bytes.fromhex, found["path"]))
-        campaign_id, sponsor_id, index = (int(found[name]) for name in _PLAIN)
+        campaign_id, sponsor_id, index = (_whole(found[name]) for name in _PLAIN)
         server_seed, client_seed, root, seed, commitment = (bytes.fromhex(found[name]) for name in _BYTES)
+        if len(client_seed) not in _CLIENT_SEEDS:
+            raise ValueError(f"a client seed of {len(client_seed)} bytes")
         deck = parsed(found["deck"].encode())
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise BadProof(f"no proof of a campaign: {type(error).__name__}: {error}") from None
     return CampaignProof(
         campaign_id, sponsor_id, deck, index, server_seed, client_seed, path, root, seed, commitment, wins, *kept
     )
+
+
+def _whole(value: Any, least: int = 0) -> int:
+    """A number of a proof, which may be that of a stranger. Raises ValueError."""
+    if type(value) is not int or not least <= value <= _NUMBER_MAX:
+        raise ValueError(f"{str(value)[:40]} is not a whole number from {least} to {_NUMBER_MAX}")
+    return value
 
 
 def to_json(proof: CampaignProof) -> str:

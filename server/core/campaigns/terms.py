@@ -112,12 +112,13 @@ def checked(one: CampaignRequest, limits: Limits, now_ms: int) -> Deck:
     first = one.starts_at_ms + 1
     check_number("ends_at_ms", one.ends_at_ms, max(first, now_ms), first + LASTS_MS_MAX, Reason.BAD_CAMPAIGN, "ms")
     check_number("per_user_limit", one.per_user_limit, 1, WINS_OF_USER_MAX, Reason.BAD_CAMPAIGN)
-    deck = _deck(one)
+    deck = deck_of(one)
     check_number("share_fen_max", deck.largest_fen, 1, SHARE_FEN_MAX, Reason.BAD_CAMPAIGN)
     return deck
 
 
-def _deck(one: CampaignRequest) -> Deck:
+def deck_of(one: CampaignRequest) -> Deck:
+    """The amounts that are asked for. Raises RequestRefused if they are no deck, or if the budget is not theirs."""
     try:
         deck = _made(one)
     except DeckRefused as error:

@@ -49,7 +49,7 @@ class PacketRequests:
         seed = bytes.fromhex(body.client_seed)
         shares = (len(body.for_user_ids) or 1) if body.shares is UNSET else body.shares
         content = body.kind, target_id, body.amount_fen, shares, body.greeting, seed, body.for_user_ids
-        words = self._hidden_words.hide(body.sender_id, call.key, body.words)
+        words = await self._hidden_words.of_send(self._sends, body.sender_id, call.key, body.words)
         asked = request_of(body.sender_id, call.key, *content, words, body.send_at_ms)
         try:
             terms = await self._sends.send(asked)

@@ -26,32 +26,18 @@ class PacketHandlers:
     async def send(self, session: Session, request: messages.SendPacket) -> Message:
         check_password_of(session, request.password)
         payer = Payer(request.card_id, request.password)
-        return _sent(await self._sends.send(self._asked(session, request), payer))
+        about = session.user_id, request.key, request.words
+        words = await self._hidden_words.of_send(self._sends, *about)
+        return _sent(await self._sends.send(_asked(session, request, words), payer))
 
     def begin_send(self, session: Session, request: messages.SendPacket, ended: Ended) -> bool:
         """Put a send into the next batch, unless something must be read before that, or it is to be refused."""
-        if request.card_id or request.password:
+        if request.card_id or request.password or request.words:
             return False
         try:
-            return self._sends.begin(self._asked(session, request), partial(_told, ended))
+            return self._sends.begin(_asked(session, request), partial(_told, ended))
         except Exception:  # also a defect of ours: the task meets it again, and tells of it
             return False
-
-    def _asked(self, session: Session, request: messages.SendPacket) -> PacketRequest:
-        words = request.words and self._hidden_words.hide(session.user_id, request.key, request.words)
-        return request_of(
-            session.user_id,
-            request.key,
-            request.packet_kind,
-            request.target_id,
-            request.amount_fen,
-            request.shares,
-            request.greeting,
-            request.client_seed,
-            request.for_user_ids,
-            words,
-            request.send_at_ms,
-        )
 
     async def seed_trees(self, session: Session, request: messages.GetSeedTrees) -> Message:
         told = await self._seeds.told(session.user_id)
@@ -95,3 +81,20 @@ def _sent(terms: Terms) -> messages.PacketSent:
 
 def _told(ended: Ended, outcome: Terms | Exception) -> None:
     ended(outcome if isinstance(outcome, Exception) else _sent(outcome))
+
+
+def _asked(session: Session, request: messages.SendPacket, words: str = "") -> PacketRequest:
+    """`words`: hidden."""
+    return request_of(
+        session.user_id,
+        request.key,
+        request.packet_kind,
+        request.target_id,
+        request.amount_fen,
+        request.shares,
+        request.greeting,
+        request.client_seed,
+        request.for_user_ids,
+        words,
+        request.send_at_ms,
+    )

@@ -43,12 +43,18 @@ class CampaignBoard:
         # A campaign, if its books are open. Each shake asks, so no function stands around it.
         self.get: Callable[[int], LiveCampaign | None] = self._by_id.get
         self.closed: dict[int, None] = {}  # ids, the oldest first
+        self._uncounted: list[LiveCampaign] = []  # closed, with shakes that are not written yet
         changes.on_change("campaign", self.follow)
         changes.on_gap(self.catch_up)
 
     def all(self) -> list[LiveCampaign]:
-        """All of them, the oldest first."""
-        return list(self._by_id.values())
+        """All of them, the oldest first, in whatever order they were read."""
+        return [live for _, live in sorted(self._by_id.items())]
+
+    def to_count(self) -> list[LiveCampaign]:
+        """All campaigns of which shakes may have been counted since the last call."""
+        uncounted, self._uncounted = self._uncounted, []
+        return [*self.all(), *uncounted]
 
     async def follow(self, campaign_id: int, version: int) -> None:
         """A campaign was made or has changed."""
@@ -69,7 +75,8 @@ class CampaignBoard:
             await self._groups.keep([row.group_id])
         live = self._by_id.get(row.campaign_id)
         if row.closed_at_ms is not None:
-            self._by_id.pop(row.campaign_id, None)
+            if self._by_id.pop(row.campaign_id, None) is not None and live is not None:
+                self._uncounted.append(live)
             self.closed[row.campaign_id] = None
             if len(self.closed) > CLOSED_MAX:
                 del self.closed[next(iter(self.closed))]

@@ -124,9 +124,14 @@ class CampaignLoop:
             event = BalanceChange(closed.sponsor_id, balance, closed.returned_fen, reason)
             self._bus.publish(event, (closed.sponsor_id,))
 
+    async def leave(self) -> None:
+        """At the end of this server: its leases go back, and its counts are written."""
+        await self._keeper.return_all()
+        await self.count()
+
     async def count(self) -> None:
         """Write the counts of this server. Those of the last seconds are lost if it is killed."""
         hour_ms = self._now_ms() // HOUR_MS * HOUR_MS
-        counted = [(live.campaign_id, hour_ms, *live.take_counts()) for live in self._board.all()]
+        counted = [(live.campaign_id, hour_ms, *live.take_counts()) for live in self._board.to_count()]
         if some := [one for one in counted if any(one[2:])]:
             await self._store.count(some)

@@ -6,7 +6,16 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from server.core.campaigns.deck import Deck
-from server.core.campaigns.terms import BECOMES, Action, CampaignRequest, Stage, Wanted, checked, stage_of
+from server.core.campaigns.terms import (
+    BECOMES,
+    Action,
+    CampaignRequest,
+    Stage,
+    Wanted,
+    checked,
+    deck_of,
+    stage_of,
+)
 from server.core.ids import BACKEND, IdMaker
 from server.core.ledger import TransferKind, WalletBalance
 from server.core.limits import Limits, check_text
@@ -100,9 +109,13 @@ class CampaignService:
     async def create(self, asked: CampaignRequest) -> CampaignRow:
         """Make a campaign, or find the one that this key has made."""
         now_ms = self._now_ms()
-        deck = checked(asked, self._limits, now_ms)
-        if asked.group_id and await self._groups.find(asked.group_id) is None:
-            raise RequestRefused(Reason.NO_SUCH_GROUP)
+        try:
+            deck = await self._checked(asked, now_ms)
+        except RequestRefused:
+            made = await self._made_before(asked)
+            if made is None:
+                raise
+            return made
         campaign_id = self._ids.next(now_ms, await self._store.set_of_sponsor(asked.sponsor_id))
         row = _row(campaign_id, asked, deck, now_ms)
         money = TransferRow(asked.sponsor_id, row.campaign_id, TransferKind.CAMPAIGN, "", row.budget_fen, now_ms)
@@ -122,6 +135,27 @@ class CampaignService:
         self._publish(created)
         await self._changes.wait_until_told("campaign", created.row.campaign_id, created.row.version)
         return created.row
+
+    async def _checked(self, asked: CampaignRequest, now_ms: int) -> Deck:
+        deck = checked(asked, self._limits, now_ms)
+        if asked.group_id:
+            group = await self._groups.find(asked.group_id)
+            if group is None or group.is_deleted:
+                raise RequestRefused(Reason.NO_SUCH_GROUP)
+        return deck
+
+    async def _made_before(self, asked: CampaignRequest) -> CampaignRow | None:
+        """What this key has made when it was still allowed: it may be over by now, or the limits lower (I6)."""
+        if "\0" in asked.key:
+            return None
+        row = await self._store.before(asked.sponsor_id, asked.key)
+        if row is None:
+            return None
+        try:
+            wanted = _row(row.campaign_id, asked, deck_of(asked), row.created_at_ms)
+        except RequestRefused:
+            return None
+        return row if _content(row) == _content(wanted) else None
 
     def _publish(self, created: Created) -> None:
         if created.balance is not None:

@@ -16,7 +16,7 @@ import msgspec
 
 from server.core.campaigns.pacing import SECOND_MS
 from server.core.campaigns.shakes import ENDED, NOTHING, OnOverload, Result, Shook, Win
-from server.core.campaigns.terms import Stage
+from server.core.campaigns.terms import Stage, Wanted
 from server.core.decisions import WON, Decision
 from server.core.limits import Limits
 from server.core.refusals import Reason, RequestRefused
@@ -197,13 +197,19 @@ class ShakeService:
         return None
 
     def _claim(self, live: LiveCampaign, win: WinRequest) -> Shook | None:
-        """Decide a claim and hand it to the commit path; otherwise why not."""
+        """Decide a claim and hand it to the commit path; otherwise why not.
+
+        The record may have been asked since the chance was taken: meanwhile a pause, an end or the removal of a
+        member may have been replied to.
+        """
         if not live.wins.may_win(win.user_id):  # a share that is in flight may come to nothing: no limit is told
             return self._at_limit(live, win.user_id) or NOTHING
         if self._commit.overloaded:
             return self._overloaded(live)
-        if live.has_ended(win.at_ms):
-            return ENDED
+        if live.row.state != Wanted.OPEN or win.at_ms >= live.row.ends_at_ms:
+            return ENDED if live.has_ended(win.at_ms) else self._rest
+        if live.row.group_id and not live.may_shake(win.user_id):
+            return NOTHING
         one = self._keeper.pick(live, win.user_id)
         if one is None or one.packet is None:
             return self._rest

@@ -73,7 +73,13 @@ class BillService:
 
     async def send(self, one: BillRequest) -> Bill:
         """Send the packet of a bill, or find that of an earlier request with this number and content."""
-        rules.check(one, self.rules, self._limits)
+        try:
+            rules.check(one, self.rules, self._limits)
+        except RequestRefused as refused:
+            sent = None if refused.reason is Reason.BAD_KEY else await self._sent_before(one)
+            if sent is None:
+                raise
+            return sent
         return await self.send_checked(one)
 
     async def send_checked(self, one: BillRequest) -> Bill:
@@ -102,10 +108,24 @@ class BillService:
         last = rows[PAGE_MAX - 1] if len(rows) > PAGE_MAX else None
         return BillPage(bills, "" if last is None else f"{last.asked_at_ms}.{last.number}")
 
-    async def earlier(self, sponsor_id: int, number: str) -> Bill | None:
-        """The bill with this number if its packet was sent, or may have been."""
+    async def again(self, sponsor_id: int, number: str, *, is_given: bool) -> Bill | None:
+        """The bill with this number, sent now if it was not; None: there is none.
+
+        `is_given`: the sponsor still gives something for the event. The content is that of the first attempt.
+        """
         row = await self._store.find(sponsor_id, number)
-        return None if row is None or row.packet_id is None else _told(row, self._now_ms())
+        if row is None:
+            return None
+        if row.packet_id is None and is_given:
+            return await self.send_checked(BillRequest(*row[:6]))
+        return _told(row, self._now_ms())
+
+    async def _sent_before(self, one: BillRequest) -> Bill | None:
+        """What this number has sent when it was still allowed: the config may have changed since (I6)."""
+        row = await self._store.find(one.sponsor_id, one.number)
+        if row is None or row.packet_id is None or row[:8] != one.content:
+            return None
+        return _told(row, self._now_ms())
 
     async def check_sponsor(self, sponsor_id: int) -> None:
         """Raise RequestRefused unless packets may be sent in the name of this user."""

@@ -72,12 +72,18 @@ class EventService:
         await self._reported.tell(user_id, recorded)
         found = await self._store.range(sponsor_id, event_kind)
         given = EventRange(sponsor_id, event_kind, 0, 0, "") if found is None else _range_of(found)
-        earlier = await self._bills.earlier(sponsor_id, given.bill_number(user_id))
+        number, is_given = given.bill_number(user_id), found is not None
+        earlier = await self._bills.again(sponsor_id, number, is_given=is_given)
         if earlier is not None or found is None:
             return earlier
         amount_fen = given.amount_fen(self._seed(found), user_id)
-        number = given.bill_number(user_id)
-        return await self._bills.send_checked(BillRequest(sponsor_id, number, user_id, amount_fen, given.greeting))
+        asked = BillRequest(sponsor_id, number, user_id, amount_fen, given.greeting)
+        try:
+            return await self._bills.send_checked(asked)
+        except RequestRefused as refused:
+            if refused.reason is not Reason.KEY_REUSED:
+                raise
+        return await self._bills.again(sponsor_id, number, is_given=is_given)  # another report has come first
 
     def _revealed(self, before: RangeRow | None) -> bytes:
         return b"" if before is None else self._seed(before)

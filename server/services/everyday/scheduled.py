@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from server.core.ledger import WalletBalance
@@ -17,8 +17,9 @@ from server.services.packets.stored_state import terms_of
 from server.services.risk.gate import MoneyGate
 from server.services.runtime.bus import Bus
 from server.services.runtime.events import BalanceChange, PacketPost, Refunded
+from server.services.runtime.in_doubt import InDoubt
 from server.services.runtime.outage_log import OutageLog
-from storage.errors import StoreUnavailable
+from storage.errors import StoreUnavailable, Unanswered
 from storage.postgres.packets.refunds import RefundRow
 from storage.postgres.packets.scheduled import PostedPacket, ScheduledStore
 
@@ -51,6 +52,7 @@ class ScheduledService:
         self._is_confirmed = is_confirmed
         self._bus = bus
         self._outage_log = OutageLog("scheduled_waits")
+        self.in_doubt: InDoubt[PostedPacket, PostedPacket] = InDoubt(self._find_posted, self._publish)
 
     async def run(self) -> None:
         """Post. Never ends; to be supervised. What is due stands in the record, so a restart forgets nothing."""
@@ -65,10 +67,15 @@ class ScheduledService:
 
     async def post_once(self) -> int:
         """Post what is due, at most BATCH_MAX packets of a set; how many were. Raises StoreUnavailable."""
-        now_ms = self._now_ms()
-        due = await self._store.post(now_ms, BATCH_MAX, streams, self._gate.held_senders)
+        try:
+            due = await self._store.post(self._now_ms(), BATCH_MAX, streams, self._gate.held_senders)
+        except Unanswered as unanswered:
+            self.in_doubt.add(unanswered.asked)
+            raise
+        self.in_doubt.add(due.in_doubt)
         for one in due.posted:
-            await self._publish(one, now_ms)
+            await self._keep(one)
+            self._publish(one)
         for refund in due.refunds:
             self._publish_refund(refund)
         return due.taken
@@ -90,15 +97,27 @@ class ScheduledService:
             self._publish_refund(cancelled.refund)
         return cancelled.refunded_fen
 
-    async def _publish(self, one: PostedPacket, now_ms: int) -> None:
+    async def _find_posted(self, posted: Sequence[PostedPacket]) -> list[PostedPacket | None]:
+        """Those whose post has committed although its reply was lost, with their groups in memory."""
+        found = await self._store.find_posted(posted)
+        for one in found:
+            if one is not None:
+                await self._keep(one)
+        return found
+
+    async def _keep(self, one: PostedPacket) -> None:
         terms = terms_of(one.row)
         await self._groups.keep(groups_of(terms))
         await self._groups.keep([terms.chat_id] if terms.chat_id else [])
+
+    def _publish(self, one: PostedPacket) -> None:
+        """To all who see it where it was posted."""
+        terms = terms_of(one.row)
         self._packets.announced(terms)
         for stream_id, message in one.messages.items():
             if not message:  # another set numbers it and has it pushed (see set_posts)
                 continue
-            post = PacketPost(stream_id, message, terms, now_ms)
+            post = PacketPost(stream_id, message, terms, one.at_ms)
             self._bus.publish(post, self._groups.viewers(stream_id))
 
     def _publish_refund(self, row: RefundRow) -> None:

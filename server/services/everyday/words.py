@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hmac
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final, Protocol
 
 import structlog
 
@@ -46,6 +46,15 @@ class WordsWrong(RequestRefused):
         self.left = left
 
 
+class SentWords(Protocol):
+    """Knows what sends have recorded."""
+
+    @property
+    def words_before(self) -> Callable[[int, str], Awaitable[str]]:
+        """The hidden words of the send of a sender with a key; "" if there is none, or it has no words."""
+        ...
+
+
 class HiddenWords:
     """Hides words under keys that are not in the database; the last one hides, all compare.
 
@@ -68,12 +77,21 @@ class HiddenWords:
             check_text("words", form, 1, self._limits.words_bytes_max, Reason.BAD_WORDS)
         return normal(words)
 
-    def hide(self, sender_id: int, key: str, words: str) -> str:
-        """What is recorded of the words of a send; "" without words. Raises RequestRefused (BAD_WORDS)."""
+    async def of_send(self, sends: SentWords, sender_id: int, key: str, words: str) -> str:
+        """What is recorded of the words of a send; a repeated one hides them under the key of then, if it is here.
+
+        "" without words. Raises RequestRefused (BAD_WORDS).
+        """
         if not words:
             return ""
-        said = self.checked(words)
-        key_id = next(reversed(self._keys))
+        self.checked(words)
+        return self.hide(sender_id, key, words, await sends.words_before(sender_id, key))
+
+    def hide(self, sender_id: int, key: str, words: str, before: str = "") -> str:
+        """Hide words, as `before` if it is not empty. Raises RequestRefused (BAD_WORDS)."""
+        said, key_id = self.checked(words), before.partition("$")[0]
+        if key_id not in self._keys:
+            key_id = next(reversed(self._keys))
         salt = hmac.digest(self._keys[key_id], b"salt" + sender_id.to_bytes(8, "big") + key.encode(), "sha256")
         salt = salt[:SALT_BYTES]
         return f"{key_id}${salt.hex()}${self._mac(key_id, salt, said).hex()}"

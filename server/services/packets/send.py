@@ -34,8 +34,7 @@ from storage.postgres.sets.places import Sets, grouped, settled
 BATCH_MAX = 500
 # Asked for at every send, and reading a member off its class costs a call (Python 3.11).
 RECEIVER, USERS, BILLS = Audience.RECEIVER, SentBy.USERS, SentBy.BILLS
-SIGNED, DIRECT = GroupKind.SIGNED, GroupKind.DIRECT
-SEND = TransferKind.SEND
+SIGNED, DIRECT, SEND = GroupKind.SIGNED, GroupKind.DIRECT, TransferKind.SEND
 
 
 class SendService:
@@ -61,6 +60,7 @@ class SendService:
         `gate`: what risk control lets pass.
         """
         self._store = store
+        self.words_before = store.words_before
         self._packets = packets
         self._groups = groups
         self._chats = chats
@@ -142,9 +142,7 @@ class SendService:
 
     async def _earlier(self, one: PacketRequest) -> Terms | None:
         """What this key has sent when it was still allowed: the group or the limits may have changed since (I6)."""
-        if "\0" in one.key:
-            return None
-        row = await self._store.before(one.sender_id, one.key)
+        row = None if "\0" in one.key else await self._store.before(one.sender_id, one.key)
         return terms_of(row) if row is not None and recorded_content(row) == requested_content(one) else None
 
     async def _with_receiver(self, one: PacketRequest) -> PacketRequest:

@@ -69,7 +69,7 @@ def is_lease(row: PacketRow) -> bool:
 
 def wins_of(terms: Terms) -> Wins:
     """How claims that users may have been told of are recorded."""
-    return Wins.TOLD if terms.dealt else Wins.NONE
+    return Wins.TOLD if terms.kind.row.allocation is Allocation.DEALT else Wins.NONE
 
 
 def seed_use_of(row: PacketRow) -> SeedUse | None:
@@ -101,7 +101,7 @@ def verdict(stored: StoredState) -> reconcile.Reconciliation:
     found = reconcile.compare(stored.recorded, claims_of(stored.log), stored.log.length > 0 and stored.log.ours)
     if not found.redrive:
         return found
-    if stored.terms.dealt and not stored.decides:
+    if stored.terms.kind.row.allocation is Allocation.DEALT and not stored.decides:
         return UNTOLD  # another user may win it, and its own user may have won enough elsewhere
     try:
         Packet(stored.terms, [*stored.recorded, *found.redrive])

@@ -59,6 +59,13 @@ class PaidSendService:
             payment = paid
         return await self._answer(await self._payments.result(payment), one, payer.card_id)
 
+    async def words_before(self, sender_id: int, key: str) -> str:
+        """As SendService.words_before, also of a send that waits for its charge."""
+        payment = None if "\0" in key else await self._payments.store.of_send(sender_id, key)
+        if payment is None or payment.content is None:
+            return await self._sends.words_before(sender_id, key)
+        return request_in(payment.content).words
+
     def begin(self, one: PacketRequest, on_result: Callable[[Terms | Exception], None]) -> bool:
         """Never: whether a payment has the key must be read first."""
         return False

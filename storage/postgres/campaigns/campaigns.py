@@ -159,6 +159,12 @@ class CampaignStore:
             async with self._database.transaction() as connection:
                 return await _create(connection, row, kind, transfer, seeds())
 
+    async def before(self, sponsor_id: int, key: str) -> CampaignRow | None:
+        """The campaign that a key of a sponsor has made, if it has."""
+        async with self._database.reading() as connection:
+            earlier = await connection.fetchval(_SQL["before"], sponsor_id, key)
+            return None if earlier is None else (await _rows(connection, [earlier]))[earlier]
+
     async def rows(self, campaign_ids: Collection[int]) -> dict[int, CampaignRow]:
         """The campaigns that exist."""
         async with self._database.reading() as connection:

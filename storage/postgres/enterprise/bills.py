@@ -105,25 +105,26 @@ class BillStore:
     async def begin(self, bill: NewBill, day: BillDay) -> BillRow:
         """The bill, recorded now or before, perhaps with other content. Raises OverBillDay.
 
-        One that has failed is tried again, and judged again by its day.
+        One that has failed is tried again, judged by its new day; so is one of an earlier day without a packet.
         """
         async with self._database.transaction() as connection:
             await connection.execute(_SQL["lock"], bill.sponsor_id, bill.target_id)
             found = await _find(connection, bill.sponsor_id, bill.number)
-            if found is not None and (found[:8] != bill[:8] or not found.failed or found.packet_id is not None):
+            if found is not None and not found.failed and _may_be_sent(found, bill, day):
+                # an attempt of then that is about to commit is seen now; a later one finds a bill that has failed
+                await connection.execute(_SQL["lock_one"], bill.sponsor_id, bill.number)
+                found = await _find(connection, bill.sponsor_id, bill.number)
+            if found is not None and not _may_be_sent(found, bill, day):
                 return found
-            counted = await connection.fetchrow(
-                _SQL["of_day"], bill.sponsor_id, bill.target_id, day.begin_ms, bill.number
-            )
-            assert counted is not None
-            packets, fen = counted
-            if (day.packets and packets >= day.packets) or (day.fen and fen + bill.amount_fen > day.fen):
-                raise OverBillDay(packets, fen)
-            if found is None:
-                await connection.execute(_SQL["insert"], *bill)
-            else:
-                await connection.execute(_SQL["try_again"], bill.sponsor_id, bill.number, bill.asked_at_ms)
-            found = await _find(connection, bill.sponsor_id, bill.number)
+            over = await _over(connection, bill, day)
+            if over is None:
+                name = "insert" if found is None else "try_again"
+                await connection.execute(_SQL[name], *(bill if found is None else (*bill[:2], bill.asked_at_ms)))
+                found = await _find(connection, bill.sponsor_id, bill.number)
+            elif found is not None and not found.failed:
+                await connection.execute(_SQL["fail"], *bill[:2], "limit", bill.asked_at_ms)
+        if over is not None:
+            raise over
         assert found is not None
         return found
 
@@ -190,6 +191,21 @@ class BillStore:
         columns = [list(column) for column in zip(*asked, strict=True)]
         async with self._database.reading() as connection:
             return {ReportedRow(*row) for row in await connection.fetch(_SQL["reported"], *columns)}
+
+
+def _may_be_sent(found: BillRow, bill: NewBill, day: BillDay) -> bool:
+    """Whether a recorded bill is to be judged by this day: no packet was sent for it, as far as it is known."""
+    is_open = bool(found.failed) or found.asked_at_ms < day.begin_ms
+    return found[:8] == bill[:8] and found.packet_id is None and is_open
+
+
+async def _over(connection: Connection, bill: NewBill, day: BillDay) -> OverBillDay | None:
+    """Whether a bill would be too much for its day."""
+    counted = await connection.fetchrow(_SQL["of_day"], bill.sponsor_id, bill.target_id, day.begin_ms, bill.number)
+    assert counted is not None
+    packets, fen = counted
+    is_over = (day.packets and packets >= day.packets) or (day.fen and fen + bill.amount_fen > day.fen)
+    return OverBillDay(packets, fen) if is_over else None
 
 
 async def _find(connection: Connection, sponsor_id: int, number: str) -> BillRow | None:

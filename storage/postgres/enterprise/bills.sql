@@ -15,7 +15,7 @@ INSERT INTO bills (sponsor_id, number, target_id, amount_fen, greeting, scene, k
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING
 
 -- name: try_again
-UPDATE bills SET failed = '', asked_at_ms = $3 WHERE sponsor_id = $1 AND number = $2 AND failed <> ''
+UPDATE bills SET failed = '', asked_at_ms = $3 WHERE sponsor_id = $1 AND number = $2
 
 -- name: lock_one
 SELECT FROM bills WHERE sponsor_id = $1 AND number = $2 FOR UPDATE
@@ -24,7 +24,7 @@ SELECT FROM bills WHERE sponsor_id = $1 AND number = $2 FOR UPDATE
 -- Unless another attempt at the same time has sent the packet. Webhooks tell of each failure.
 WITH failed AS (
     UPDATE bills b SET failed = $3 WHERE sponsor_id = $1 AND number = $2
-        AND NOT EXISTS (SELECT FROM packets p WHERE p.sender_id = b.sponsor_id AND p.key = 'bill:' || b.number)
+        AND NOT EXISTS (SELECT FROM packets p WHERE p.sender_id = b.sponsor_id AND p.key = 'bill:' || b.number AND p.kind = b.kind)
     RETURNING sponsor_id, number, failed
 )
 INSERT INTO bill_failures (sponsor_id, bill, reason, at_ms) SELECT sponsor_id, number, failed, $4 FROM failed
@@ -33,7 +33,7 @@ INSERT INTO bill_failures (sponsor_id, bill, reason, at_ms) SELECT sponsor_id, n
 SELECT b.sponsor_id, b.number, b.target_id, b.amount_fen, b.greeting, b.scene, b.kind, b.shares, b.asked_at_ms, b.failed,
        p.packet_id, p.created_at_ms, p.expires_at_ms, p.closed_at_ms, p.refunded_fen, p.version, p.claimed_fen,
        CASE WHEN p.version = p.shares THEN (SELECT max(at_ms) FROM claims c WHERE c.packet_id = p.packet_id) END
-FROM bills b LEFT JOIN packets p ON p.sender_id = b.sponsor_id AND p.key = 'bill:' || b.number
+FROM bills b LEFT JOIN packets p ON p.sender_id = b.sponsor_id AND p.key = 'bill:' || b.number AND p.kind = b.kind
 WHERE b.sponsor_id = $1 AND b.number = $2
 
 -- name: page
@@ -44,7 +44,7 @@ SELECT b.sponsor_id, b.number, b.target_id, b.amount_fen, b.greeting, b.scene, b
 FROM (
     SELECT * FROM bills WHERE sponsor_id = $1 AND (asked_at_ms, number) < ($2, $3)
     ORDER BY asked_at_ms DESC, number DESC LIMIT $4
-) AS b LEFT JOIN packets p ON p.sender_id = b.sponsor_id AND p.key = 'bill:' || b.number
+) AS b LEFT JOIN packets p ON p.sender_id = b.sponsor_id AND p.key = 'bill:' || b.number AND p.kind = b.kind
 ORDER BY b.asked_at_ms DESC, b.number DESC
 
 -- name: range

@@ -198,7 +198,7 @@ WHERE p.kind = ANY($1::text[])
 UNION ALL
 SELECT format('bill %s of sponsor %s names packet %s, which is %s', number, sponsor_id, packet_id, p.kind)
 FROM bills b JOIN packets p ON p.sender_id = b.sponsor_id AND p.key = 'bill:' || b.number
-WHERE p.kind <> ALL($1)
+WHERE p.kind <> ALL($1) AND b.failed = ''
 UNION ALL
 SELECT format('bill %s is of user %s, who is no sponsor', number, sponsor_id)
 FROM bills WHERE sponsor_id NOT IN (SELECT user_id FROM sponsors)

@@ -152,7 +152,7 @@ class PaymentStore:
     ) -> list[AppliedChange]:
         """Order payouts of all that these wallets hold; `numbers`: of the payment, by user.
 
-        None for a user with an open payout that the server ordered, or with one that failed after a time.
+        None for a sponsor, or a user with an open payout that the server ordered, or one that failed after a time.
         """
         async with self._database.transaction() as connection:
             purses = await wallets.lock(connection, numbers)

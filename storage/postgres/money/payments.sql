@@ -17,12 +17,15 @@ FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS a (number, user_id, amo
 RETURNING *
 
 -- name: held
--- Users who get no payout now: one is open, or one has failed lately. What users withdraw has a key.
+-- Users who get no payout now: one is open, or one has failed lately. What users withdraw has a key. A sponsor gets none: its
+-- wallet pays for campaigns, and the chat backend takes out what is left.
 SELECT user_id FROM payments
 WHERE kind = 'payout' AND key IS NULL AND state IN ('created', 'submitted', 'unknown') AND user_id = ANY($1::bigint[])
 UNION
 SELECT user_id FROM payments
 WHERE kind = 'payout' AND key IS NULL AND state = 'failed' AND user_id = ANY($1) AND changed_at_ms > $2
+UNION
+SELECT user_id FROM sponsors WHERE user_id = ANY($1)
 
 -- name: page_of_wallets
 -- $2 wallets after a user, whatever is in them; with how much could be paid out.

@@ -43,12 +43,15 @@ WITH advances AS (
     SELECT * FROM unnest($6::text::bigint[], $7::text::integer[], $8::text::bigint[], $9::text::bigint[],
                          $10::text::bigint[])
         AS c (packet_id, index, user_id, amount_fen, at_ms)
-), counted AS (
+), known AS (
     SELECT packet_id, index, campaign_id, user_id, coalesce(
                (SELECT n FROM wins w WHERE w.campaign_id = l.campaign_id AND w.user_id = asked.user_id
-                ORDER BY n DESC LIMIT 1), 0)
-           + row_number() OVER (PARTITION BY campaign_id, user_id ORDER BY packet_id, index) AS n
+                ORDER BY n DESC LIMIT 1), 0) AS before
     FROM asked JOIN leases l USING (packet_id)
+), counted AS (
+    SELECT packet_id, campaign_id,
+           before + row_number() OVER (PARTITION BY campaign_id, user_id ORDER BY packet_id, index) AS n
+    FROM known
 ), advanced AS (
     UPDATE packets p
     SET version = a.new_version,
@@ -68,8 +71,11 @@ WITH advances AS (
     INSERT INTO settlement_queue (packet_id, index, user_id, amount_fen, queued_at_ms)
     SELECT packet_id, index, user_id, amount_fen, at_ms FROM accepted
 ), won AS (
+    -- Counted again: a win of a packet that did not move on leaves no gap before the others of its user.
     INSERT INTO wins (campaign_id, user_id, n, packet_id, index)
-    SELECT campaign_id, user_id, n, packet_id, index FROM counted JOIN advanced USING (packet_id)
+    SELECT campaign_id, user_id, before + row_number() OVER (PARTITION BY campaign_id, user_id ORDER BY packet_id, index),
+           packet_id, index
+    FROM known JOIN advanced USING (packet_id)
 ), full_ones AS (
     UPDATE leases l SET closed_at_ms = advanced.closed_at_ms, rest = 0
     FROM advanced WHERE l.packet_id = advanced.packet_id AND advanced.closed_at_ms IS NOT NULL

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from storage import statements
+from storage.errors import StoreUnavailable, Unanswered
 from storage.postgres.chat.messages import Post
 from storage.postgres.packets import packets, refunds
 from storage.postgres.packets.beside import HERE, ChatBeside
@@ -28,6 +29,7 @@ class PostedPacket(NamedTuple):
 
     row: PacketRow
     messages: dict[int, int]
+    at_ms: int  # when it was posted
 
 
 class DuePackets(NamedTuple):
@@ -36,6 +38,7 @@ class DuePackets(NamedTuple):
     posted: list[PostedPacket]
     refunds: list[RefundRow]  # of those that their senders could not send any more
     taken: int
+    in_doubt: Sequence[PostedPacket] = ()  # of sets that have not answered: perhaps they were posted
 
 
 class Cancelled(NamedTuple):
@@ -65,24 +68,26 @@ class ScheduledStore:
     async def post(
         self, now_ms: int, most: int, streams_of: Callable[[PacketRow], tuple[int, ...]], held: Held | None = None
     ) -> DuePackets:
-        """Post the packets whose time has come, each once, whichever server asks. Raises StoreUnavailable.
+        """Post the packets whose time has come, each once, whichever server asks.
 
-        Those of senders who are `held` by then go back.
+        Those of senders who are `held` by then go back. Raises Unanswered with the packets that `find_posted` is to
+        look for.
         """
-        async with self._writer.transaction() as connection:
-            taken = {row[0]: row[1] for row in await connection.fetch(_SQL["take"], now_ms, most)}
-            due = await packets.rows_of(connection, [one for one, state in taken.items() if state == POSTED])
-            barred = await _barred(connection, due, self._chat)
-            senders = await held({row.sender_id for row in due}) if held is not None and due else ()
-            barred += [one.packet_id for one in due if one.sender_id in senders and one.packet_id not in barred]
-            locked, paid_back = await _return(connection, barred, now_ms) if barred else (0, [])
-            places = [(row, one) for row in due if row.packet_id not in barred for one in streams_of(row)]
-            posts = [Post(stream_id, row.sender_id, now_ms, None, row.packet_id) for row, stream_id in places]
-            numbers = await self._chat.append(connection, posts) if posts else []
-        posted = {row.packet_id: PostedPacket(row, {}) for row, _ in places}
-        for (row, stream_id), number in zip(places, numbers, strict=True):
-            posted[row.packet_id].messages[stream_id] = number
-        return DuePackets(list(posted.values()), paid_back, len(taken) - locked)
+        due = DuePackets([], [], 0)
+        try:
+            async with self._writer.transaction() as connection:
+                due = await _post(connection, now_ms, most, streams_of, self._chat, held)
+        except StoreUnavailable as error:
+            raise Unanswered(error, due.posted) from error
+        return due
+
+    async def find_posted(self, posted: Sequence[PostedPacket]) -> list[PostedPacket | None]:
+        """Those of these packets that stand in their streams under these numbers; None: not this one."""
+        places = [_places(one) for one in posted]
+        columns = [list(column) for column in zip(*set().union(*places), strict=True)] or [[], [], []]
+        async with self._database.reading() as connection:
+            found = {tuple(row) for row in await connection.fetch(_SQL["find_posted"], *columns)}
+        return [one if place & found else None for one, place in zip(posted, places, strict=True)]
 
     async def cancel(self, packet_id: int, sender_id: int, now_ms: int) -> Cancelled | None:
         """Cancel a packet that waits and pay it back; again, it is the same. None: posted, or not the sender's.
@@ -100,6 +105,34 @@ class ScheduledStore:
         """Whether it is a scheduled packet of this sender."""
         async with self._database.reading() as connection:
             return await connection.fetchrow(_SQL["ended"], packet_id, sender_id) is not None
+
+
+def _places(one: PostedPacket) -> set[tuple[int, int, int]]:
+    """Packet, stream and number of each message that announces a packet and has a number."""
+    return {(one.row.packet_id, stream_id, message) for stream_id, message in one.messages.items() if message}
+
+
+async def _post(
+    connection: Connection,
+    now_ms: int,
+    most: int,
+    streams_of: Callable[[PacketRow], tuple[int, ...]],
+    chat: ChatBeside,
+    held: Held | None,
+) -> DuePackets:
+    taken = {row[0]: row[1] for row in await connection.fetch(_SQL["take"], now_ms, most)}
+    due = await packets.rows_of(connection, [one for one, state in taken.items() if state == POSTED])
+    barred = await _barred(connection, due, chat)
+    senders = await held({row.sender_id for row in due}) if held is not None and due else ()
+    barred += [one.packet_id for one in due if one.sender_id in senders and one.packet_id not in barred]
+    locked, paid_back = await _return(connection, barred, now_ms) if barred else (0, [])
+    places = [(row, one) for row in due if row.packet_id not in barred for one in streams_of(row)]
+    posts = [Post(stream_id, row.sender_id, now_ms, None, row.packet_id) for row, stream_id in places]
+    numbers = await chat.append(connection, posts) if posts else []
+    posted = {row.packet_id: PostedPacket(row, {}, now_ms) for row, _ in places}
+    for (row, stream_id), number in zip(places, numbers, strict=True):
+        posted[row.packet_id].messages[stream_id] = number
+    return DuePackets(list(posted.values()), paid_back, len(taken) - locked)
 
 
 async def _barred(connection: Connection, due: Sequence[PacketRow], chat: ChatBeside) -> list[int]:

@@ -20,6 +20,12 @@ FROM due JOIN packets p USING (packet_id)
 WHERE s.packet_id = due.packet_id
 RETURNING s.packet_id, s.state
 
+-- name: find_posted
+-- Of packets with the numbers that a post gave them in streams those that have these numbers.
+SELECT packet_id, stream_id, message FROM messages
+JOIN unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS asked (packet_id, stream_id, message)
+    USING (packet_id, stream_id, message)
+
 -- name: return
 UPDATE scheduled_packets SET state = 'returned' WHERE packet_id = ANY($1)
 

@@ -103,6 +103,11 @@ class SendStore:
             rows = await sent_before(connection, [(sender_id, key)])
         return rows[0] if rows else None
 
+    async def words_before(self, sender_id: int, key: str) -> str:
+        """The hidden words of the packet that a key has sent; "" if there is none, or it has no words."""
+        row = None if "\0" in key else await self.before(sender_id, key)
+        return "" if row is None else row.words or ""
+
 
 async def sent_before(connection: Connection, asked: Sequence[tuple[int, str]]) -> list[PacketRow]:
     """The packets that these (sender, key) pairs made earlier."""
@@ -171,7 +176,7 @@ async def _of_standing_bills(
 
     The bills are locked: one fails before its packet is recorded, and then it has none, or not at all.
     """
-    asked = [(row.sender_id, row.key) for row in rows if row.key.startswith(BILL_KEY)]
+    asked = [(row.sender_id, row.key, row.kind) for row in rows if row.key.startswith(BILL_KEY)]
     if not asked:
         return rows
     for sender_id, key, failed in await connection.fetch(_SQL["lock_bills"], *map(list, zip(*asked, strict=True))):

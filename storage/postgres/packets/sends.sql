@@ -11,10 +11,10 @@ LEFT JOIN LATERAL (
 ) AS m ON true
 
 -- name: lock_bills
--- The bills that these senders send by packets with these keys. `fail` of bills.sql waits for the packet, or is seen here.
+-- The bills that these senders send by packets of these keys and kinds. `fail` of bills.sql waits for the packet, or is seen here.
 SELECT b.sponsor_id, 'bill:' || b.number, b.failed
-FROM unnest($1::bigint[], $2::text[]) AS asked (sponsor_id, key)
-JOIN bills b ON b.sponsor_id = asked.sponsor_id AND b.number = substr(asked.key, 6)
+FROM unnest($1::bigint[], $2::text[], $3::text[]) AS asked (sponsor_id, key, kind)
+JOIN bills b ON b.sponsor_id = asked.sponsor_id AND b.number = substr(asked.key, 6) AND b.kind = asked.kind
 ORDER BY b.sponsor_id, b.number FOR SHARE OF b
 
 -- name: sent_before

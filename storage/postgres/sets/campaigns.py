@@ -61,6 +61,10 @@ class SetCampaignStore(CampaignStore):
         """In the set of its sponsor."""
         return await self._of(row.campaign_id).create(row, kind, transfer, seeds)
 
+    async def before(self, sponsor_id: int, key: str) -> CampaignRow | None:
+        """In the set of the sponsor."""
+        return await self._stores[(await self._sets.of_users([sponsor_id]))[sponsor_id]].before(sponsor_id, key)
+
     async def rows(self, campaign_ids: Collection[int]) -> dict[int, CampaignRow]:
         """Of the sets that answer; raises StoreUnavailable if none does."""
         by_set = self._sets.packets_by_set(campaign_ids)

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
-from storage.errors import StoreUnavailable
+from storage.errors import StoreUnavailable, Unanswered
 from storage.postgres.packets.admissions import AdmissionStore
 from storage.postgres.packets.packets import PacketStore
-from storage.postgres.packets.scheduled import DuePackets, ScheduledStore
+from storage.postgres.packets.scheduled import DuePackets, PostedPacket, ScheduledStore
 from storage.postgres.packets.words import WordsStore
 from storage.postgres.sets.places import USER_ID_MAX, all_of, any_of, grouped, settled
 from storage.postgres.sets.sends import ChatOfSets
@@ -43,14 +43,36 @@ class SetScheduledStore(ScheduledStore):
     async def post(
         self, now_ms: int, most: int, streams_of: Callable[[PacketRow], tuple[int, ...]], held: Held | None = None
     ) -> DuePackets:
-        """A transaction in each set that answers, of up to `most` packets. Raises StoreUnavailable if none does."""
-        calls = {number: one.post(now_ms, most, streams_of, held) for number, one in enumerate(self._stores)}
-        done = await any_of(calls)
+        """A transaction in each set that answers, of up to `most` packets. Raises Unanswered if none does."""
+        in_doubt: list[PostedPacket] = []
+
+        async def post(store: ScheduledStore) -> DuePackets:
+            try:
+                return await store.post(now_ms, most, streams_of, held)
+            except Unanswered as unanswered:
+                in_doubt.extend(unanswered.asked)
+                raise
+
+        try:
+            done = await any_of({number: post(one) for number, one in enumerate(self._stores)})
+        except StoreUnavailable as error:
+            raise Unanswered(error, in_doubt) from error
         return DuePackets(
             [one for due in done.values() for one in due.posted],
             [one for due in done.values() for one in due.refunds],
             max(due.taken for due in done.values()),
+            in_doubt,
         )
+
+    async def find_posted(self, posted: Sequence[PostedPacket]) -> list[PostedPacket | None]:
+        """Each in its set. Raises StoreUnavailable if one of the sets gives no answer."""
+        by_set = grouped(range(len(posted)), lambda place: self._sets.of_packet(posted[place].row.packet_id))
+        asked = {number: [posted[place] for place in places] for number, places in by_set.items()}
+        done = await all_of({number: self._stores[number].find_posted(some) for number, some in asked.items()})
+        found: dict[int, PostedPacket | None] = {}
+        for number, some in done.items():
+            found |= zip(by_set[number], some, strict=True)
+        return [found[place] for place in range(len(posted))]
 
     async def cancel(self, packet_id: int, sender_id: int, now_ms: int) -> Cancelled | None:
         """In the set of the packet."""

@@ -27,6 +27,9 @@ class SimCampaigns(campaigns.CampaignStore):
             "create_campaign", lambda: self._tables.create_campaign(row, kind, transfer, seeds())
         )
 
+    async def before(self, sponsor_id: int, key: str) -> CampaignRow | None:
+        return await self._line.call("campaign_before", lambda: self._tables.campaign_of_key(sponsor_id, key))
+
     async def rows(self, campaign_ids: Collection[int]) -> dict[int, CampaignRow]:
         frozen = list(campaign_ids)
         return await self._line.call("campaigns", lambda: self._tables.campaign_rows(frozen))

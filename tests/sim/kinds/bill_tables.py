@@ -41,10 +41,17 @@ class BillTables:
 
     def begin_bill(self, bill: NewBill, day: BillDay) -> BillRow:
         found = self.find_bill(bill.sponsor_id, bill.number)
-        if found is not None and (found[:8] != bill[:8] or not found.failed or found.packet_id is not None):
-            return found
-        self.check_bill_day(bill, day)
         key = bill.sponsor_id, bill.number
+        if found is not None and (found[:8] != bill[:8] or found.packet_id is not None):
+            return found
+        if found is not None and not found.failed and found.asked_at_ms >= day.begin_ms:
+            return found
+        try:
+            self.check_bill_day(bill, day)
+        except OverBillDay:
+            if found is not None and not found.failed:
+                self.fail_bill(*key, "limit")
+            raise
         self.bills[key] = BillRow(*bill, "", *[None] * 8)
         made = self.find_bill(*key)
         assert made is not None

@@ -10,7 +10,7 @@ from storage.postgres.enterprise.bills import BillDay, BillRow, NewBill
 from storage.postgres.packets import admissions, scheduled, words
 from storage.postgres.packets.admissions import AdmissionRow, AdmittedRow, AskedAdmission
 from storage.postgres.packets.packets import PacketRow
-from storage.postgres.packets.scheduled import Cancelled, DuePackets
+from storage.postgres.packets.scheduled import Cancelled, DuePackets, PostedPacket
 from storage.postgres.packets.words import Matches, Saying, Spoken
 
 
@@ -26,6 +26,12 @@ class SimScheduled(scheduled.ScheduledStore):
     ) -> DuePackets:
         change = now_ms, most, streams_of
         return await self._line.call("post_scheduled", lambda: self._tables.post_scheduled(*change))
+
+    async def find_posted(self, posted: Sequence[PostedPacket]) -> list[PostedPacket | None]:
+        def read() -> list[PostedPacket | None]:
+            return [one if self._tables.posts.get(one.row.packet_id) == one.messages else None for one in posted]
+
+        return await self._line.call("find_posted", read)
 
     async def cancel(self, packet_id: int, sender_id: int, now_ms: int) -> Cancelled | None:
         change = packet_id, sender_id, now_ms

@@ -91,7 +91,7 @@ class ScheduledTables:
                 barred.append(packet_id)
             else:
                 self.end_waiting(packet_id, POSTED, self.is_banned(row.sender_id) or self.has_left(row))
-                posted.append(PostedPacket(row, self.announce(row, streams_of(row))))
+                posted.append(PostedPacket(row, self.announce(row, streams_of(row)), now_ms))
         return DuePackets(posted, self.refund(barred, now_ms), len(taken))
 
     def end_waiting(self, packet_id: int, state: str, *about: bool) -> None:
