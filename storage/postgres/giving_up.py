@@ -8,6 +8,7 @@ reads or waits for a lock is stopped by PostgreSQL within a second (client_conne
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import Any
 
 import asyncpg
@@ -22,14 +23,16 @@ class EndingConnection(SharedTypesConnection):
     and `tests/outages/postgresql/test_synchronous.py` fails.
     """
 
-    __slots__ = ("is_given_up",)
+    __slots__ = ("ended_by", "is_given_up")
 
     def __init__(self, *about: Any, **more: Any) -> None:
         super().__init__(*about, **more)
         self.is_given_up = False  # it is closed in the next turn of the loop, or before it goes back into its pool
+        self.ended_by: BaseException | None = None  # what stopped a COPY: the rows come from us, so the error does
 
     def _cancel_current_command(self, waiter: Any, cancel_waiter: Any = None) -> None:
         self.is_given_up = True
+        self.ended_by = sys.exc_info()[1]
         self._loop.call_soon(self.terminate)  # type: ignore[attr-defined]  # asyncpg is in the middle of its own step
 
 

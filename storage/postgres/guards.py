@@ -65,7 +65,10 @@ class unavailable_when_away:  # noqa: N801  called like a function
 
 
 class unavailable_when_broken_off:  # noqa: N801  called like a function
-    """Between two steps of a statement asyncpg does not look whether its connection was ended meanwhile."""
+    """Between two steps of a statement asyncpg does not look whether its connection was ended meanwhile.
+
+    What has stopped a COPY of ours is raised as it is, and not that its session is closed, which came of it.
+    """
 
     __slots__ = ("_connection",)
 
@@ -76,6 +79,8 @@ class unavailable_when_broken_off:  # noqa: N801  called like a function
         """Nothing to do."""
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if isinstance(error, asyncpg.InterfaceError) and (ended_by := getattr(self._connection, "ended_by", None)):
+            raise ended_by
         if isinstance(error, AttributeError) and self._connection.is_closed():
             why = why_ended(error)
             if isinstance(why, asyncio.CancelledError):

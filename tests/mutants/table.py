@@ -9073,6 +9073,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("tests/services/test_settlement.py::test_claim_whose_transfer_was_lost_is_not_credited_again",),
     ),
     Mutation(
+        "what stops a COPY is told as a closed session",
+        "outage, not defect",
+        "storage/postgres/giving_up.py",
+        "        self.ended_by = sys.exc_info()[1]\n",
+        "",
+        ("tests/reconciliation/test_import.py::test_file_that_changes_while_it_is_read_imports_nothing",),
+    ),
+    Mutation(
         "users say texts past a chat backend that has them alone",
         "access",
         "server/services/chat/messages.py",
