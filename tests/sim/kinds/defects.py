@@ -73,11 +73,11 @@ class CancelledPacketIsPosted(KindsDefect):
         store = services.everyday.scheduled._store
         real, tables = store.post, store._tables
 
-        async def post(now_ms: int, most: int, streams_of: Any) -> Any:
+        async def post(now_ms: int, most: int, streams_of: Any, held: Any = None) -> Any:
             due = tables.due_scheduled(now_ms + 1_000, most)
             present, tables.due_scheduled = tables.due_scheduled, lambda now_ms, most: due
             try:
-                return await real(now_ms, most, streams_of)
+                return await real(now_ms, most, streams_of, held)
             finally:
                 tables.due_scheduled = present
 
