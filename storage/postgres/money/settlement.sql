@@ -39,7 +39,7 @@ WITH largest AS (
     WHERE (SELECT count(*) FROM credited) > 0
     GROUP BY packet_id, user_id, transferred.amount_fen
 ), listed AS (
-    -- No row can be there: its transfer is new. ON CONFLICT would cost a seventh of the batch, and would hide that the
+    -- No row can be there: its transfer is new. ON CONFLICT would cost 7 % of the batch, and would hide that the
     -- transfer of a credited claim was lost.
     INSERT INTO received (user_id, at_ms, packet_id) SELECT user_id, at_ms, packet_id FROM opened
 ), touched AS (
