@@ -11,6 +11,7 @@ import pytest
 from redis import asyncio as aioredis
 
 from bench.chaos.proxy import Proxy
+from client_sim.sdk.client import Client
 from protocol import messages
 from server.app import App
 from server.core.packet import Packet
@@ -270,6 +271,27 @@ async def test_refund_whose_redrive_was_overtaken_is_retried_in_a_later_round(
     await books_balance()
 
 
+async def ticket_at_another_server(
+    start_server: StartServer, party: MakeParty, connect: Connect
+) -> tuple[Party, Server, Client, int]:
+    """Durability redis: guests at one server, and a user at another one who has a ticket of their packet."""
+    room = await party(await start_server(stores__durability="redis"), 3)
+    other = await start_server(stores__durability="redis", server__node=1)
+    packet_id = await room.lucky(1_000, 2)
+    late = await connect(other, 4)
+    assert (await late.grab(packet_id)).answer == "ticket"
+    return room, other, late, packet_id
+
+
+async def until_lapsed(redis: aioredis.Redis, packet_id: int) -> None:
+    """The log of this packet is gone."""
+
+    async def lapsed() -> bool:
+        return not await redis.exists(key(packet_id))
+
+    await until(lapsed)
+
+
 async def test_stale_packet_wins_nothing_after_its_log_has_lapsed(
     start_server: StartServer,
     party: MakeParty,
@@ -279,17 +301,10 @@ async def test_stale_packet_wins_nothing_after_its_log_has_lapsed(
 ) -> None:
     """Durability redis: the packet was finished by another server and its log is gone; here it looks new."""
     monkeypatch.setattr(log, "_FORGET_MS", 50)
-    room = await party(await start_server(stores__durability="redis"), 3)
-    other = await start_server(stores__durability="redis", server__node=1)
-    packet_id = await room.lucky(1_000, 2)
-    late = await connect(other, 4)
-    assert (await late.grab(packet_id)).answer == "ticket"
+    room, _, late, packet_id = await ticket_at_another_server(start_server, party, connect)
     await room.all_open(packet_id, room.guests[:2])
 
-    async def lapsed() -> bool:
-        return not await redis.exists(key(packet_id))
-
-    await until(lapsed)
+    await until_lapsed(redis, packet_id)
     monkeypatch.setattr(mirror_first, "VIEW_S_MAX", 0.02)
     assert (await late.open(packet_id)).answer == "gone"
 
@@ -303,21 +318,14 @@ async def test_process_that_stands_still_before_it_asks_redis_wins_nothing_after
 ) -> None:
     """Durability redis: what was read of the packet was new when the claim was taken to Redis, not when it came."""
     monkeypatch.setattr(log, "_FORGET_MS", 50)
-    room = await party(await start_server(stores__durability="redis"), 3)
-    other = await start_server(stores__durability="redis", server__node=1)
-    packet_id = await room.lucky(1_000, 2)
-    late = await connect(other, 4)
-    assert (await late.grab(packet_id)).answer == "ticket"
+    room, other, late, packet_id = await ticket_at_another_server(start_server, party, connect)
     mirror = other.app.services.commit._stores._mirror
     append = mirror.append
-
-    async def lapsed() -> bool:
-        return not await redis.exists(key(packet_id))
 
     async def append_later(extensions: Sequence[Extension]) -> set[int]:
         monkeypatch.setattr(mirror, "append", append)
         await room.all_open(packet_id, room.guests[:2])
-        await until(lapsed)
+        await until_lapsed(redis, packet_id)
         return await append(extensions)
 
     monkeypatch.setattr(mirror, "append", append_later)
