@@ -25,6 +25,8 @@ MODULES: Final = (
     "server.net.pushes.announcements",
     "server.net.pushes.table",
     "server.net.read_budget",
+    "server.net.read_flow",
+    "server.net.socket_session",
     "server.net.token_bucket",
     "server.services.chat.grab_stats",
     "server.services.packets.batch",

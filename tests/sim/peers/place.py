@@ -9,7 +9,6 @@ from protocol.money_unit import YUAN
 from server.config import NatsSection, PeersSection
 from server.net.dispatch import Dispatch
 from server.net.hub import Hub
-from server.net.session import Session
 from server.net.subscriptions import Subscriptions
 from server.peers.assembly import PeerPlace, Peers
 from server.services.packets.requests import GrabRequest, OpenRequest
@@ -28,7 +27,7 @@ class PeersPlace:
         assert server.clock is not None
         services, bus, clock = server.running, server.bus, server.clock
         limits, self._links = services._limits, side.links
-        self.sessions: dict[int, Session] = {}
+        self.sessions: dict[int, Any] = {}
         self.hub = Hub(limits, bus)
         self.subscriptions = Subscriptions(services.live_packets, services.pages, limits, bus)
         self.dispatch = Dispatch(services, self.hub, self.subscriptions, self.sessions, bus, clock, YUAN)
