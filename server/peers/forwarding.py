@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from protocol import codes, messages
 from server.core.placement.buckets import BUCKETS, bucket_of, owners_of
@@ -29,16 +29,13 @@ from server.peers.peer import PeerServer
 from server.peers.watches import Watches
 
 
-class Waiting:
+class Waiting(NamedTuple):
     """A request that another server is serving."""
 
-    __slots__ = ("owned", "request", "server_id", "session")
-
-    def __init__(self, server_id: int, session: Session, request: messages.Message, owned: Owned) -> None:
-        self.server_id = server_id
-        self.session = session
-        self.request = request
-        self.owned = owned
+    server_id: int
+    session: Session
+    request: messages.Message
+    owned: Owned
 
 
 class Forwarder:
