@@ -25,8 +25,8 @@ from server.net.addresses import shown
 from server.net.dispatch import Dispatch
 from server.net.hub import Hub
 from server.net.listener import Listener
-from server.net.proxied import ProxiedSession, ProxyRules
-from server.net.session import Session
+from server.net.proxied import ProxyRules, proxied_session
+from server.net.socket_session import SocketSession
 from server.net.subscriptions import Subscriptions
 from server.office.listening import Office
 from server.operating_system.open_files import ROOM, Room
@@ -97,7 +97,7 @@ class App:
         self.stores, self.supervisor = stores, Supervisor()
         known = keys, seed_keys, (money := money_unit(config))
         self.services = Services(stores, bus, clock, config, self._limits, *known, is_worker=place is not None)
-        sessions: dict[int, Session] = {}
+        sessions: dict[int, SocketSession] = {}
         self.hub = Hub(self._limits, bus)
         self.subscriptions = Subscriptions(self.services.live_packets, self.services.pages, self._limits, bus)
         self.dispatch = Dispatch(self.services, self.hub, self.subscriptions, sessions, bus, clock, money)
@@ -109,11 +109,11 @@ class App:
         self.peers = self._with_peers(sessions, bus, at) if at.is_anywhere else None
         self.operations = self._for_operators(postgres_dsn, money)
 
-    def _make_listener(self, sessions: dict[int, Session]) -> Listener:
+    def _make_listener(self, sessions: dict[int, SocketSession]) -> Listener:
         parts = sessions, self.dispatch, self.hub, self.subscriptions, self._limits, self._config.stores.durability
         return Listener(*parts, self._clock.now_ms, self._clock.random_bytes, self._room.clients)
 
-    def _with_peers(self, sessions: dict[int, Session], bus: Bus, at: PeerPlace) -> Peers:
+    def _with_peers(self, sessions: dict[int, SocketSession], bus: Bus, at: PeerPlace) -> Peers:
         parts = self.hub, self.dispatch, self.subscriptions, sessions, bus, self._clock, at
         peers = self.dispatch.router = self.listener.router = Peers(self.services, *parts)
         return peers
@@ -182,7 +182,7 @@ class App:
         if not server.proxy_protocol:
             return await self.listener.open(server.host, server.port, self._tls, held=self._held.main)
         rules = ProxyRules(server.proxy_protocol)
-        at = server.host, server.port, None, partial(ProxiedSession, rules=rules), rules.address_of
+        at = server.host, server.port, None, partial(proxied_session, rules), rules.address_of
         return await self.listener.open(*at, held=self._held.main)
 
     async def _listen_to_websocket(self) -> None:

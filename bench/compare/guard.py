@@ -69,7 +69,9 @@ CASES: Final[dict[CaseName, tuple[str, RunSpec]]] = {
 STANDARD: Final = Extent()
 
 
-def measure(revision: str, names: Sequence[CaseName], extent: Extent, console: Console) -> dict[str, Any]:
+def measure(
+    revision: str, names: Sequence[CaseName], extent: Extent, console: Console, new_config: str = ""
+) -> dict[str, Any]:
     """All these cases. Raises BenchFailed, ServerFailed, EmbeddedError, StoreUnavailable."""
     began_s, screen = time.perf_counter(), Lines(console)
     new = this()
@@ -77,12 +79,14 @@ def measure(revision: str, names: Sequence[CaseName], extent: Extent, console: C
         for side, checkout in (("old", old), ("new", new)):
             checkout.check_imports()
             screen.tell(f"{side}: {checkout.compile_modules() or 'pure Python: it has no compiled modules'}")
-        cases = [_case(name, {"old": old, "new": new}, extent, screen) for name in names]
-    seconds = round(time.perf_counter() - began_s)
-    return {"against": revision, "commit_old": old.commit, **asdict(extent), "cases": cases, "took_s": seconds}
+        cases = [_case(name, {"old": old, "new": new}, extent, screen, new_config) for name in names]
+    told = {"against": revision, "commit_old": old.commit, "new_config": new_config, **asdict(extent)}
+    return told | {"cases": cases, "took_s": round(time.perf_counter() - began_s)}
 
 
-def _case(name: CaseName, checkouts: dict[SideName, Checkout], extent: Extent, screen: Lines) -> dict[str, Any]:
+def _case(
+    name: CaseName, checkouts: dict[SideName, Checkout], extent: Extent, screen: Lines, new_config: str
+) -> dict[str, Any]:
     durability, run_spec = CASES[name]
     requests = max(1, round(run_spec.requests * extent.seconds / STANDARD.seconds))
     run_spec = msgspec.structs.replace(run_spec, requests=requests)
@@ -90,7 +94,9 @@ def _case(name: CaseName, checkouts: dict[SideName, Checkout], extent: Extent, s
     with ExitStack() as stack:
         sides = {}
         for side, checkout in checkouts.items():
-            server = own_server(durability, scenario.limits, screen.say, checkout.program, checkout.limits)
+            sections = new_config if side == "new" else ""
+            program = checkout.program, checkout.limits, sections
+            server = own_server(durability, scenario.limits, screen.say, *program)
             target = stack.enter_context(server)
             if scenario.server == "both":
                 target = stack.enter_context(with_bare_server(target))
@@ -109,6 +115,7 @@ def command(
     against: Annotated[str, Parameter(help="the revision that this checkout is compared with")],
     case: Annotated[list[CaseName] | None, Parameter(help="only this case; may be said again", negative="")] = None,
     extent: Extent = STANDARD,
+    new_config: Annotated[Path | None, Parameter(help="TOML that only the new server has: the cost of it")] = None,
     json_file: Annotated[Path | None, Parameter(name="--json", help="write all figures to this file")] = None,
 ) -> int:
     """This checkout against another revision: exit 1 if a request costs the server more processor time.
@@ -117,13 +124,16 @@ def command(
     to ±3 %: 10 to 25 minutes. Without exit 1 a case is "ok", or "unclear" if the ratio stays less well known.
 
     Example: hongbao bench guard --against HEAD~1 --case grab --json guard.json
+
+    Example: hongbao bench guard --against HEAD --new-config risk.toml --case opens-1000x1-postgres
     """
     if extent.pairs < 2:
         raise ValueError("an interval needs two --pairs or more")
     if json_file is not None and not json_file.parent.is_dir():
         raise ValueError(f"there is no folder for {json_file}")
     console = Console()
-    told = measure(against, case or list(CASES), extent, console)
+    sections = new_config.read_text() if new_config is not None else ""
+    told = measure(against, case or list(CASES), extent, console, sections)
     show(console, told["cases"])
     if json_file is not None:
         json_file.write_bytes(msgspec.json.format(msgspec.json.encode(told), indent=2))

@@ -120,18 +120,21 @@ class BankBooks:
         found = [
             f"account {row['name']}: {row['fen']} fen, its postings say {row['posted']}"
             for row in self.rows(
-                """SELECT name, fen, coalesce((SELECT sum(fen) FROM postings WHERE credit = name), 0)
-                          - coalesce((SELECT sum(fen) FROM postings WHERE debit = name), 0) AS posted
-                   FROM accounts WHERE fen <> posted"""
+                """WITH moves AS (SELECT credit AS account, fen FROM postings
+                                  UNION ALL SELECT debit, -fen FROM postings),
+                        sums AS (SELECT account, sum(fen) AS posted FROM moves GROUP BY account)
+                   SELECT name, fen, coalesce(posted, 0) AS posted
+                   FROM accounts LEFT JOIN sums ON account = name WHERE fen <> coalesce(posted, 0)"""
             )
         ]
         found += [
             f"order {row['number']}: {row['result']}, with {row['postings']} postings"
             for row in self.rows(
-                """SELECT number, result, (SELECT count(*) FROM postings p WHERE p.number = o.number) AS postings
-                   FROM orders o
-                   WHERE postings <> CASE WHEN result = 'succeeded' THEN 1
-                                          WHEN reason = 'reversed' THEN 2 ELSE 0 END"""
+                """WITH counts AS (SELECT number, count(*) AS postings FROM postings GROUP BY number)
+                   SELECT o.number, result, coalesce(postings, 0) AS postings
+                   FROM orders o LEFT JOIN counts USING (number)
+                   WHERE coalesce(postings, 0) <> CASE WHEN result = 'succeeded' THEN 1
+                                                       WHEN reason = 'reversed' THEN 2 ELSE 0 END"""
             )
         ]
         return found

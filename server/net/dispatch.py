@@ -25,7 +25,7 @@ from server.net.login import LoginHandler
 from server.net.read_budget import rows_in
 from server.net.read_flow import READ_PAUSE_S, pause_s
 from server.net.routing import Router
-from server.net.session import Session
+from server.net.session import ClientSession, Session
 from server.net.subscriptions import Subscriptions
 from server.refusal_codes import CODES, NOT_CURRENT, PUBLIC_DETAILS
 from server.services.assembly import Services
@@ -83,7 +83,7 @@ class Dispatch:
         """Requests in flight."""
         return len(self._tasks) + self._begun + self._login.under_way
 
-    def __call__(self, session: Session, requests: Sequence[Message], now_s: float) -> None:
+    def __call__(self, session: ClientSession, requests: Sequence[Message], now_s: float) -> None:
         """Serve the requests of one read, in their order.
 
         They have arrived at one moment, so clocks, the lease and the user's bucket are looked at once for all.
@@ -97,7 +97,7 @@ class Dispatch:
             caller, is_current = "user", self._changes.is_current
             admitted = self._hub.admit_up_to(admitted, user_id, now_s)
         rows, at_ms = self.rows, self._now_ms()
-        # `Session` flushes after a read. Any: in a simulated world another class stands for a connection.
+        # `SocketSession` flushes after a read. Any: in a simulated world another class stands for a connection.
         send = cast("Any", session).connection.send
         router = self.router
         for request in requests[:admitted]:
@@ -140,7 +140,7 @@ class Dispatch:
                     reply.seq = request.seq
                     session.reply(reply)
 
-    def _log_in(self, session: Session, requests: Sequence[Message]) -> None:
+    def _log_in(self, session: ClientSession, requests: Sequence[Message]) -> None:
         for login in () if self.draining else requests:  # the goodbye says to ask again elsewhere
             assert isinstance(login, messages.Login)
             self._logins += 1

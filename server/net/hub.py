@@ -20,7 +20,7 @@ from server.services.runtime import events
 from server.services.runtime.bus import Bus
 
 if TYPE_CHECKING:
-    from server.net.session import Session
+    from server.net.session import ClientSession
 
 
 class Hub:
@@ -40,7 +40,7 @@ class Hub:
         bus.subscribe(self.end_sessions, events.AccessChange)
         bus.know_clients(self.awaits, self.user_ids)
 
-    def join(self, user_id: int, session: Session, now_s: float) -> bool:
+    def join(self, user_id: int, session: ClientSession, now_s: float) -> bool:
         """A connection of a user is there; False if it would be one too many."""
         user, elsewhere = self._known(user_id, now_s), 0 if self.servers_of is None else self.servers_of(user_id)
         if len(user.sessions) + elsewhere >= self._limits.connections_of_user_max and user_id != BACKEND:
@@ -83,7 +83,7 @@ class Hub:
             user.reads = ReadBudget(self._limits, now_s)
         user.reads.charge(self._limits, now_s, size, rows)
 
-    def leave(self, user_id: int, session: Session) -> None:
+    def leave(self, user_id: int, session: ClientSession) -> None:
         """A connection of a user has gone."""
         user = self._users.get(user_id)
         if user is not None and session in user.sessions:
@@ -91,7 +91,7 @@ class Hub:
             if not user.sessions:
                 self._bus.publish(events.WentOffline(user_id))
 
-    def sessions(self, user_id: int) -> Sequence[Session]:
+    def sessions(self, user_id: int) -> Sequence[ClientSession]:
         """The connections of a user; not to be kept."""
         user = self._users.get(user_id)
         return user.sessions if user is not None else ()

@@ -6,6 +6,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeAlias, cast
 
 import msgspec
@@ -20,11 +21,11 @@ from server.net.addresses import cannot_listen
 from server.net.hub import Hub
 from server.net.queued_connections import BACKLOG, QueuedConnections
 from server.net.routing import Router
-from server.net.session import Session
+from server.net.socket_session import SocketSession
 from server.net.subscriptions import Subscriptions
 from server.net.tls import TlsListener
 
-Dispatch: TypeAlias = Callable[[Session, Sequence[messages.Message], float], None]
+Dispatch: TypeAlias = Callable[[SocketSession, Sequence[messages.Message], float], None]
 TICK_S_MAX = 0.5
 RECONNECT_MS_MAX = 2_000  # over so long the clients of a server that goes down come back
 LATE_S = 0.05  # so long a push that can wait waits for a message to leave with: a write costs more than a message
@@ -35,7 +36,7 @@ class Listener:
 
     def __init__(
         self,
-        sessions: dict[int, Session],
+        sessions: dict[int, SocketSession],
         dispatch: Dispatch,
         hub: Hub,
         subscriptions: Subscriptions,
@@ -57,8 +58,8 @@ class Listener:
         self._connections_most = connections_most
         self._read_limits()
         self.addresses = AddressLimits(limits)
-        self._dirty: list[Session] = []
-        self._late: list[Session] = []
+        self._dirty: list[SocketSession] = []
+        self._late: list[SocketSession] = []
         self._loop = asyncio.get_running_loop()
         self._servers: list[asyncio.Server | TlsListener] = []
         self._queued = QueuedConnections(lambda: self.connections_max - len(self.sessions))
@@ -88,7 +89,7 @@ class Listener:
         host: str,
         port: int,
         tls: ssl.SSLContext | None = None,
-        make: Callable[[Listener], Session] = Session,
+        make: Callable[[Listener], SocketSession] = SocketSession,
         address_of: Callable[[Any], Address] = address_of,
         where: str = "",
         held: socket.socket | None = None,
@@ -99,22 +100,21 @@ class Listener:
         closed when no more connections are accepted. Raises OSError that names the address.
         """
         host = host.strip("[]")
+        make_here: Any = partial(make, self)  # the loop asks for the methods of a protocol, not for its class
         try:
             if tls is not None:
                 timeout_s = self._timing.login_timeout_s
-                gate = TlsListener(
-                    lambda: make(self), self._enter_gate, self.addresses.leave, timeout_s, tls, address_of
-                )
+                gate = TlsListener(make_here, self._enter_gate, self.addresses.leave, timeout_s, tls, address_of)
                 self._servers.append(gate)
                 return await gate.open(host, port, BACKLOG, held)
             if held is None:
-                server = await self._loop.create_server(lambda: make(self), host, port, backlog=BACKLOG)
+                server = await self._loop.create_server(make_here, host, port, backlog=BACKLOG)
             else:
-                server = await self._loop.create_server(lambda: make(self), sock=held, backlog=BACKLOG)
+                server = await self._loop.create_server(make_here, sock=held, backlog=BACKLOG)
         except OSError as error:
             raise cannot_listen(host, port, error, where) from error
-        self._queued.watch(server, lambda: make(self))  # with TLS the listener takes many by itself
-        self._servers += server, *await self._queued.open_handles(server, lambda: make(self))
+        self._queued.watch(server, make_here)  # with TLS the listener takes many by itself
+        self._servers += server, *await self._queued.open_handles(server, make_here)
         return int(cast("Any", server).sockets[0].getsockname()[1])  # a tuple in asyncio, a list in uvloop
 
     def reload(self, tls: ssl.SSLContext | None) -> None:
@@ -178,7 +178,7 @@ class Listener:
         )
         return ServerConnection(hello, self.now_s(), timing, self._sizes, framing)
 
-    def arrived(self, session: Session) -> None:
+    def arrived(self, session: SocketSession) -> None:
         """A connection was made."""
         self.accepted += 1
         session.number = self.accepted
@@ -192,7 +192,7 @@ class Listener:
         elif refusal is not None:
             session.close(refusal, "of this address")
 
-    def moved(self, session: Session, address: Address) -> None:
+    def moved(self, session: SocketSession, address: Address) -> None:
         """A connection counts for another address, which was not known before."""
         self.addresses.leave(session.address)
         session.address = address
@@ -200,7 +200,7 @@ class Listener:
         if refusal is not None:
             session.close(refusal, "of this address")
 
-    def gone(self, session: Session) -> None:
+    def gone(self, session: SocketSession) -> None:
         """A connection was lost."""
         self.sessions.pop(session.number, None)
         code = session.connection.closing
@@ -219,7 +219,7 @@ class Listener:
         if session.user_id >= 0:
             self._hub.leave(session.user_id, session)
 
-    def login_failed(self, session: Session) -> None:
+    def login_failed(self, session: SocketSession) -> None:
         """A login was refused."""
         self.addresses.failed(session.address, self.now_s())
 
@@ -234,13 +234,13 @@ class Listener:
             self.closes[refusal] += 1
         return refusal
 
-    def flush_soon(self, session: Session) -> None:
+    def flush_soon(self, session: SocketSession) -> None:
         """Write what a session has queued at the end of this turn of the loop."""
         if not self._dirty:
             self._loop.call_soon(self._flush)
         self._dirty.append(session)
 
-    def flush_later(self, session: Session) -> None:
+    def flush_later(self, session: SocketSession) -> None:
         """Write what a session has queued in a while, if nothing takes it along before."""
         if not self._late:
             self._loop.call_later(LATE_S, self._flush_late)

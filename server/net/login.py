@@ -12,7 +12,7 @@ from server import logs
 from server.clock import Clock
 from server.core.refusals import RequestRefused
 from server.net.hub import Hub
-from server.net.session import Session
+from server.net.session import ClientSession
 from server.services.chat.login import LoginService, LoginVerdict, Profile
 
 ACCEPTED: Final = LoginVerdict.ACCEPTED
@@ -51,18 +51,18 @@ class LoginHandler:
         self._money = money
         self.under_way = 0  # logins that wait for a profile
 
-    def begin(self, session: Session, login: messages.Login) -> None:
+    def begin(self, session: ClientSession, login: messages.Login) -> None:
         """Welcome the user, or close the connection with a code that says why."""
         if self._joins(session, login):
             self._go_on(session, login)
 
-    async def serve(self, session: Session, login: messages.Login) -> None:
+    async def serve(self, session: ClientSession, login: messages.Login) -> None:
         """The same, once other servers know the user."""
         if self._joins(session, login):
             await self._noted()
             self._go_on(session, login)
 
-    def _joins(self, session: Session, login: messages.Login) -> bool:
+    def _joins(self, session: ClientSession, login: messages.Login) -> bool:
         """Judge the login; from now on the connection is told what happens to its user. False: it is closed."""
         verdict = self._judge(session, login)
         if verdict is not ACCEPTED:
@@ -71,17 +71,17 @@ class LoginHandler:
         if not self._hub.join(login.user_id, session, session.now_s()):
             session.close(codes.Close.TOO_MANY_CONNECTIONS, "of this user")
             return False
-        session.hold_pushes()
+        session.holds_pushes = True
         session.features = frozenset(login.features)
         session.user_id, session.issued_at_s = login.user_id, login.issued_at_s
         return True
 
-    def _go_on(self, session: Session, login: messages.Login) -> None:
+    def _go_on(self, session: ClientSession, login: messages.Login) -> None:
         self.under_way += 1
         self._ask(partial(self._found, session, login), session, login)
 
     def _ask(
-        self, on_profile: Callable[[Profile | Exception], None], session: Session, login: messages.Login
+        self, on_profile: Callable[[Profile | Exception], None], session: ClientSession, login: messages.Login
     ) -> None:
         try:
             self._login.find_profile(login.user_id, on_profile)
@@ -89,13 +89,13 @@ class LoginHandler:
             self.under_way -= 1
             self._give_up(session, login, refused)
 
-    def _found(self, session: Session, login: messages.Login, profile: Profile | Exception) -> None:
+    def _found(self, session: ClientSession, login: messages.Login, profile: Profile | Exception) -> None:
         if not isinstance(profile, Exception) and self._is_overtaken(login, profile):
             self._ask(partial(self._end, session, login), session, login)
         else:
             self._end(session, login, profile)
 
-    def _end(self, session: Session, login: messages.Login, profile: Profile | Exception) -> None:
+    def _end(self, session: ClientSession, login: messages.Login, profile: Profile | Exception) -> None:
         self.under_way -= 1
         if isinstance(profile, Exception):
             self._give_up(session, login, profile)
@@ -106,7 +106,7 @@ class LoginHandler:
         """The wallet has changed while it was read: it is read once more."""
         return self._hub.newest(login.user_id, profile.holding.balance) != profile.holding.balance
 
-    def _welcome(self, session: Session, login: messages.Login, profile: Profile) -> None:
+    def _welcome(self, session: ClientSession, login: messages.Login, profile: Profile) -> None:
         # read after this connection had joined the hub: a later ban finds it there
         verdict = self._login.admits(profile, login.issued_at_s)
         if verdict is not ACCEPTED:
@@ -124,16 +124,16 @@ class LoginHandler:
         self._hub.welcomes(login.user_id, balance)
         session.welcome(welcome, session.now_s(), 0.5 + self._clock.random_part() / 2)
 
-    def _give_up(self, session: Session, login: messages.Login, error: Exception) -> None:
+    def _give_up(self, session: ClientSession, login: messages.Login, error: Exception) -> None:
         logs.debug("login_failed", connection=session.number, user_id=login.user_id, reason=str(error))
         session.close(codes.Close.STORES_AWAY)
 
-    def _refuse(self, session: Session, login: messages.Login, verdict: LoginVerdict) -> None:
+    def _refuse(self, session: ClientSession, login: messages.Login, verdict: LoginVerdict) -> None:
         reason = verdict.name.lower()
         logs.debug("login_refused", connection=session.number, user_id=login.user_id, reason=reason)
         session.close(CLOSES[verdict], DETAILS.get(verdict, ""))
 
-    def _judge(self, session: Session, login: messages.Login) -> LoginVerdict:
+    def _judge(self, session: ClientSession, login: messages.Login) -> LoginVerdict:
         def expected(key: bytes) -> bytes:
             parts = (login.user_id, login.expires_at_s, login.key_id, key, login.issued_at_s)
             return tokens.mint(*parts).proof(session.connection.nonce)

@@ -9,7 +9,7 @@ from server.net.read_budget import ReadBudget
 from server.net.token_bucket import TokenBucket
 
 if TYPE_CHECKING:
-    from server.net.session import Session
+    from server.net.session import ClientSession
 
 
 class User:
@@ -22,7 +22,7 @@ class User:
 
     def __init__(self, user_id: int, requests: TokenBucket) -> None:
         self.user_id = user_id
-        self.sessions: list[Session] = []
+        self.sessions: list[ClientSession] = []
         self.requests = requests
         self.reads: ReadBudget | None = None  # most users read little, and seldom
         self.balance = EMPTY

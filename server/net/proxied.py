@@ -1,16 +1,14 @@
-"""Sessions behind proxies that speak the PROXY protocol: its header comes first, then everything is as without."""
+"""Connections behind proxies that speak the PROXY protocol: its header comes first, then all is as without."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
 from protocol import codes
 from protocol.proxy_header import BadProxyHeader, read_proxy_header
 from server.net.address_limits import TRUSTED_PROXY, Address, Networks, address_of
-from server.net.listener import Listener
-from server.net.session import Session
+from server.net.socket_session import Opening, SessionHost, SocketSession
 
 
 class ProxyRules:
@@ -32,63 +30,49 @@ class ProxyRules:
         return address_of(source)
 
 
-class HeaderFirst(Session):
-    """What a session does until its header is there: nothing leaves, and no limit of an address holds."""
+class HeaderFirst:
+    """A PROXY header, if the peer is a proxy that sends one; no limit of an address holds until it is there."""
 
-    __slots__: tuple[
-        str, ...
-    ] = ()  # those below are in the classes made of it: one class has no two bases with slots
+    __slots__ = ("_data", "_rules", "_then")
 
-    _header: bytes | None  # as far as it has come; None: it was read, or none comes
-    _listener: Listener
-    _rules: ProxyRules
+    def __init__(self, rules: ProxyRules, then: Opening | None = None) -> None:
+        """`then`: what comes behind the header and before the first message."""
+        self._rules = rules
+        self._then = then
+        self._data = b""  # as far as it has come
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Greet, once the header is there."""
-        self._keep(b"" if self._rules.sends_header(transport.get_extra_info("peername")) else None)
-        super().connection_made(transport)
+    def begin(self, session: SocketSession, peer: Any) -> Address:
+        """What counts as the address of a new connection from this peer."""
+        if not self._rules.sends_header(peer):
+            session.opening = self._then
+        return self._rules.address_of(peer)
 
-    def data_received(self, data: bytes) -> None:
-        """Hand on what comes behind the header."""
-        if self._header is None:
-            super().data_received(data)
-        elif not self.transport.is_closing():
-            self._read_header(self._header + data)
-
-    def _read_header(self, data: bytes) -> None:
+    def read(self, session: SocketSession, data: bytes) -> None:
+        """Take what has come; with the whole header the connection counts for the address of its client."""
+        self._data += data
         try:
-            header = read_proxy_header(data)
+            header = read_proxy_header(self._data)
         except BadProxyHeader as error:
-            self.close(codes.Close.BAD_FRAME, str(error))
+            session.close(codes.Close.BAD_FRAME, str(error))
             return
-        self._keep(data if header is None else None)
         if header is None:
             return
-        source = (header.host, 0) if header.host else self.transport.get_extra_info("peername")
-        self.is_proxied = bool(header.host)
-        self.by_tls = self.by_tls or header.is_tls
-        self._listener.moved(self, self._rules.behind(source))
-        self.flush()
-        rest = data[header.size :]
-        if rest and not self.transport.is_closing():
-            super().data_received(rest)
+        source = (header.host, 0) if header.host else session.transport.get_extra_info("peername")
+        session.opening = self._then
+        session.is_proxied = bool(header.host)
+        session.by_tls = session.by_tls or header.is_tls
+        session.moved(self._rules.behind(source))
+        session.flush()
+        rest = self._data[header.size :]
+        if rest and not session.transport.is_closing():
+            session.data_received(rest)
 
-    def _keep(self, header: bytes | None) -> None:
-        self._header = header  # type: ignore[misc]  # a slot of the classes made of it
-
-    def flush(self) -> None:
-        """Write all that is queued, once the header is there; before it only why the connection ends."""
-        if self._header is None or self.connection.closing is not None:
-            super().flush()
+    def refuse(self, session: SocketSession, why: codes.Close) -> None:
+        """The connection ends before its header is there."""
+        session.opening = self._then
+        session.flush()
 
 
-class ProxiedSession(HeaderFirst):
+def proxied_session(rules: ProxyRules, host: SessionHost) -> SocketSession:
     """A connection over TCP, perhaps of a proxy."""
-
-    __slots__ = ("_header", "_listener", "_rules", "address_of")
-
-    def __init__(self, listener: Listener, rules: ProxyRules) -> None:
-        super().__init__(listener)
-        self._listener = listener
-        self._rules = rules
-        self.address_of = rules.address_of
+    return SocketSession(host, HeaderFirst(rules))

@@ -1,227 +1,101 @@
-"""One socket: bytes to requests, replies and pushes to bytes. All that one read asks for leaves in one write."""
+"""A session as the server sees it, whether its socket is here (`SocketSession`) or at another server."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Collection, Sequence
-from typing import Protocol, cast
+from collections.abc import Collection
+from typing import Any, Protocol
 
 from protocol import codes, messages
 from protocol.connection import ServerConnection
-from protocol.framing import Framing, frame
-from server.core.ids import BACKEND
-from server.net.address_limits import Address, address_of
-from server.net.read_flow import ReadFlow
-
-LOGIN_REFUSALS = frozenset(
-    {codes.Close.LOGIN_REFUSED, codes.Close.TOKEN_EXPIRED, codes.Close.BANNED, codes.Close.TOKEN_REVOKED}
-)
-WRITE_HIGH_BYTES = 64 * 1024  # above it we stop reading from a peer that does not read
+from protocol.framing import Frame
+from server.net.address_limits import Address
 
 
-class SessionHost(Protocol):
-    """What a session needs from its listener."""
+class ReadControl(Protocol):
+    """Reading from the client: it can be slowed down."""
 
-    outgoing_bytes_max: int
-    unmetered_frames: tuple[float, float]  # so many a second of a connection, and so many at once
-    linger_s: float
-    slow_readers: int
+    @property
+    def backpressure(self) -> bool:
+        """The client does not take what was written to it."""
 
-    def now_s(self) -> float: ...
-    def new_connection(self, framing: Framing | None, /) -> ServerConnection: ...
-    def arrived(self, session: Session, /) -> None: ...
-    def gone(self, session: Session, /) -> None: ...
-    def login_failed(self, session: Session, /) -> None: ...
-    def dispatch(self, session: Session, requests: Sequence[messages.Message], now_s: float, /) -> None: ...
-    def flush_soon(self, session: Session, /) -> None: ...
-    def flush_later(self, session: Session, /) -> None: ...
+    def pause_for(self, for_s: float, /) -> None:
+        """Read nothing for so many seconds."""
+
+    async def wait_until_taken(self, within_s: float, /) -> None:
+        """Until the client has taken what was written to it, or is gone; at most so long."""
 
 
-class Session(asyncio.Protocol):
-    """A connection. `user_id` is -1 until its login was accepted."""
+class Session(Protocol):
+    """A connection of a client.
 
-    frame = staticmethod(frame)  # puts into a frame what is encoded once for many
-    framing: Framing | None = None  # that of TCP
-    address_of = staticmethod(address_of)
+    `user_id` is -1 until its login was accepted; `number` is below 0 if its socket is at another server.
+    """
 
-    __slots__ = (
-        "_abort_at_s",
-        "_dirty",
-        "_held",
-        "_host",
-        "_waits",
-        "address",
-        "by_tls",
-        "connection",
-        "features",
-        "heard_s",
-        "is_proxied",
-        "issued_at_s",
-        "now_s",
-        "number",
-        "reading",
-        "requests",
-        "since_s",
-        "transport",
-        "unmetered",
-        "user_id",
-    )
+    number: int
+    user_id: int
+    issued_at_s: int  # its token, as the login said
+    features: Collection[str]  # what the client understands, as its login said
+    unmetered: int  # requests over the limit among what is being served
+    holds_pushes: bool  # from joining the hub until the welcome, so that nothing is missed between the two
 
-    def __init__(self, host: SessionHost) -> None:
-        self._host = host
-        self._abort_at_s = float("inf")
-        self._dirty = False
-        self._waits = False  # something is queued that leaves by itself in a while
-        self._held: list[bytes] | None = None  # pushes between joining the hub and the welcome
-        self.transport: asyncio.Transport
-        self.reading: ReadFlow
-        self.now_s = host.now_s  # the clock of the loop
-        self.connection: ServerConnection
-        self.address: Address
-        self.by_tls = False  # its client has connected by TLS, to us or to a trusted proxy
-        self.is_proxied = False  # a trusted proxy has told where its client is
-        self.since_s = self.heard_s = host.now_s()
-        self.number = 0  # of those that were accepted: by it a log line leads to a connection
-        self.requests = 0
-        self.user_id = -1
-        self.issued_at_s = 0  # its token, as the login said
-        self.features: Collection[str] = ()  # what the client understands, as its login said
-        self.unmetered = 0  # requests over the limit among what is being served
+    @property
+    def frame(self) -> Frame:
+        """Puts into a frame what is encoded once for many."""
 
-    # --- called by the event loop -----------------------------------------------------------------------------
+    @property
+    def reading(self) -> ReadControl:
+        """Slows the client down."""
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Greet. uvloop's low-water mark would be 16 bytes, so both marks are set."""
-        self.transport = cast("asyncio.Transport", transport)
-        self.transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES, low=WRITE_HIGH_BYTES // 4)
-        self.reading = ReadFlow(self.transport, self._read_on)
-        self.address = self.address_of(transport.get_extra_info("peername"))
-        self.by_tls = transport.get_extra_info("sslcontext") is not None
-        self.connection = self._host.new_connection(self.framing)
-        self._host.arrived(self)
-        self.flush()
+    @property
+    def transport(self) -> Any:
+        """The socket, or what stands for it."""
 
-    def data_received(self, data: bytes) -> None:
-        """Hand on what these bytes ask for."""
-        self.heard_s = now_s = self._host.now_s()
-        self._serve(data, now_s)
+    @property
+    def is_private(self) -> bool:
+        """Others cannot read it."""
 
-    def _serve(self, data: bytes, now_s: float) -> None:
-        host, connection = self._host, self.connection
-        self._dirty = True  # what is answered at once leaves below
-        self.unmetered = 0
-        requests = connection.receive_data(data, now_s)
-        if requests:
-            self.requests += len(requests)
-            host.dispatch(self, requests, now_s)
-        if unmetered := self.unmetered + connection.unmetered:
-            self.reading.charge(unmetered, self.number, now_s, *host.unmetered_frames)
-        if connection.has_more and not self.reading.paused:
-            self.reading.pause_for(0.0)  # other connections first
-        self.flush()
+    def now_s(self) -> float:
+        """The clock of the loop."""
 
-    def connection_lost(self, error: Exception | None) -> None:
-        """Forget everything about it."""
-        self._host.gone(self)
-        self.reading.end()
+    def reply(self, message: messages.Message, /) -> int:
+        """Queue a message. Returns its bytes."""
 
-    def eof_received(self) -> None:
-        """The peer sends no more; what waits for it may still leave, for a bounded time."""
-        self._linger()
-
-    def pause_writing(self) -> None:
-        """The peer does not read."""
-        self.reading.stop_for_backpressure()
-
-    def resume_writing(self) -> None:
-        """The peer reads again."""
-        self.reading.end_backpressure()
-
-    def _read_on(self) -> None:
-        """First what was read before and not served yet."""
-        if self.reading.is_open and self.connection.has_more:
-            self._serve(b"", self._host.now_s())
-        self.reading.resume()
-
-    # --- called by the server ---------------------------------------------------------------------------------
-
-    def reply(self, message: messages.Message) -> int:
-        """Queue a message; it leaves with everything else of this turn of the loop. Returns its bytes."""
-        size = self.connection.send(message)
-        if not self._dirty:
-            self._leave_soon()
-        return size
-
-    def refuse(self, seq: int, refusal: codes.Refusal, detail: str = "", retry_after_ms: int | None = None) -> None:
+    def refuse(
+        self, seq: int, refusal: codes.Refusal, detail: str = "", retry_after_ms: int | None = None, /
+    ) -> None:
         """Queue the refusal of a request."""
-        self.connection.refuse(seq, refusal, detail, retry_after_ms)
-        self._leave_soon()
 
     def push(self, framed: bytes, can_wait: bool) -> None:
         """Queue a frame that was encoded once for many; one that can wait leaves with the next that cannot."""
-        if self._held is not None:
-            self._held.append(framed)
-            return
-        self.connection.send_frame(framed)
-        if not can_wait:
-            self._leave_soon()
-        elif not (self._dirty or self._waits):
-            self._waits = True
-            self._host.flush_later(self)
 
-    def hold_pushes(self) -> None:
-        """Pushes wait from now on for the welcome, so that nothing is missed between the two."""
-        self._held = []
+
+class ClientSession(Session, Protocol):
+    """A connection whose socket is here, as the login and operators see it."""
+
+    requests: int  # so many have come
 
     @property
-    def holds_pushes(self) -> bool:
-        """Its welcome is on the way."""
-        return self._held is not None
+    def connection(self) -> ServerConnection:
+        """Its state, without the socket."""
 
-    def welcome(self, message: messages.Welcome, now_s: float, first_ping: float) -> None:
+    @property
+    def address(self) -> Address:
+        """What limits of an address count."""
+
+    @property
+    def is_proxied(self) -> bool:
+        """A trusted proxy has told where its client is."""
+
+    @property
+    def since_s(self) -> float:
+        """When it was made, by the clock of the loop."""
+
+    @property
+    def heard_s(self) -> float:
+        """When bytes of its client came last."""
+
+    def welcome(self, message: messages.Welcome, now_s: float, first_ping: float, /) -> None:
         """The login was accepted: the welcome, then what happened meanwhile."""
-        held, self._held = self._held or [], None
-        self.connection.admit(now_s, first_ping, is_backend=self.user_id == BACKEND)
-        self.reply(message)
-        for framed in held:
-            self.connection.send_frame(framed)
 
     def close(self, code: codes.Close, detail: str = "", reconnect_after_ms: int = 0) -> None:
         """Tell the reason, then disconnect. A refused login counts against the address."""
-        if code in LOGIN_REFUSALS and not self.connection.logged_in:
-            self._host.login_failed(self)
-        self.connection.close(code, detail, reconnect_after_ms)
-        self.flush()
-
-    def tick(self, now_s: float) -> None:
-        """Let the heartbeat do what is due, and give up on a peer that does not take its last words."""
-        if self._abort_at_s <= now_s:
-            self.transport.abort()
-            return
-        if self.connection.next_deadline() <= now_s:
-            self.connection.handle_deadline(now_s)
-            self.flush()
-
-    def flush(self) -> None:
-        """Write all that is queued, once."""
-        self._dirty = self._waits = False
-        transport = self.transport
-        if transport.is_closing():
-            return
-        data = self.connection.data_to_send()
-        if data:
-            transport.write(data)
-        if self.connection.closing is not None:
-            transport.close()
-            self._linger()
-        elif self.reading.backpressure and transport.get_write_buffer_size() > self._host.outgoing_bytes_max:
-            self._host.slow_readers += 1
-            transport.abort()  # its buffer is full, so last words would not reach it
-
-    def _linger(self) -> None:
-        self._abort_at_s = min(self._abort_at_s, self._host.now_s() + self._host.linger_s)
-
-    def _leave_soon(self) -> None:
-        if not self._dirty:
-            self._dirty = True
-            self._host.flush_soon(self)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Sequence
+from functools import partial
 from http import HTTPStatus
 from ipaddress import ip_address
 from typing import Any, Final, NamedTuple
@@ -17,9 +18,8 @@ from server.net.address_limits import TRUSTED_PROXY, Address, Networks, address_
 from server.net.addresses import host_and_port, shown
 from server.net.listener import Listener
 from server.net.proxied import HeaderFirst, ProxyRules
-from server.net.session import Session
+from server.net.socket_session import Opening, SessionHost, SocketSession
 
-NORMAL: Final = 1000  # the close code for a client that has closed
 STATUS_OF: Final = {
     codes.Close.LOGIN_TIMEOUT: HTTPStatus.REQUEST_TIMEOUT,
     codes.Close.BAD_FRAME: HTTPStatus.BAD_REQUEST,  # a PROXY header
@@ -61,74 +61,56 @@ def _is_address(host: str) -> bool:
     return True
 
 
-class WebSocketSession(Session):
-    """A connection that begins with a request for an upgrade. The hello waits for its answer."""
+class UpgradeFirst:
+    """The request for an upgrade to WebSocket. The hello waits for its answer."""
 
-    __slots__ = ("_head", "_listener", "_rules", "address_of", "framing")
+    __slots__ = ("_head", "_rules")
 
-    frame = staticmethod(websocket.frame)
-
-    def __init__(self, listener: Listener, rules: UpgradeRules) -> None:
-        super().__init__(listener)
-        self._listener = listener
+    def __init__(self, rules: UpgradeRules) -> None:
         self._rules = rules
-        self._head: bytes | None = b""  # of the request, as far as it has come; None: upgraded
-        self.address_of = rules.address_of
-        self.framing: WebSocketFraming = WebSocketFraming()
+        self._head = b""  # of the request, as far as it has come
 
-    def data_received(self, data: bytes) -> None:
-        """Hand on what these bytes ask for, once the connection is upgraded."""
-        if self._head is None:
-            super().data_received(data)
-        elif not self.transport.is_closing():
-            self._head += data
-            head, end, rest = self._head.partition(HEAD_END)
-            if len(head) > HEAD_BYTES_MAX:
-                self._refuse_upgrade(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the request is too long")
-            elif end:
-                self._upgrade(head + end, rest)
+    def begin(self, session: SocketSession, peer: Any) -> Address:
+        """What counts as the address of a new connection from this peer."""
+        return self._rules.address_of(peer)
 
-    def _upgrade(self, head: bytes, rest: bytes) -> None:
+    def read(self, session: SocketSession, data: bytes) -> None:
+        """Take what has come, and answer the whole request."""
+        self._head += data
+        head, end, rest = self._head.partition(HEAD_END)
+        if len(head) > HEAD_BYTES_MAX:
+            _refuse(session, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the request is too long")
+        elif end:
+            self._answer(session, head + end, rest)
+
+    def _answer(self, session: SocketSession, head: bytes, rest: bytes) -> None:
         upgrade = websocket.answer(head, self._rules.origins)
-        self.transport.write(upgrade.response)
         if not upgrade.is_accepted:
-            self._end_refused(upgrade.status)
+            _end(session, upgrade.status, upgrade.response)
             return
-        self._head = None
-        if self.address is TRUSTED_PROXY:
-            peer = self.transport.get_extra_info("peername")
-            self.is_proxied = True
-            self.by_tls = [one.strip().lower() for one in upgrade.forwarded_proto] == ["https"]
-            self._listener.moved(self, self._rules.client_of(peer, upgrade.forwarded_for))
-        super().data_received(rest)
+        session.transport.write(upgrade.response)
+        session.opening = None
+        if session.address is TRUSTED_PROXY:
+            peer = session.transport.get_extra_info("peername")
+            session.is_proxied = True
+            session.by_tls = [one.strip().lower() for one in upgrade.forwarded_proto] == ["https"]
+            session.moved(self._rules.client_of(peer, upgrade.forwarded_for))
+        session.data_received(rest)
 
-    def flush(self) -> None:
-        """Write all that is queued, once; before the upgrade only that there will be none."""
-        if self._head is None:
-            super().flush()
-            if self.framing.ended and not self.transport.is_closing():
-                self.transport.write(self.framing.end(NORMAL, ""))
-                self.transport.close()
-                self._linger()
-        elif self.connection.closing is not None and not self.transport.is_closing():
-            why = self.connection.closing
-            self._refuse_upgrade(STATUS_OF.get(why, HTTPStatus.SERVICE_UNAVAILABLE), why.name.lower())
-
-    def _refuse_upgrade(self, status: HTTPStatus, text: str) -> None:
-        self.transport.write(websocket.refusal(status, text))
-        self._end_refused(status)
-
-    def _end_refused(self, status: int) -> None:
-        logs.debug("upgrade_refused", connection=self.number, status=int(status))
-        self.transport.close()
-        self._linger()
+    def refuse(self, session: SocketSession, why: codes.Close) -> None:
+        """The connection ends before the upgrade."""
+        _refuse(session, STATUS_OF.get(why, HTTPStatus.SERVICE_UNAVAILABLE), why.name.lower())
 
 
-class ProxiedWebSocketSession(HeaderFirst, WebSocketSession):
-    """The same, perhaps of a proxy: a PROXY header comes before the request."""
+def _refuse(session: SocketSession, status: HTTPStatus, text: str) -> None:
+    _end(session, status, websocket.refusal(status, text))
 
-    __slots__ = ("_header",)
-    _rules: UpgradeRules
+
+def _end(session: SocketSession, status: int, response: bytes) -> None:
+    logs.debug("upgrade_refused", connection=session.number, status=int(status))
+    session.transport.write(response)
+    session.transport.close()
+    session.linger()
 
 
 class WebSocketAddress(NamedTuple):
@@ -136,6 +118,13 @@ class WebSocketAddress(NamedTuple):
 
     url: str
     rules: UpgradeRules
+
+
+def _websocket_session(rules: UpgradeRules, is_proxied: bool, host: SessionHost) -> SocketSession:
+    opening: Opening = UpgradeFirst(rules)
+    if is_proxied:
+        opening = HeaderFirst(rules, opening)
+    return SocketSession(host, opening, WebSocketFraming())
 
 
 async def listen(
@@ -147,13 +136,12 @@ async def listen(
     """
     tls = tls if config.tls else None
     rules = UpgradeRules(config)
-    make = ProxiedWebSocketSession if config.proxy_protocol else WebSocketSession
     host, port = host_and_port(config.listen)
     port = await listener.open(
         host,
         port,
         tls,
-        lambda opened: make(opened, rules),
+        partial(_websocket_session, rules, bool(config.proxy_protocol)),
         rules.address_of,
         where="websocket.listen",
         held=held,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from itertools import count
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from protocol import codes, messages
+from protocol.framing import Frame
 from server.net.read_budget import rows_in
 from server.net.session import Session
 from server.net.subscriptions import Subscriptions
@@ -57,10 +58,10 @@ def _as_it_is(payload: bytes) -> bytes:
     return payload
 
 
-class ForwardedSession(Session):
+class ForwardedSession:
     """A connection at another server: replies, refusals and pushes go back to the peer."""
 
-    frame = staticmethod(_as_it_is)
+    is_private = False  # requests with secrets are served where the socket is
 
     def __init__(
         self,
@@ -76,11 +77,14 @@ class ForwardedSession(Session):
         self._there = there
         self.number = number
         self.user_id = user_id
-        self.features = frozenset(features)
+        self.features: Collection[str] = frozenset(features)
+        self.issued_at_s = 0  # its token is the affair of the other server
         self.now_s = now_s
-        self.unmetered = self.requests = 0
-        self.reading: Any = ForwardedReading()
-        self.transport: Any = ForwardedTransport()
+        self.frame: Frame = _as_it_is
+        self.unmetered = 0
+        self.holds_pushes = False  # it was welcomed before its first request was forwarded
+        self.reading = ForwardedReading()
+        self.transport = ForwardedTransport()
 
     def reply(self, message: messages.Message) -> int:
         """Send a reply to the other server. Returns its bytes."""
@@ -100,11 +104,6 @@ class ForwardedSession(Session):
             last.sessions.append(self._there)
         else:
             self._link.send(ForwardedPush([self._there], framed, can_wait))
-
-    @property
-    def holds_pushes(self) -> bool:
-        """It was welcomed before its first request was forwarded."""
-        return False
 
 
 class ServesForwarded(Protocol):

@@ -276,6 +276,7 @@ def test_guard_across_two_protocols_lets_each_checkout_drive_its_server_and_pass
         ("--pairs 1", 1, "an interval needs two --pairs or more"),
         ("--json no/such/folder.json", 1, "there is no folder for no/such/folder.json"),
         ("--case nothing", 2, "--case"),
+        ("--new-config no/such.toml", 1, "no/such.toml: no such file or directory"),
     ],
 )
 def test_guard_with_bad_words_is_one_clear_line(words: str, code: int, says: str) -> None:

@@ -10,8 +10,8 @@ import pytest
 from client_sim.sdk.client import Client
 from client_sim.sdk.errors import Refusal
 from protocol import messages
+from server.net import socket_session
 from server.net.address_limits import address_of, is_loopback
-from server.net.handlers import cards
 from server.net.tls import server_context
 from tests.cards.conftest import HOLDER, NUMBER, PASSWORD, PHONE, Bank
 from tests.conftest import Connect, Server, StartServer, token
@@ -75,7 +75,7 @@ async def test_secrets_from_another_machine_need_tls(
     client = await connect(server, USER)
     here = [await refusal(client, one) for one in SECRETS]
     assert "needs_tls" not in here
-    monkeypatch.setattr(cards, "is_loopback", lambda _: False)  # as if the client were elsewhere
+    monkeypatch.setattr(socket_session, "is_loopback", lambda _: False)  # as if the client were elsewhere
     assert [await refusal(client, one) for one in SECRETS] == ["needs_tls"] * len(SECRETS)
     await client.cards()
     with pytest.raises(Refusal, match=r"not_enough_money|no_such_user"):
@@ -88,7 +88,7 @@ async def test_secrets_by_tls_may_come_from_another_machine(
 ) -> None:
     issuer = Issuer(tmp_path)
     server = await start_server(tls=server_context(*issuer.issue()))
-    monkeypatch.setattr(cards, "is_loopback", lambda _: False)
+    monkeypatch.setattr(socket_session, "is_loopback", lambda _: False)
     async with Client(server.url, token(USER), ca_file=str(issuer.ca_file)) as client:
         await client.bind_card(NUMBER, HOLDER, PHONE)
     assert len(bank.asks) == 1
@@ -133,7 +133,7 @@ async def test_secrets_over_websocket_of_a_peer_that_is_no_proxy_ignore_its_word
     start_server: StartServer, bank: Bank, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = await start_server(websocket__listen="127.0.0.1:0")
-    monkeypatch.setattr(cards, "is_loopback", lambda _: False)
+    monkeypatch.setattr(socket_session, "is_loopback", lambda _: False)
     assert await told_over_websocket(server, "https") is False
 
 

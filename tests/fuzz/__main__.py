@@ -18,7 +18,7 @@ from tests.fuzz.result import Bounds, rows
 PACED_FRAMES_PER_S = 1_000.0  # the rate limit of 50 users, all frames hostile
 PACED_S = 20
 BOUNDS = Bounds()
-# the server pauses reading from a connection with too many unmetered frames (server.net.session.READ_PAUSE_S)
+# the server pauses reading from a connection with too many unmetered frames (server.net.read_flow.READ_PAUSE_S)
 BOUNDS_AS_SHIPPED = Bounds(single_ms=1_500.0)
 
 

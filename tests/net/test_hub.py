@@ -12,15 +12,14 @@ from server.core.ledger import EMPTY, WalletBalance
 from server.core.limits import Limits
 from server.net.hub import Hub
 from server.net.pushes.announcements import AT_ONCE
-from server.net.session import Session
 from server.services.runtime.bus import Bus
 from server.services.runtime.events import BalanceChange, Removed, TextPost
 
 USER = 7
 
 
-class Recorder(Session):
-    """A session that only records its pushes."""
+class Recorder:
+    """Stands for a session: it only records its pushes."""
 
     frame = staticmethod(frame)
 

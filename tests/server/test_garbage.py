@@ -11,10 +11,10 @@ import pytest
 from client_sim.sdk.client import Client
 from protocol.connection import ServerConnection
 from server.net.read_flow import ReadFlow
-from server.net.session import Session
+from server.net.socket_session import SocketSession
 from tests.conftest import PATIENCE_S, Server, StartServer, token
 
-OF_A_CONNECTION = (Session, ReadFlow, ServerConnection)
+OF_A_CONNECTION = (SocketSession, ReadFlow, ServerConnection)
 
 
 @pytest.fixture

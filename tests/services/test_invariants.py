@@ -17,7 +17,6 @@ from server.core.ledger import WalletBalance
 from server.core.limits import Limits
 from server.core.packet import Packet
 from server.net.hub import Hub
-from server.net.session import Session
 from server.services.runtime import events
 from server.services.runtime.bus import Bus
 from storage.postgres.database import Database
@@ -133,11 +132,11 @@ async def _first_push(client: Client) -> object:
     return None
 
 
-class PushRecorder(Session):
-    """A session that only records its pushes."""
+class PushRecorder:
+    """Stands for a session: it only records its pushes."""
 
     frame = staticmethod(frame)
-    holds_pushes = False  # type: ignore[assignment]
+    holds_pushes = False
 
     def __init__(self) -> None:
         self.features = ()

@@ -9,7 +9,6 @@ from protocol import messages
 from protocol.messages import Message
 from server.core.cards.attempts import check_password
 from server.core.refusals import Reason, RequestRefused
-from server.net.address_limits import is_loopback
 from server.net.session import Session
 from server.services.assembly import Services
 from server.services.cards.service import BoundCard
@@ -129,8 +128,7 @@ class CardHandlers:
 
 def check_private(session: Session) -> None:
     """Refuse a request with a secret on a connection that others can read."""
-    is_here = not session.is_proxied and is_loopback(session.address)
-    if not (session.by_tls or is_here):
+    if not session.is_private:
         raise RequestRefused(Reason.NEEDS_TLS)
 
 

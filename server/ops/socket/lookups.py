@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from server.net.address_limits import name_of, text_of
-from server.net.session import Session
+from server.net.session import ClientSession
 from server.ops.samples.observed_parts import ObservedParts
 from server.services.packets.live_packet import LivePacket
 from server.services.payments.lookups import PaymentFacts
@@ -21,7 +21,7 @@ from server.services.runtime.lookups import MirrorFacts, PacketFacts, StoreCheck
 CHATS_MAX: Final = 50
 Facts = dict[str, Any]
 
-SORTS: Final[dict[str, Callable[[Session], float]]] = {
+SORTS: Final[dict[str, Callable[[ClientSession], float]]] = {
     "pending": lambda one: one.transport.get_write_buffer_size(),
     "idle": lambda one: -one.heard_s,
     "requests": lambda one: one.requests,
@@ -233,7 +233,7 @@ def _memory(live: LivePacket) -> Mapping[str, object]:
     }
 
 
-def _connection(session: Session, now_s: float) -> Mapping[str, object]:
+def _connection(session: ClientSession, now_s: float) -> Mapping[str, object]:
     peer = session.transport.get_extra_info("peername")
     return {
         "connection": session.number,  # the same number as in the log

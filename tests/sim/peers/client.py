@@ -8,8 +8,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from protocol import codes, messages
-from protocol.framing import FrameSplitter
-from server.net.session import Session
+from protocol.framing import FrameSplitter, frame
 from server.peers.served import ForwardedReading, ForwardedTransport
 from tests.sim.check import durable_claims
 from tests.sim.plan import GROUP
@@ -29,7 +28,7 @@ NUMBERED = (
 )
 
 
-class SimConnection(Session):
+class SimConnection:
     """A session without a socket: what it would write is read by its client at once."""
 
     def __init__(self, side: PeersSide, server: SimServer, number: int) -> None:
@@ -37,13 +36,13 @@ class SimConnection(Session):
         self._side, self._server, self._services = side, server, server.services
         self.number, self.user_id, self.issued_at_s, self.features = number, -1, 0, ()
         self.unmetered = self.requests = 0
-        self._held = None
+        self.frame = frame
+        self.holds_pushes = False
+        self._held: list[bytes] = []  # pushes before the welcome
         self.now_s = loop.time
         self.reading: Any = ForwardedReading()
         self.transport: Any = ForwardedTransport()
-        self.connection: Any = SimpleNamespace(
-            nonce=NONCE, send=self.reply, send_frame=self._read, admit=lambda *_, **__: None
-        )
+        self.connection = SimpleNamespace(nonce=NONCE, send=self.reply)
         self.is_welcome = False
         self.came: asyncio.Future[codes.Close | None] = loop.create_future()  # welcome, or why not
         self.numbers: dict[int, int] = {}  # of the last message of each stream
@@ -66,9 +65,16 @@ class SimConnection(Session):
 
     def push(self, framed: bytes, can_wait: bool) -> None:
         """A push, or a reply of another server; before the welcome it waits."""
-        if self._held is not None:
+        if self.holds_pushes:
             self._held.append(framed)
         else:
+            self._read(framed)
+
+    def welcome(self, message: messages.Welcome, now_s: float, first_ping: float) -> None:
+        """The login was accepted."""
+        held, self._held, self.holds_pushes = self._held, [], False
+        self.reply(message)
+        for framed in held:
             self._read(framed)
 
     def close(self, code: codes.Close, detail: str = "", reconnect_after_ms: int = 0) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from protocol.money_unit import YUAN
 from server.config import NatsSection, PeersSection
 from server.net.dispatch import Dispatch
 from server.net.hub import Hub
-from server.net.session import Session
 from server.net.subscriptions import Subscriptions
 from server.peers.assembly import PeerPlace, Peers
 from server.services.packets.requests import GrabRequest, OpenRequest
@@ -17,6 +17,7 @@ from server.services.runtime.events import AccessChange
 from tests.sim.peers.links import SimMesh
 
 if TYPE_CHECKING:
+    from server.peers.peer import PeerServer
     from tests.sim.peers.side import PeersSide
     from tests.sim.server import SimServer
 
@@ -28,18 +29,18 @@ class PeersPlace:
         assert server.clock is not None
         services, bus, clock = server.running, server.bus, server.clock
         limits, self._links = services._limits, side.links
-        self.sessions: dict[int, Session] = {}
+        self.sessions: dict[int, Any] = {}
         self.hub = Hub(limits, bus)
         self.subscriptions = Subscriptions(services.live_packets, services.pages, limits, bus)
         self.dispatch = Dispatch(services, self.hub, self.subscriptions, self.sessions, bus, clock, YUAN)
         self.mesh = SimMesh(services.server_id, side.links, server.number)
+        self.mesh.on_peer(lambda peer: None, partial(self._count_moves, side))
         parts = self.hub, self.dispatch, self.subscriptions, self.sessions, bus, clock
         nowhere = PeerPlace(None, PeersSection(), NatsSection())  # the mesh is where it is
         self.peers = self.dispatch.router = Peers(services, *parts, nowhere, self.mesh)
         services.changes.address = self.mesh.address
         services.changes._store._line = side.feeds[server.number]  # type: ignore[attr-defined]
         self._watch_tickets(server)
-        self._count_moves(side)
         bus.know_clients(self._awaits, self.hub.user_ids)
 
     def loops(self) -> dict[str, Any]:
@@ -66,16 +67,10 @@ class PeersPlace:
         """Every push is made, so that it is checked."""
         return event is not AccessChange or self.hub.awaits(event, audience)
 
-    def _count_moves(self, side: PeersSide) -> None:
-        """Requests whose owner was lost before its reply."""
-        forwarder = self.peers.forwarder
-        again = forwarder._serve_again
-
-        def counted(one: Any) -> None:
-            side.seen["moved on"] += 1
-            again(one)
-
-        forwarder._serve_again = counted  # type: ignore[method-assign]
+    def _count_moves(self, side: PeersSide, lost: PeerServer) -> None:
+        """Requests whose owner is lost before its reply: asked before the forwarder is told of the loss."""
+        waiting = self.peers.forwarder._waiting.values()
+        side.seen["moved on"] += sum(one.server_id == lost.server_id for one in waiting)
 
     def _watch_tickets(self, server: SimServer) -> None:
         """Tickets live where packets are decided, whichever server has the connection."""
