@@ -13,6 +13,7 @@ from server.compiled.finder import use_compiled
 def run() -> int:
     """Serve as the orders on the standard input say; returns the exit code."""
     use_compiled()
+    sys.modules["rich"] = None  # type: ignore[assignment]  # structlog would import it, 4 MB, for tracebacks in colour
     from server.workers.worker_process import main
 
     return main()

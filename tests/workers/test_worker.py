@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -289,3 +291,17 @@ async def test_counters_of_a_process_that_is_killed_before_its_first_sample_are_
     assert worker.lost_counts == 1
     (await next_process() if len(STARTED) == 1 else STARTED[1]).end()  # it has served no one
     assert worker.lost_counts == 1
+
+
+def test_worker_has_no_library_in_memory_that_draws_terminals() -> None:
+    """structlog imports rich where it is installed: four megabytes in each worker."""
+    code = """
+import contextlib, sys
+from server.workers.worker_program import run
+with contextlib.suppress(Exception):
+    run()  # no orders come
+print("structlog.dev" in sys.modules, [name for name in sys.modules if name.startswith("rich.")], file=sys.stderr)
+"""
+    command = [sys.executable, "-c", code]
+    ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
+    assert ended.stderr.splitlines()[-1] == "True []"
