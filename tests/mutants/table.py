@@ -1752,6 +1752,22 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("tests/bank/test_books.py::test_order_has_as_many_postings_as_its_result_says",),
     ),
     Mutation(
+        "risk: a round goes on while users open",
+        "risk",
+        "server/services/risk/engine.py",
+        "            if is_last := len(active) < ACTIVE_MAX:\n",
+        "            if is_last := not active:\n",
+        ("tests/risk/test_effects.py::test_round_ends_while_users_go_on_opening",),
+    ),
+    Mutation(
+        "risk: rounds of many users follow each other as those of few",
+        "risk",
+        "server/services/risk/engine.py",
+        "        return max(self._interval_s, min(judged * PAUSE_S_PER_USER, PAUSE_S_MAX))\n",
+        "        return self._interval_s\n",
+        ("tests/risk/test_effects.py::test_pause_after_a_round_is_as_long_as_its_users_are_many",),
+    ),
+    Mutation(
         "text frames of WebSocket are messages",
         "protocol",
         "protocol/websocket.py",
@@ -10238,9 +10254,9 @@ MUTATIONS: tuple[Mutation, ...] = (
         "risk: a round that fails forgets its users",
         "risk",
         RISK_ENGINE,
-        "            active = await part.take_active(CHANGES_MAX)\n",
+        "            active = await part.take_active(ACTIVE_MAX)\n",
         "            async with self._store.apart() as other:\n"
-        "                active = await other.take_active(CHANGES_MAX)\n",
+        "                active = await other.take_active(ACTIVE_MAX)\n",
         (T_RISK + "round_that_fails_is_made_again_with_the_same_users",),
     ),
     Mutation(

@@ -16,7 +16,7 @@ from server.services.risk.engine import CHECK_AGAIN_MS, RiskEngine
 from storage.errors import StoreUnavailable
 from storage.postgres.database import Database
 from storage.postgres.risk.risk import RiskRound, RiskStore, VerdictRow
-from tests.conftest import Connect, Server, StartServer, Turn
+from tests.conftest import PATIENCE_S, Connect, Server, StartServer, Turn
 from tests.risk.test_path import rules_file
 from tests.services.conftest import MakeParty, until
 from tests.services.test_scheduled import later, make_due
@@ -343,6 +343,54 @@ async def test_round_that_fails_is_made_again_with_the_same_users(
     assert await judge(server) == 2
     assert await sql.fetchval("SELECT count(*) FROM risk_activity") == 0
     assert await sql.fetchval("SELECT count(*) FROM risk_decisions") == before + 2
+
+
+async def test_round_ends_while_users_go_on_opening(
+    start_server: StartServer, party: MakeParty, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It did not end, so after half a minute all withdrawals waited. What comes meanwhile is the next round's."""
+    monkeypatch.setattr(engine_module, "ACTIVE_MAX", 3)
+    server = await start_server(risk__mode="shadow", risk__interval_s=NEVER_BY_ITSELF)
+    engine = server.app.services.risk.engine
+    assert engine is not None
+    await party(server, 1)
+    await judge(server)
+    ended_at_ms, facts = engine._round_at_ms, RiskRound.facts
+
+    async def opens_meanwhile(part: RiskRound, user_ids: list[int], now_ms: int) -> dict[int, dict[str, int]]:
+        await sql.execute("INSERT INTO risk_activity VALUES (7)")
+        return await facts(part, user_ids, now_ms)
+
+    monkeypatch.setattr(RiskRound, "facts", opens_meanwhile)
+    await sql.execute("INSERT INTO risk_activity VALUES (7), (8), (9), (9), (10)")
+    async with asyncio.timeout(PATIENCE_S):
+        assert await judge(server) in (4, 5)  # 7 may be judged twice
+    assert engine._round_at_ms > ended_at_ms
+    assert await sql.fetch("SELECT DISTINCT user_id FROM risk_activity") == [(7,)]
+
+
+@pytest.mark.parametrize(
+    ("judged", "pause_s"),
+    [
+        (0, 0.05),  # the interval
+        (4, 0.05),
+        (300, 3.0),
+        (100_000, 15.0),  # withdrawals wait for a round after half a minute
+    ],
+)
+async def test_pause_after_a_round_is_as_long_as_its_users_are_many(
+    start_server: StartServer, monkeypatch: pytest.MonkeyPatch, judged: int, pause_s: float
+) -> None:
+    """Its work is a fortieth of what a server does, however many users open."""
+    server = await start_server(risk__mode="shadow", risk__interval_s=0.05)
+    engine = server.app.services.risk.engine
+    assert engine is not None
+
+    async def round_of_many() -> int:
+        return judged
+
+    monkeypatch.setattr(engine, "round", round_of_many)
+    assert await engine._look() == pause_s
 
 
 async def test_one_server_at_a_time_makes_a_round(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from server.core.risk.actions import RiskAction, RiskVerdict
 from server.services.runtime.look_again import look_again
@@ -19,12 +19,21 @@ from storage.postgres.risk.risk import NewDecision, RiskRound, RiskStore, Verdic
 if TYPE_CHECKING:
     from server.core.risk.rules import RiskDecision, RuleBook
 
-CHANGES_MAX: Final = 2_000  # of wallets, taken in one transaction
+ACTIVE_MAX: Final = 2_000  # users whose wallets have changed, taken in one transaction
 USERS_MAX: Final = 500  # judged in one transaction; of those who are only looked at again, in one round
 CHUNK: Final = 10  # judged before the loop serves others; some tens of microseconds for each rule
 CHECK_AGAIN_MS: Final = 60_000  # users who are held back are judged again so often
 FRESH_MS: Final = 86_400_000  # an older verdict of a user who did nothing since is made again when it is asked for
+PAUSE_S_PER_USER: Final = 0.01  # after a round: to judge a user takes a fortieth of it, the rest is for requests
+PAUSE_S_MAX: Final = 15.0  # and withdrawals do not wait for the next round
 ALIVE_S_MIN: Final = 30.0  # so old the newest round may be, or ten intervals, before withdrawals wait
+
+
+class RoundPart(NamedTuple):
+    """How many users a transaction of a round has judged, and whether the round is complete with it."""
+
+    judged: int
+    is_last: bool
 
 
 class RiskEngine:
@@ -64,8 +73,8 @@ class RiskEngine:
         await look_again(self._look, asyncio.Event(), self._outage_log)
 
     async def _look(self) -> float:
-        await self.round()
-        return self._interval_s
+        judged = await self.round()
+        return max(self._interval_s, min(judged * PAUSE_S_PER_USER, PAUSE_S_MAX))
 
     def use(self, book: RuleBook, interval_s: float) -> None:
         """Judge by these rules from the next round on."""
@@ -84,9 +93,9 @@ class RiskEngine:
         if not self._is_begun:
             await self.begin()
         began_at_ms, judged, is_first = self._now_ms(), 0, True
-        while (more := await self._part(began_at_ms, looks_again=is_first)) is not None:
-            judged, is_first = judged + more, False
-            if more == 0:
+        while (part := await self._part(began_at_ms, looks_again=is_first)) is not None:
+            judged, is_first = judged + part.judged, False
+            if part.is_last:
                 break
         state = await self._store.state()
         if state.mode != self.mode or state.rules != self.book.version:
@@ -95,8 +104,11 @@ class RiskEngine:
             self._round_at_ms, self._heard_s = state.round_at_ms, self._elapsed_s()
         return judged
 
-    async def _part(self, began_at_ms: int, *, looks_again: bool) -> int | None:
-        """One transaction of a round; how many users it judged. 0: the round is complete. None: another's.
+    async def _part(self, began_at_ms: int, *, looks_again: bool) -> RoundPart | None:
+        """One transaction of a round. None: another server makes the round.
+
+        It is the last one if it took all wallets that had changed when it began. What changes meanwhile is left to
+        the next round: users who open without a pause would keep a round from its end, and withdrawals wait for it.
 
         Users who are held back are looked at again in its first part alone: a round with all new accounts of a
         festival would last longer than withdrawals go on without a round.
@@ -104,15 +116,15 @@ class RiskEngine:
         async with self._store.round() as part:
             if part is None:
                 return None
-            active = await part.take_active(CHANGES_MAX)
+            active = await part.take_active(ACTIVE_MAX)
             asked = began_at_ms - CHECK_AGAIN_MS, USERS_MAX, self._now_ms()
             again = {*(await part.due(*asked) if looks_again else ())} - {*active}
             judged = sorted({*active, *again})  # two writers of verdicts lock rows in one order
             for first in range(0, len(judged), USERS_MAX):
                 await self._judge(part, judged[first : first + USERS_MAX], again)
-            if not judged:
+            if is_last := len(active) < ACTIVE_MAX:
                 await part.end(began_at_ms)
-            return len(judged)
+            return RoundPart(len(judged), is_last)
 
     async def verdicts(self, user_ids: Sequence[int]) -> dict[int, RiskVerdict]:
         """What is in force for users (mode on). Those who have no verdict of this day are judged now."""

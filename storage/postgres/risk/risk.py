@@ -199,7 +199,7 @@ class RiskRound:
         self._connection, self._is_apart = connection, is_apart
 
     async def take_active(self, most: int) -> list[int]:
-        """Users whose wallets have changed since they were judged; at most so many changes."""
+        """Users whose wallets have changed since they were judged. Fewer than `most` are all of them."""
         return await take_active(self._connection, most)
 
     async def due(self, before_ms: int, most: int, now_ms: int) -> list[int]:

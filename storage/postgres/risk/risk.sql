@@ -15,10 +15,10 @@ UPDATE risk_state SET mode = $1, rules = $2
 UPDATE risk_state SET mode = 'off' WHERE mode <> 'off'
 
 -- name: take_active
-WITH taken AS (
-    DELETE FROM risk_activity WHERE ctid = ANY(ARRAY(SELECT ctid FROM risk_activity LIMIT $1)) RETURNING user_id
-)
-SELECT DISTINCT user_id FROM taken
+-- At most $1 users, each with all that was noted of them: fewer are all that there were when this began.
+WITH active AS (SELECT DISTINCT user_id FROM risk_activity LIMIT $1),
+     taken AS (DELETE FROM risk_activity a USING active WHERE a.user_id = active.user_id)
+SELECT user_id FROM active
 
 -- name: due
 -- Users who are held back and have not been looked at since $1: a refused user moves no money, and would stay refused.
