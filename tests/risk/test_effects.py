@@ -373,15 +373,15 @@ async def test_round_ends_while_users_go_on_opening(
     ("judged", "pause_s"),
     [
         (0, 0.05),  # the interval
-        (4, 0.05),
-        (300, 3.0),
+        (3, 0.05),
+        (300, 4.5),
         (100_000, 15.0),  # withdrawals wait for a round after half a minute
     ],
 )
 async def test_pause_after_a_round_is_as_long_as_its_users_are_many(
     start_server: StartServer, monkeypatch: pytest.MonkeyPatch, judged: int, pause_s: float
 ) -> None:
-    """Its work is a fortieth of what a server does, however many users open."""
+    """Its work is a sixtieth of what a server does, however many users open."""
     server = await start_server(risk__mode="shadow", risk__interval_s=0.05)
     engine = server.app.services.risk.engine
     assert engine is not None

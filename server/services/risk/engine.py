@@ -24,7 +24,7 @@ USERS_MAX: Final = 500  # judged in one transaction; of those who are only looke
 CHUNK: Final = 10  # judged before the loop serves others; some tens of microseconds for each rule
 CHECK_AGAIN_MS: Final = 60_000  # users who are held back are judged again so often
 FRESH_MS: Final = 86_400_000  # an older verdict of a user who did nothing since is made again when it is asked for
-PAUSE_S_PER_USER: Final = 0.01  # after a round: to judge a user takes a fortieth of it, the rest is for requests
+PAUSE_S_PER_USER: Final = 0.015  # after a round: to judge a user takes a sixtieth of it, the rest is for requests
 PAUSE_S_MAX: Final = 15.0  # and withdrawals do not wait for the next round
 ALIVE_S_MIN: Final = 30.0  # so old the newest round may be, or ten intervals, before withdrawals wait
 
