@@ -33,7 +33,6 @@ class Session(Protocol):
 
     number: int
     user_id: int
-    issued_at_s: int  # its token, as the login said
     features: Collection[str]  # what the client understands, as its login said
     unmetered: int  # requests over the limit among what is being served
     holds_pushes: bool  # from joining the hub until the welcome, so that nothing is missed between the two
@@ -72,6 +71,7 @@ class Session(Protocol):
 class ClientSession(Session, Protocol):
     """A connection whose socket is here, as the login and operators see it."""
 
+    issued_at_s: int  # its token, as the login said
     requests: int  # so many have come
 
     @property

@@ -78,7 +78,6 @@ class ForwardedSession:
         self.number = number
         self.user_id = user_id
         self.features: Collection[str] = frozenset(features)
-        self.issued_at_s = 0  # its token is the affair of the other server
         self.now_s = now_s
         self.frame: Frame = _as_it_is
         self.unmetered = 0
