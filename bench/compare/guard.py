@@ -72,7 +72,10 @@ STANDARD: Final = Extent()
 def measure(
     revision: str, names: Sequence[CaseName], extent: Extent, console: Console, new_config: str = ""
 ) -> dict[str, Any]:
-    """All these cases. Raises BenchFailed, ServerFailed, EmbeddedError, StoreUnavailable."""
+    """All these cases. `new_config`: TOML that only the new server has besides.
+
+    Raises BenchFailed, ServerFailed, EmbeddedError, StoreUnavailable.
+    """
     began_s, screen = time.perf_counter(), Lines(console)
     new = this()
     with checked_out(revision, new) as old:

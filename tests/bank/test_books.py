@@ -47,7 +47,7 @@ def test_order_has_as_many_postings_as_its_result_says(
 
 
 def test_check_reads_no_table_once_for_each_row_of_another(books: BankBooks) -> None:
-    """It did: the check of a hundred thousand payments took a quarter of an hour."""
+    """It did: the check of a hundred thousand payments took minutes."""
     plans: list[str] = []
     books.db.set_trace_callback(plans.append)
     assert books.discrepancies() == []
