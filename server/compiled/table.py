@@ -25,6 +25,7 @@ MODULES: Final = (
     "server.net.online_user",
     "server.net.page_encoding",
     "server.net.pushes.announcements",
+    "server.net.pushes.late_writes",
     "server.net.pushes.table",
     "server.net.read_budget",
     "server.net.read_flow",

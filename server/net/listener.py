@@ -19,6 +19,7 @@ from server.core.limits import Limits
 from server.net.address_limits import Address, AddressLimits, address_of
 from server.net.addresses import cannot_listen
 from server.net.hub import Hub
+from server.net.pushes.late_writes import LateWrites
 from server.net.queued_connections import BACKLOG, QueuedConnections
 from server.net.routing import Router
 from server.net.socket_session import SocketSession
@@ -28,7 +29,6 @@ from server.net.tls import TlsListener
 Dispatch: TypeAlias = Callable[[SocketSession, Sequence[messages.Message], float], None]
 TICK_S_MAX = 0.5
 RECONNECT_MS_MAX = 2_000  # over so long the clients of a server that goes down come back
-LATE_S = 0.05  # so long a push that can wait waits for a message to leave with: a write costs more than a message
 
 
 class Listener:
@@ -59,8 +59,8 @@ class Listener:
         self._read_limits()
         self.addresses = AddressLimits(limits)
         self._dirty: list[SocketSession] = []
-        self._late: list[SocketSession] = []
         self._loop = asyncio.get_running_loop()
+        self._late = LateWrites(self._loop)
         self._servers: list[asyncio.Server | TlsListener] = []
         self._queued = QueuedConnections(lambda: self.connections_max - len(self.sessions))
         self._closing = False
@@ -242,14 +242,7 @@ class Listener:
 
     def flush_later(self, session: SocketSession) -> None:
         """Write what a session has queued in a while, if nothing takes it along before."""
-        if not self._late:
-            self._loop.call_later(LATE_S, self._flush_late)
-        self._late.append(session)
-
-    def _flush_late(self) -> None:
-        late, self._late = self._late, []
-        for session in late:
-            session.flush()
+        self._late.add(session)
 
     def _flush(self) -> None:
         dirty, self._dirty = self._dirty, []

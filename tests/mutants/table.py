@@ -136,6 +136,7 @@ T_REFUNDS_IN_DOUBT = (
     "tests/contract/test_packets.py::test_find_refunds_of_refunds_that_were_not_made_returns_none[real]"
 )
 T_WALLETS, T_HUB = "tests/services/test_wallets.py::test_", "tests/net/test_hub.py::test_"
+T_LATE_WRITES = "tests/net/test_late_writes.py::test_"
 T_CLIENT = "tests/client_sim/test_client.py::test_"
 CHAT_PAYMENTS, T_CHAT_PAYS = "client_sim/chat/money/payments.py", "tests/bank/test_chat_transcripts.py::test_"
 T_CHAT_LOOKS = "tests/server/test_chat_looks.py::test_"
@@ -2387,6 +2388,30 @@ MUTATIONS: tuple[Mutation, ...] = (
         "if all(one.present == self._untold for one in taken):",
         "if taken:",
         (T_HUB + "users_who_come_and_leave_between_two_posts_get_those_of_their_time_in_order",),
+    ),
+    Mutation(
+        "writes that can wait leave all at once, and opens wait for them",
+        "pushes",
+        "server/net/pushes/late_writes.py",
+        "            if number == SLICE:",
+        "            if number == 0:",
+        (T_LATE_WRITES + "requests_are_served_between_slices_of_late_writes",),
+    ),
+    Mutation(
+        "of the writes that can wait only a slice leaves",
+        "pushes",
+        "server/net/pushes/late_writes.py",
+        "                self._loop.call_soon(self._flush_slice, waiting)\n",
+        "",
+        (T_LATE_WRITES + "what_is_added_while_slices_leave_is_flushed_later",),
+    ),
+    Mutation(
+        "members who wait for their reactions to be recorded wait a second for each part",
+        "grab statistics",
+        "server/services/chat/grab_stats.py",
+        "MORE_S if self._tallies else FLUSH_S",
+        "FLUSH_S",
+        ("tests/services/test_grab_stats.py::test_many_members_are_written_in_parts_one_soon_after_the_other",),
     ),
     Mutation(
         "the outcome of a packet sent again in doubt is not looked for",

@@ -191,6 +191,36 @@ async def test_defect_loses_the_counts_of_one_flush_and_not_the_server(
     running.cancel()
 
 
+class StoreOfParts:
+    """A store that notes how many rows each write has. After the first one, the next round is an hour away."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._monkeypatch = monkeypatch
+        self.parts: list[int] = []
+
+    async def add(self, rows: Sequence[GrabStatRow], recent_max: int) -> None:
+        self._monkeypatch.setattr(service, "FLUSH_S", 3600.0)
+        self.parts.append(len(rows))
+
+
+async def test_many_members_are_written_in_parts_one_soon_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("ROWS_MAX", 2), ("FLUSH_S", 0.001), ("MORE_S", 0.001)):
+        monkeypatch.setattr(service, name, value)
+    stat_store = StoreOfParts(monkeypatch)
+    world = World(stat_store)
+    world.post(posted(1))
+    world.post(posted(2, group_id=SECOND))
+    world.admissions += [Admission(1, user_id, T0 + 5) for user_id in (2, 3, 4)]
+    running = asyncio.create_task(world.grab_stats.run())
+
+    async def written() -> bool:
+        return sum(stat_store.parts) == 5
+
+    await until(written)
+    assert stat_store.parts == [2, 2, 1]
+    running.cancel()
+
+
 async def test_old_races_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "TOLD_APART_MAX", 4)
     world = World(UnavailableStore())
