@@ -2,7 +2,8 @@
 
 The records are made in a database of their own in the PostgreSQL of a server. While a report of them is written,
 again and again, users open packets of the server: it has the same processors and the same disk, not the same
-tables. Turns with a report beside them and without alternate.
+tables. Turns without a report, with one, and with a busy loop alternate: the loop is the yardstick, what any
+program that computes costs opens on this machine.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
 
@@ -42,6 +46,7 @@ CLAIMS_OF_USER: Final = 20
 RECORDS: Final = "bench_report"  # the name of the database
 REPORT_S: Final = 3_600.0
 TIMEOUT_S: Final = 60.0
+Beside = Callable[[], AbstractAsyncContextManager[None]]
 # A report as a process, which tells the peak of its memory at its end.
 PROGRAM: Final = """
 import atexit, pathlib, sys
@@ -60,12 +65,13 @@ class Cost(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """Reports alone, and the p99 of opens in ms: without a report, and beside one."""
+    """Reports alone, and the p99 of opens in ms: without a report, beside one, and beside a busy loop."""
 
     claims: int
     alone: Cost
     without_ms: list[float]
     beside_ms: list[float]
+    loop_ms: list[float]
     valid: bool
 
 
@@ -118,19 +124,25 @@ async def measure(target: Target, claims: int, spec: RunSpec, rounds: int, scree
     with tempfile.TemporaryDirectory(prefix="hongbao-bench-") as name:
         folder = Path(name)
         alone = await report_once(dsn, folder)
-        without, beside, valid = [], [], True
+        beside: dict[str, Beside] = {
+            "without": nullcontext,
+            "report": partial(_reports, dsn, folder),
+            "loop": _busy_loop,
+        }
+        p99_ms: dict[str, list[float]] = {side: [] for side in beside}
+        valid = True
         for _ in range(rounds):
-            figures = await run(target, spec, screen)
-            without.append(float(figures["latency_ms"]["p99"]))
-            valid = valid and bool(figures["valid"])
-            figures = await _beside(target, spec, screen, dsn, folder)
-            beside.append(float(figures["latency_ms"]["p99"]))
-            valid = valid and bool(figures["valid"])
-    return Measured(claims, alone, without, beside, valid)
+            for side, program in beside.items():
+                async with program():
+                    figures = await run(target, spec, screen)
+                p99_ms[side].append(float(figures["latency_ms"]["p99"]))
+                valid = valid and bool(figures["valid"])
+    return Measured(claims, alone, p99_ms["without"], p99_ms["report"], p99_ms["loop"], valid)
 
 
-async def _beside(target: Target, spec: RunSpec, screen: Screen, dsn: str, folder: Path) -> dict[str, Any]:
-    """Opens, while one report after the other is written."""
+@asynccontextmanager
+async def _reports(dsn: str, folder: Path) -> AsyncIterator[None]:
+    """One report after the other is written. Raises BenchFailed."""
 
     async def write() -> None:
         while True:
@@ -138,7 +150,7 @@ async def _beside(target: Target, spec: RunSpec, screen: Screen, dsn: str, folde
 
     writing = asyncio.create_task(write())
     try:
-        return await run(target, spec, screen)
+        yield
     finally:
         if not writing.done():
             writing.cancel()
@@ -147,19 +159,34 @@ async def _beside(target: Target, spec: RunSpec, screen: Screen, dsn: str, folde
             raise error
 
 
+@asynccontextmanager
+async def _busy_loop() -> AsyncIterator[None]:
+    """A program that computes on one core, and needs neither memory nor disk."""
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", "while True: pass")
+    try:
+        yield
+    finally:
+        process.kill()
+        await process.wait()
+
+
 def figures_of(measured: Measured) -> dict[str, Any]:
     """What was measured, and whether it is within its bound. A small one says nothing about the bounds."""
-    ratio = statistics.median(
-        with_it / without if without else 1.0
-        for without, with_it in zip(measured.without_ms, measured.beside_ms, strict=True)
+    ratio, loop_ratio = (
+        statistics.median(
+            with_it / without if without else 1.0
+            for without, with_it in zip(measured.without_ms, with_ms, strict=True)
+        )
+        for with_ms in (measured.beside_ms, measured.loop_ms)
     )
     is_full = measured.claims >= CLAIMS_OF_BOUND
     return {
         "claims": measured.claims,
         "seconds": round(measured.alone.seconds, 2),
         "memory_mib": round(measured.alone.memory_mib, 1),
-        "p99_ms": [measured.without_ms, measured.beside_ms],
+        "p99_ms": [measured.without_ms, measured.beside_ms, measured.loop_ms],
         "p99_ratio": round(ratio, 3),
+        "p99_ratio_of_loop": round(loop_ratio, 3),
         "within": {
             "seconds": measured.alone.seconds <= SECONDS_MOST if is_full else None,
             "memory_mib": measured.alone.memory_mib <= MEMORY_MOST_MIB if is_full else None,
@@ -173,13 +200,15 @@ def lines_of(figures: dict[str, Any]) -> list[str]:
     """The verdict."""
     words = {None: "bound for 10 million claims:", True: "within", False: "NOT within"}
     within = {name: words[holds] for name, holds in figures["within"].items()}
-    without, beside = (statistics.median(one) for one in figures["p99_ms"])
+    without, beside, loop = (statistics.median(one) for one in figures["p99_ms"])
     return [
         f"report  {figures['claims']:,} claims in {figures['seconds']:.1f} s, "
         f"{within['seconds']} ≤ {SECONDS_MOST:g} s",
         f"memory  {figures['memory_mib']:.0f} MiB, {within['memory_mib']} ≤ {MEMORY_MOST_MIB:g} MiB",
         f"opens   p99 {beside:.2f} ms beside a report, {without:.2f} ms without: {figures['p99_ratio']:.2f}, "
         f"{within['p99_ratio']} ≤ {P99_MOST:g}",
+        f"loop    p99 {loop:.2f} ms beside a program that only computes, on one core: "
+        f"{figures['p99_ratio_of_loop']:.2f}",
         f"money verdict: {'holds' if figures['valid'] else 'INVALID'}",
     ]
 
@@ -189,7 +218,7 @@ def command(
     claims: Annotated[Count, Parameter(help="about so many claims in the records")] = CLAIMS,
     rate: Annotated[Rate, Parameter(help="opens that begin per second")] = 1_000.0,
     seconds: Annotated[Seconds, Parameter(help="of opens in each turn")] = 10.0,
-    rounds: Annotated[Count, Parameter(help="turns with a report and without")] = 3,
+    rounds: Annotated[Count, Parameter(help="turns without a report, with one, and with a busy loop")] = 3,
     seed: Annotated[Seed, Parameter(help="the same seed gives the same arrivals")] = 1,
     json_file: Annotated[Path | None, Parameter(name="--json", help="write all figures to this file")] = None,
 ) -> int:

@@ -24,7 +24,9 @@ HAVING p.version <> count(c.*) OR p.claimed_fen <> coalesce(sum(c.amount_fen), 0
 
 
 def measured(claims: int, seconds: float, memory_mib: float, beside_ms: float) -> Measured:
-    return Measured(claims, Cost(seconds, memory_mib), [10.0, 10.0, 10.0], [beside_ms] * 3, True)
+    return Measured(
+        claims, Cost(seconds, memory_mib), [10.0, 10.0, 10.0], [beside_ms] * 3, [15.0, 14.0, 16.0], True
+    )
 
 
 async def test_large_records_keep_the_rules_of_the_books(postgres_dsn: str, sql: Sql) -> None:
@@ -64,6 +66,7 @@ def test_figures_of_small_records_say_nothing_about_the_bounds() -> None:
     lines = lines_of(figures)
     assert lines[0] == "report  1,000,000 claims in 6.0 s, bound for 10 million claims: ≤ 60 s"
     assert "2.00" in lines[2]
+    assert lines[3] == "loop    p99 15.00 ms beside a program that only computes, on one core: 1.50"
 
 
 @pytest.mark.long
@@ -73,9 +76,9 @@ def test_bench_report_tells_the_p99_of_opens_without_a_report_and_beside_one(tmp
     shown = bench(*("report", "--claims", 20_000, "--rate", 100, "--seconds", 2, "--rounds", 2, "--json", file))
     assert shown.returncode == 0, shown.stdout + shown.stderr
     figures = json.loads(file.read_text())
-    without, beside = figures["p99_ms"]
-    assert (len(without), len(beside)) == (2, 2)
-    assert min(without + beside) > 0
+    without, beside, loop = figures["p99_ms"]
+    assert (len(without), len(beside), len(loop)) == (2, 2, 2)
+    assert min(without + beside + loop) > 0
     assert figures["valid"]
     assert "ms beside a report, " in shown.stdout
     assert "money verdict: holds" in shown.stdout
