@@ -13,6 +13,7 @@ from client_sim.sdk.client import Client
 from protocol import codes, messages
 from server.core.campaigns.shakes import NOTHING
 from server.services.campaigns.live_campaign import NO_WIN, LiveCampaign, UserWins
+from server.services.packets.commit.path import UNRECORDED_MAX
 from storage.postgres.campaigns.leases import LeaseStore
 from tests.campaigns.conftest import SPONSOR, Festival, MakeFestival, Settled, Sql, closed, crowd
 from tests.conftest import DAY_MS, PATIENCE_S, Connect, Server, StartServer, token
@@ -270,18 +271,19 @@ async def test_campaign_ends_by_itself_and_pays_back(
 
 @pytest.mark.parametrize("rule", ["rest", "nothing"])
 async def test_overload_is_answered_by_rule_and_consumes_no_number(
-    start_server: StartServer, connect: Connect, make_festival: Any, rule: str, monkeypatch: pytest.MonkeyPatch
+    start_server: StartServer, connect: Connect, make_festival: Any, rule: str
 ) -> None:
     server = await start_server(campaigns__on_overload=rule, campaigns__rest_ms=700)
     festival: Festival = await make_festival(server)
     campaign_id = await festival.campaign()
     alice = await connect(server, 11)
-    commit = type(server.app.services.commit)
-    monkeypatch.setattr(commit, "almost_overloaded", property(lambda _: True))
+    commit = server.app.services.commit
+    commit.unrecorded += UNRECORDED_MAX
+    assert commit.almost_overloaded
     festival.next_second()
     shaken = await alice.shake(campaign_id)
     assert (shaken.result, shaken.retry_after_ms) == (rule, 700 if rule == "rest" else 0)
-    monkeypatch.undo()
+    commit.unrecorded -= UNRECORDED_MAX
     counts = live(server, campaign_id).take_counts()
     assert (counts.rests, counts.nothings) == ((1, 0) if rule == "rest" else (0, 1))
     assert live(server, campaign_id).given == 0

@@ -12,8 +12,6 @@ from collections.abc import Callable, Collection
 from functools import partial
 from typing import Final
 
-import msgspec
-
 from server.core.campaigns.pacing import SECOND_MS
 from server.core.campaigns.shakes import ENDED, NOTHING, OnOverload, Result, Shook, Win
 from server.core.campaigns.terms import Stage, Wanted
@@ -40,14 +38,17 @@ ADDRESSED_TO: Final = -1  # of a win that has no seq yet
 Answer = Callable[[Shook | Reason], None]
 
 
-class ShakeRequest(msgspec.Struct, eq=False):
+class ShakeRequest:
     """A shake whose answer comes later. `session` and `seq`: where it goes (see runtime.bus)."""
 
-    campaign_id: int
-    user_id: int
-    session: int
-    seq: int
-    answered: bool = False
+    __slots__ = ("answered", "campaign_id", "seq", "session", "user_id")
+
+    def __init__(self, campaign_id: int, user_id: int, session: int, seq: int) -> None:
+        self.campaign_id = campaign_id
+        self.user_id = user_id
+        self.session = session
+        self.seq = seq
+        self.answered = False
 
 
 class ShakeService:
