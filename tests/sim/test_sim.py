@@ -92,7 +92,7 @@ SEED_OF_DEFECT = {
     "NewPeersHearOfNoUsers": 1,
     "UsersWhoLeftAreKept": 19,
     "OwnersAreNotLearned": 1,
-    "SubscriptionsStay": 165,
+    "SubscriptionsStay": 607,
     "FollowersAreToldAgain": 363,
     "AwaySetCountsAsRecorded": 10_000,
     "GapsAreHealedInOneSet": 10_001,

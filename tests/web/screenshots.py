@@ -1,4 +1,4 @@
-"""Draws every screen of the app: `python -m tests.web.screenshots [FOLDER]`, about a minute.
+"""Draws every screen of the app: `python -m tests.web.screenshots [FOLDER]`, about four minutes.
 
 It starts a server with a simulated bank, lets a few users chat, and takes each screen in Chinese and English, light
 and dark. One sheet for each of the four goes into the folder, and each screen by itself with `--single`.
@@ -35,6 +35,7 @@ from tests.ops.dashboard.browser import browser, installed
 ME, OWNER, SPONSOR = 2, 2, 700
 NAMES: Final = {1: "小安", 2: "Mei 小梅", 3: "阿强", 4: "Ben", 5: "小可", 6: "老王", 7: "Dana"}
 PASSWORD: Final = "246810"
+PHONE: Final = "13800001234"
 SAID: Final = (
     (1, "今晚一起吃火锅吗？"),
     (4, "I'm in! Who pays?"),
@@ -60,7 +61,8 @@ class Scene:
     def __init__(self, url: str, data: Path, bank: str) -> None:
         self._url, self._data, self._desk = url, data, BankDesk(bank)
         self.clients: dict[int, Client] = {}
-        self.group = self.packet = 0
+        self.cards = itertools.count(43)  # each with a phone of its own, which gets one code a minute
+        self.group = self.packet = self.campaign = 0
 
     def token(self, user_id: int) -> str:
         """A login token."""
@@ -115,7 +117,7 @@ class Scene:
         return int(sent.packet_id)
 
     async def _card(self) -> None:
-        me, phone = self.clients[ME], "13800001234"
+        me, phone = self.clients[ME], PHONE
         offered = await me.bind_card(card_number(Fault.NONE, 42), "王小梅", phone)
         await me.confirm_card(offered.challenge_id, await self._desk.code(phone), PASSWORD)
         await self._desk.close()
@@ -126,9 +128,10 @@ class Scene:
         budget = fitting_budget(9_000, [Band(*band) for band in BANDS])
         await backend.top_up(SPONSOR, budget, "sponsor")
         span = now_ms - 364 * day_ms, now_ms + day_ms
-        await backend.create_campaign(
+        made = await backend.create_campaign(
             SPONSOR, "春节摇一摇", *span, 9_000, budget, BANDS, key="c", highlighted=True, per_user_limit=99
         )
+        self.campaign = made.campaign_id
 
     async def close(self) -> None:
         """Close all connections."""
@@ -139,8 +142,8 @@ class Scene:
 class Walk:
     """One language and one scheme: through all screens."""
 
-    def __init__(self, page: Page, language: str) -> None:
-        self.page, self.language = page, language
+    def __init__(self, scene: Scene, page: Page, language: str) -> None:
+        self.scene, self.page, self.language = scene, page, language
 
     def say(self, zh: str, en: str) -> str:
         """The text of a button."""
@@ -165,6 +168,11 @@ class Walk:
         page = self.page
         await page.locator(".chat-row").nth(1).wait_for()
         yield await self.shot("chats", 900)
+        await page.context.set_offline(True)
+        await page.locator(".offline").wait_for()
+        yield await self.shot("offline")
+        await page.context.set_offline(False)
+        await page.locator(".offline").wait_for(state="detached")
         await page.locator(".chat-row", has_text="火锅群").click()
         await page.locator(".packet-card").last.wait_for()
         yield await self.shot("chat")
@@ -244,12 +252,22 @@ class Walk:
         await self.tap("塞钱进红包", "Put money in")
         await page.locator(".ways").wait_for()
         yield await self.shot("pay")
+        await self.tap("忘记密码？", "Forgot it?")
+        await page.locator(".row.leads", has_text="0425").wait_for()
+        yield await self.shot("forgotten password")
+        await self.back()
         await page.locator(".way").last.click()
         yield await self.shot("pay by a new card", 200)
         await self.tap("添加银行卡", "Add a bank card")
-        await page.locator(".bind .field input").fill(card_number(Fault.NONE, 43))
+        card = next(self.scene.cards)
+        await page.locator(".bind .field input").fill(card_number(Fault.NONE, card))
         await self.tap("下一步", "Next")
         yield await self.shot("bind")
+        await page.locator(".bind .field input").nth(1).fill("王小梅")
+        await page.locator(".bind .field input").nth(2).fill(f"1390000{card:04d}")
+        await self.tap("下一步", "Next")
+        await page.locator(".bind .digits").first.wait_for()
+        yield await self.shot("bind code")
         for _ in range(3):
             await self.back()
 
@@ -280,13 +298,18 @@ class Walk:
             if await page.locator(".shake-win").count():
                 break
         yield await self.shot("win")
+        await self.scene.clients[0].pause_campaign(self.scene.campaign)
+        await page.wait_for_timeout(CHANCE_S * 1000)
+        await page.locator(".shaker").click()
+        yield await self.shot("rest", 900)
+        await self.scene.clients[0].resume_campaign(self.scene.campaign)
         await self.back()
         await self.tap("我", "Me")
         yield await self.shot("me")
         await self.back()
 
 
-async def take(running_browser: Browser, link: str, scheme: str) -> AsyncIterator[tuple[Page, Shot]]:
+async def take(scene: Scene, running_browser: Browser, link: str, scheme: str) -> AsyncIterator[tuple[Page, Shot]]:
     """All screens in the language of the link and a scheme, and the desktop, each while it is on the screen."""
     context = await running_browser.new_context(
         viewport={"width": WIDTH, "height": HEIGHT},
@@ -295,13 +318,20 @@ async def take(running_browser: Browser, link: str, scheme: str) -> AsyncIterato
     )
     page = await context.new_page()
     await page.goto(link)
-    async for shot in Walk(page, "zh" if link.endswith("zh") else "en").screens():
+    async for shot in Walk(scene, page, "zh" if link.endswith("zh") else "en").screens():
         yield page, shot
     await page.set_viewport_size({"width": 1000, "height": HEIGHT})
     await page.locator(".chat-row", has_text="火锅群").click()
     await page.wait_for_timeout(600)
     yield page, Shot("desktop", await page.screenshot())
     await context.close()
+    stranger = await running_browser.new_page(
+        viewport={"width": WIDTH, "height": HEIGHT}, color_scheme=scheme, locale=link[-2:]
+    )
+    await stranger.goto(link.partition("#")[0])
+    await stranger.wait_for_timeout(900)
+    yield stranger, Shot("no login", await stranger.screenshot())
+    await stranger.close()
 
 
 async def sheet(running_browser: Browser, shots: list[Shot]) -> bytes:
@@ -341,7 +371,7 @@ async def draw(scene: Scene, url: str, folder: Path, *, single: bool) -> None:
     async with browser(path) as running_browser:
         for language, scheme in VERSIONS:
             shots = []
-            async for _, shot in take(running_browser, scene.link(url, language), scheme):
+            async for _, shot in take(scene, running_browser, scene.link(url, language), scheme):
                 shots.append(shot)
                 if single:
                     name = f"{language}-{scheme}-{len(shots):02d}-{shot.name.replace(' ', '-')}.png"

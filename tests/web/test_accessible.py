@@ -38,7 +38,7 @@ async def findings(scene: Scene, url: str, language: str, scheme: str) -> dict[s
     found: dict[str, Any] = {}
     source = AXE.read_text("utf-8")
     async with browser(installed_or_skip()) as chromium:
-        async for page, shot in take(chromium, scene.link(url, language), scheme):
+        async for page, shot in take(scene, chromium, scene.link(url, language), scheme):
             if not await page.evaluate("typeof axe === 'object'"):
                 await page.evaluate(source)
             serious = [one for one in await page.evaluate(RUN) if one[0] in SERIOUS]

@@ -76,7 +76,8 @@ export function LongList<Item>({ items, keyOf, draw, onTop, onEnd, label }: Long
   }, []);
 
   const scrolled = () => {
-    const { scrollTop, scrollHeight, clientHeight } = box.current!;
+    if (!box.current) return; // a scroll may be told after the list has gone
+    const { scrollTop, scrollHeight, clientHeight } = box.current;
     place.isAtEnd = scrollHeight - scrollTop - clientHeight < AT_END_PX;
     const at = Math.min(lastBelow(tops, scrollTop), items.length - 1);
     if (at >= 0) {
