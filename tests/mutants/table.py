@@ -2409,9 +2409,17 @@ MUTATIONS: tuple[Mutation, ...] = (
         "members who wait for their reactions to be recorded wait a second for each part",
         "grab statistics",
         "server/services/chat/grab_stats.py",
-        "MORE_S if self._tallies else FLUSH_S",
+        "MORE_S if more else FLUSH_S",
         "FLUSH_S",
         ("tests/services/test_grab_stats.py::test_many_members_are_written_in_parts_one_soon_after_the_other",),
+    ),
+    Mutation(
+        "a store of grab statistics that is away is asked ten times a second",
+        "grab statistics",
+        "server/services/chat/grab_stats.py",
+        "            more = False  # a store",
+        "            more = True  # a store",
+        ("tests/services/test_grab_stats.py::test_store_that_is_away_is_asked_again_in_the_next_round_only",),
     ),
     Mutation(
         "the outcome of a packet sent again in doubt is not looked for",

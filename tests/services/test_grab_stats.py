@@ -196,11 +196,14 @@ class StoreOfParts:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._monkeypatch = monkeypatch
+        self.away = False
         self.parts: list[int] = []
 
     async def add(self, rows: Sequence[GrabStatRow], recent_max: int) -> None:
         self._monkeypatch.setattr(service, "FLUSH_S", 3600.0)
         self.parts.append(len(rows))
+        if self.away:
+            raise StoreUnavailable("away")
 
 
 async def test_many_members_are_written_in_parts_one_soon_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,6 +221,25 @@ async def test_many_members_are_written_in_parts_one_soon_after_the_other(monkey
 
     await until(written)
     assert stat_store.parts == [2, 2, 1]
+    running.cancel()
+
+
+async def test_store_that_is_away_is_asked_again_in_the_next_round_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("FLUSH_S", 0.001), ("MORE_S", 0.001)):
+        monkeypatch.setattr(service, name, value)
+    stat_store = StoreOfParts(monkeypatch)
+    stat_store.away = True
+    world = World(stat_store)
+    world.post(posted(1))
+    running = asyncio.create_task(world.grab_stats.run())
+
+    async def asked() -> bool:
+        return bool(stat_store.parts)
+
+    await until(asked)
+    for _ in range(20):
+        await asyncio.sleep(0.002)
+    assert stat_store.parts == [1]  # the next round is an hour away
     running.cancel()
 
 

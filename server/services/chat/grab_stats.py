@@ -172,11 +172,14 @@ class GrabStatService:
 
     async def run(self) -> None:
         """Count and record, once a second if no members wait. Never ends; a defect costs statistics only."""
+        more = False
         while True:
-            await asyncio.sleep(MORE_S if self._tallies else FLUSH_S)
+            await asyncio.sleep(MORE_S if more else FLUSH_S)
+            more = False  # a store that is away is asked again in a second
             try:
                 await self.take()
                 await self.flush()
+                more = bool(self._tallies)
             except StoreUnavailable as error:
                 LOG.debug("grab_stats_wait", why=str(error))
             except Exception:
