@@ -77,7 +77,13 @@ async def test_packet_with_words_is_opened_by_saying_them(server: Server, family
     await alice.type("红包个数", "2")
     await expect(alice.button("塞钱进红包")).to_be_disabled()  # there are no words yet
     await alice.type("口令", "芝麻开门")
+    await alice.sees("别忘了把它告诉大家", exact=False)
     await pay(alice)
+    await alice.start_again()  # its sender can look the words up, also later
+    await alice.tap("一家人")
+    await alice.tap("口令红包 · 芝麻开门: 恭喜发财,大吉大利. 领取红包")
+    await expect(alice.page.get_by_label("输入口令")).to_have_value("芝麻开门")
+    await alice.page.keyboard.press("Escape")
 
     await ben.tap("一家人")
     await ben.tap("口令红包: 恭喜发财,大吉大利. 领取红包")
