@@ -132,3 +132,18 @@ async def test_packet_for_later_is_cancelled_or_posted_at_its_time(
     await expect(ben.button("拼手气红包: 晚点见. 领取红包")).to_be_visible()
     await expect(ben.page.locator(".packet-card")).to_have_count(1)
     assert alice.complaints == ben.complaints == []
+
+
+async def test_list_of_packets_for_later_says_whom_they_are_for(
+    server: Server, family: int, hold: Hold, connect: Connect
+) -> None:
+    client = await connect(server, ALICE)
+    send_at_ms = client.hello.now_ms + HOUR_MS  # type: ignore[union-attr]
+    await client.send_packet("exclusive", family, 100, 1, "夜宵", for_user_ids=(BEN,), send_at_ms=send_at_ms)
+    [line] = await client.scheduled()
+    assert line.for_user_ids == [BEN]
+    alice = await hold(server, ALICE)
+    await alice.tap("零钱")
+    await alice.tap("定时红包")
+    await expect(alice.page.locator(".record-title")).to_have_text("专属红包 · 一家人 · 给Ben")
+    assert alice.complaints == []
