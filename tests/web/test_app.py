@@ -242,7 +242,7 @@ async def test_payment_whose_outcome_is_unknown_is_the_same_one_after_the_app_wa
     await alice.tap("Ben")
     await pay()
     await alice.sees("银行还没有答复", exact=False)
-    await alice.page.reload()
+    await alice.start_again()
     bank.faults["query"].clear()
     await alice.tap("Ben")
     await pay()
