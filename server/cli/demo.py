@@ -117,9 +117,8 @@ def demo(
     name
         your name or user id with --join
     """
-    people = People(name if join else "", http, phones.phone, phones.address, phones.tls)
+    people = _checked_people(People(name if join else "", http, phones.phone, phones.address, phones.tls))
     language = lang or language_of_environment()
-    _check_people(people)
     if festival:
         shaking = ShakingCrowd(crowd.users, crowd.seconds, crowd.seed, language)
         return 0 if celebrate(data, shaking, people, any_books=any_books) else 1
@@ -129,12 +128,13 @@ def demo(
     return 0 if _demonstrate(data, size, people, any_books=any_books) else 1
 
 
-def _check_people(people: People) -> None:
-    """Raises WrongOptions, InvalidName before anything starts."""
+def _checked_people(people: People) -> People:
+    """The same people. Raises WrongOptions, ValueError before anything starts."""
     if people.guest and people.phone:
         raise WrongOptions("give --join or --phone, not both")
     if people.guest:
         user_id_of(people.guest)
+    return people
 
 
 def _demonstrate(data: Path, size: CrowdSize, people: People, *, any_books: bool) -> bool:

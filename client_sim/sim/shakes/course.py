@@ -33,18 +33,15 @@ POLL_S: Final = 0.1
 async def shake(crowd: Crowd) -> None:
     """A round; while guests are there, one more after each. A round is a campaign.
 
-    When guests come or leave, the round ends. The next one begins before: there is always one to shake in.
+    When guests come or leave, the round ends. The next one is made before: there is always one to shake in.
     """
-    book = await _make(crowd)
-    while True:
-        await _shake_in(crowd, book)
-        following = await _make(crowd) if crowd.context.has_company else None
+    book: ShakeBook | None = await _make(crowd)
+    while book is not None:
+        following = await _shake_in(crowd, book)
         if following is None:
             await steps.wind_down(crowd)
         await _close(crowd, book)
         await asyncio.gather(*(user.tasks.guard(_check(book, user)) for user in crowd.users))
-        if following is None:
-            return
         book = following
 
 
@@ -80,22 +77,26 @@ async def _make(crowd: Crowd) -> ShakeBook:
     return book
 
 
-async def _shake_in(crowd: Crowd, book: ShakeBook) -> None:
-    """All users shake until the time of the campaign is over, or guests come or leave."""
+async def _shake_in(crowd: Crowd, book: ShakeBook) -> ShakeBook | None:
+    """All users shake until the round is over. The next round, if there is one."""
     crowd.begin("shaking")
     crowd.ends_at = book.ends_at
     watching = asyncio.create_task(_watch(crowd, book))
     await asyncio.gather(*(user.tasks.guard(_shake_on(crowd, book, user)) for user in crowd.users))
-    watching.cancel()
+    following = await watching
     book.is_cut = crowd.ends_at < book.ends_at
+    return following
 
 
-async def _watch(crowd: Crowd, book: ShakeBook) -> None:
-    """End the round when guests come or leave."""
+async def _watch(crowd: Crowd, book: ShakeBook) -> ShakeBook | None:
+    """Wait until the time of a round is over, or guests come or leave; then make the next one, and end this one."""
     while crowd.left_s:
         if crowd.context.has_company != book.with_company:
-            crowd.ends_at = asyncio.get_running_loop().time()
+            break
         await asyncio.sleep(POLL_S)
+    following = await _make(crowd) if crowd.context.has_company else None
+    crowd.ends_at = min(crowd.ends_at, asyncio.get_running_loop().time())
+    return following
 
 
 async def _shake_on(crowd: Crowd, book: ShakeBook, user: User) -> None:

@@ -42,7 +42,7 @@ from server.process import ServerProcess
 
 FESTIVAL: Final = "shake"
 GROUP_MOST: Final = 360  # users in a group of 500: a fifth of them are in a second one, too, and people come
-LOOK_S: Final = 0.5  # how often the demo looks for the person of the link
+LOOK_S: Final = 0.2  # how often the demo looks for the person of the link
 AWAY_S: Final = 10.0  # a page that is loaded again, or a phone that changes its network, is not away
 
 
