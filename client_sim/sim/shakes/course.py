@@ -153,7 +153,7 @@ async def _close(crowd: Crowd, book: ShakeBook) -> None:
             if report.seed:
                 break
             await asyncio.sleep(POLL_S)
-    for user_id in crowd.context.guests:
+    for user_id in list(crowd.context.guests):
         async with crowd.context.client(user_id) as client:
             revealed = await patiently(partial(client.reveal, book.campaign_id), PATIENCE_S)
         book.take_guest(user_id, revealed, KeptSeeds().check(revealed).faults)
