@@ -11334,4 +11334,59 @@ MUTATIONS: tuple[Mutation, ...] = (
         "        if False:\n            LOG",
         ("tests/workers/test_worker.py::test_successor_that_hangs_in_its_start_is_killed_and_the_restart_ends",),
     ),
+    Mutation(
+        "festival: what guests have won is missing from the sum of a campaign",
+        "festival",
+        "client_sim/sim/shakes/expectations.py",
+        "is_told = book.won + book.guests_won == len(book.numbers)",
+        "is_told = book.won == len(book.numbers)",
+        (
+            "tests/client_sim/test_shakes.py::test_guests_get_a_round_of_their_own_at_once_and_their_wins_are_proved",
+        ),
+    ),
+    Mutation(
+        "festival: no round follows for guests",
+        "festival",
+        "client_sim/sim/shakes/course.py",
+        "following = await _make(crowd) if crowd.context.has_company else None",
+        "following = None",
+        (
+            "tests/client_sim/test_shakes.py::test_guests_get_a_round_of_their_own_at_once_and_their_wins_are_proved",
+        ),
+    ),
+    Mutation(
+        "festival: groups of a thousand users are too full",
+        "festival",
+        "server/cli/demos/festival.py",
+        "GROUP_MOST: Final = 360",
+        "GROUP_MOST: Final = 500",
+        ("tests/client_sim/test_shakes.py::test_groups_of_the_festival_have_room_for_phones",),
+    ),
+    Mutation(
+        "a demo beside a server without the app fails when it is over",
+        "festival",
+        "server/cli/shared/demo_web.py",
+        "    except CommandFailed as error:  # the run goes on without the person",
+        "    except ZeroDivisionError as error:",
+        ("tests/server/test_demo_bank.py::test_demo_on_a_server_without_the_app_says_so_and_goes_on",),
+    ),
+    Mutation(
+        "the hint about cards is markup in the page of the app",
+        "web app",
+        "server/http_api/web/files.py",
+        'content="{escape(card_hint)}"',
+        'content="{card_hint}"',
+        ("tests/web/test_served.py::test_page_has_the_hint_about_cards_of_the_config_and_none_by_default",),
+    ),
+    Mutation(
+        "a demo shows people a card that the crowd has",
+        "cards of the crowd",
+        "server/cli/shared/demo_bank.py",
+        "FIRST_PLACE, PLACES = 80_000, 20_000",
+        "FIRST_PLACE, PLACES = 0, 20_000",
+        (
+            "tests/server/test_demo_bank.py::"
+            "test_cards_for_people_are_those_of_the_bank_without_a_fault_and_others_a_second_later",
+        ),
+    ),
 )

@@ -19,6 +19,7 @@ FOLDER: Final = Path(__file__).parent / "built"
 PAGE: Final = "app.html"
 PARTS: Final = (("style-src", "shell.css"), ("style-src", "app.css"), ("script-src", "app.js"))
 WEBSOCKET: Final = "/* websocket */"  # in the page, replaced by the url of the WebSocket
+TITLE: Final = "<title>"  # before it stands the hint about cards
 MORE_POLICY: Final = (
     "require-trusted-types-for 'script'",
     "trusted-types hongbao",
@@ -50,9 +51,15 @@ class WebFile(NamedTuple):
     headers: Mapping[str, str]
 
 
-def files(websocket: str) -> dict[str, WebFile]:
-    """The files by name, the page under "". `websocket`: where the page connects. Raises OSError."""
+def files(websocket: str, card_hint: str = "") -> dict[str, WebFile]:
+    """The files by name, the page under "". `websocket`: where the page connects. Raises OSError.
+
+    `card_hint`: what the page shows where a card is bound, in Chinese and English with ` | ` between; "" for none.
+    """
     page = (FOLDER / PAGE).read_text("utf-8").replace(WEBSOCKET, escape(websocket))
+    if card_hint:
+        hint = f'<meta name="hongbao-card-hint" content="{escape(card_hint)}">'
+        page = page.replace(TITLE, f"{hint}\n{TITLE}", 1)
     connect = f"'self' {websocket}"
     body, policy = one_file_page(page, FOLDER, PARTS, MORE_POLICY, connect=connect, images="'self'")
     found = {"": _file(body, HTML, policy)}
