@@ -161,16 +161,18 @@ export class Session {
     this.walletVersion ??= Math.max(0, welcome.balance_version - CHANGES_LOOKED_AT);
     await this.quietly(() => this.learnClaims(welcome.balance_version));
     this.learnNames([model.userId, ...this.old]);
-    await this.quietly(async () => {
-      const { campaigns } = await this.client.patiently(() => this.client.packets.campaigns());
-      this.takeCampaigns(campaigns);
-    });
+    await this.quietly(() => this.learnCampaigns());
     for (const one of [...model.conversations.values()].slice(-LOADED_MOST)) await this.load(one);
     await this.quietly(() => this.client.packets.seedTrees());
   }
 
+  async learnCampaigns(): Promise<void> {
+    const { campaigns } = await this.client.patiently(() => this.client.packets.campaigns());
+    this.takeCampaigns(campaigns);
+  }
+
   /** The campaigns that are open. The one that was shown last stays when it is over: its wins can be proved then. */
-  takeCampaigns(open: CampaignLine[]): void {
+  private takeCampaigns(open: CampaignLine[]): void {
     const isOver = (one: CampaignLine) =>
       one.campaign_id === this.shookIn && open.every((other) => other.campaign_id !== one.campaign_id);
     const over = this.campaigns.filter(isOver).map((one) => ({ ...one, state: "ended", highlighted: false }));
