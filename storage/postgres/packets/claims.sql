@@ -3,7 +3,9 @@ SELECT packet_id, index, user_id, amount_fen, at_ms FROM claims WHERE packet_id 
 
 -- name: record_claims
 -- One statement, so one round trip and one transaction: versions that still fit move on, and only their claims are made.
--- A claim is queued at the time of its open: `queued_at_ms` is `at_ms`.
+-- A claim is queued at the time of its open: `queued_at_ms` is `at_ms`. Whether a packet is open is asked by `coalesce`, here and
+-- below: with `IS NULL` PostgreSQL reads all open packets (packets_open) if it thinks that they are few, as the statistics
+-- of a quiet hour say.
 WITH advances AS (
     SELECT * FROM unnest($1::text::bigint[], $2::text::integer[], $3::text::integer[], $4::text::bigint[],
                          $5::text::bigint[])
@@ -14,7 +16,7 @@ WITH advances AS (
         claimed_fen = p.claimed_fen + a.added_fen,
         closed_at_ms = CASE WHEN a.new_version = p.shares THEN a.at_ms END
     FROM advances a
-    WHERE p.packet_id = a.packet_id AND p.version = a.old_version AND p.closed_at_ms IS NULL
+    WHERE p.packet_id = a.packet_id AND p.version = a.old_version AND coalesce(p.closed_at_ms, -1) = -1
     RETURNING p.packet_id
 ), accepted AS (
     SELECT c.packet_id, c.index, c.user_id, c.amount_fen, c.at_ms
@@ -44,7 +46,7 @@ WITH advances AS (
         claimed_fen = p.claimed_fen + a.added_fen,
         closed_at_ms = CASE WHEN a.new_version = p.shares THEN a.at_ms END
     FROM advances a
-    WHERE p.version = a.old_version AND p.packet_id = a.packet_id AND p.closed_at_ms IS NULL
+    WHERE p.version = a.old_version AND p.packet_id = a.packet_id AND coalesce(p.closed_at_ms, -1) = -1
     RETURNING p.packet_id, CASE p.kind WHEN 'shake' THEN p.target_id END AS campaign_id, p.closed_at_ms
 ), accepted AS (
     SELECT c.packet_id, c.index, c.user_id, c.amount_fen, c.at_ms, campaign_id
@@ -96,7 +98,7 @@ WITH advances AS (
         claimed_fen = p.claimed_fen + a.added_fen,
         closed_at_ms = CASE WHEN a.new_version = p.shares THEN a.at_ms END
     FROM advances a
-    WHERE a.packet_id = p.packet_id AND a.old_version = p.version AND p.closed_at_ms IS NULL
+    WHERE a.packet_id = p.packet_id AND a.old_version = p.version AND coalesce(p.closed_at_ms, -1) = -1
       AND NOT (a.is_untold AND a.packet_id IN (SELECT packet_id FROM counted WHERE n > per_user_limit))
     RETURNING p.packet_id, p.closed_at_ms
 ), accepted AS (

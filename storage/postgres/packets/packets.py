@@ -153,7 +153,7 @@ class PacketStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._record_writer = database.writer()
+        self._record_writer = database.writer(by_key=True)
         self._refund_writer = database.writer()
 
     async def load(self, packet_ids: Sequence[int]) -> tuple[dict[int, PacketRow], dict[int, list[ClaimRow]]]:
