@@ -5,7 +5,8 @@ SELECT packet_id, index, user_id, amount_fen, at_ms FROM claims WHERE packet_id 
 -- One statement, so one round trip and one transaction: versions that still fit move on, and only their claims are made.
 -- A claim is queued at the time of its open: `queued_at_ms` is `at_ms`. Whether a packet is open is asked by `coalesce`, here and
 -- below: with `IS NULL` PostgreSQL reads all open packets (packets_open) if it thinks that they are few, as the statistics
--- of a quiet hour say.
+-- of a quiet hour say. That versions and sums rise is always so; it makes PostgreSQL expect few packets, so it looks each up
+-- also with a plan that was made while the table was tiny.
 WITH advances AS (
     SELECT * FROM unnest($1::text::bigint[], $2::text::integer[], $3::text::integer[], $4::text::bigint[],
                          $5::text::bigint[])
@@ -17,6 +18,7 @@ WITH advances AS (
         closed_at_ms = CASE WHEN a.new_version = p.shares THEN a.at_ms END
     FROM advances a
     WHERE p.packet_id = a.packet_id AND p.version = a.old_version AND coalesce(p.closed_at_ms, -1) = -1
+      AND a.new_version > a.old_version AND a.added_fen > 0
     RETURNING p.packet_id
 ), accepted AS (
     SELECT c.packet_id, c.index, c.user_id, c.amount_fen, c.at_ms
@@ -47,6 +49,7 @@ WITH advances AS (
         closed_at_ms = CASE WHEN a.new_version = p.shares THEN a.at_ms END
     FROM advances a
     WHERE p.version = a.old_version AND p.packet_id = a.packet_id AND coalesce(p.closed_at_ms, -1) = -1
+      AND a.new_version > a.old_version AND a.added_fen > 0
     RETURNING p.packet_id, CASE p.kind WHEN 'shake' THEN p.target_id END AS campaign_id, p.closed_at_ms
 ), accepted AS (
     SELECT c.packet_id, c.index, c.user_id, c.amount_fen, c.at_ms, campaign_id
@@ -99,6 +102,7 @@ WITH advances AS (
         closed_at_ms = CASE WHEN a.new_version = p.shares THEN a.at_ms END
     FROM advances a
     WHERE a.packet_id = p.packet_id AND a.old_version = p.version AND coalesce(p.closed_at_ms, -1) = -1
+      AND a.new_version > a.old_version AND a.added_fen > 0
       AND NOT (a.is_untold AND a.packet_id IN (SELECT packet_id FROM counted WHERE n > per_user_limit))
     RETURNING p.packet_id, p.closed_at_ms
 ), accepted AS (
