@@ -385,6 +385,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         ("tests/storage/test_claims_plan.py::test_packets_are_found_by_id_whatever_statistics_say[record_claims]",),
     ),
     Mutation(
+        "claims are recorded by a look at all packets while the table is small",
+        "figures",
+        CLAIMS_SQL,
+        "      AND a.new_version > a.old_version AND a.added_fen > 0\n    RETURNING p.packet_id\n",
+        "    RETURNING p.packet_id\n",
+        ("tests/storage/test_claims_plan.py::test_packets_are_found_by_id_whatever_statistics_say[record_claims]",),
+    ),
+    Mutation(
         "claims are recorded by a look at all packets",
         "figures",
         "storage/postgres/packets/packets.py",
