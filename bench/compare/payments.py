@@ -36,14 +36,14 @@ from client_sim.bank.run import KEYS_FILE
 from client_sim.bank.server import MERCHANT_NAME
 from protocol import tokens
 from server.cli.shared.demo_bank import DemoBank
-from server.cli.shared.numbers import Count, Rate, Seconds, Seed
+from server.cli.shared.numbers import Count, Rate, Seconds, Seed, Several
 from server.loop import run as run_loop
 
 OPENS_PER_S: Final = 2_000.0
 PAYMENTS_PER_S: Final = 5.0
 FAULTED: Final = 200  # payments at a bank whose replies get lost
 CONNECTIONS: Final = 1_000
-USERS: Final = 25  # who pay
+PAYERS: Final = 25
 MANY: Final = 1_000_000  # payments of a turn: more than it has time for
 WITHIN: Final = 0.03
 TOKEN_END_S: Final = 4_000_000_000
@@ -96,9 +96,10 @@ class Payers:
 
 
 class Sizes(NamedTuple):
-    """How much is measured. `faulted`: payments at a bank whose replies get lost."""
+    """How much is measured. `payers`: users who pay. `faulted`: payments at a bank whose replies get lost."""
 
     pairs: int
+    payers: int
     pay_per_s: float
     faulted: int
 
@@ -110,13 +111,13 @@ async def play(target: Target, bank: DemoBank, spec: RunSpec, sizes: Sizes, scre
     def mint(user_id: int) -> str:
         return str(tokens.mint(user_id, TOKEN_END_S, target.key_id, target.key))
 
-    workload = PaymentWorkload(target.url, mint, USERS, spec.seed, history)
+    workload = PaymentWorkload(target.url, mint, sizes.payers, spec.seed, history)
     payers = Payers(workload, history, sizes.pay_per_s)
     turns: list[Turn] = []
     await bank.open_desk(target.http_url, share=0.0)
     try:
         await workload.prepare(desk)
-        screen.say(f"{USERS} users have cards")
+        screen.say(f"{sizes.payers:,} users have cards")
         for pair in range(sizes.pairs):
             for side in (WITH, WITHOUT) if pair % 2 else (WITHOUT, WITH):
                 turns.append(await _turn(side, target, spec, payers, screen))
@@ -191,6 +192,7 @@ def command(
     *,
     rate: Annotated[Rate, Parameter(help="opens that begin per second")] = OPENS_PER_S,
     payments: Annotated[Rate, Parameter(help="payments that begin per second")] = PAYMENTS_PER_S,
+    payers: Annotated[Several, Parameter(help="users who pay: their first payments cost argon2id")] = PAYERS,
     seconds: Annotated[Seconds, Parameter(help="of each turn")] = 5.0,
     pairs: Annotated[Count, Parameter(help="turns with payments, and as many without")] = 4,
     faulted: Annotated[Count, Parameter(help="payments at a bank whose replies get lost, afterwards")] = FAULTED,
@@ -218,7 +220,7 @@ def command(
         with bank, server as target:
             if not target.http_url:
                 raise BenchFailed("the server has no HTTP API, which takes the notices of the bank")
-            figures = run_loop(play(target, bank, spec, Sizes(pairs, payments, faulted), screen))
+            figures = run_loop(play(target, bank, spec, Sizes(pairs, payers, payments, faulted), screen))
     for line in lines_of(figures):
         screen.say(line)
     if json_file is not None:

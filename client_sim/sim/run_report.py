@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.bar import Bar
@@ -28,11 +29,14 @@ RED, GOLD, DIM = "red", "bold yellow", "dim"
 def report(crowd: Crowd, summary: Summary) -> RenderableType:
     """The whole report."""
     language, money, witness = crowd.context.language, crowd.context.money, crowd.witness
-    book = crowd.context.shakes
-    if book.campaign_id:
-        expected = expectations_table(summary.expectations, language)
-        told = shakes_table(book, language), Text(), expected, Text(), shakes_verdict(book, summary, language)
-        return Group(Text(), *told)
+    books = crowd.context.rounds
+    if books:
+        expected, seen = (
+            expectations_table(summary.expectations, language),
+            shakes_verdict(books, summary, language),
+        )
+        won = guests_wins(books, crowd.context.guests, language, money)
+        return Group(Text(), shakes_table(books, language), Text(), expected, Text(), seen, *won)
     tables = kinds_table(witness, language, money), answers_table(witness, language)
     parts: list[RenderableType] = [Text(), tables[0], Text(), tables[1], Text()]
     best = crowd.best_packet()
@@ -79,23 +83,37 @@ def answers_table(witness: Witness, language: str) -> Table:
     return table
 
 
-def shakes_table(book: ShakeBook, language: str) -> Table:
-    """How many shakes had which result."""
+def shakes_table(books: Sequence[ShakeBook], language: str) -> Table:
+    """How many shakes had which result, in all rounds."""
+    results = sum((book.results for book in books), Counter[str]())
     table = _table(words(language, "shakes"), words(language, "shake_result"))
     table.add_column(words(language, "times"), justify="right")
     table.add_column("")
     for result, meaning in SHAKEN.items():
-        if book.results[result]:
-            table.add_row(result, f"{book.results[result]:,}", Text(meaning.in_language(language), DIM))
+        if results[result]:
+            table.add_row(result, f"{results[result]:,}", Text(meaning.in_language(language), DIM))
     return table
 
 
-def shakes_verdict(book: ShakeBook, summary: Summary, language: str) -> RenderableType:
+def shakes_verdict(books: Sequence[ShakeBook], summary: Summary, language: str) -> RenderableType:
     """Whether everything that users were told can be true, and if not, why."""
-    wrong = [*book.contradictions, *summary.contradictions, *summary.failures]
+    found = [one for book in books for one in book.contradictions]
+    wrong = [*found, *summary.contradictions, *summary.failures]
     if not wrong:
-        return Text.assemble(("✔ ", "bold green"), words(language, "shakes_checked", won=book.won))
+        won = sum(book.won + book.guests_won for book in books)
+        return Text.assemble(("✔ ", "bold green"), words(language, "shakes_checked", won=won))
     return Group(*(Text.assemble(("✘ ", f"bold {RED}"), one) for one in wrong))
+
+
+def guests_wins(
+    books: Sequence[ShakeBook], guests: Mapping[int, str], language: str, money: MoneyUnit
+) -> Iterator[Text]:
+    """A line for each guest who has won."""
+    for user_id, name in guests.items():
+        amounts = [one for book in books for one in book.guests.get(user_id, ())]
+        if amounts:
+            about = {"name": name, "n": len(amounts), "amount": money.short(language, sum(amounts))}
+            yield Text.assemble(("✔ ", "bold green"), words(language, "guest_won", **about))
 
 
 def _table(title: str, first: str) -> Table:

@@ -151,6 +151,8 @@ class Picture:
 
     def _time(self) -> str:
         left_s = self.crowd.left_s
+        if left_s and self.crowd.context.has_company:
+            return self.crowd.context.words("time_company", passed=self.elapsed_s)
         passed = self.crowd.context.words("time", passed=self.elapsed_s, left=left_s)
         return passed if left_s else self._phase()
 

@@ -85,7 +85,9 @@ class SimContext:
     witness: Witness = field(default_factory=Witness)
     bank: BankDesk | None = None  # where users bind their cards
     payments: Counter[str] = field(default_factory=Counter)  # by card, as users were answered
-    shakes: ShakeBook = field(default_factory=ShakeBook)
+    shakes: ShakeBook = field(default_factory=ShakeBook)  # the campaign of now, which is the last of the rounds
+    rounds: list[ShakeBook] = field(default_factory=list)
+    has_company: bool = False  # guests are there: a crowd that shakes goes on until they leave
     recent: deque[SeenPacket] = field(default_factory=lambda: deque(maxlen=RECENT_PACKETS))
     ticker: deque[str] = field(default_factory=lambda: deque(maxlen=TICKER_LINES))
 

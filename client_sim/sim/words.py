@@ -114,6 +114,7 @@ WORDS: Final[Mapping[str, Text]] = {
     "at_most_left": Text("至多还剩 {left:,} 个", "at most {left:,} left"),
     "sponsor": Text("招财银行", "Fortune Bank"),
     "festival": Text("除夕摇红包", "New Year's Eve"),
+    "festival_round": Text("除夕摇红包 第{number}轮", "New Year's Eve, round {number}"),
     # the picture
     "title": Text("红包 ", "hongbao "),
     "users": Text("用户", "users"),
@@ -134,6 +135,10 @@ WORDS: Final[Mapping[str, Text]] = {
     ),
     "money_now": Text("发出 {sent}，还没拆 {left}", "{sent} sent, {left} in flight"),
     "time": Text("已过 {passed:.0f} 秒，还剩 {left:.0f} 秒", "{passed:.0f} s passed, {left:.0f} s left"),
+    "time_company": Text(
+        "已过 {passed:.0f} 秒，浏览器里有人，离开后结束",
+        "{passed:.0f} s passed, until the browser leaves",
+    ),
     "line": Text(
         "{passed:5.1f} s  {phase}：{online} 人在线，{packets} 个红包，拆 {opens:.0f} 次/秒，p50 {p50:.1f} ms，"
         "p99 {p99:.1f} ms，推送 {pushes:.0f} 条/秒，还没拆 {left}  {last}",
@@ -217,6 +222,7 @@ WORDS: Final[Mapping[str, Text]] = {
         "摇到的 {won:,} 个红包都按公开的种子重新算过；没有互相矛盾的回应",
         "all {won:,} wins were recomputed from the revealed seed; no answer contradicts another",
     ),
+    "guest_won": Text("{name} 摇到 {n} 个，共{amount}", "{name} won {n}, {amount} in all"),
     # the demo
     "demo": Text(
         "hongbao demo：PostgreSQL、Valkey 和服务器在 {data} 下",
@@ -226,8 +232,28 @@ WORDS: Final[Mapping[str, Text]] = {
         "模拟银行，不是真钱：{url}/admin （演示期间）",
         "a simulated bank, no real money: {url}/admin (during the demo)",
     ),
+    "demo_card": Text(
+        "它的卡：{cards}，姓名、手机号随意；短信验证码在上面的页面里",
+        "its card {cards}, any name and phone; that page shows the SMS code",
+    ),
+    "demo_cards": Text(
+        "它的卡，每人一张：{cards}\n姓名、手机号随意；短信验证码在上面的页面里",
+        "its cards, one each: {cards}\nany name and phone; that page shows the SMS code",
+    ),
+    "cards_hint": Text(
+        "演示卡号 {cards}，姓名、手机号随意；短信验证码见运行演示的电脑上的 {url}/admin",
+        "Demo card {cards}, any name and phone; the SMS code is shown at {url}/admin on the computer of the demo",
+    ),
     "web_guest": Text("客人{number}", "Guest {number}"),
     "web_link": Text("在浏览器里一起玩（演示期间）：{link}", "join in a browser (during the demo): {link}"),
+    "festival_link": Text(
+        "在浏览器里一起摇（有人在，演示就不结束）：{link}",
+        "shake along in a browser, the demo goes on until you leave: {link}",
+    ),
+    "festival_phones": Text(
+        "用手机扫码一起摇，前{seats}部手机有座位：{link}",
+        "scan it with a phone to shake along; seats for the first {seats} phones: {link}",
+    ),
     "web_phones": Text(
         "用手机扫码进群抢红包，前{seats}部手机有座位：{link}",
         "scan it with a phone to open packets in the group; seats for the first {seats} phones: {link}",

@@ -32,6 +32,23 @@ function hashes() {
   return Object.fromEntries(named.map(([name, path]) => [name, digest(path)]));
 }
 
+/** The table of texts as three long texts, one for each language and one of keys: like stands beside like, and the
+ * script is 1 KB smaller as it travels. */
+const texts = {
+  name: "texts",
+  enforce: "post",
+  transform(code, id) {
+    if (!id.endsWith("/state/texts.ts")) return null;
+    const [, table] = /const TEXTS = (\{.*?\n\});/s.exec(code);
+    const pairs = Function(`return ${table}`)();
+    const joined = (parts) => `${JSON.stringify(parts.join("|"))}.split("|")`;
+    const [zh, en] = [0, 1].map((at) => joined(Object.values(pairs).map((pair) => pair[at])));
+    const made = `((zh, en, keys) => Object.fromEntries(keys.map((key, at) => [key, [zh[at], en[at]]])))
+(${zh}, ${en}, ${joined(Object.keys(pairs))})`;
+    return { code: code.replace(table, () => made), map: null };
+  },
+};
+
 await build({
   ...quiet,
   build: {
@@ -45,13 +62,14 @@ await build({
 
 const output = await build({
   ...quiet,
+  plugins: [texts],
   esbuild: { jsx: "automatic", jsxImportSource: "preact" },
   resolve: { alias: { "@hongbao/sdk": join(here, "sdk/src/index.ts") } },
   build: {
     target: "es2022",
     write: false,
     minify: "terser",
-    terserOptions: { ecma: 2020, compress: { passes: 3 } }, // 1.2 KB smaller, as it travels, than by esbuild
+    terserOptions: { ecma: 2020, compress: { passes: 3, sequences: false } }, // 1.2 KB smaller, as it travels, than by esbuild
     cssMinify: true,
     modulePreload: false,
     lib: { entry: join(here, "app/src/main.tsx"), formats: ["iife"], name: "hongbao", fileName: () => "app.js" },

@@ -54,7 +54,7 @@ class GetScheduled(Message, tag=76):
 
 
 class ScheduledLine(msgspec.Struct, array_like=True, gc=False):
-    """A packet that waits. `target_id` is a group or the receiver."""
+    """A packet that waits. `target_id` is a group or the receiver; `for_user_ids`: whom an exclusive one is for."""
 
     packet_id: int
     packet_kind: str
@@ -64,6 +64,7 @@ class ScheduledLine(msgspec.Struct, array_like=True, gc=False):
     greeting: str
     send_at_ms: int
     expires_at_ms: int
+    for_user_ids: list[int] = msgspec.field(default_factory=list)
 
 
 class ScheduledPackets(Message, tag=176):

@@ -1,4 +1,4 @@
-"""The keys of the config for the addresses of the server, its processes, and TLS."""
+"""The keys of the config for the addresses of the server, its processes, TLS, and the app for browsers."""
 
 from __future__ import annotations
 
@@ -71,4 +71,23 @@ ADDRESS_KEYS: Final = {
     ),
     **OFFICE_KEYS,
     **OIDC_KEYS,
+}
+
+WEB_KEYS: Final = {
+    "web.enabled": ConfigKey("the HTTP API serves the app for browsers at /app/; needs websocket.listen", BOOLEAN),
+    "web.websocket_url": ConfigKey(
+        "where that app connects, such as a proxy before websocket.listen; empty: websocket.listen itself",
+        matching(
+            r"(wss?://[\w.:\[\]-]+(/[\w.~/-]*)?)?",
+            'empty or a ws or wss url without query, such as "wss://chat.example.com/ws"',
+        ),
+    ),
+    "web.card_hint": ConfigKey(
+        "a hint that the app shows where a card is bound, such as the cards of a test bank; Chinese | English",
+        matching(
+            r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]{0,500}",
+            'empty or a text of at most 500 characters in one line, such as "测试卡 … | test card …"',
+        ),
+    ),
+    "web.replay_names": ConfigKey("`hongbao replay --names` may name users; they must have agreed", BOOLEAN),
 }

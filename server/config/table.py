@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from server.config.address_keys import ADDRESS_KEYS
+from server.config.address_keys import ADDRESS_KEYS, WEB_KEYS
 from server.config.config_key import FOR_CONNECTIONS, HUP, ConfigKey
 from server.config.enterprise_keys import ENTERPRISE_KEYS
 from server.config.gateway_keys import GATEWAY_KEYS
@@ -245,15 +245,7 @@ KEYS: Final = {
     "http_api.page_link_s": ConfigKey(
         "how long the link to a packet's page is valid, seconds", whole(10, 86_400), HUP
     ),
-    "web.enabled": ConfigKey("the HTTP API serves the app for browsers at /app/; needs websocket.listen", BOOLEAN),
-    "web.websocket_url": ConfigKey(
-        "where that app connects, such as a proxy before websocket.listen; empty: websocket.listen itself",
-        matching(
-            r"(wss?://[\w.:\[\]-]+(/[\w.~/-]*)?)?",
-            'empty or a ws or wss url without query, such as "wss://chat.example.com/ws"',
-        ),
-    ),
-    "web.replay_names": ConfigKey("`hongbao replay --names` may name users; they must have agreed", BOOLEAN),
+    **WEB_KEYS,
     "webhooks.allow_private": ConfigKey(
         "private networks that webhooks may go to, also without TLS; all others are refused", NETWORKS
     ),

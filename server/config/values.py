@@ -165,6 +165,7 @@ class WebSection(Section, frozen=True):
 
     enabled: bool = False
     websocket_url: str = ""
+    card_hint: str = ""
     replay_names: bool = False
 
 

@@ -98,7 +98,7 @@ class HttpApi:
             return
         from server.http_api.web.app import WebApp
 
-        self._web = self._serving.web = WebApp(self._services, self._clock.now_ms, url)
+        self._web = self._serving.web = WebApp(self._services, self._clock.now_ms, url, self._config.web.card_hint)
         self._apply_to_handlers(self._config)
         if websocket is not None:
             websocket.rules.origins = (*websocket.rules.origins, *self.web_origins)

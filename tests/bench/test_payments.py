@@ -90,14 +90,23 @@ def test_wrong_folder_of_the_figures_is_one_line(capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().err.startswith("hongbao: ")
 
 
+@pytest.mark.parametrize("payers", ["1", "10001"])
+def test_too_few_or_too_many_payers_are_one_line(payers: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main.main(["bench", "payments", "--payers", payers])
+    assert ended.value.code == 2
+    assert "--payers" in capsys.readouterr().err
+
+
 @pytest.mark.long
-def test_payments_run_beside_opens_and_the_books_hold(tmp_path: Path) -> None:
+def test_payments_run_beside_opens_and_the_books_hold(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "figures.json"
     words = ["--rate", "100", "--seconds", "2", "--pairs", "1", "--connections", "100", "--json", str(file)]
-    words += ["--faulted", "20"]
+    words += ["--faulted", "20", "--payers", "3"]
     with pytest.raises(SystemExit) as ended:
         main.main(["bench", "payments", *words])
     figures = json.loads(file.read_text())
+    assert "3 users have cards" in capsys.readouterr().out
     assert (ended.value.code, figures["valid"]) == (0, True)
     assert (figures["left"], figures["notice_ms"]["count"] > 0) == (0, True)
     assert [one["payments"] > 0 for one in sorted(figures["turns"], key=lambda turn: turn["side"])] == [True, False]

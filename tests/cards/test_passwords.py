@@ -23,6 +23,7 @@ from server.core.refusals import Reason, RequestRefused
 from server.loop import NICE_MAX
 from server.services.cards import passwords
 from server.services.cards.passwords import NICER, PasswordService
+from server.services.cards.recently_right import RecentlyRight
 from storage.errors import StoreUnavailable
 from tests.cards.conftest import OTHER_NUMBER, PASSWORD, Bank, MakeStreet, Street
 from tests.conftest import PATIENCE_S, SEED_KEYS, Turn
@@ -76,7 +77,10 @@ async def test_password_attempts_at_once_at_many_servers_cannot_be_more_than_fiv
     await street.bound()
     cards = street.server.app.services.cards
     store, now_ms = street.server.app.stores.payers, street.server.app._clock.now_ms
-    many = [PasswordService(store, cards.secrets, passwords.Hashing(), now_ms) for _ in range(12)]
+    many = [
+        PasswordService(store, cards.secrets, passwords.Hashing(), RecentlyRight(os.urandom), now_ms)
+        for _ in range(12)
+    ]
     results = await asyncio.gather(*(one.check(1, f"{n:06}") for n, one in enumerate(many)), return_exceptions=True)
     reasons = [one.reason for one in results if isinstance(one, RequestRefused)]
     assert sorted(reasons) == [Reason.PASSWORD_LOCKED] * 8 + [Reason.PASSWORD_WRONG] * 4
@@ -287,7 +291,7 @@ async def test_password_hashes_say_argon2id_and_differ_for_equal_passwords(
     await street.bound()
     await street.bound(street.ben, OTHER_NUMBER)
     hashes = [row[0] for row in await street.sql.fetch("SELECT password_hash FROM payers ORDER BY user_id")]
-    assert all(one.startswith("$argon2id$v=19$m=19456,t=2,p=1$") for one in hashes)
+    assert all(one.startswith("$argon2id$v=19$m=7168,t=5,p=1$") for one in hashes)
     assert hashes[0] != hashes[1]
 
 

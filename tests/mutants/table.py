@@ -243,6 +243,10 @@ T_BOTH_BOOKS = T_RECONCILIATION + "audits.py::test_"
 CARD_ATTEMPTS, CARD_TEXTS = "server/core/cards/attempts.py", "server/core/cards/texts.py"
 CARDS, CARD_CODES = "server/services/cards/service.py", "server/services/cards/codes.py"
 CARD_PASSWORDS, CARD_SECRETS = "server/services/cards/passwords.py", "server/services/cards/secrets.py"
+RECENTLY_RIGHT, T_RECENTLY_RIGHT = (
+    "server/services/cards/recently_right.py",
+    "tests/cards/test_recently_right.py::test_",
+)
 CARD_PAYMENTS, ORDERS = "server/services/payments/card_payments.py", "server/services/money/orders.py"
 CARD_HANDLERS, PAYERS = "server/net/handlers/cards.py", "storage/postgres/cards/payers.py"
 PAYERS_SQL, CARDS_STORE = "storage/postgres/cards/payers.sql", "storage/postgres/cards/cards.py"
@@ -6908,7 +6912,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         CARD_PASSWORDS,
         "        attempt = await self._store.attempt(user_id, self._counted)\n",
         "        held = await self._store.password(user_id)\n"
-        "        if held is not None and await self._fits(user_id, held, password):\n"
+        "        if held is not None and await self._is_right(user_id, held, password):\n"
         "            return\n"
         "        attempt = await self._store.attempt(user_id, self._counted)\n",
         (T_PASSWORDS + "password_attempt_is_counted_also_if_its_server_is_killed_while_comparing",),
@@ -6969,6 +6973,86 @@ MUTATIONS: tuple[Mutation, ...] = (
         'password.encode(), "sha256")\n',
         "        return password.encode()\n",
         (T_PASSWORDS + "password_needs_the_pepper_that_is_not_in_the_database",),
+    ),
+    Mutation(
+        "passwords: one of the memory is not counted",
+        "cards",
+        CARD_PASSWORDS,
+        "        attempt = await self._store.attempt(user_id, self._counted)\n",
+        "        held = await self._store.password(user_id)\n"
+        "        if held is not None:\n"
+        "            secret = self._peppered(user_id, held, password)\n"
+        "            if self._recent.knows(user_id, held.password_hash, secret, self._now_ms()):\n"
+        "                return\n"
+        "        attempt = await self._store.attempt(user_id, self._counted)\n",
+        (
+            T_RECENTLY_RIGHT + "password_of_the_memory_is_refused_while_locked",
+            T_RECENTLY_RIGHT + "password_of_the_memory_is_counted_before_it_is_looked_for",
+        ),
+    ),
+    Mutation(
+        "passwords: the memory knows them whatever their hash is now",
+        "cards",
+        RECENTLY_RIGHT,
+        'password_hash.encode() + b"\\0" + secret',
+        "secret",
+        (T_RECENTLY_RIGHT + "password_that_was_changed_at_another_server_is_compared_again",),
+    ),
+    Mutation(
+        "passwords: the memory asks for the hash alone",
+        "cards",
+        RECENTLY_RIGHT,
+        'password_hash.encode() + b"\\0" + secret',
+        "password_hash.encode()",
+        (T_RECENTLY_RIGHT + "password_that_is_wrong_after_a_right_one_is_counted_and_refused",),
+    ),
+    Mutation(
+        "passwords: the memory of one never ends",
+        "cards",
+        RECENTLY_RIGHT,
+        "        return now_ms >= self.at_ms + KEPT_MS\n",
+        "        return False\n",
+        (T_RECENTLY_RIGHT + "password_of_the_memory_is_compared_again_after_ten_minutes",),
+    ),
+    Mutation(
+        "passwords: the memory of one is prolonged by its use",
+        "cards",
+        CARD_PASSWORDS,
+        "        if not is_known:\n            self._recent.remember(",
+        "        if True:\n            self._recent.remember(",
+        (T_RECENTLY_RIGHT + "password_of_the_memory_is_compared_again_after_ten_minutes",),
+    ),
+    Mutation(
+        "passwords: the memory has no bound",
+        "cards",
+        RECENTLY_RIGHT,
+        "len(self._of) > self._users_max or ",
+        "",
+        (T_RECENTLY_RIGHT + "memory_is_bounded_and_the_oldest_goes_first",),
+    ),
+    Mutation(
+        "passwords: the key of the memory is the same in all processes",
+        "cards",
+        RECENTLY_RIGHT,
+        "self._key or self._random_bytes(KEY_BYTES)\n",
+        "self._key or bytes(KEY_BYTES)\n",
+        (T_RECENTLY_RIGHT + "memory_holds_a_mac_under_its_own_key_and_no_secret",),
+    ),
+    Mutation(
+        "passwords: hashes with the parameters of before stay",
+        "cards",
+        CARD_PASSWORDS,
+        " or self._hashing.is_old(compared.password_hash):\n",
+        ":\n",
+        (T_RECENTLY_RIGHT + "hash_with_the_parameters_of_before_is_renewed_by_a_right_attempt",),
+    ),
+    Mutation(
+        "passwords: one that was renewed at another server meanwhile is wrong",
+        "cards",
+        CARD_PASSWORDS,
+        "COMPARED_MAX: Final = 2 ",
+        "COMPARED_MAX: Final = 1 ",
+        (T_RECENTLY_RIGHT + "hash_that_was_renewed_at_another_server_meanwhile_fits",),
     ),
     Mutation(
         "passwords: the loop waits while one is hashed",
@@ -11321,5 +11405,60 @@ MUTATIONS: tuple[Mutation, ...] = (
         "        if process.serves is None and not process.ended.is_set():\n            LOG",
         "        if False:\n            LOG",
         ("tests/workers/test_worker.py::test_successor_that_hangs_in_its_start_is_killed_and_the_restart_ends",),
+    ),
+    Mutation(
+        "festival: what guests have won is missing from the sum of a campaign",
+        "festival",
+        "client_sim/sim/shakes/expectations.py",
+        "is_told = book.won + book.guests_won == len(book.numbers)",
+        "is_told = book.won == len(book.numbers)",
+        (
+            "tests/client_sim/test_shakes.py::test_guests_get_a_round_of_their_own_at_once_and_their_wins_are_proved",
+        ),
+    ),
+    Mutation(
+        "festival: no round follows for guests",
+        "festival",
+        "client_sim/sim/shakes/course.py",
+        "following = await _make(crowd) if crowd.context.has_company else None",
+        "following = None",
+        (
+            "tests/client_sim/test_shakes.py::test_guests_get_a_round_of_their_own_at_once_and_their_wins_are_proved",
+        ),
+    ),
+    Mutation(
+        "festival: groups of a thousand users are too full",
+        "festival",
+        "server/cli/demos/festival.py",
+        "GROUP_MOST: Final = 360",
+        "GROUP_MOST: Final = 500",
+        ("tests/client_sim/test_shakes.py::test_groups_of_the_festival_have_room_for_phones",),
+    ),
+    Mutation(
+        "a demo beside a server without the app fails when it is over",
+        "festival",
+        "server/cli/shared/demo_web.py",
+        "    except CommandFailed as error:  # the run goes on without the person",
+        "    except ZeroDivisionError as error:",
+        ("tests/server/test_demo_bank.py::test_demo_on_a_server_without_the_app_says_so_and_goes_on",),
+    ),
+    Mutation(
+        "the hint about cards is markup in the page of the app",
+        "web app",
+        "server/http_api/web/files.py",
+        'content="{escape(card_hint)}"',
+        'content="{card_hint}"',
+        ("tests/web/test_served.py::test_page_has_the_hint_about_cards_of_the_config_and_none_by_default",),
+    ),
+    Mutation(
+        "a demo shows people a card that the crowd has",
+        "cards of the crowd",
+        "server/cli/shared/demo_bank.py",
+        "FIRST_PLACE, PLACES = 80_000, 20_000",
+        "FIRST_PLACE, PLACES = 0, 20_000",
+        (
+            "tests/server/test_demo_bank.py::"
+            "test_cards_for_people_are_those_of_the_bank_without_a_fault_and_others_a_second_later",
+        ),
     ),
 )

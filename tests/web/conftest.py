@@ -68,6 +68,11 @@ class Phone:
         await self.page.goto(self.link)
         return self
 
+    async def start_again(self) -> None:
+        """The phone has ended the app, and it is started again, without a link."""
+        await self.page.goto("about:blank")
+        await self.page.goto(self.link.partition("#")[0])
+
     def button(self, name: str, **options: Any) -> Locator:
         """A button that can be pressed, by what a screen reader says of it."""
         return self.page.get_by_role("button", name=name, **options)

@@ -256,8 +256,6 @@ class Walk:
         await page.locator(".row.leads", has_text="0425").wait_for()
         yield await self.shot("forgotten password")
         await self.back()
-        await page.locator(".way").last.click()
-        yield await self.shot("pay by a new card", 200)
         await self.tap("添加银行卡", "Add a bank card")
         card = next(self.scene.cards)
         await page.locator(".bind .field input").fill(card_number(Fault.NONE, card))

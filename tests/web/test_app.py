@@ -181,7 +181,7 @@ async def test_owner_sees_how_fast_members_grab_and_removes_one(
 async def test_card_is_bound_from_the_pay_sheet_and_pays_then_tops_up(
     start_server: StartServer, bank: Bank, connect: Connect, hold: Hold
 ) -> None:
-    server = await start_server(**SERVES_APP)
+    server = await start_server(**SERVES_APP, web__card_hint="演示卡号 6212 | demo card 6212")
     backend = await connect(server, 0)
     await backend.put_users({ALICE: "小安", BEN: "Ben"})
     await (await connect(server, ALICE)).open_chat(BEN)
@@ -194,6 +194,7 @@ async def test_card_is_bound_from_the_pay_sheet_and_pays_then_tops_up(
     await alice.tap("塞钱进红包")
     await alice.sees("零钱不足（剩余0.00元）")
     await alice.page.get_by_role("button", name="添加银行卡").click()
+    await alice.sees("演示卡号 6212")  # as the server has it
     await alice.type("卡号", NUMBER[:-1] + "9")
     await alice.tap("下一步")
     await alice.sees("卡号不对，请检查")
@@ -204,6 +205,7 @@ async def test_card_is_bound_from_the_pay_sheet_and_pays_then_tops_up(
     await alice.tap("下一步")
     await alice.sees("验证码已发送到", exact=False)
     await alice.type("短信验证码", "000000" if bank.code != "000000" else "111111")
+    await alice.sees("以后用零钱支付，也要输入它")
     await alice.type("设置6位支付密码", PASSWORD)
     await alice.type("再次输入", PASSWORD)
     await alice.tap("绑定并支付")
@@ -242,7 +244,7 @@ async def test_payment_whose_outcome_is_unknown_is_the_same_one_after_the_app_wa
     await alice.tap("Ben")
     await pay()
     await alice.sees("银行还没有答复", exact=False)
-    await alice.page.reload()
+    await alice.start_again()
     bank.faults["query"].clear()
     await alice.tap("Ben")
     await pay()

@@ -125,6 +125,7 @@ async def test_payment_that_ends_after_its_sheet_was_left_closes_no_other_page(
         await alice.page.keyboard.press("Escape")
     await expect(alice.page.locator(".layer")).to_have_count(0)
     await alice.tap("我")
+    await alice.page.locator("summary", has_text="名字").click()
     await alice.type("名字", "安安")
     await alice.page.evaluate("letCome()")
     await expect(alice.page.locator(".chat-preview")).to_have_text("[红包] 恭喜发财,大吉大利")
@@ -416,3 +417,48 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     while data := await reader.read(65_536):
         writer.write(data)
     writer.close()
+
+
+async def test_form_that_is_loaded_again_has_what_was_typed_and_the_pages_below(
+    server: Server, family: int, hold: Hold
+) -> None:
+    alice = await hold(server, ALICE)
+    await alice.tap("一家人")
+    await alice.tap("更多功能")
+    await alice.tap("红包", exact=True)
+    await alice.type("总金额", "8.88")
+    await alice.type("红包个数", "3")
+    await alice.type("祝福语", "早生贵子")
+    await alice.tap("塞钱进红包")
+    await expect(alice.button("使用零钱支付")).to_be_visible()
+    await alice.page.reload()  # the sheet goes: its secrets are kept nowhere
+    await expect(alice.page.get_by_role("dialog")).to_have_count(0)
+    for label, value in (("总金额", "8.88"), ("红包个数", "3"), ("祝福语", "早生贵子")):
+        await expect(alice.page.get_by_label(label, exact=True)).to_have_value(value)
+    await alice.tap("塞钱进红包")
+    await alice.tap("使用零钱支付")
+    await alice.tap("拼手气红包: 早生贵子. 领取红包")
+    await alice.tap("拆")
+    await expect(alice.page.locator(".result-amount")).to_be_visible()
+    await alice.page.reload()
+    await expect(alice.page.locator(".result-greeting")).to_have_text("早生贵子")
+    await alice.page.go_back()
+    await expect(alice.page.get_by_role("heading", name="一家人")).to_be_visible()
+    await alice.page.go_back()
+    await expect(alice.page.locator(".layer")).to_have_count(0)
+    await alice.page.reload()
+    await expect(alice.page.locator(".layer")).to_have_count(0)
+    assert alice.complaints == []
+
+
+@pytest.mark.long
+async def test_line_about_one_page_does_not_stay_over_the_next(server: Server, family: int, hold: Hold) -> None:
+    alice = await hold(server, ALICE)
+    await alice.tap("我")
+    await alice.page.locator("summary", has_text="用邀请码入群").click()
+    await alice.type("邀请码", "nothing")
+    await alice.tap("确定")
+    await expect(alice.page.locator(".toast.shown")).to_have_text("邀请码不对")
+    await alice.tap("红包记录")
+    await expect(alice.page.locator(".toast.shown")).to_have_count(0, timeout=1_000)
+    assert alice.complaints == []

@@ -80,7 +80,7 @@ async def test_without_a_network_the_app_starts_with_what_it_had_and_goes_on_whe
     await alice.page.evaluate("navigator.serviceWorker.ready")
     context = alice.page.context
     await context.set_offline(True)
-    await alice.page.reload()
+    await alice.start_again()
     await alice.sees("网络不可用，正在重新连接…")
     await alice.tap("一家人")
     await alice.sees("kept")
@@ -105,7 +105,7 @@ async def test_posts_that_came_while_the_app_ran_are_there_again_after_a_restart
     await ben.say(family, "live")
     await alice.sees("live")
     for name, texts in (("一家人", ["before", "live"]), ("小可", ["hello"]), ("一家人", ["before", "live"])):
-        await alice.page.reload()
+        await alice.start_again()
         await alice.tap(name)
         await expect(alice.page.locator(".bubble")).to_have_text(texts)
     assert alice.complaints == []
@@ -120,7 +120,7 @@ async def test_text_that_was_not_sent_is_there_again_also_after_a_restart(
     await alice.page.get_by_label("发消息").fill("我晚点到")
     await alice.page.go_back()
     await alice.sees("[草稿] 我晚点到", exact=False)
-    await alice.page.reload()
+    await alice.start_again()
     await alice.sees("[草稿] 我晚点到", exact=False)
     await alice.tap("一家人")
     await expect(alice.page.get_by_label("发消息")).to_have_value("我晚点到")

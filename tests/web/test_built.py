@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import re
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from server.http_api.web.files import BESIDE, FOLDER, files
+from server.http_api.web.files import BESIDE, FOLDER, files, zipped
 from tests.web.conftest import SDK, WEB
 
 SCRIPT_BYTES_MAX = 50 << 10  # as it travels
@@ -38,7 +37,7 @@ def test_files_were_built_from_the_present_sources() -> None:
 
 
 def test_script_is_small_and_files_are_complete() -> None:
-    assert len(gzip.compress((FOLDER / "app.js").read_bytes())) <= SCRIPT_BYTES_MAX
+    assert len(zipped((FOLDER / "app.js").read_bytes())) <= SCRIPT_BYTES_MAX
     served = files("ws://127.0.0.1:1")
     assert set(served) == {"", *BESIDE}
     page = served[""].body.decode()

@@ -1,4 +1,4 @@
-"""`hongbao demo --phone`: the code on the terminal lets a phone in, which opens packets among simulated users."""
+"""`hongbao demo --phone`: the code on the terminal lets a phone in, to open packets or to shake."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from playwright.async_api import Browser, Page, expect
 
 from tests.clusters import data_folder
 from tests.conftest import ANY_PORTS
+from tests.server.demos import LINK, demo_of
 
 DEMO_S = 120.0
 
@@ -68,3 +69,30 @@ async def test_phone_that_scans_the_code_opens_a_packet_among_the_crowd(cluster:
             if demo.returncode is None:
                 demo.terminate()
                 await demo.wait()
+
+
+@pytest.mark.long
+async def test_phone_shakes_in_the_app_until_it_wins_money_of_the_festival(
+    cluster: Path, chromium: Browser
+) -> None:
+    words = ("--festival", "--phone", "--users", "30")
+    with data_folder(cluster) as folder:
+        async with demo_of(folder, *words) as demo:
+            await demo.link()
+            link = LINK.search(demo.told)
+            assert link is not None
+            page = await (await chromium.new_context(viewport={"width": 390, "height": 844})).new_page()
+            await page.goto(link[0])
+            await page.get_by_role("button", name="Shake · New Year's Eve").click()
+            won = page.locator(".shake-amount")
+            while not await won.count():
+                await page.get_by_role("button", name="Shake", exact=True).click()
+                await page.wait_for_timeout(600)
+            amount = (await won.text_content() or "").strip("¥")
+            demo.stdin.write(b"\n")
+            assert await demo.end() == 0, demo.told
+    assert "✗" not in demo.told
+    guest = re.search(r"^✔ Guest 1 won (\d+), ¥([\d.]+) in all$", demo.told, re.MULTILINE)
+    assert guest is not None
+    assert float(guest[2]) >= float(amount)
+    assert "audit: ok (" in demo.told

@@ -77,7 +77,13 @@ async def test_packet_with_words_is_opened_by_saying_them(server: Server, family
     await alice.type("红包个数", "2")
     await expect(alice.button("塞钱进红包")).to_be_disabled()  # there are no words yet
     await alice.type("口令", "芝麻开门")
+    await alice.sees("别忘了把它告诉大家", exact=False)
     await pay(alice)
+    await alice.start_again()  # its sender can look the words up, also later
+    await alice.tap("一家人")
+    await alice.tap("口令红包 · 芝麻开门: 恭喜发财,大吉大利. 领取红包")
+    await expect(alice.page.get_by_label("输入口令")).to_have_value("芝麻开门")
+    await alice.page.keyboard.press("Escape")
 
     await ben.tap("一家人")
     await ben.tap("口令红包: 恭喜发财,大吉大利. 领取红包")
@@ -126,3 +132,18 @@ async def test_packet_for_later_is_cancelled_or_posted_at_its_time(
     await expect(ben.button("拼手气红包: 晚点见. 领取红包")).to_be_visible()
     await expect(ben.page.locator(".packet-card")).to_have_count(1)
     assert alice.complaints == ben.complaints == []
+
+
+async def test_list_of_packets_for_later_says_whom_they_are_for(
+    server: Server, family: int, hold: Hold, connect: Connect
+) -> None:
+    client = await connect(server, ALICE)
+    send_at_ms = client.hello.now_ms + HOUR_MS  # type: ignore[union-attr]
+    await client.send_packet("exclusive", family, 100, 1, "夜宵", for_user_ids=(BEN,), send_at_ms=send_at_ms)
+    [line] = await client.scheduled()
+    assert line.for_user_ids == [BEN]
+    alice = await hold(server, ALICE)
+    await alice.tap("零钱")
+    await alice.tap("定时红包")
+    await expect(alice.page.locator(".record-title")).to_have_text("专属红包 · 一家人 · 给Ben")
+    assert alice.complaints == []

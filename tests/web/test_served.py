@@ -13,6 +13,7 @@ import pytest
 
 from client_sim.sdk.client import Client
 from protocol import tokens
+from server.config import ConfigError, load
 from server.http_api.page import link
 from server.http_api.web.invite import BadInvite, InviteClaim, mint, verify
 from tests.conftest import KEYS, Connect, Server, StartServer, Turn
@@ -79,6 +80,30 @@ async def test_page_is_strict_and_asked_for_again(server: Server, web: aiohttp.C
         assert (same.status, await same.read()) == (304, b"")
     async with web.get(f"{url}/app/", headers={"Accept-Encoding": "identity"}) as plain:
         assert (await plain.read()).decode() == page
+
+
+async def test_page_has_the_hint_about_cards_of_the_config_and_none_by_default(
+    server: Server, start_server: StartServer, web: aiohttp.ClientSession
+) -> None:
+    async with web.get(f"{server.app.http_api.url}/app/", headers={"Accept-Encoding": "identity"}) as plain:
+        without = (await plain.read()).decode()
+    assert "hongbao-card-hint" not in without
+    hinting = await start_server(**SERVES_APP, web__card_hint='测试卡 6212 "<b>" & | test card 6212')
+    async with web.get(f"{hinting.app.http_api.url}/app/", headers={"Accept-Encoding": "identity"}) as shown:
+        page = (await shown.read()).decode()
+    hint = "测试卡 6212 &quot;&lt;b&gt;&quot; &amp; | test card 6212"
+    meta = f'<meta name="hongbao-card-hint" content="{hint}">\n<title>'
+    assert page.count(meta) == 1
+    assert page.index(meta) < page.index("<script>")
+    assert shown.headers["ETag"] != plain.headers["ETag"]
+    rest = page.replace(meta, "<title>").replace(websocket_url(hinting), websocket_url(server))
+    assert rest == without
+
+
+@pytest.mark.parametrize("hint", ["two\nlines", "x" * 501, "a\u2028b"])
+def test_hint_about_cards_is_one_line_of_at_most_500_characters(hint: str) -> None:
+    with pytest.raises(ConfigError, match=r"card_hint is .* at most 500 characters in one line"):
+        load(None, {"web.card_hint": hint}, {})
 
 
 async def test_files_beside_the_page(server: Server, web: aiohttp.ClientSession) -> None:

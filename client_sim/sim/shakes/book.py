@@ -16,7 +16,10 @@ Share = tuple[int, int]  # packet and index: names a share that was won
 
 @dataclass(slots=True)
 class ShakeBook:
-    """One campaign. Figures are split by whether the user is a bot."""
+    """One campaign. Figures are split by whether the user is a bot.
+
+    Guests shake, too, who are no part of the crowd: what they have won is known from their proofs alone.
+    """
 
     campaign_id: int = 0
     bands: list[tuple[int, int, int]] = field(default_factory=list)
@@ -29,6 +32,10 @@ class ShakeBook:
     numbers: dict[int, int] = field(default_factory=dict)  # of the pool, with amounts, as the proofs say
     verified: int = 0  # users whose proof was checked
     at_most_left: list[int] = field(default_factory=list)  # as it was told, in order
+    guests: dict[int, list[int]] = field(default_factory=dict)  # amounts that guests have won, by user
+    with_company: bool = False  # guests were there when it began
+    ends_at: float = 0.0  # by the clock of the loop
+    is_cut: bool = False  # it was ended before, because guests came or left
     returned_fen: int = 0
     report: messages.CampaignReportShown | None = None
     contradictions: list[str] = field(default_factory=list)
@@ -55,10 +62,9 @@ class ShakeBook:
         left, told = campaign.at_most_left, self.at_most_left
         if told and left > told[-1]:
             self.contradictions.append(f"at most {left} shares are left, and before at most {told[-1]}")
-        if not left and self.won < self.shares:
-            won = self.won
-            if self.report is not None:
-                self.contradictions.append(f"none of {self.shares} shares is left, and {won} were won")
+        won = self.won + self.guests_won
+        if not left and won < self.shares and self.report is not None:
+            self.contradictions.append(f"none of {self.shares} shares is left, and {won} were won")
         if told and left == told[-1]:
             return False
         told.append(left)
@@ -71,6 +77,16 @@ class ShakeBook:
         amounts = sorted(line.amount_fen for line in revealed.claims)
         if amounts != sorted(win.amount_fen for win in self.wins.get(user_id, [])):
             self.contradictions.append(f"user {user_id} was told other wins than the proof has: {amounts}")
+        self._take_numbers(revealed)
+
+    def take_guest(self, user_id: int, revealed: messages.Revealed, faults: Iterable[str]) -> None:
+        """The proof of what a guest has won."""
+        self.contradictions += [f"proof of guest {user_id}: {fault}" for fault in faults]
+        self._take_numbers(revealed)
+        if revealed.claims:
+            self.guests[user_id] = [line.amount_fen for line in revealed.claims]
+
+    def _take_numbers(self, revealed: messages.Revealed) -> None:
         for line in revealed.claims:
             if line.index in self.numbers:
                 self.contradictions.append(f"number {line.index} was won twice")
@@ -78,13 +94,23 @@ class ShakeBook:
 
     @property
     def won(self) -> int:
-        """How many shares were won."""
+        """How many shares the crowd has won."""
         return sum(map(len, self.wins.values()))
 
     @property
     def won_fen(self) -> int:
         """What they are worth."""
         return sum(win.amount_fen for wins in self.wins.values() for win in wins)
+
+    @property
+    def guests_won(self) -> int:
+        """How many shares guests have won."""
+        return sum(map(len, self.guests.values()))
+
+    @property
+    def guests_fen(self) -> int:
+        """What they are worth."""
+        return sum(map(sum, self.guests.values()))
 
     def wins_of(self, user_ids: Iterable[int]) -> float:
         """How many shares each of these users has won, on average."""

@@ -22,10 +22,11 @@ from rich.table import Table
 from rich.text import Text
 
 from client_sim.bank.desk import BankDesk, NoBank
-from client_sim.bank.faults import Fault
+from client_sim.bank.faults import Fault, card_number
 from client_sim.bank.keys import load_keyring, public_text
 from client_sim.bank.run import KEYS_FILE, NOTICE_PATH
 from client_sim.bank.server import MERCHANT_NAME
+from client_sim.sim.words import words
 from protocol.money_unit import YUAN, MoneyUnit
 from server.cli.shared.resources import CommandFailed
 from server.config import Config
@@ -42,6 +43,10 @@ STOP_S: Final = 10.0
 POLL_S: Final = 0.1
 SETTLE_S: Final = 30.0  # for the payments that are unknown when the users have left
 FAULT_SHARE: Final = 0.3
+# Places of cards for people: no crowd of fewer users has them, and each demo shows others, because a card keeps the
+# first holder and phone that it is bound with.
+FIRST_PLACE, PLACES = 80_000, 20_000
+CARDS_FOR_PHONES: Final = 3
 FAULTS: Final = (Fault.REPLY_LOST, Fault.ERROR_AFTER_COMMIT, Fault.UNKNOWN_CODE, Fault.NOTICE_FIRST)
 OURS_SQL: Final = """
 SELECT number::text, kind, amount_fen, state,
@@ -63,6 +68,18 @@ def may_have_bank(settings: Config, data: Path) -> bool:
     """Whether a demo starts a bank: not for points, not beside another book, not for a server that runs already."""
     has_other = settings.bank.url or settings.host_wallet.url or settings.manual.enabled
     return not has_other and money_unit(settings) == YUAN and running(data) is None
+
+
+def cards_for_people(count: int, now_s: float) -> list[str]:
+    """Numbers of cards of the simulated bank which are not bound yet: at every second others."""
+    first = int(now_s) * count
+    return [card_number(serial=FIRST_PLACE + (first + place) % PLACES) for place in range(count)]
+
+
+def card_hint(cards: Sequence[str], url: str) -> Mapping[str, str]:
+    """The config of a server whose app names these cards of the bank at this URL, in both languages."""
+    said = (words(language, "cards_hint", cards=", ".join(cards), url=url) for language in ("zh", "en"))
+    return {"HONGBAO_WEB__CARD_HINT": " | ".join(said)}
 
 
 class DemoBank:
@@ -87,10 +104,10 @@ class DemoBank:
         }
 
     def __enter__(self) -> Self:
-        words = ("--no-fsync", "--data", str(self.folder), "--port", str(self._port), "--http-api", "")
+        options = ("--no-fsync", "--data", str(self.folder), "--port", str(self._port), "--http-api", "")
         with (self.folder / LOG).open("ab") as log:
             self._child = subprocess.Popen(
-                [OURS.python, "-m", OURS.module, "bank", *words],
+                [OURS.python, "-m", OURS.module, "bank", *options],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -129,18 +129,34 @@ def _link(origin: str, **fragment: object) -> str:
     return f"{origin}/app/#{urlencode(fragment)}"
 
 
-async def show_link(crowd: Crowd, data: Path, console: Console, language: str) -> None:
-    """Print a link to the app once the crowd is there, for a user with money in the largest group."""
+async def show_link(crowd: Crowd, data: Path, console: Console, language: str, *, to_shake: bool = False) -> None:
+    """Print a link to the app once the crowd is there, for a user with money in the largest group.
+
+    `to_shake`: it opens the list of chats, where the entry for shaking is; otherwise the group.
+    """
     await crowd.begun.wait()
+    try:
+        served = _served(data)
+    except CommandFailed as error:  # the run goes on without the person
+        console.print(str(error), highlight=False)
+        return
     user_id, group_id = user_id_of(GUEST), crowd.largest_group().group_id
-    await _welcome(crowd, {user_id: words(language, "web_guest", number="")}, group_id)
+    await _welcome(crowd, {user_id: words(language, "web_guest", number="").strip()}, group_id)
     token = mint(load(None, {}), data, user_id)
-    link = _link(_served(data).http_api, token=token, group=group_id, lang=language)
-    console.print(words(language, "web_link", link=link), highlight=False, soft_wrap=True, markup=False)
+    opens = {} if to_shake else {"group": group_id}
+    link = _link(served.http_api, token=token, **opens, lang=language)
+    what = "festival_link" if to_shake else "web_link"
+    console.print(words(language, what, link=link), highlight=False, soft_wrap=True, markup=False)
 
 
 async def let_phones_in(
-    crowd: Crowd, data: Path, console: Console, language: str, proxy: PhoneProxy | None = None
+    crowd: Crowd,
+    data: Path,
+    console: Console,
+    language: str,
+    proxy: PhoneProxy | None = None,
+    *,
+    to_shake: bool = False,
 ) -> None:
     """Show a QR code; phones that scan it are in the largest group, with money, until Enter is pressed."""
     served = _served(data)
@@ -151,12 +167,13 @@ async def let_phones_in(
     claim = invites.InviteClaim(first, SEATS, issued_at_s, issued_at_s + INVITE_S)
     key_id, key = list(load_keys(load(None, {}), data, may_make=False).items())[-1]
     origin = served.http_api if proxy is None else proxy.origin
-    link = _link(origin, invite=invites.mint(claim, key_id, key), group=group_id, lang=language)
+    opens = {} if to_shake else {"group": group_id}
+    link = _link(origin, invite=invites.mint(claim, key_id, key), **opens, lang=language)
     async with AsyncExitStack() as undo:
         if proxy is not None:
             await undo.enter_async_context(proxy.serving(served.http_api, served.websocket))
         _print_code(link, console)
-        told = [words(language, "web_phones", link=link, seats=SEATS)]
+        told = [words(language, "festival_phones" if to_shake else "web_phones", link=link, seats=SEATS)]
         if proxy is not None:
             told.append(words(language, "web_warns", digest=proxy.fingerprint))
         told.append(words(language, "web_enter"))

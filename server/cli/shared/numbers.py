@@ -43,6 +43,7 @@ Fen = Annotated[int, _within(1, INT64_MAX)]
 Version = Annotated[int, _within(1, INT64_MAX)]
 Count = Annotated[int, _within(1, 1_000_000_000)]
 PageLength = Annotated[int, _within(1, 100)]
+Several = Annotated[int, _within(2, 10_000)]
 Whole = Annotated[int, _within(0, 1_000_000_000)]
 Seed = Annotated[int, Parameter(converter=whole)]
 RelayTimes = Annotated[int, _within(0, 3)]  # the server checks them again (server/core/everyday/relay)

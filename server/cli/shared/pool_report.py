@@ -59,21 +59,16 @@ async def recorded_proof(
     raise CommandFailed(f"there is no {what} {campaign_id}")
 
 
-def print_pool(console: Console, proof: CampaignProof, money: MoneyUnit) -> bool:
-    """Check the proof of a campaign and print it; true if its seed gives every amount."""
+def print_pool(console: Console, proof: CampaignProof, money: MoneyUnit, *, in_full: bool = True) -> bool:
+    """Check the proof of a campaign and print it; true if its seed gives every amount.
+
+    Not `in_full`: what was won and whether the proof holds, without the seeds and the bands.
+    """
     deck = proof.deck
     about = f"{money.full('en', deck.total_fen)} in {deck.numbers:,} shares, {len(proof.wins):,} won"
     _line(console, f"campaign {proof.campaign_id}: {about}")
-    for name, value in {
-        f"server seed {proof.seed_index}": proof.server_seed.hex(),
-        "client seed": proof.client_seed.hex() or "none: the server knew the seed before the campaign",
-        "root": proof.root.hex(),
-        "commitment": proof.commitment.hex(),
-        "seed": proof.seed.hex(),
-    }.items():
-        _line(console, f"{name}  {value}")
-    if isinstance(deck, BandDeck):
-        _print_bands(console, deck, proof, money)
+    if in_full:
+        _print_proof(console, proof, money)
     found = faults(proof)
     for fault in found[:FAULTS_SHOWN]:
         _line(console, f"verify: wrong ({fault})", "red bold")
@@ -82,6 +77,19 @@ def print_pool(console: Console, proof: CampaignProof, money: MoneyUnit) -> bool
     if not found:
         _line(console, f"verify: ok ({len(proof.wins):,} numbers, each once, follow from seed and deck)", "bold")
     return not found
+
+
+def _print_proof(console: Console, proof: CampaignProof, money: MoneyUnit) -> None:
+    for name, value in {
+        f"server seed {proof.seed_index}": proof.server_seed.hex(),
+        "client seed": proof.client_seed.hex() or "none: the server knew the seed before the campaign",
+        "root": proof.root.hex(),
+        "commitment": proof.commitment.hex(),
+        "seed": proof.seed.hex(),
+    }.items():
+        _line(console, f"{name}  {value}")
+    if isinstance(proof.deck, BandDeck):
+        _print_bands(console, proof.deck, proof, money)
 
 
 def _print_bands(console: Console, deck: BandDeck, proof: CampaignProof, money: MoneyUnit) -> None:

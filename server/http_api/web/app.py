@@ -44,9 +44,9 @@ class EnterReply(msgspec.Struct):
 class WebApp:
     """The app for browsers."""
 
-    def __init__(self, services: Services, now_ms: Callable[[], int], websocket: str) -> None:
-        """`websocket`: where the page connects. Raises OSError."""
-        self._files = files(websocket)
+    def __init__(self, services: Services, now_ms: Callable[[], int], websocket: str, card_hint: str = "") -> None:
+        """`websocket`: where the page connects; `card_hint`: see `files`. Raises OSError."""
+        self._files = files(websocket, card_hint)
         self._login, self._nonces, self._standing = services.login, services.nonces, services.standing
         self._now_ms = now_ms
         self._next_seat: OrderedDict[tuple[int, ...], int] = OrderedDict()

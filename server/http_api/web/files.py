@@ -6,7 +6,7 @@ without a network. Its content security policy allows its own style and script, 
 
 from __future__ import annotations
 
-import gzip
+import zlib
 from collections.abc import Mapping
 from hashlib import sha256
 from html import escape
@@ -19,6 +19,7 @@ FOLDER: Final = Path(__file__).parent / "built"
 PAGE: Final = "app.html"
 PARTS: Final = (("style-src", "shell.css"), ("style-src", "app.css"), ("script-src", "app.js"))
 WEBSOCKET: Final = "/* websocket */"  # in the page, replaced by the url of the WebSocket
+TITLE: Final = "<title>"  # before it stands the hint about cards
 MORE_POLICY: Final = (
     "require-trusted-types-for 'script'",
     "trusted-types hongbao",
@@ -50,9 +51,15 @@ class WebFile(NamedTuple):
     headers: Mapping[str, str]
 
 
-def files(websocket: str) -> dict[str, WebFile]:
-    """The files by name, the page under "". `websocket`: where the page connects. Raises OSError."""
+def files(websocket: str, card_hint: str = "") -> dict[str, WebFile]:
+    """The files by name, the page under "". `websocket`: where the page connects. Raises OSError.
+
+    `card_hint`: what the page shows where a card is bound, in Chinese and English with ` | ` between; "" for none.
+    """
     page = (FOLDER / PAGE).read_text("utf-8").replace(WEBSOCKET, escape(websocket))
+    if card_hint:
+        hint = f'<meta name="hongbao-card-hint" content="{escape(card_hint)}">'
+        page = page.replace(TITLE, f"{hint}\n{TITLE}", 1)
     connect = f"'self' {websocket}"
     body, policy = one_file_page(page, FOLDER, PARTS, MORE_POLICY, connect=connect, images="'self'")
     found = {"": _file(body, HTML, policy)}
@@ -64,4 +71,10 @@ def files(websocket: str) -> dict[str, WebFile]:
 def _file(body: bytes, kind: str, policy: str) -> WebFile:
     headers = {**HEADERS, "Content-Type": kind, "Content-Security-Policy": policy}
     tag = sha256(body + policy.encode()).hexdigest()[:32]
-    return WebFile(body, gzip.compress(body, mtime=0), f'"{tag}"', headers)
+    return WebFile(body, zipped(body), f'"{tag}"', headers)
+
+
+def zipped(body: bytes) -> bytes:
+    """As it travels, by gzip, in blocks of 8,192 symbols: texts and script each have a code of their own."""
+    packing = zlib.compressobj(9, zlib.DEFLATED, 16 + zlib.MAX_WBITS, 7)
+    return packing.compress(body) + packing.flush()

@@ -10,6 +10,7 @@ from protocol.messages import Message
 from server.core.decisions import Answer
 from server.core.ids import BACKEND
 from server.core.packet_request import Terms
+from server.core.pages import named
 from server.net.session import Session
 from server.services.assembly import Services
 
@@ -63,4 +64,5 @@ class EverydayHandlers:
 
 def _line(terms: Terms) -> messages.ScheduledLine:
     about = terms.kind, terms.target_id, terms.total_fen, terms.shares, terms.greeting
-    return messages.ScheduledLine(terms.packet_id, *about, terms.created_at_ms, terms.expires_at_ms)
+    times = terms.created_at_ms, terms.expires_at_ms
+    return messages.ScheduledLine(terms.packet_id, *about, *times, list(named(terms)))

@@ -9,6 +9,7 @@ from server.services.cards.authorisation import Authorisation
 from server.services.cards.bind_attempts import BindAttempts
 from server.services.cards.codes import CodeService
 from server.services.cards.passwords import Hashing, PasswordService
+from server.services.cards.recently_right import RecentlyRight
 from server.services.cards.secrets import CardSecrets
 from server.services.cards.service import CardService
 
@@ -34,7 +35,8 @@ class CardServices:
     ) -> None:
         rule = config.payments.wallet_password
         self.secrets = secrets = CardSecrets(seed_keys, clock.random_bytes)
-        self.passwords = PasswordService(stores.payers, secrets, Hashing(), clock.now_ms)
+        recent = RecentlyRight(clock.random_bytes)
+        self.passwords = PasswordService(stores.payers, secrets, Hashing(), recent, clock.now_ms)
         self.authorisation = Authorisation(stores.cards, self.passwords, rule)
         codes = CodeService(stores.challenges, secrets, clock.now_ms, clock.random_number)
         self.service = CardService(

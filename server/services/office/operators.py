@@ -28,7 +28,7 @@ from storage.postgres.office.office import OfficeEntryRow, OfficeStore, Operator
 
 LOG = structlog.get_logger()
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
-COMPARED_MAX: Final = 8  # keys at once; each takes a thread for about 20 ms
+COMPARED_MAX: Final = 8  # keys at once; each takes a thread for about 15 ms
 KnownOperator: TypeAlias = OperatorRow
 
 

@@ -1,6 +1,6 @@
 /** The frame: the list of chats, and the pages over it; on a wide screen beside it. */
 
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { type Place, SHEETS } from "./state/nav.js";
 import { AgainSheet } from "./screens/again.js";
 import { BindPage } from "./screens/bind.js";
@@ -60,6 +60,11 @@ export function App() {
     addEventListener("keydown", pressed);
     return () => removeEventListener("keydown", pressed);
   }, [nav]);
+  const depth = useRef(0);
+  useEffect(() => {
+    if (stack.length > depth.current && session.toast) session.say(""); // it was about the page below
+    depth.current = stack.length;
+  }, [stack.length]);
   const lastPage = stack.findLastIndex((place) => !SHEETS.has(place.at)); // what lies below it is not seen
   return (
     <div class={stack.length ? "frame has-page" : "frame"} lang={session.language}>

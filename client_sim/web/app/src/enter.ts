@@ -23,7 +23,7 @@ export interface Entered {
 
 export async function enter(): Promise<Entered> {
   const asked = new URLSearchParams(location.hash.slice(1));
-  history.replaceState(null, "", location.pathname); // a token does not stay in the history
+  history.replaceState(history.state, "", location.pathname); // a token does not stay in the history
   const language: Language = (asked.get("lang") ?? spoken() ?? navigator.language).startsWith("zh") ? "zh" : "en";
   keepLanguage(language);
   const group = asked.get("group");

@@ -1,5 +1,6 @@
 /** Starts the app: who the user is, then the chat. */
 
+import "./state/texts.js"; // first in the script: texts beside texts are compressed better
 import "./style/base.css";
 import "./style/chat.css";
 import "./style/packet.css";
@@ -37,9 +38,12 @@ async function start(): Promise<void> {
     </ViewContext.Provider>,
     root,
   );
-  if (streamId !== undefined) nav.push({ at: "chat", streamId });
+  if (streamId !== undefined) nav.only({ at: "chat", streamId });
   session.start();
-  const save = () => keep(session.snapshot());
+  const save = () => {
+    nav.keep();
+    keep(session.snapshot());
+  };
   setInterval(save, KEEP_EVERY_MS);
   addEventListener("pagehide", save);
   document.addEventListener("visibilitychange", () => document.visibilityState === "hidden" && save());

@@ -2,7 +2,7 @@
 
 import { createContext } from "preact";
 import { useContext, useEffect, useRef, useState } from "preact/hooks";
-import type { Nav, Place } from "./state/nav.js";
+import type { KeptPlace, Nav, Place } from "./state/nav.js";
 import type { Session } from "./state/session.js";
 
 export interface View {
@@ -20,6 +20,18 @@ export function useClose(): (below?: number) => void {
   const { nav } = useContext(ViewContext);
   const place = useContext(PlaceContext);
   return (below) => nav.close(place, below);
+}
+
+/** What is typed on this page: it is there again after a reload. One for each page. */
+export function useTyped<Typed>(first: () => Typed): [typed: Typed, type: (change: Partial<Typed>) => void] {
+  const place = useContext(PlaceContext) as KeptPlace;
+  const [, draw] = useState(0);
+  const typed = (place.typed ??= first()) as Typed;
+  const type = (change: Partial<Typed>) => {
+    place.typed = { ...(place.typed as Typed), ...change };
+    draw((count) => count + 1);
+  };
+  return [typed, type];
 }
 
 /** Load what a page shows; once more when there is a connection again, if it could not be had. */

@@ -1178,7 +1178,7 @@ const USER_MESSAGES = {
   CardLine: [0, "card_id:i bank:t last4:t holder:t phone:t bound_at_ms:n"],
   WinLine: [0, "amount_fen:n packet_id:i index:n sponsor_id:n sponsor_name:t greeting:t cover:t="],
   CampaignLine: [0, "campaign_id:i name:t sponsor_id:n sponsor_name:t greeting:t cover:t state:t starts_at_ms:n ends_at_ms:n shares:n at_most_left:n left_at_ms:n ask_every:n per_user_limit:n highlighted:o group_id:i commitment:b event_kind:t="],
-  ScheduledLine: [0, "packet_id:i packet_kind:t target_id:i total_fen:n shares:n greeting:t send_at_ms:n expires_at_ms:n"],
+  ScheduledLine: [0, "packet_id:i packet_kind:t target_id:i total_fen:n shares:n greeting:t send_at_ms:n expires_at_ms:n for_user_ids:[n="],
   Ping: [3, ""],
   Login: [10, "user_id:n expires_at_s:n key_id:t proof:b features:[t= issued_at_s:n="],
   CreateGroup: [11, "name:t"],

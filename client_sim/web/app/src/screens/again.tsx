@@ -9,7 +9,7 @@ export function AgainSheet({ packetId }: { packetId: bigint }) {
   const [isBusy, run] = useBusy();
   const home = session.model.homeOf(packetId);
   const isForUser = home !== undefined && (home.isOneToOne || home.streamId === session.model.inboxId);
-  const groups = isForUser ? [] : session.model.listed().filter((one) => !one.isOneToOne && one.streamId !== session.model.inboxId);
+  const groups = isForUser ? [] : session.model.listed().filter((one) => one !== home && !one.isOneToOne && one.streamId !== session.model.inboxId);
   const send = (groupId: bigint) =>
     run(async () => {
       await session.client.packets.sendAgain(packetId, groupId);

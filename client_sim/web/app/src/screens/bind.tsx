@@ -1,6 +1,6 @@
 /** Bind a card: its number, then holder and phone, then the code of the SMS and the pay password. From a payment it pays. */
 
-import { type CardOffered, isRefused } from "@hongbao/sdk";
+import { type CardOffered, isRefused, type Language } from "@hongbao/sdk";
 import { useState } from "preact/hooks";
 import { Digits } from "../parts/digits.js";
 import { Big, Field, Page } from "../parts/page.js";
@@ -21,6 +21,12 @@ export function isCardNumber(text: string): boolean {
     return total + (twice > 9 ? twice - 9 : twice);
   }, 0);
   return sum % 10 === 0;
+}
+
+/** What a server with a simulated bank tells: which card it takes, and where its SMS are read. "zh | en" in the page. */
+function hintOfServer(language: Language): string | undefined {
+  const hint = document.querySelector<HTMLMetaElement>('meta[name="hongbao-card-hint"]')?.content;
+  return hint?.split(" | ")[language === "zh" ? 0 : 1];
 }
 
 const grouped = (text: string) => text.replace(/\D/g, "").slice(0, 19).replace(/(\d{4})(?=\d)/g, "$1 ");
@@ -51,6 +57,7 @@ export function BindPage({ payment, onBound }: BindProps) {
   return (
     <Page title={session.t("bind")} kind="bind">
       {payment !== undefined && <Big fen={payment.order.totalFen} kind="bind-pays" />}
+      <p class="about hint-of-server">{hintOfServer(session.language)}</p>
       {step !== "code" && (
         <form class="form" onSubmit={next}>
           <Field label={session.t("card_number")} value={number} onInput={(text) => setNumber(grouped(text))} mode="numeric" autoFocus />
@@ -120,6 +127,7 @@ function Confirming({ offer, isPaying, onBound, onSpent, onDone }: ConfirmingPro
         {session.t("sms_again")}
       </button>
       <Digits label={session.t(isNew ? "new_password" : "present_password")} value={password} onInput={setPassword} />
+      {isNew && <p class="about">{session.t("password_about")}</p>}
       {isNew && <Digits label={session.t("repeat_password")} value={again} onInput={setAgain} />}
       <button type="submit" class="green-button" disabled={isBusy || !isComplete}>
         {session.t(isPaying ? "bind_and_pay" : "bind_now")}

@@ -14,16 +14,12 @@ import { noticeText } from "./chats.js";
 const NAMED_MOST = 2; // users on the card of an exclusive packet
 const PAUSE_MS = 5 * 60_000; // after it the time stands above a message
 
-/** What a screen reader says of a packet, and what stands on its card. */
-function stateText(session: Session, packet: Packet): string {
-  return session.t(`state_${packet.state}`);
-}
-
-/** What stands below a card: the kind, and of an exclusive packet whom it is for. */
+/** What stands below a card: the kind, whom an exclusive packet is for, and to its sender the words that open it. */
 function kindLine(session: Session, packet: Packet): string {
   const kind = kindText(session.language, packet.kind);
   const { forUserIds, shares } = packet;
-  if (!forUserIds.length) return kind;
+  const words = session.words.get(packet.id);
+  if (!forUserIds.length) return words ? `${kind} · ${words}` : kind;
   if (forUserIds.includes(session.model.userId) && shares === 1) return `${kind} · ${session.t("for_you")}`;
   const names = forUserIds.slice(0, NAMED_MOST).map((id) => session.model.nameOf(id)).join(session.t("between_names"));
   return `${kind} · ${session.t(shares > NAMED_MOST ? "for_names_more" : "for_names", { names, count: shares })}`;
@@ -36,18 +32,18 @@ function PacketCard({ card }: { card: Card }) {
   const isOthers = isForOthers(packet, session.model.userId) && packet.senderId !== session.model.userId;
   const line = kindLine(session, packet);
   const greeting = packet.greeting || session.t("default_greeting");
+  const state = session.t(isFresh && isOthers ? "state_others" : `state_${packet.state}`);
   const tap = () => {
     if (packet.state === "claimed") nav.push({ at: "result", packetId: packet.id, packet });
     else nav.push({ at: "open", packet });
   };
   return (
-    <button type="button" class={isFresh && !isOthers ? "packet-card" : "packet-card used"} onClick={tap}
-      aria-label={`${line}: ${greeting}. ${isFresh && isOthers ? session.t("state_others") : stateText(session, packet)}`}>
+    <button type="button" class={isFresh ? "packet-card" : "packet-card used"} onClick={tap} aria-label={`${line}: ${greeting}. ${state}`}>
       <span class="packet-front">
         <Envelope size={44} isOpen={packet.state === "claimed"} />
         <span class="packet-texts">
           <span class="packet-greeting">{greeting}</span>
-          {!isFresh && <span class="packet-state">{stateText(session, packet)}</span>}
+          {(!isFresh || isOthers) && <span class="packet-state">{state}</span>}
         </span>
       </span>
       <span class="packet-kind">{line}</span>
@@ -101,10 +97,9 @@ function Line({ entry, before, isGroup }: { entry: Entry; before: Entry | undefi
   if (entry.type === "turn") return <TurnLine entry={entry} />;
   const isMine = entry.senderId === session.model.userId;
   const name = session.model.nameOf(entry.senderId);
-  const lastAtMs = before !== undefined && before.type !== "notice" ? before.atMs : 0;
   return (
     <>
-      {entry.atMs - lastAtMs > PAUSE_MS && (
+      {entry.atMs - (before?.atMs ?? 0) > PAUSE_MS && (
         <p class="grey-line time">{times.heading(session.language, entry.atMs, Date.now())}</p>
       )}
       <div class={isMine ? "message mine" : "message"}>

@@ -1,5 +1,6 @@
 /** The list of chats: the newest first, with the latest line of each; above it the wallet. */
 
+import { useEffect } from "preact/hooks";
 import { Avatar, Offline } from "../parts/page.js";
 import { Envelope, Person, Purse } from "../parts/icons.js";
 import type { Conversation, Entry } from "../state/model.js";
@@ -61,6 +62,10 @@ function ChatRow({ conversation }: { conversation: Conversation }) {
 export function Chats() {
   const { session, nav } = useView();
   const listed = session.model.listed();
+  const isOnTop = !nav.stack.length;
+  useEffect(() => {
+    if (isOnTop && session.status === "online") void session.quietly(() => session.learnCampaigns()); // one may be over
+  }, [isOnTop]);
   return (
     <section class="page" aria-label={session.t("chats")}>
       <header class="bar home-bar">

@@ -2,40 +2,57 @@
 
 import { useContext, useState } from "preact/hooks";
 import { keepLanguage } from "../enter.js";
+import { Next } from "../parts/icons.js";
 import { Avatar, Field, Page, Row } from "../parts/page.js";
 import { PlaceContext, useBusy, useView } from "../view.js";
+
+interface AskProps {
+  title: string;
+  label: string;
+  first?: string;
+  maxBytes: number;
+  onDone: (text: string) => Promise<unknown>;
+}
+
+/** A line that unfolds to a field. */
+function Ask({ title, label, first = "", maxBytes, onDone }: AskProps) {
+  const { session } = useView();
+  const [text, setText] = useState(first);
+  const [isBusy, run] = useBusy();
+  const done = (event: Event) => {
+    event.preventDefault();
+    run(() => onDone(text.trim()));
+  };
+  return (
+    <details class="ask">
+      <summary class="row leads"><span class="row-label">{title}</span><Next /></summary>
+      <form class="form" onSubmit={done}>
+        <Field label={label} value={text} onInput={setText} maxBytes={maxBytes} />
+        <button type="submit" class="green-button" disabled={isBusy || !text.trim() || text.trim() === first}>{session.t("done")}</button>
+      </form>
+    </details>
+  );
+}
 
 export function MePage() {
   const { session, nav } = useView();
   const place = useContext(PlaceContext);
   const { client, model } = session;
-  const [name, setName] = useState(() => model.names.get(model.userId) ?? "");
-  const [code, setCode] = useState("");
-  const [group, setGroup] = useState("");
-  const [isBusy, run] = useBusy();
-  const save = (event: Event) => {
-    event.preventDefault();
-    run(async () => {
-      await client.ask("SetName", { name: name.trim() });
-      session.change(() => model.learn(model.userId, name.trim()));
-      session.say(session.t("saved"));
-    });
+  const name = model.names.get(model.userId) ?? "";
+  const rename = async (chosen: string) => {
+    await client.ask("SetName", { name: chosen });
+    session.change(() => model.learn(model.userId, chosen));
+    session.say(session.t("saved"));
   };
-  const join = (event: Event) => {
-    event.preventDefault();
-    run(async () => {
-      const joined = await client.joinGroup(code.trim());
-      model.place(joined.group_id, joined.name, joined.owner_id, joined.last_message);
-      nav.only({ at: "chat", streamId: joined.group_id }, place);
-    });
+  const join = async (code: string) => {
+    const joined = await client.joinGroup(code);
+    model.place(joined.group_id, joined.name, joined.owner_id, joined.last_message);
+    nav.only({ at: "chat", streamId: joined.group_id }, place);
   };
-  const create = (event: Event) => {
-    event.preventDefault();
-    run(async () => {
-      const streamId = await client.createGroup(group.trim());
-      model.place(streamId, group.trim(), model.userId, 0);
-      nav.only({ at: "chat", streamId }, place);
-    });
+  const create = async (group: string) => {
+    const streamId = await client.createGroup(group);
+    model.place(streamId, group, model.userId, 0);
+    nav.only({ at: "chat", streamId }, place);
   };
   const other = session.language === "zh" ? "en" : "zh";
   const speak = () => {
@@ -51,20 +68,16 @@ export function MePage() {
       </div>
       <div class="list">
         <Row label={session.t("wallet")} value={session.amount(model.balanceFen)} onClick={() => nav.push({ at: "wallet" })} />
+        <Row label={session.t("records")} onClick={() => nav.push({ at: "records" })} />
+      </div>
+      <div class="list">
+        <Ask title={session.t("name")} label={session.t("name")} first={name} maxBytes={64} onDone={rename} />
         <Row label="语言 · Language" value={<span lang={other}>{session.t("language")}</span>} onClick={speak} />
       </div>
-      <form class="form" onSubmit={save}>
-        <Field label={session.t("name")} value={name} onInput={setName} maxBytes={64} />
-        <button type="submit" class="plain-button" disabled={isBusy || name.trim() === (model.names.get(model.userId) ?? "")}>{session.t("save")}</button>
-      </form>
-      <form class="form" onSubmit={join}>
-        <Field label={session.t("invite_code")} value={code} onInput={setCode} maxLength={16} />
-        <button type="submit" class="plain-button" disabled={isBusy || !code.trim()}>{session.t("join")}</button>
-      </form>
-      <form class="form" onSubmit={create}>
-        <Field label={session.t("group_name")} value={group} onInput={setGroup} maxBytes={64} />
-        <button type="submit" class="plain-button" disabled={isBusy || !group.trim()}>{session.t("new_group")}</button>
-      </form>
+      <div class="list">
+        <Ask title={session.t("join_group")} label={session.t("invite_code")} maxBytes={16} onDone={join} />
+        <Ask title={session.t("new_group")} label={session.t("group_name")} maxBytes={64} onDone={create} />
+      </div>
     </Page>
   );
 }

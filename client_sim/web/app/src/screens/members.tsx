@@ -3,7 +3,7 @@
 import type { GrabStatLine } from "@hongbao/sdk";
 import { useContext, useState } from "preact/hooks";
 import { Next } from "../parts/icons.js";
-import { Avatar, Page, Row } from "../parts/page.js";
+import { Avatar, Page, Row, Waiting } from "../parts/page.js";
 import type { Session } from "../state/session.js";
 import { PlaceContext, useBusy, useClose, useLoad, useView } from "../view.js";
 
@@ -93,10 +93,15 @@ export function MembersPage({ streamId }: { streamId: bigint }) {
         {isOwner && (
           <Row label={session.t("by_speed")} onClick={() => run(async () => setStats((await client.ask("GrabStats", { group_id: streamId })).lines))} />
         )}
-        <button type="button" class="row leads" disabled={isBusy} onClick={() => run(async () => setInvite(await client.invite(streamId)))}>
-          <span class="row-label">{session.t("invite")}</span><span class="row-value" role="status">{invite}</span>
+        <button type="button" class="row leads" disabled={isBusy} onClick={() => run(async () => {
+          const code = await client.invite(streamId);
+          setInvite(code);
+          await navigator.clipboard?.writeText(code).then(() => session.say(session.t("copied")), () => {}); // not every browser lets it
+        })}>
+          <span class="row-label">{session.t("invite_code")}</span><span class="row-value" role="status">{invite}</span>
         </button>
       </div>
+      {!members.length && <Waiting />}
       <ul class="list">
         {ordered.map(([id, name]) => (
           <MemberRow key={id} userId={id} name={name || String(id)} ownerId={ownerId} stats={bySpeed.get(id)} streamId={streamId}

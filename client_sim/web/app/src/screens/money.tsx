@@ -1,20 +1,21 @@
 /** Top up, withdraw, transfer: an amount, and for a transfer to whom; then the pay sheet. */
 
 import { money } from "@hongbao/sdk";
-import { useState } from "preact/hooks";
 import { Next } from "../parts/icons.js";
 import { Big, Field, Page } from "../parts/page.js";
 import type { Order } from "../state/orders.js";
 import { paymentOf } from "../state/pay.js";
-import { useView } from "../view.js";
+import { useTyped, useView } from "../view.js";
 
 export function MoneyPage({ what, userId }: { what: "topup" | "withdraw" | "transfer"; userId?: number }) {
   const { session, nav } = useView();
-  const [typed, setTyped] = useState("");
-  const [to, setTo] = useState(userId === undefined ? "" : String(userId));
-  const [isTyped, setIsTyped] = useState(false); // the number of a user, who is none of those known here
-  const [note, setNote] = useState("");
-  const amountFen = money.parse(session.unit, typed) ?? 0;
+  const [{ amount, to, isNumber, note }, type] = useTyped(() => ({
+    amount: "",
+    to: userId === undefined ? "" : String(userId),
+    isNumber: false, // the user is none of those known here
+    note: "",
+  }));
+  const amountFen = money.parse(session.unit, amount) ?? 0;
   const { balanceFen, names, userId: me } = session.model;
   const isShort = what !== "topup" && amountFen > balanceFen;
   const isUser = /^[1-9]\d{0,15}$/.test(to.trim()) && Number.isSafeInteger(Number(to));
@@ -39,29 +40,29 @@ export function MoneyPage({ what, userId }: { what: "topup" | "withdraw" | "tran
             <>
               <label class="field">
                 <span class="field-label">{session.t("to_whom")}</span>
-                <select aria-label={session.t("to_whom")} onChange={({ currentTarget: { value } }) => {
-                  setIsTyped(value === "0");
-                  setTo(value === "0" ? "" : value);
-                }}>
+                <select aria-label={session.t("to_whom")} onChange={({ currentTarget: { value } }) => type({ isNumber: value === "0", to: value === "0" ? "" : value })}>
                   <option value="">{session.t("choose")}</option>
-                  {[...names].map(([id, name]) => id !== me && name && <option key={id} value={id}>{name}</option>)}
-                  <option value="0">{session.t("user_id")}</option>
+                  {[...names].map(([id, name]) => id !== me && name && <option key={id} value={id} selected={to === String(id)}>{name}</option>)}
+                  <option value="0" selected={isNumber}>{session.t("user_id")}</option>
                 </select>
                 <Next />
               </label>
-              {isTyped && <Field label={session.t("user_id")} value={to} onInput={setTo} mode="numeric" autoFocus />}
+              {isNumber && <Field label={session.t("user_id")} value={to} onInput={(to) => type({ to })} mode="numeric" autoFocus />}
             </>
           ) : (
             <p class="about">{session.t("pay_transfer", { name: session.model.nameOf(userId) })}</p>
           )
         )}
-        <Field label={session.t("amount")} value={typed} mode="decimal" hint={money.typed(session.unit, 0)} autoFocus={what !== "transfer" || userId !== undefined}
+        <Field label={session.t("amount")} value={amount} mode="decimal" hint={money.typed(session.unit, 0)} autoFocus={what !== "transfer" || userId !== undefined}
           unit={session.unit[session.language]}
-          onInput={(text) => (!text || money.parse(session.unit, text) !== undefined) && setTyped(text)} />
-        {what === "transfer" && <Field label={session.t("note")} value={note} onInput={setNote} maxLength={60} />}
+          onInput={(text) => (!text || money.parse(session.unit, text) !== undefined) && type({ amount: text })} />
+        {what === "transfer" && <Field label={session.t("note")} value={note} onInput={(note) => type({ note })} maxLength={60} />}
         {what !== "topup" && (
           <p class={isShort ? "hint danger" : "hint"} role="status">
             {session.t(isShort ? "wallet_short" : "by_wallet", { amount: session.amount(balanceFen) })}
+            {what === "withdraw" && balanceFen > 0 && (
+              <button type="button" class="link" onClick={() => type({ amount: money.typed(session.unit, balanceFen) })}>{session.t("all")}</button>
+            )}
           </p>
         )}
         <Big fen={amountFen} />

@@ -16,7 +16,7 @@ export function OpenSheet({ packet, page: first }: { packet: Packet; page?: Open
   const { client, language } = session;
   const [page, setPage] = useState<OpenPageShown>();
   const [line, setLine] = useState("");
-  const [words, setWords] = useState("");
+  const [words, setWords] = useState(session.words.get(packet.id) ?? "");
   const [isTurning, setTurning] = useState(false);
   const isShown = useRef(true);
   const input = useRef<HTMLInputElement>(null);

@@ -29,7 +29,7 @@ export function PasswordPage() {
     });
   };
   return (
-    <Page title={session.t("new_password")}>
+    <Page title={session.t("present_password")}>
       {sent === undefined ? (
         <div class="list" aria-busy={isBusy}>
           {session.payer?.cards.map((card) => (

@@ -3,7 +3,7 @@
 import { isRefused } from "@hongbao/sdk";
 import { useContext, useEffect, useRef, useState } from "preact/hooks";
 import { Digits } from "../parts/digits.js";
-import { Tick } from "../parts/icons.js";
+import { Next, Tick } from "../parts/icons.js";
 import { Big, Sheet } from "../parts/page.js";
 import { firstWay, type Order, type Payment, waysOf, type Way } from "../state/orders.js";
 import { pay } from "../state/pay.js";
@@ -23,17 +23,24 @@ function titleOf(session: Session, order: Order): string {
 }
 
 /** The ways to pay, as choices. */
-function Ways({ title, ways, chosen, onChoose }: { title: string; ways: Way[]; chosen: number; onChoose: (at: number) => void }) {
+function Ways({ title, ways, chosen, onChoose, onNew }: {
+  title: string; ways: Way[]; chosen: number; onChoose: (at: number) => void; onNew: () => void;
+}) {
   const { session } = useView();
   return (
     <fieldset class="ways">
       <legend>{title}</legend>
-      {ways.map((way, at) => (
-        <label key={at} class={at === chosen ? "way chosen" : "way"}>
+      {ways.map((way, at) => way.name !== "new" ? (
+        <label key={at} class="way">
           <input type="radio" name="way" checked={at === chosen} onChange={() => onChoose(at)} />
           <span>{wayText(session, way)}</span>
           {at === chosen && <Tick />}
         </label>
+      ) : at !== chosen && ( // as the way that is chosen it is the large button below
+        <button key={at} type="button" class="way leads" onClick={onNew}>
+          <span>{wayText(session, way)}</span>
+          <Next />
+        </button>
       ))}
     </fieldset>
   );
@@ -46,6 +53,7 @@ export function PaySheet({ payment, onPaid }: { payment: Payment; onPaid?: () =>
   const [password, setPassword] = useState("");
   const [line, setLine] = useState("");
   const [isPaying, setPaying] = useState(false);
+  const isBoundToPay = isPaying && !password; // it was typed on the page of the new card
   const isRunning = useRef(false);
   const place = useContext(PlaceContext);
   const close = useClose();
@@ -83,7 +91,7 @@ export function PaySheet({ payment, onPaid }: { payment: Payment; onPaid?: () =>
     <Sheet title={titleOf(session, order)} kind="bottom pay">
       <Big fen={order.totalFen} kind="pay-amount" />
       {session.payer !== undefined && !ways.length && <p class="pay-line" role="alert">{session.t("no_cards_here")}</p>}
-      {ways.length > 0 && <Ways title={session.t(order.what === "withdraw" ? "to_card" : "pay_way")} ways={ways} chosen={chosen} onChoose={(at) => (setChosen(at), setLine(""))} />}
+      {ways.length > 0 && <Ways title={session.t(order.what === "withdraw" ? "to_card" : "pay_way")} ways={ways} chosen={chosen} onChoose={(at) => (setChosen(at), setLine(""))} onNew={bind} />}
       <p class={isPaying ? "pay-line" : "pay-line danger"} role="status">{line}</p>
       {way?.name === "new" && <button type="button" class="red-button" onClick={bind}>{session.t("new_card")}</button>}
       {way !== undefined && way.name !== "new" && !way.needsPassword && (
@@ -91,7 +99,7 @@ export function PaySheet({ payment, onPaid }: { payment: Payment; onPaid?: () =>
           {session.t("pay_with_wallet")}
         </button>
       )}
-      {way?.needsPassword && (
+      {way?.needsPassword && !isBoundToPay && (
         <form onSubmit={(event) => event.preventDefault()}>
           <Digits label={session.t("pay_password")} value={password} onInput={setPassword} isDisabled={isPaying || way.isShort} autoFocus
             onFull={(full) => void run(way.card?.card_id ?? 0n, full)} />

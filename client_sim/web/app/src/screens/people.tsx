@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { Tick } from "../parts/icons.js";
-import { Avatar, Page } from "../parts/page.js";
+import { Avatar, Page, Waiting } from "../parts/page.js";
 import { useLoad, useView } from "../view.js";
 import { allMembers } from "./members.js";
 
@@ -28,10 +28,11 @@ export function PeoplePage({ streamId, chosen: before, onChosen }: PeopleProps) 
   return (
     <Page title={session.t("for_whom")} kind="people"
       foot={<footer class="foot-bar">
-        <button type="button" class="red-button" onClick={done}>
+        <button type="button" class="red-button" disabled={!chosen.length} onClick={done}>
           {chosen.length ? session.t("chosen", { count: chosen.length }) : session.t("done")}
         </button>
       </footer>}>
+      {members === undefined && <Waiting />}
       <ul class="list">
         {members?.map(([id, name]) => (
           <li key={id}>

@@ -20,6 +20,7 @@ function Waiting({ line, onCancelled }: { line: ScheduledLine; onCancelled: () =
   const { session } = useView();
   const [isSure, setSure] = useState(false);
   const [isBusy, run] = useBusy();
+  const names = line.for_user_ids.map((id) => session.model.nameOf(id)).join(session.t("between_names"));
   const cancel = () =>
     run(async () => {
       const amountFen = await session.client.packets.cancelScheduled(line.packet_id);
@@ -28,7 +29,9 @@ function Waiting({ line, onCancelled }: { line: ScheduledLine; onCancelled: () =
     });
   return (
     <li class="record">
-      <span class="record-title">{kindText(session.language, line.packet_kind)} · {targetName(session, line.target_id)}</span>
+      <span class="record-title">
+        {[kindText(session.language, line.packet_kind), targetName(session, line.target_id), names && session.t("for_names", { names })].filter(Boolean).join(" · ")}
+      </span>
       <span class="record-amount">{session.amount(line.total_fen)}</span>
       <span class="record-when">{session.t("sends_at", { when: session.when(line.send_at_ms) })}</span>
       <span class="record-more">{session.t("shares_count", { count: line.shares })}</span>
@@ -47,7 +50,7 @@ export function ScheduledPage() {
   const [lines, setLines] = useState<ScheduledLine[]>();
   useLoad(async () => {
     const found = await session.client.patiently(() => session.client.packets.scheduled());
-    session.learnNames(found.map((line) => line.target_id).filter((id) => id <= USER_ID_MAX).map(Number));
+    session.learnNames(found.flatMap((line) => [...line.for_user_ids, Number(line.target_id <= USER_ID_MAX && line.target_id)]));
     setLines(found);
   });
   const without = (packetId: bigint) => setLines((known) => known?.filter((one) => one.packet_id !== packetId));

@@ -15,7 +15,7 @@ import { paymentOf } from "../state/pay.js";
 import type { Order } from "../state/orders.js";
 import type { Session } from "../state/session.js";
 import type { TextKey } from "../state/texts.js";
-import { useView } from "../view.js";
+import { useTyped, useView } from "../view.js";
 
 interface SendProps {
   streamId: bigint;
@@ -108,24 +108,21 @@ function When({ sendAt, onInput }: { sendAt: string; onInput: (sendAt: string) =
 export function SendPage({ streamId, amountFen, shares }: SendProps) {
   const { session, nav } = useView();
   const isPersonal = session.model.conversations.get(streamId)?.isOneToOne ?? false;
-  const [draft, setDraft] = useState(() => newDraft(isPersonal ? "personal" : "lucky", amountFen, shares));
-  const typedOf = (one: Draft) => (shownFen(one) ? money.typed(session.unit, shownFen(one)) : "");
-  const [typed, setTyped] = useState(() => typedOf(draft));
-  const [greeting, setGreeting] = useState("");
-  const [sendAt, setSendAt] = useState("");
+  const amountOf = (one: Draft) => (shownFen(one) ? money.typed(session.unit, shownFen(one)) : "");
+  const [{ draft, amount, greeting, sendAt }, type] = useTyped(() => {
+    const draft = newDraft(isPersonal ? "personal" : "lucky", amountFen, shares);
+    return { draft, amount: amountOf(draft), greeting: "", sendAt: "" };
+  });
   const members = useMembers(streamId, !isPersonal);
   const { kind } = draft;
 
-  const type = (text: string) => {
-    if (text && money.parse(session.unit, text) === undefined) return; // the key is not taken
-    setTyped(text);
-    setDraft(withAmount(draft, money.parse(session.unit, text) ?? 0));
+  const typeAmount = (text: string) => {
+    const fen = money.parse(session.unit, text);
+    if (text && fen === undefined) return; // the key is not taken
+    type({ amount: text, draft: withAmount(draft, fen ?? 0) });
   };
-  const count = (text: string) => /^\d{0,5}$/.test(text) && setDraft(withShares(draft, Number(text)));
-  const show = (other: Draft) => {
-    setDraft(other);
-    setTyped(typedOf(other));
-  };
+  const count = (text: string) => /^\d{0,5}$/.test(text) && type({ draft: withShares(draft, Number(text)) });
+  const show = (other: Draft) => type({ draft: other, amount: amountOf(other) });
   const turn = (to: DraftKind) => show(turned(draft, to));
   const choose = () =>
     nav.push({ at: "people", streamId, chosen: draft.forUserIds, onChosen: (userIds) => show(withUsers(draft, userIds)) });
@@ -141,8 +138,8 @@ export function SendPage({ streamId, amountFen, shares }: SendProps) {
     const isLater = sendAt && { onPaid: () => session.say(session.t("sends_at", { when: session.when(momentOf(sendAt)) })) };
     nav.push({ at: "pay", payment: paymentOf(session, order), ...isLater });
   };
-  const amount = (
-    <Field label={session.t(AMOUNT_OF[kind])} value={typed} onInput={type} mode="decimal" hint={money.typed(session.unit, 0)}
+  const amountField = (
+    <Field label={session.t(AMOUNT_OF[kind])} value={amount} onInput={typeAmount} mode="decimal" hint={money.typed(session.unit, 0)}
       unit={session.unit[session.language]} autoFocus={kind === "lucky" || kind === "personal"} />
   );
   const names = draft.forUserIds.map((id) => session.model.nameOf(id)).join(session.t("between_names"));
@@ -158,7 +155,7 @@ export function SendPage({ streamId, amountFen, shares }: SendProps) {
             <Next />
           </button>
         )}
-        {amount}
+        {amountField}
         {(kind === "lucky" || kind === "equal") && (
           <p class="kind-line">
             {session.t(kind === "lucky" ? "is_lucky" : "is_equal")}
@@ -175,12 +172,13 @@ export function SendPage({ streamId, amountFen, shares }: SendProps) {
           </>
         )}
         {kind === "password" && (
-          <Field label={session.t("words")} value={draft.words} onInput={(words) => setDraft({ ...draft, words })}
+          <Field label={session.t("words")} value={draft.words} onInput={(words) => type({ draft: { ...draft, words } })}
             hint={session.t("words_to_say")} maxBytes={WORDS_BYTES} />
         )}
-        <Field label={session.t("greeting")} value={greeting} onInput={setGreeting} hint={session.t("default_greeting")}
+        {kind === "password" && <p class="hint">{session.t("words_about")}</p>}
+        <Field label={session.t("greeting")} value={greeting} onInput={(greeting) => type({ greeting })} hint={session.t("default_greeting")}
           maxBytes={session.client.limit("greeting_bytes_max", 128)} />
-        <When sendAt={sendAt} onInput={setSendAt} />
+        <When sendAt={sendAt} onInput={(sendAt) => type({ sendAt })} />
         <Big fen={totalFen(draft)} />
         <button type="submit" class="red-button" disabled={!isComplete(draft) || fault !== ""}>{session.t("put_money")}</button>
       </form>

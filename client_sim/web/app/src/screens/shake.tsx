@@ -30,8 +30,7 @@ export function ShakePage({ campaignId }: { campaignId?: bigint }) {
   state.shaking = shaking;
 
   useLoad(async () => {
-    const found = await session.client.patiently(() => packets.campaigns());
-    session.takeCampaigns(found.campaigns);
+    await session.learnCampaigns();
     const { campaigns } = session;
     const running = campaigns.find((one) => one.state === "running") ?? campaigns[0];
     const id = (session.shookIn = campaignId ?? running?.campaign_id);
@@ -116,7 +115,7 @@ export function ShakePage({ campaignId }: { campaignId?: bigint }) {
           : restS ? session.t("shake_rest_s", { seconds: restS })
           : shaking?.shakes ? session.t("shake_count", { count: shaking.shakes }) : <span class="for-keys">{session.t("shake_key")}</span>}
       </p>
-      {campaign !== undefined && (
+      {campaign !== undefined && !isEnded && (
         <p class="shake-left" role="status">
           {campaign.at_most_left ? session.t("shake_left", { count: campaign.at_most_left.toLocaleString("en") }) : session.t("shake_none")}
         </p>

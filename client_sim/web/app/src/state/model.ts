@@ -59,6 +59,7 @@ export interface Turn {
 /** A small grey line about a packet. */
 export interface Notice {
   type: "notice";
+  atMs: number;
   /** What makes it another line than others. */
   id: string;
   text: "claim" | "own_claim" | "best" | "refund";

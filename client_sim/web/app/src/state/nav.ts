@@ -1,6 +1,7 @@
 /** The pages on top of each other. The back button of the phone closes the top one. */
 
 import type { OpenPageShown, ResultPageBody } from "@hongbao/sdk";
+import { keepPlaces, keptPlaces } from "./kept_places.js";
 import type { Packet } from "./model.js";
 import type { Payment } from "./orders.js";
 
@@ -27,6 +28,9 @@ export type Place =
   | { at: "members"; streamId: bigint }
   | { at: "me" };
 
+/** A page with what was typed on it. */
+export type KeptPlace = Place & { typed?: unknown };
+
 /** These lie over a part of the page below. */
 export const SHEETS: ReadonlySet<Place["at"]> = new Set(["pay", "open", "again", "pass"]);
 
@@ -38,16 +42,26 @@ export class Nav {
   private toStay: number | undefined; // so many pages, once it has gone back
   private toOpen: Place[] = [];
 
+  /** A page that is loaded again has the pages that were open before. */
   constructor(private readonly changed: () => void) {
-    history.replaceState({ depth: 0 }, "");
+    const depth = depthOf(history.state);
+    this.stack = keptPlaces().slice(0, depth);
+    this.isGoing = this.stack.length < depth;
+    if (this.isGoing) history.go(this.stack.length - depth); // the pages above cannot be had again
+    else history.replaceState({ depth }, "");
     addEventListener("popstate", (event) => {
       this.isGoing = false;
-      const depth = (event.state as { depth?: number } | null)?.depth ?? 0;
+      const depth = depthOf(event.state);
       if (depth > this.stack.length) history.go(this.stack.length - depth); // forward: that page is gone
       this.cut(depth);
       this.go();
       if (!this.isGoing) this.toOpen.splice(0).forEach((place) => this.push(place));
     });
+  }
+
+  /** Keep the pages for a start after this one. */
+  keep(): void {
+    keepPlaces(this.stack);
   }
 
   get top(): Place | undefined {
@@ -118,3 +132,5 @@ export class Nav {
     requestAnimationFrame(() => (below as HTMLElement | null | undefined)?.focus?.({ preventScroll: true }));
   }
 }
+
+const depthOf = (state: unknown) => (state as { depth?: number } | null)?.depth ?? 0;

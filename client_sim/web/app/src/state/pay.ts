@@ -1,6 +1,6 @@
 /** Pays an order, by a card or from the wallet. While the outcome is unknown it asks again with the same key. */
 
-import { isOutcome, isRefused, sha256, sleep } from "@hongbao/sdk";
+import { isOutcome, isRefused, type ReplyOf, sha256, sleep } from "@hongbao/sdk";
 import type { Order, Payment, What } from "./orders.js";
 import type { Session } from "./session.js";
 
@@ -46,8 +46,10 @@ export async function pay(
   const giveUpAt = performance.now() + UNKNOWN_PATIENCE_MS;
   for (let given = password, isTold = false; ; given = "") {
     try {
-      await ORDERS[payment.order.what](session, payment, cardId, given);
+      const reply = await ORDERS[payment.order.what](session, payment, cardId, given);
       session.client.keys.settle(payment.key);
+      const { words } = payment.order;
+      if (words) session.words.set((reply as ReplyOf<"SendPacket">).packet_id, words);
       void session.quietly(() => session.client.packets.seedTrees()); // for the next send
       return;
     } catch (error) {

@@ -20,20 +20,20 @@ const TAKERS: Takers = {
     const text = push.user_id === session.model.userId ? "own_claim" : "claim";
     const id = `${push.packet_id}.${push.index}`;
     const about = { userId: push.user_id, amountFen: push.amount_fen, packetId: push.packet_id };
-    session.addNotice({ type: "notice", id, text, ...about });
+    session.addNotice({ id, text, ...about });
   },
 
   PacketFinished(session, push) {
     session.movePacket(push.packet_id, "gone");
     if (!push.best_user_id) return;
     const about = { userId: push.best_user_id, amountFen: push.best_amount_fen, packetId: push.packet_id };
-    session.addNotice({ type: "notice", id: `${push.packet_id}.best`, text: "best", ...about }, push.stream_id);
+    session.addNotice({ id: `${push.packet_id}.best`, text: "best", ...about }, push.stream_id);
   },
 
   PacketRefunded(session, push) {
     session.movePacket(push.packet_id, "expired");
     const about = { userId: 0, amountFen: push.refunded_fen, packetId: push.packet_id };
-    session.addNotice({ type: "notice", id: `${push.packet_id}.refund`, text: "refund", ...about });
+    session.addNotice({ id: `${push.packet_id}.refund`, text: "refund", ...about });
   },
 
   BalanceChanged(session, push) {

@@ -19,6 +19,7 @@ const STATES_ASKED = 10; // open packets in them whose states are fetched
 const CHANGES_LOOKED_AT = 200; // of the wallet, for packets that were opened on another device
 const NAMES_AT_ONCE = 100;
 const TOAST_MS = 2_500;
+const WORDS_KEPT = 100; // of packets, for the next start
 
 export type Status = "connecting" | "online" | "offline" | "ended";
 
@@ -31,6 +32,8 @@ export class Session {
   shookIn: bigint | undefined; // the campaign that was shown last
   payer: Payer | undefined; // not asked since the login if it is missing
   toast = "";
+  /** What opens the password packets that were sent here: the server tells it to no user. */
+  readonly words = new Map<bigint, string>();
   private walletVersion: number | undefined;
   private readonly listeners = new Set<() => void>();
   private readonly asked = new Set<number>(); // users whose names are being fetched
@@ -158,16 +161,18 @@ export class Session {
     this.walletVersion ??= Math.max(0, welcome.balance_version - CHANGES_LOOKED_AT);
     await this.quietly(() => this.learnClaims(welcome.balance_version));
     this.learnNames([model.userId, ...this.old]);
-    await this.quietly(async () => {
-      const { campaigns } = await this.client.patiently(() => this.client.packets.campaigns());
-      this.takeCampaigns(campaigns);
-    });
+    await this.quietly(() => this.learnCampaigns());
     for (const one of [...model.conversations.values()].slice(-LOADED_MOST)) await this.load(one);
     await this.quietly(() => this.client.packets.seedTrees());
   }
 
+  async learnCampaigns(): Promise<void> {
+    const { campaigns } = await this.client.patiently(() => this.client.packets.campaigns());
+    this.takeCampaigns(campaigns);
+  }
+
   /** The campaigns that are open. The one that was shown last stays when it is over: its wins can be proved then. */
-  takeCampaigns(open: CampaignLine[]): void {
+  private takeCampaigns(open: CampaignLine[]): void {
     const isOver = (one: CampaignLine) =>
       one.campaign_id === this.shookIn && open.every((other) => other.campaign_id !== one.campaign_id);
     const over = this.campaigns.filter(isOver).map((one) => ({ ...one, state: "ended", highlighted: false }));
@@ -272,7 +277,8 @@ export class Session {
     this.takeResult(packetId, await this.client.packets.result(packetId, this.language));
   }
 
-  addNotice(notice: Notice, streamId?: bigint): void {
+  addNotice(about: Omit<Notice, "type" | "atMs">, streamId?: bigint): void {
+    const notice: Notice = { type: "notice", atMs: this.now(), ...about };
     const conversation = streamId === undefined ? undefined : this.model.conversations.get(streamId);
     const home = conversation ?? this.model.homeOf(notice.packetId);
     if (home === undefined || home.entries.some((one) => one.type === "notice" && one.id === notice.id)) return;
@@ -354,6 +360,7 @@ export class Session {
       known.isLoaded = true;
       known.posts = one.posts;
     }
+    snapshot.words?.forEach(([packetId, words]) => this.words.set(packetId, words));
     for (const [packetId, state, amountFen] of snapshot.packets) this.model.move(packetId, state, amountFen);
   }
 
@@ -374,6 +381,7 @@ export class Session {
       walletVersion: this.walletVersion ?? 0,
       campaigns: this.campaigns,
       names: [...this.model.names].slice(-500),
+      words: [...this.words].slice(-WORDS_KEPT),
       conversations,
       positions: known.flatMap(({ streamId }) => {
         const last = positions.get(streamId);

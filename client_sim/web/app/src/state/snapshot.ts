@@ -23,6 +23,7 @@ export interface Snapshot {
   conversations: KeptConversation[];
   positions: [bigint, number][];
   packets: [bigint, PacketState, number][];
+  words?: [bigint, string][];
 }
 
 const STORED_AS = "hongbao.snapshot.1";
@@ -37,12 +38,12 @@ export function storage(): Storage | undefined {
 }
 
 /** JSON has neither BigInt nor bytes. */
-function packed(_: string, value: unknown): unknown {
+export function packed(_: string, value: unknown): unknown {
   if (typeof value === "bigint") return { n: String(value) };
   return value instanceof Uint8Array ? { x: toHex(value) } : value;
 }
 
-function unpacked(_: string, value: unknown): unknown {
+export function unpacked(_: string, value: unknown): unknown {
   if (typeof value !== "object" || value === null) return value;
   const { n, x } = value as { n?: string; x?: string };
   if (n !== undefined) return BigInt(n);
