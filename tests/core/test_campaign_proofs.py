@@ -139,7 +139,7 @@ def test_verifier_in_node_agrees(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["verify_pool.py", "verify_pool.mjs"])
 def test_verifier_of_the_docs_has_at_most_100_lines_of_code(name: str) -> None:
-    """It is to be read before it is believed. Blank lines, comments and docstrings are free, wide lines are not."""
+    """It is to be read before it is trusted. Blank lines, comments and docstrings are free, wide lines are not."""
     text = re.sub(r'""".*?"""', "", (ROOT / "docs" / name).read_text(), flags=re.DOTALL)
     lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith(("#", "//"))]
     assert len(lines) <= 100
