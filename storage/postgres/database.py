@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import asyncpg
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 SILENT_S = 10.0  # so long without any answer, a snapshot is given up
 LOOK_S = 1.0  # between two looks whether the database still answers
+EACH_TIME: Final = {"plan_cache_mode": "force_custom_plan"}
+BY_KEY: Final = {"enable_seqscan": "off"}
 
 
 def _end(connection: Connection) -> None:
@@ -190,14 +192,17 @@ class Database:
         """Commit. Raises StoreUnavailable, also if the database answers but refuses writes."""
         await self._write_probe.probe()
 
-    def writer(self, *, plan_each_time: bool = False, reads: bool = False) -> WriterConnection:
+    def writer(
+        self, *, plan_each_time: bool = False, by_key: bool = False, reads: bool = False
+    ) -> WriterConnection:
         """A connection of its own for one writer that has one transaction at a time. While commits do not end it is
         refused at once, unless it only `reads`.
 
         `plan_each_time`: for statements that join many rows. A plan that was made while the tables were small, and
-        kept, would be quadratic.
+        kept, would be quadratic. `by_key`: for statements that find rows by keys and are too frequent to be planned
+        each time. A plan that was made while a table was small, and kept, must not read all of it.
         """
-        settings = {"plan_cache_mode": "force_custom_plan"} if plan_each_time else {}
+        settings = (EACH_TIME if plan_each_time else {}) | (BY_KEY if by_key else {})
         stalled = _never if reads else lambda: self._write_probe.stalled
         writer = WriterConnection(self._sessions, self._health, settings, stalled)
         self._writers.append(writer)

@@ -206,6 +206,25 @@ async def test_wins_are_looked_up_unless_this_server_alone_gives_shares(
     assert looked_up == [(campaign_id, 12)]
 
 
+async def test_record_counts_no_first_win(
+    server: Server, connect: Connect, festival: Festival, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would look each of them up, and that is most of what a win costs PostgreSQL above an open."""
+    campaign_id = await festival.campaign(per_user_limit=2)
+    packets = server.app.stores.packets
+    record, taken_for_first = packets.record, list[bool]()
+
+    async def noted(advances: Any) -> Any:
+        taken_for_first.extend(one.are_first for one in advances)
+        return await record(advances)
+
+    monkeypatch.setattr(packets, "record", noted)
+    alice = await connect(server, 11)
+    for _ in range(2):
+        assert (await festival.shake_until(alice, campaign_id)).win is not None
+    assert taken_for_first == [True, False]
+
+
 async def test_limit_is_not_told_for_a_share_that_is_in_flight(
     server: Server, connect: Connect, festival: Festival
 ) -> None:

@@ -91,15 +91,15 @@ async def lease(
     return await stores.leases.take(row, server, packet, money, before)
 
 
-def wins(number: int, version: int, *users: int, kind: Wins = Wins.UNTOLD) -> Advance:
-    """The next claims of a lease, of these users."""
+def wins(number: int, version: int, *users: int, kind: Wins = Wins.UNTOLD, first: bool = False) -> Advance:
+    """The next claims of a lease, of these users. `first`: the server takes each for the first of its user."""
     claims = [Claim(version + place, user_id, SHARE_FEN, OPENED_MS) for place, user_id in enumerate(users)]
-    return Advance(lease_id(number), version, claims, kind)
+    return Advance(lease_id(number), version, claims, kind, first)
 
 
-async def win(stores: Stores, number: int, version: int, *users: int) -> None:
+async def win(stores: Stores, number: int, version: int, *users: int, first: bool = False) -> None:
     """Wins that stand in the records."""
-    assert await stores.packets.record([wins(number, version, *users)]) == {lease_id(number)}
+    assert await stores.packets.record([wins(number, version, *users, first=first)]) == {lease_id(number)}
 
 
 async def close_lease(stores: Stores, *numbers: int) -> list[ClosedLease]:

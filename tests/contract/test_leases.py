@@ -7,7 +7,7 @@ import pytest
 from storage.postgres.campaigns.leases import ClosedLease, LeaseRow, Plan, WinRow
 from storage.postgres.packets.packets import Wins
 from storage.stores import Stores
-from tests.contract.given import ANNA, BEN, CARLA, OPENED_MS, pay_in
+from tests.contract.given import ANNA, BEN, CARLA, GROUP, OPENED_MS, advance, packet, packet_id, pay_in, send
 from tests.contract.given_campaigns import (
     CAMPAIGN,
     ENDS_MS,
@@ -25,6 +25,9 @@ from tests.contract.given_campaigns import (
     wins,
 )
 
+# What the server thinks: nothing that is recorded follows from it, whether it is right or wrong.
+each_guess = pytest.mark.parametrize("first", [False, True], ids=["counted", "first"])
+
 
 @pytest.fixture
 async def pool(both: Stores) -> Stores:
@@ -35,9 +38,11 @@ async def pool(both: Stores) -> Stores:
     return both
 
 
-async def record(stores: Stores, number: int, version: int, *users: int, kind: Wins = Wins.UNTOLD) -> bool:
+async def record(
+    stores: Stores, number: int, version: int, *users: int, kind: Wins = Wins.UNTOLD, first: bool = False
+) -> bool:
     """Whether the record takes these wins."""
-    return lease_id(number) in await stores.packets.record([wins(number, version, *users, kind=kind)])
+    return lease_id(number) in await stores.packets.record([wins(number, version, *users, kind=kind, first=first)])
 
 
 async def newest(stores: Stores, user_id: int) -> tuple[int, int, int] | None:
@@ -95,9 +100,10 @@ async def test_lease_is_closed_once_and_takes_no_win_then(pool: Stores) -> None:
     assert not await record(pool, 1, 2, CARLA)
 
 
-async def test_lease_that_was_won_whole_is_closed(pool: Stores) -> None:
+@each_guess
+async def test_lease_that_was_won_whole_is_closed(first: bool, pool: Stores) -> None:
     await lease(pool, 1, first=0, numbers=2)
-    await win(pool, 1, 0, ANNA, BEN)
+    await win(pool, 1, 0, ANNA, BEN, first=first)
     assert await close_lease(pool, 1) == []
     assert await pool.leases.plan(CAMPAIGN) == Plan(2, 10, None, None, None)
     assert await pool.leases.abandoned(SERVER, [], 5.0, 10) == []
@@ -122,47 +128,63 @@ async def test_leases_of_servers_that_do_not_live_are_abandoned(pool: Stores) ->
 # --- wins ---------------------------------------------------------------------------------------------------------
 
 
-async def test_wins_of_a_user_are_counted_over_all_leases(pool: Stores) -> None:
+@each_guess
+async def test_wins_of_a_user_are_counted_over_all_leases(first: bool, pool: Stores) -> None:
     await lease(pool, 1, first=0, numbers=3)
     await lease(pool, 2, first=3, numbers=3)
     assert await newest(pool, ANNA) is None
-    await win(pool, 1, 0, BEN, ANNA)
-    await win(pool, 2, 0, ANNA)
+    await win(pool, 1, 0, BEN, ANNA, first=first)
+    await win(pool, 2, 0, ANNA, first=first)
     assert await newest(pool, ANNA) == (2, lease_id(2), 0)
     found = await pool.leases.newest_wins([(CAMPAIGN, BEN), (CAMPAIGN, CARLA), (campaign_id(9), ANNA)])
     assert found == {(CAMPAIGN, BEN): WinRow(CAMPAIGN, BEN, 1, lease_id(1), 0, SHARE_FEN)}
 
 
-async def test_win_above_the_limit_is_taken_only_if_its_user_was_told(pool: Stores) -> None:
+@each_guess
+async def test_win_above_the_limit_is_taken_only_if_its_user_was_told(first: bool, pool: Stores) -> None:
     for number in range(1, 5):
         await lease(pool, number, first=2 * number - 2, numbers=2)
-    await win(pool, 1, 0, ANNA)
-    await win(pool, 2, 0, ANNA)
-    assert not await record(pool, 3, 0, BEN, ANNA)
+    await win(pool, 1, 0, ANNA, first=first)
+    await win(pool, 2, 0, ANNA, first=first)
+    assert not await record(pool, 3, 0, BEN, ANNA, first=first)
     assert await newest(pool, BEN) is None
-    assert await record(pool, 3, 0, BEN)
-    assert await record(pool, 4, 0, ANNA, kind=Wins.TOLD)
+    assert await record(pool, 3, 0, BEN, first=first)
+    assert await record(pool, 4, 0, ANNA, kind=Wins.TOLD, first=first)
     assert await newest(pool, ANNA) == (3, lease_id(4), 0)
 
 
-async def test_wins_of_one_batch_are_counted_in_the_order_of_leases(pool: Stores) -> None:
+@each_guess
+async def test_wins_of_one_batch_are_counted_in_the_order_of_leases(first: bool, pool: Stores) -> None:
     for number in range(1, 4):
         await lease(pool, number, first=2 * number - 2, numbers=2)
-    batch = [wins(3, 0, ANNA), wins(2, 0, ANNA), wins(1, 0, ANNA)]
+    batch = [wins(number, 0, ANNA, first=first) for number in (3, 2, 1)]
     assert await pool.packets.record(batch) == {lease_id(1), lease_id(2)}
     assert await newest(pool, ANNA) == (2, lease_id(2), 0)
 
 
-async def test_wins_of_a_lease_that_is_refused_leave_no_gap_in_those_of_its_user(pool: Stores) -> None:
+@each_guess
+async def test_wins_of_a_lease_that_is_refused_leave_no_gap_in_those_of_its_user(first: bool, pool: Stores) -> None:
     """Or a user who has won once would be at the limit of two, and no winner in the report."""
     for number in range(1, 4):
         await lease(pool, number, first=2 * number - 2, numbers=2)
     await close_lease(pool, 1)  # by another server
-    assert await pool.packets.record([wins(1, 0, ANNA, BEN), wins(2, 0, ANNA)]) == {lease_id(2)}
+    both = [wins(1, 0, ANNA, BEN, first=first), wins(2, 0, ANNA, first=first)]
+    assert await pool.packets.record(both) == {lease_id(2)}
     assert await newest(pool, ANNA) == (1, lease_id(2), 0)
-    assert await record(pool, 3, 0, ANNA)
+    assert await record(pool, 3, 0, ANNA, first=first)
     assert await newest(pool, ANNA) == (2, lease_id(3), 0)
     assert await newest(pool, BEN) is None
+
+
+@each_guess
+async def test_claims_of_packets_are_no_wins_in_a_batch_with_leases(first: bool, pool: Stores) -> None:
+    await send(pool, packet(1))
+    await lease(pool, 1, first=0, numbers=2)
+    batch = [advance(1, 0, (ANNA, 400)), wins(1, 0, ANNA, BEN, first=first)]
+    assert await pool.packets.record(batch) == {packet_id(1), lease_id(1)}
+    assert await newest(pool, ANNA) == (1, lease_id(1), 0)
+    assert await pool.leases.newest_wins([(GROUP, ANNA)]) == {}
+    assert [len(one) for one in (await pool.packets.load([packet_id(1), lease_id(1)]))[1].values()] == [1, 2]
 
 
 async def test_win_is_settled_and_told_to_its_user_alone(pool: Stores) -> None:

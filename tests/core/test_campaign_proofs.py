@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -134,6 +135,15 @@ def test_verifier_in_node_agrees(tmp_path: Path) -> None:
     assert [line.split(": ", 1)[1] for line in bad.stdout.splitlines()] == [
         "; ".join(expected) for _, expected in FORGED.values()
     ]
+
+
+@pytest.mark.parametrize("name", ["verify_pool.py", "verify_pool.mjs"])
+def test_verifier_of_the_docs_has_at_most_100_lines_of_code(name: str) -> None:
+    """It is to be read before it is trusted. Blank lines, comments and docstrings are free, wide lines are not."""
+    text = re.sub(r'""".*?"""', "", (ROOT / "docs" / name).read_text(), flags=re.DOTALL)
+    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith(("#", "//"))]
+    assert len(lines) <= 100
+    assert max(map(len, lines)) <= 116
 
 
 @pytest.mark.parametrize(

@@ -68,10 +68,10 @@ class UserWins:
         self._known.pop(user_id, None)
         self.complete_at = None
 
-    def may_win(self, user_id: int) -> bool:
-        """Whether a user, of whom the wins are known, may win another share."""
+    def before(self, user_id: int) -> int:
+        """How many shares a user, of whom the wins are known, has won or is winning."""
         won = self._known.get(user_id, NO_WIN)
-        return won.shares + self._in_flight.get(user_id, 0) < self.limit
+        return won.shares + self._in_flight.get(user_id, 0)
 
     def begin(self, user_id: int) -> None:
         """A share is in flight."""

@@ -203,7 +203,8 @@ class ShakeService:
         The record may have been asked since the chance was taken: meanwhile a pause, an end or the removal of a
         member may have been replied to.
         """
-        if not live.wins.may_win(win.user_id):  # a share that is in flight may come to nothing: no limit is told
+        before = live.wins.before(win.user_id)
+        if before >= live.wins.limit:  # a share that is in flight may come to nothing: no limit is told
             return self._at_limit(live, win.user_id) or NOTHING
         if self._commit.overloaded:
             return self._overloaded(live)
@@ -217,7 +218,8 @@ class ShakeService:
         decision = one.packet.take(win.user_id, win.at_ms)
         if decision.answer is not WON:
             return ENDED
-        win.packet_id, win.claim, live.active_at_ms = one.packet_id, decision.claim, win.at_ms
+        win.packet_id, win.claim, win.is_first = one.packet_id, decision.claim, not before
+        live.active_at_ms = win.at_ms
         self._commit.submit(one, win)
         return None
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from server.core.decisions import Claim
 from server.core.packet import Packet
 from server.services.packets.live_packet import LivePacket
-from server.services.packets.requests import PendingRequest
+from server.services.packets.requests import PendingRequest, WinRequest
 from storage.postgres.packets.packets import Advance, Wins
 from storage.redis import mirror as log
 from storage.redis.mirror import Extension
@@ -98,9 +98,16 @@ def advances_of(batch: list[PacketBatch], told: bool) -> list[Advance]:
     """What the record must take of these. `told`: their users may have been told already."""
     of_leases = Wins.TOLD if told else Wins.UNTOLD
     return [
-        Advance(part.live.packet_id, part.version, part.claims, of_leases if part.packet.terms.dealt else Wins.NONE)
+        Advance(part.live.packet_id, part.version, part.claims, of_leases, _are_first(part))
+        if part.packet.terms.dealt
+        else Advance(part.live.packet_id, part.version, part.claims)
         for part in batch
     ]
+
+
+def _are_first(part: PacketBatch) -> bool:
+    """Whether each is the first win of its user, as far as this server knows."""
+    return all(type(one) is WinRequest and one.is_first for one in part.requests)
 
 
 def extension(part: PacketBatch) -> Extension:

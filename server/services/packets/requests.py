@@ -48,7 +48,11 @@ class OpenRequest(PendingRequest):
 class WinRequest(PendingRequest):
     """Make the next claim of a lease, for a user whose shake has won."""
 
-    __slots__ = ()
+    __slots__ = ("is_first",)
+
+    def __init__(self, packet_id: int, user_id: int, at_ms: int, session: int, seq: int) -> None:
+        super().__init__(packet_id, user_id, at_ms, session, seq)
+        self.is_first = False  # of its user in the campaign, as far as this server knows: the record need not count
 
 
 class LookRequest(PendingRequest):

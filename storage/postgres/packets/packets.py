@@ -115,12 +115,16 @@ class Wins(Enum):
 
 
 class Advance(NamedTuple):
-    """The next claims of one packet, built on `version`. Accepted only if that is still the recorded one."""
+    """The next claims of one packet, built on `version`. Accepted only if that is still the recorded one.
+
+    `are_first`: as far as the server knows, none of these users has won in the campaign before. It may be wrong.
+    """
 
     packet_id: int
     version: int
     claims: Sequence[NewClaim]
     wins: Wins = Wins.NONE
+    are_first: bool = False
 
 
 _by_id = itemgetter(0)
@@ -149,7 +153,7 @@ class PacketStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._record_writer = database.writer()
+        self._record_writer = database.writer(by_key=True)
         self._refund_writer = database.writer()
 
     async def load(self, packet_ids: Sequence[int]) -> tuple[dict[int, PacketRow], dict[int, list[ClaimRow]]]:
@@ -207,6 +211,8 @@ class PacketStore:
         try:
             return await self._record_together(advances)
         except asyncpg.IntegrityConstraintViolationError:
+            if _are_first_wins(advances):  # one is not: the record counts
+                return await self._record_valid([one._replace(are_first=False) for one in advances])
             if len(advances) == 1:
                 return set()  # what it was built on is not what is recorded: to be read again
         return {packet_id for one in advances for packet_id in await self._record_valid([one])}
@@ -227,7 +233,9 @@ class PacketStore:
             [claim.at_ms for claim in claims],
         )
         name, words = "record_claims", [*map(as_text, columns)]
-        if any(one.wins is not Wins.NONE for one in in_order):  # others pay nothing for campaigns
+        if _are_first_wins(in_order):
+            name = "record_first_wins"
+        elif any(one.wins is not Wins.NONE for one in in_order):  # others pay nothing for campaigns
             name = "record_wins"
             words.append(as_text([one.wins is Wins.UNTOLD for one in in_order]))
         async with self._record_writer.alone() as connection:
@@ -261,6 +269,12 @@ class PacketStore:
         """Which of these refunds stand in the books, with what is in their wallets by now; None: not this one."""
         async with self._database.reading() as connection:
             return await refunds.find(connection, made)
+
+
+def _are_first_wins(advances: Sequence[Advance]) -> bool:
+    """Whether there are wins among these claims, and each is the first of its user, as far as the server knows."""
+    first = [one.are_first for one in advances if one.wins is not Wins.NONE]
+    return bool(first) and all(first)
 
 
 async def rows_of(connection: Connection, packet_ids: Sequence[int]) -> list[PacketRow]:

@@ -98,7 +98,7 @@ class SimDatabase:
 
     commits_wait = False  # no standby is simulated
 
-    def writer(self, *, plan_each_time: bool = False, reads: bool = False) -> SimDatabase:
+    def writer(self, *, plan_each_time: bool = False, by_key: bool = False, reads: bool = False) -> SimDatabase:
         """It is its own writer."""
         return self
 
