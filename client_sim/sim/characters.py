@@ -72,7 +72,7 @@ class Character:
 AWAKE = Reaction(0.6, 1.8)
 DROWSY = Reaction(2.0, 1.8)
 NEVER = (1.0, 1.0)
-PEOPLE = Reaction(0.9, 1.4)  # beside a person, users take so long to notice a packet: the person has a chance then
+PEOPLE = Reaction(3.0, 1.4)  # beside a person, users take so long to notice a packet: the person has a chance then
 
 CHARACTERS: dict[str, Character] = {
     "normal": Character((1.0, 3.0), {"say": 1, "send": 1, "schedule": 0.2}, AWAKE, card=0.4),

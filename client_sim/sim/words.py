@@ -237,12 +237,12 @@ WORDS: Final[Mapping[str, Text]] = {
         "its card {cards}, any name and phone; that page shows the SMS code",
     ),
     "demo_cards": Text(
-        "它的卡，每人一张：{cards}\n姓名、手机号随意；短信验证码在上面的页面里",
-        "its cards, one each: {cards}\nany name and phone; that page shows the SMS code",
+        "每部手机添加银行卡时会看到自己的卡号；短信验证码在上面的页面里",
+        "each phone is told its card where one is added; that page shows the SMS code",
     ),
     "cards_hint": Text(
-        "演示卡号 {cards}，姓名、手机号随意；短信验证码见运行演示的电脑上的 {url}/admin",
-        "Demo card {cards}, any name and phone; the SMS code is shown at {url}/admin on the computer of the demo",
+        "演示卡号 {card}，姓名、手机号随意；短信验证码见运行演示的电脑上的 {url}/admin",
+        "Demo card {card}, any name and phone; the SMS code is shown at {url}/admin on the computer of the demo",
     ),
     "web_guest": Text("客人{number}", "Guest {number}"),
     "web_link": Text("在浏览器里一起玩（演示期间）：{link}", "join in a browser (during the demo): {link}"),

@@ -32,20 +32,22 @@ function hashes() {
   return Object.fromEntries(named.map(([name, path]) => [name, digest(path)]));
 }
 
-/** The table of texts as three long texts, one for each language and one of keys: like stands beside like, and the
- * script is 1 KB smaller as it travels. */
+/** The texts as three long ones, of both languages and of keys, at the head of the script: like stands beside like, and
+ * it is 1 KB smaller as it travels. */
+const TABLE = /const TEXTS = (\{.*?\n\});/s;
+const source = readFileSync(join(here, "app/src/state/texts.ts"), "utf8");
+const [, table] = TABLE.exec((await transformWithEsbuild(source, "texts.ts")).code);
+const pairs = Function(`return ${table}`)();
+const joined = (parts) => `${JSON.stringify(parts.join("|"))}.split("|")`;
+const [zh, en] = [0, 1].map((at) => joined(Object.values(pairs).map((pair) => pair[at])));
+const intro = `const ZH = ${zh}, EN = ${en}, KEYS = ${joined(Object.keys(pairs))};`;
 const texts = {
   name: "texts",
   enforce: "post",
   transform(code, id) {
     if (!id.endsWith("/state/texts.ts")) return null;
-    const [, table] = /const TEXTS = (\{.*?\n\});/s.exec(code);
-    const pairs = Function(`return ${table}`)();
-    const joined = (parts) => `${JSON.stringify(parts.join("|"))}.split("|")`;
-    const [zh, en] = [0, 1].map((at) => joined(Object.values(pairs).map((pair) => pair[at])));
-    const made = `((zh, en, keys) => Object.fromEntries(keys.map((key, at) => [key, [zh[at], en[at]]])))
-(${zh}, ${en}, ${joined(Object.keys(pairs))})`;
-    return { code: code.replace(table, () => made), map: null };
+    const made = "const TEXTS = Object.fromEntries(KEYS.map((key, at) => [key, [ZH[at], EN[at]]]));";
+    return { code: code.replace(TABLE, made), map: null };
   },
 };
 
@@ -69,9 +71,10 @@ const output = await build({
     target: "es2022",
     write: false,
     minify: "terser",
-    terserOptions: { ecma: 2020, compress: { passes: 3, sequences: false } }, // 1.2 KB smaller, as it travels, than by esbuild
+    terserOptions: { ecma: 2020, compress: { passes: 3, sequences: false, pure_getters: true, inline: 1 } }, // 1.2 KB smaller, as it travels, than by esbuild
     cssMinify: true,
     modulePreload: false,
+    rollupOptions: { output: { intro } },
     lib: { entry: join(here, "app/src/main.tsx"), formats: ["iife"], name: "hongbao", fileName: () => "app.js" },
   },
   define: { "process.env.NODE_ENV": '"production"' },

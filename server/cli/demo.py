@@ -26,7 +26,6 @@ from server.cli.demos.playing import audited, chat_in, checked, joined, records_
 from server.cli.shared.audit_report import print_proof
 from server.cli.shared.crowd_options import CROWD, CrowdOptions
 from server.cli.shared.demo_bank import (
-    CARDS_FOR_PHONES,
     DemoBank,
     card_hint,
     cards_for_people,
@@ -37,6 +36,7 @@ from server.cli.shared.demo_bank import (
 from server.cli.shared.demo_http import ended, http_words, offer
 from server.cli.shared.demo_web import (
     NO_PHONES,
+    SEATS,
     People,
     PhoneOptions,
     environment_for,
@@ -144,7 +144,7 @@ def _demonstrate(data: Path, size: CrowdSize, people: People, *, any_books: bool
     with ExitStack() as undo:
         bank = undo.enter_context(DemoBank(data, size.seed)) if may_have_bank(load(None, {}), data) else None
         people = people._replace(proxy=undo.enter_context(proxy_for(people, data)))
-        cards = cards_for_people(CARDS_FOR_PHONES if people.phone else 1, Clock().now_ms() / 1000)
+        cards = cards_for_people(SEATS if people.phone else 1, Clock().now_ms() / 1000)
         environment = dict(environment_for(people))
         if bank is not None:
             environment |= {**bank.environment, **card_hint(cards, bank.url)}
@@ -194,7 +194,7 @@ async def _open_bank(bank: DemoBank, cards: Sequence[str], data: Path, language:
     found = running(data)
     await bank.open_desk("" if found is None else found.http_api)
     console.print(words(language, "demo_bank", url=bank.url), highlight=False)
-    said = words(language, "demo_card" if len(cards) == 1 else "demo_cards", cards=", ".join(cards))
+    said = words(language, "demo_card" if len(cards) == 1 else "demo_cards", cards=cards[0])
     console.print(said, highlight=False)
 
 

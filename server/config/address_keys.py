@@ -83,10 +83,11 @@ WEB_KEYS: Final = {
         ),
     ),
     "web.card_hint": ConfigKey(
-        "a hint that the app shows where a card is bound, such as the cards of a test bank; Chinese | English",
+        "a hint that the app shows where a card is bound: Chinese | English; with a third part, of card numbers, "
+        "each user is told another of them in place of {card}",
         matching(
-            r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]{0,500}",
-            'empty or a text of at most 500 characters in one line, such as "测试卡 … | test card …"',
+            r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]{0,1000}",
+            'empty or a text of at most 1,000 characters in one line, such as "测试卡 … | test card …"',
         ),
     ),
     "web.replay_names": ConfigKey("`hongbao replay --names` may name users; they must have agreed", BOOLEAN),

@@ -22,6 +22,7 @@ from server.cli.shared.demo_bank import (
     differences,
     may_have_bank,
 )
+from server.cli.shared.demo_web import SEATS
 from server.config import Config, load
 from tests.server.demos import demo_of, page_of, websocket_in
 from tests.server.test_cli import Serving, process
@@ -90,12 +91,17 @@ def test_cards_for_people_are_those_of_the_bank_without_a_fault_and_others_a_sec
 
 
 def test_hint_about_cards_is_in_both_languages_and_the_config_takes_it() -> None:
-    environment = card_hint(["6212990000989312"], "http://127.0.0.1:43567")
+    environment = card_hint(["6212990000989312", "6212990000989320"], "http://127.0.0.1:43567")
     assert load(None, {}, environment).web.card_hint == (
-        "演示卡号 6212990000989312，姓名、手机号随意；短信验证码见运行演示的电脑上的 "
-        "http://127.0.0.1:43567/admin | Demo card 6212990000989312, any name and phone; the SMS code is shown at "
-        "http://127.0.0.1:43567/admin on the computer of the demo"
+        "演示卡号 {card}，姓名、手机号随意；短信验证码见运行演示的电脑上的 "
+        "http://127.0.0.1:43567/admin | Demo card {card}, any name and phone; the SMS code is shown at "
+        "http://127.0.0.1:43567/admin on the computer of the demo | 6212990000989312 6212990000989320"
     )
+
+
+def test_hint_for_as_many_phones_as_there_are_seats_is_taken_by_the_config() -> None:
+    environment = card_hint(cards_for_people(SEATS, NOW_S), "http://127.0.0.1:43567")
+    assert load(None, {}, environment).web.card_hint.rpartition(" | ")[2].count(" ") == SEATS - 1
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
@@ -104,7 +110,7 @@ def test_lines_about_bank_and_cards_fit_a_terminal_of_80_columns(language: str) 
     said = [
         words(language, "demo_bank", url="http://127.0.0.1:43567"),
         words(language, "demo_card", cards=cards[0]),
-        *words(language, "demo_cards", cards=", ".join(cards)).splitlines(),
+        words(language, "demo_cards"),
     ]
     assert [cell_len(one) for one in said if cell_len(one) > 80] == []
 
@@ -121,8 +127,9 @@ async def test_card_that_the_demo_prints_is_bound_in_the_app_by_the_code_of_the_
         assert url is not None
         assert number is not None
         page = await page_of(origin)
-        hint = words("en", "cards_hint", cards=number[1], url=url[1])
-        assert re.search(rf'<meta name="hongbao-card-hint" content="[^"|]+ \| {re.escape(hint)}">', page)
+        hint = words("en", "cards_hint", card="{card}", url=url[1])
+        content = rf"[^\"|]+ \| {re.escape(hint)} \| {number[1]}"
+        assert re.search(rf'<meta name="hongbao-card-hint" content="{content}">', page)
         desk = BankDesk(url[1])
         async with Client(websocket_in(page), fragment["token"]) as person:
             offered = await person.bind_card(number[1], "Ann", "13800001234")

@@ -220,6 +220,35 @@ async def test_card_is_bound_from_the_pay_sheet_and_pays_then_tops_up(
     assert alice.complaints == []
 
 
+@pytest.mark.long
+async def test_payment_that_was_begun_before_a_reload_is_told_after_it(
+    start_server: StartServer, bank: Bank, connect: Connect, hold: Hold
+) -> None:
+    server = await start_server(**SERVES_APP)
+    await (await connect(server, 0)).put_users({ALICE: "小安", BEN: "Ben"})
+    client = await connect(server, ALICE)
+    await client.open_chat(BEN)
+    offered = await client.bind_card(NUMBER, HOLDER, PHONE)
+    await client.confirm_card(offered.challenge_id, bank.code, PASSWORD)
+    alice = await hold(server, ALICE)
+    bank.faults["charge"], bank.faults["query"] = [answer_lost], [no_answer] * 100
+    await alice.tap("Ben")
+    await alice.tap("更多功能")
+    await alice.tap("红包", exact=True)
+    await alice.type("金额", "6.66")
+    await alice.tap("塞钱进红包")
+    await alice.page.get_by_label("请输入支付密码", exact=True).click()
+    await alice.page.keyboard.type(PASSWORD)
+    await alice.sees("银行还没有答复", exact=False)
+    await alice.page.reload()
+    await alice.sees("银行还没有答复", exact=False)  # asked again, without the password
+    bank.faults["query"].clear()
+    await expect(alice.button("红包: 恭喜发财,大吉大利. 领取红包")).to_have_count(1)
+    await expect(alice.page.get_by_role("heading", name="发红包")).to_have_count(0)
+    assert bank.done("charge") == [(666, "succeeded")]
+    assert alice.complaints == []
+
+
 async def test_payment_whose_outcome_is_unknown_is_the_same_one_after_the_app_was_loaded_again(
     start_server: StartServer, bank: Bank, connect: Connect, hold: Hold
 ) -> None:

@@ -372,9 +372,33 @@ async def test_space_on_a_page_above_shakes_nothing(
     shaken = await alice.page.locator(".shake-more").inner_text()
     await alice.tap("查看红包", exact=False)
     await alice.page.locator(".result-scroll").press("Space")
+    await alice.tap("验证公平")  # that of the campaign: a share of it has none of its own
+    await alice.sees("活动结束并结清后才能验证")
+    await alice.page.go_back()
     await alice.page.go_back()
     await expect(win).to_be_visible()
     assert await alice.page.locator(".shake-more").inner_text() == shaken
+    await alice.page.locator(
+        ".shake-line"
+    ).click()  # the words shake, too
+    await expect(alice.page.locator(".shake-line")).not_to_have_text("摇到一个红包")
+    await expect(win).to_be_visible()  # what was won stays
+    assert alice.complaints == []
+
+
+@pytest.mark.long
+async def test_more_shares_than_members_are_told_in_the_form(server: Server, family: int, hold: Hold) -> None:
+    alice = await hold(server, ALICE)
+    await alice.tap("一家人")
+    await alice.tap("更多功能")
+    await alice.tap("红包", exact=True)
+    await alice.type("总金额", "3")
+    await alice.sees("本群共3人")
+    await alice.type("红包个数", "4")
+    await alice.sees("一次最多可发3个红包")
+    await expect(alice.button("塞钱进红包")).to_be_disabled()
+    await alice.type("红包个数", "3")
+    await expect(alice.button("塞钱进红包")).to_be_enabled()
 
 
 @pytest.mark.long
@@ -459,6 +483,6 @@ async def test_line_about_one_page_does_not_stay_over_the_next(server: Server, f
     await alice.type("邀请码", "nothing")
     await alice.tap("确定")
     await expect(alice.page.locator(".toast.shown")).to_have_text("邀请码不对")
-    await alice.tap("红包记录")
+    await alice.tap("零钱", exact=False)
     await expect(alice.page.locator(".toast.shown")).to_have_count(0, timeout=1_000)
     assert alice.complaints == []

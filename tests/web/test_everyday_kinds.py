@@ -81,7 +81,7 @@ async def test_packet_with_words_is_opened_by_saying_them(server: Server, family
     await pay(alice)
     await alice.start_again()  # its sender can look the words up, also later
     await alice.tap("一家人")
-    await alice.tap("口令红包 · 芝麻开门: 恭喜发财,大吉大利. 领取红包")
+    await alice.tap("口令“芝麻开门”，仅你可见: 恭喜发财,大吉大利. 领取红包")
     await expect(alice.page.get_by_label("输入口令")).to_have_value("芝麻开门")
     await alice.page.keyboard.press("Escape")
 

@@ -46,7 +46,6 @@ FAULT_SHARE: Final = 0.3
 # Places of cards for people: no crowd of fewer users has them, and each demo shows others, because a card keeps the
 # first holder and phone that it is bound with.
 FIRST_PLACE, PLACES = 80_000, 20_000
-CARDS_FOR_PHONES: Final = 3
 FAULTS: Final = (Fault.REPLY_LOST, Fault.ERROR_AFTER_COMMIT, Fault.UNKNOWN_CODE, Fault.NOTICE_FIRST)
 OURS_SQL: Final = """
 SELECT number::text, kind, amount_fen, state,
@@ -77,9 +76,9 @@ def cards_for_people(count: int, now_s: float) -> list[str]:
 
 
 def card_hint(cards: Sequence[str], url: str) -> Mapping[str, str]:
-    """The config of a server whose app names these cards of the bank at this URL, in both languages."""
-    said = (words(language, "cards_hint", cards=", ".join(cards), url=url) for language in ("zh", "en"))
-    return {"HONGBAO_WEB__CARD_HINT": " | ".join(said)}
+    """The config of a server whose app names each user one of these cards of the bank at this URL."""
+    said = [words(language, "cards_hint", card="{card}", url=url) for language in ("zh", "en")]
+    return {"HONGBAO_WEB__CARD_HINT": " | ".join([*said, " ".join(cards)])}
 
 
 class DemoBank:

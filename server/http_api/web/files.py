@@ -75,6 +75,6 @@ def _file(body: bytes, kind: str, policy: str) -> WebFile:
 
 
 def zipped(body: bytes) -> bytes:
-    """As it travels, by gzip, in blocks of 8,192 symbols: texts and script each have a code of their own."""
-    packing = zlib.compressobj(9, zlib.DEFLATED, 16 + zlib.MAX_WBITS, 7)
+    """As it travels, by gzip, in blocks of 4,096 symbols: texts and script each have a code of their own."""
+    packing = zlib.compressobj(9, zlib.DEFLATED, 16 + zlib.MAX_WBITS, 6)
     return packing.compress(body) + packing.flush()

@@ -1,6 +1,5 @@
 /** Starts the app: who the user is, then the chat. */
 
-import "./state/texts.js"; // first in the script: texts beside texts are compressed better
 import "./style/base.css";
 import "./style/chat.css";
 import "./style/packet.css";

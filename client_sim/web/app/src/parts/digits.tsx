@@ -15,6 +15,12 @@ interface DigitsProps {
   autoFocus?: boolean;
 }
 
+/** The next six digits of the same form. */
+function nextOf(input: HTMLInputElement): HTMLInputElement | undefined {
+  const all = [...input.form!.querySelectorAll<HTMLInputElement>(".boxes input")];
+  return all[all.indexOf(input) + 1];
+}
+
 export function Digits({ label, value, onInput, onFull, isSecret = true, isDisabled = false, autoFocus = false }: DigitsProps) {
   const input = useRef<HTMLInputElement>(null);
   useEffect(() => {
@@ -23,7 +29,9 @@ export function Digits({ label, value, onInput, onFull, isSecret = true, isDisab
   const take = (typed: string) => {
     const digits = typed.replace(/\D/g, "").slice(0, DIGITS);
     onInput(digits);
-    if (digits.length === DIGITS && digits !== value) onFull?.(digits);
+    if (digits.length < DIGITS || digits === value) return;
+    if (onFull !== undefined) onFull(digits);
+    else nextOf(input.current!)?.focus();
   };
   return (
     <label class="digits">

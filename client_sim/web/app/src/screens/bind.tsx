@@ -2,7 +2,7 @@
 
 import { type CardOffered, isRefused, type Language } from "@hongbao/sdk";
 import { useState } from "preact/hooks";
-import { Digits } from "../parts/digits.js";
+import { CodeForm } from "../parts/code_form.js";
 import { Big, Field, Page } from "../parts/page.js";
 import type { Payment } from "../state/orders.js";
 import { useBusy, useClose, useView } from "../view.js";
@@ -23,10 +23,13 @@ export function isCardNumber(text: string): boolean {
   return sum % 10 === 0;
 }
 
-/** What a server with a simulated bank tells: which card it takes, and where its SMS are read. "zh | en" in the page. */
-function hintOfServer(language: Language): string | undefined {
+/** What a server with a test bank tells, "zh | en | numbers": which card it takes, each user another one, and where its
+ * SMS are read. */
+export function hintOfServer(language: Language, userId: number): string | undefined {
   const hint = document.querySelector<HTMLMetaElement>('meta[name="hongbao-card-hint"]')?.content;
-  return hint?.split(" | ")[language === "zh" ? 0 : 1];
+  const [zh, en, cards = ""] = hint?.split(" | ") ?? [];
+  const numbers = cards.split(" ");
+  return (language === "zh" ? zh : en)?.replace("{card}", numbers[userId % numbers.length]!);
 }
 
 const grouped = (text: string) => text.replace(/\D/g, "").slice(0, 19).replace(/(\d{4})(?=\d)/g, "$1 ");
@@ -54,10 +57,25 @@ export function BindPage({ payment, onBound }: BindProps) {
       });
     }
   };
+  const confirm = async (code: string, password: string) => {
+    try {
+      const card = await cards.confirm(offer!.challenge_id, code, password);
+      session.say(session.t("bound", { bank: card.bank || session.t("any_bank"), last4: card.last4 }));
+      await session.quietly(() => session.learnPayer(true));
+      close();
+      onBound?.(card.card_id, password);
+    } catch (error) {
+      if (isRefused(error, "code_spent")) {
+        setOffer(undefined);
+        setStep("holder");
+      }
+      throw error;
+    }
+  };
   return (
     <Page title={session.t("bind")} kind="bind">
       {payment !== undefined && <Big fen={payment.order.totalFen} kind="bind-pays" />}
-      <p class="about hint-of-server">{hintOfServer(session.language)}</p>
+      <p class="about">{hintOfServer(session.language, session.model.userId)}</p>
       {step !== "code" && (
         <form class="form" onSubmit={next}>
           <Field label={session.t("card_number")} value={number} onInput={(text) => setNumber(grouped(text))} mode="numeric" autoFocus />
@@ -73,65 +91,9 @@ export function BindPage({ payment, onBound }: BindProps) {
         </form>
       )}
       {step === "code" && offer !== undefined && (
-        <Confirming offer={offer} isPaying={payment !== undefined} onBound={onBound}
-          onSpent={() => (setOffer(undefined), setStep("holder"))} onDone={close} />
+        <CodeForm phone={offer.phone} isNew={offer.sets_password} button={session.t(payment === undefined ? "bind_now" : "bind_and_pay")}
+          onDone={confirm} onAgain={() => cards.sendCodeAgain(offer.challenge_id)} />
       )}
     </Page>
-  );
-}
-
-interface ConfirmingProps {
-  offer: CardOffered;
-  isPaying: boolean;
-  onBound: BindProps["onBound"];
-  onSpent: () => void;
-  onDone: () => void;
-}
-
-function Confirming({ offer, isPaying, onBound, onSpent, onDone }: ConfirmingProps) {
-  const { session } = useView();
-  const { cards } = session.client;
-  const [code, setCode] = useState("");
-  const [password, setPassword] = useState("");
-  const [again, setAgain] = useState("");
-  const [isBusy, run] = useBusy();
-  const isNew = offer.sets_password;
-  const isComplete = code.length === 6 && password.length === 6 && (!isNew || again.length === 6);
-  const confirm = (event: Event) => {
-    event.preventDefault();
-    run(async () => {
-      if (isNew && password !== again) {
-        session.say(session.t("passwords_differ"));
-        setAgain("");
-        return;
-      }
-      try {
-        const card = await cards.confirm(offer.challenge_id, code, password);
-        session.say(session.t("bound", { bank: card.bank || session.t("any_bank"), last4: card.last4 }));
-        await session.quietly(() => session.learnPayer(true));
-        onDone();
-        onBound?.(card.card_id, password);
-      } catch (error) {
-        if (isRefused(error, "code_wrong")) setCode("");
-        if (isRefused(error, "password_wrong")) setPassword("");
-        if (isRefused(error, "code_spent")) onSpent();
-        throw error;
-      }
-    });
-  };
-  return (
-    <form class="form" onSubmit={confirm}>
-      <p class="about">{session.t("sms_sent", { phone: offer.phone })}</p>
-      <Digits label={session.t("sms_code")} value={code} onInput={setCode} isSecret={false} autoFocus />
-      <button type="button" class="link centred" disabled={isBusy} onClick={() => run(() => cards.sendCodeAgain(offer.challenge_id))}>
-        {session.t("sms_again")}
-      </button>
-      <Digits label={session.t(isNew ? "new_password" : "present_password")} value={password} onInput={setPassword} />
-      {isNew && <p class="about">{session.t("password_about")}</p>}
-      {isNew && <Digits label={session.t("repeat_password")} value={again} onInput={setAgain} />}
-      <button type="submit" class="green-button" disabled={isBusy || !isComplete}>
-        {session.t(isPaying ? "bind_and_pay" : "bind_now")}
-      </button>
-    </form>
   );
 }

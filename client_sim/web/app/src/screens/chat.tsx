@@ -19,7 +19,7 @@ function kindLine(session: Session, packet: Packet): string {
   const kind = kindText(session.language, packet.kind);
   const { forUserIds, shares } = packet;
   const words = session.words.get(packet.id);
-  if (!forUserIds.length) return words ? `${kind} · ${words}` : kind;
+  if (!forUserIds.length) return words ? session.t("words_mine", { words }) : kind;
   if (forUserIds.includes(session.model.userId) && shares === 1) return `${kind} · ${session.t("for_you")}`;
   const names = forUserIds.slice(0, NAMED_MOST).map((id) => session.model.nameOf(id)).join(session.t("between_names"));
   return `${kind} · ${session.t(shares > NAMED_MOST ? "for_names_more" : "for_names", { names, count: shares })}`;
@@ -63,7 +63,7 @@ function Bubble({ text }: { text: string }) {
     run(async () => {
       const page = await session.client.packets.tapLink(link, session.language);
       if (page.view) nav.push({ at: "open", packet: session.model.linked(page), page: { ...page, kind: "OpenPageShown" } });
-      else session.say(session.t(page.answer === "busy" ? "busy" : "not_for_you"));
+      else session.say(session.t(page.answer === "busy" ? "busy" : "refused_not_allowed"));
     });
   return (
     <div class="bubble">

@@ -26,7 +26,8 @@ function preview(session: Session, entry: Entry | undefined): string {
 
 export function noticeText(session: Session, notice: Extract<Entry, { type: "notice" }>): string {
   const name = session.model.nameOf(notice.userId);
-  return session.t(`notice_${notice.text}`, { name, amount: session.amount(notice.amountFen) });
+  const sender = session.model.nameOf(session.model.packets.get(notice.packetId)?.senderId ?? 0);
+  return session.t(`notice_${notice.text}`, { name, sender, amount: session.amount(notice.amountFen) });
 }
 
 function ChatRow({ conversation }: { conversation: Conversation }) {

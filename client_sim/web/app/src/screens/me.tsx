@@ -1,6 +1,6 @@
 /** Me: my name, the language, another group. */
 
-import { useContext, useState } from "preact/hooks";
+import { useContext, useRef, useState } from "preact/hooks";
 import { keepLanguage } from "../enter.js";
 import { Next } from "../parts/icons.js";
 import { Avatar, Field, Page, Row } from "../parts/page.js";
@@ -19,12 +19,16 @@ function Ask({ title, label, first = "", maxBytes, onDone }: AskProps) {
   const { session } = useView();
   const [text, setText] = useState(first);
   const [isBusy, run] = useBusy();
+  const box = useRef<HTMLDetailsElement>(null);
   const done = (event: Event) => {
     event.preventDefault();
-    run(() => onDone(text.trim()));
+    run(async () => {
+      await onDone(text.trim());
+      if (box.current) box.current.open = false;
+    });
   };
   return (
-    <details class="ask">
+    <details class="ask" ref={box}>
       <summary class="row leads"><span class="row-label">{title}</span><Next /></summary>
       <form class="form" onSubmit={done}>
         <Field label={label} value={text} onInput={setText} maxBytes={maxBytes} />
@@ -72,7 +76,7 @@ export function MePage() {
       </div>
       <div class="list">
         <Ask title={session.t("name")} label={session.t("name")} first={name} maxBytes={64} onDone={rename} />
-        <Row label="语言 · Language" value={<span lang={other}>{session.t("language")}</span>} onClick={speak} />
+        <Row label="语言 · Language" value={session.t("language")} onClick={speak} />
       </div>
       <div class="list">
         <Ask title={session.t("join_group")} label={session.t("invite_code")} maxBytes={16} onDone={join} />

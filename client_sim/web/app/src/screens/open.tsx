@@ -47,7 +47,7 @@ export function OpenSheet({ packet, page: first }: { packet: Packet; page?: Open
     const state = STATES[shown.view];
     if (state !== undefined) session.movePacket(packet.id, state);
     setPage(shown);
-    setLine(shown.view ? shown.line : session.t("not_for_you"));
+    setLine(shown.view ? shown.line : session.t("refused_not_allowed"));
   };
 
   useEffect(() => {
@@ -107,6 +107,9 @@ export function OpenSheet({ packet, page: first }: { packet: Packet; page?: Open
   const likely = packet.state !== "open" || isOthers ? "" : packet.kind === "password" ? "words" : "open";
   const view = page?.view ?? likely;
   const asksWords = view === "words";
+  useEffect(() => {
+    if (asksWords) input.current?.focus({ preventScroll: true });
+  }, [asksWords]);
   const button = page?.button || session.t(asksWords ? "say_words" : "unseal");
   const names = page?.for_names ?? (isOthers ? packet.forUserIds.map((id) => session.model.nameOf(id)) : []);
   const told = line || (asksWords ? session.t("say_words_line") : "");

@@ -8,7 +8,7 @@ import { Big, Sheet } from "../parts/page.js";
 import { firstWay, type Order, type Payment, waysOf, type Way } from "../state/orders.js";
 import { pay } from "../state/pay.js";
 import type { Session } from "../state/session.js";
-import { PlaceContext, useClose, useView } from "../view.js";
+import { PlaceContext, useClose, useTyped, useView } from "../view.js";
 
 export function wayText(session: Session, way: Way): string {
   const { card } = way;
@@ -50,6 +50,7 @@ export function PaySheet({ payment, onPaid }: { payment: Payment; onPaid?: () =>
   const { session, nav } = useView();
   const { order } = payment;
   const [chosenAt, setChosen] = useState<number>();
+  const [{ cardId: begunWith }, type] = useTyped<{ cardId?: bigint | undefined }>(() => ({})); // of a payment whose outcome is not told
   const [password, setPassword] = useState("");
   const [line, setLine] = useState("");
   const [isPaying, setPaying] = useState(false);
@@ -59,6 +60,7 @@ export function PaySheet({ payment, onPaid }: { payment: Payment; onPaid?: () =>
   const close = useClose();
   useEffect(() => {
     session.learnPayer(true).catch((error: unknown) => setLine(session.why(error)));
+    if (begunWith !== undefined) void run(begunWith, ""); // before the app was loaded again: asked for with the same key
   }, []);
   const ways = session.payer === undefined ? [] : waysOf(order, session.payer, session.model.balanceFen);
   const chosen = Math.min(chosenAt ?? firstWay(ways), ways.length - 1);
@@ -68,13 +70,14 @@ export function PaySheet({ payment, onPaid }: { payment: Payment; onPaid?: () =>
     if (isRunning.current) return;
     isRunning.current = true;
     setPaying(true);
+    type({ cardId });
     setLine(session.t("paying"));
     try {
       await pay(session, payment, cardId, given, () => setLine(session.t("pay_unknown")));
-      setLine(session.t("paid"));
       close(1); // with the form below
       onPaid?.();
     } catch (error) {
+      type({ cardId: undefined });
       if (nav.stack.includes(place)) setLine(session.why(error));
       else session.say(session.why(error)); // the sheet was closed meanwhile
       setPassword("");
@@ -103,7 +106,7 @@ export function PaySheet({ payment, onPaid }: { payment: Payment; onPaid?: () =>
         <form onSubmit={(event) => event.preventDefault()}>
           <Digits label={session.t("pay_password")} value={password} onInput={setPassword} isDisabled={isPaying || way.isShort} autoFocus
             onFull={(full) => void run(way.card?.card_id ?? 0n, full)} />
-          <button type="button" class="link centred" onClick={() => nav.push({ at: "password" })}>{session.t("forgot_password")}</button>
+          <button type="button" class="link centred" onClick={() => (setLine(""), nav.push({ at: "password" }))}>{session.t("forgot_password")}</button>
         </form>
       )}
     </Sheet>

@@ -28,7 +28,7 @@ export function ProofPage({ packetId, isCampaign }: { packetId: bigint; isCampai
   });
   return (
     <Page title={session.t("proof_title")} kind="proof" isText>
-      <p class="about">{session.t(isCampaign ? "proof_about_campaign" : "proof_about")}</p>
+      {checked && <p class="about">{session.t("proof_about")}</p>}
       {line && <p class="empty" role="status">{line}</p>}
       {checked && <Steps {...checked} />}
       {checked && <Shares revealed={checked.revealed} />}

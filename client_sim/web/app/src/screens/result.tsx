@@ -5,6 +5,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { Crown } from "../parts/icons.js";
 import { Avatar, Page } from "../parts/page.js";
 import type { Packet } from "../state/model.js";
+import type { Place } from "../state/nav.js";
 import { useView } from "../view.js";
 
 const REFRESH_MS = 300; // how soon the texts follow the list
@@ -14,6 +15,7 @@ interface ResultProps {
   packetId: bigint;
   packet?: Packet | undefined;
   page?: ResultPageBody | undefined;
+  campaignId?: bigint | undefined;
 }
 
 /** The page and its claims; more are pushed while it is shown. */
@@ -102,14 +104,18 @@ function ClaimRow({ line, mark }: { line: ResultLine; mark: string }) {
   );
 }
 
-export function ResultPage({ packetId, packet, page: first }: ResultProps) {
+export function ResultPage({ packetId, packet, page: first, campaignId }: ResultProps) {
   const { session, nav } = useView();
   const { page, line, lines, older } = useResult(packetId, first);
   const senderId = page?.sender_id ?? packet?.senderId ?? 0;
   const sender = page?.sender_name || session.model.nameOf(senderId);
   const amount = page?.amount || (packet?.amountFen ? session.amount(packet.amountFen) : "");
   const found = /^(\D*)([\d.,]+)(.*)$/.exec(amount);
-  const isOver = page !== undefined && (page.state === "finished" || page.state === "refunded");
+  const isOver = page?.state === "finished" || page?.state === "refunded";
+  // a share of a campaign is proved with the campaign
+  const proof: Place | undefined = campaignId !== undefined
+    ? { at: "proof", packetId: campaignId, isCampaign: true }
+    : isOver && page.packet_kind !== "shake" ? { at: "proof", packetId } : undefined;
   const scrolled = (event: Event) => {
     const { scrollTop, scrollHeight, clientHeight } = event.currentTarget as HTMLElement;
     if (scrollHeight - scrollTop - clientHeight < END_PX) void older();
@@ -148,7 +154,7 @@ export function ResultPage({ packetId, packet, page: first }: ResultProps) {
             <button type="button" class="link" onClick={() => nav.push({ at: "pass", packetId })}>{page.pass_on}</button>
           )}
           {page?.link && <button type="button" class="link" onClick={() => nav.push({ at: "records" })}>{page.link}</button>}
-          {isOver && <button type="button" class="link" onClick={() => nav.push({ at: "proof", packetId })}>{session.t("proof")}</button>}
+          {proof && <button type="button" class="link" onClick={() => nav.push(proof)}>{session.t("proof")}</button>}
         </div>
       </div>
     </Page>

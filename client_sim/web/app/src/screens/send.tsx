@@ -34,17 +34,17 @@ const AMOUNT_OF: Record<DraftKind, TextKey> = {
 };
 const WORDS_BYTES = 60;
 
-function limitsOf({ client }: Session): Limits {
+function limitsOf({ client }: Session, membersMax: number): Limits {
   return {
     shareMin: client.limit("share_fen_min", 1),
     shareMax: client.limit("share_fen_max", 20_000),
     totalMax: client.limit("total_fen_max", 2_000_000),
-    sharesMax: client.limit("shares_max", 500),
+    sharesMax: Math.min(client.limit("shares_max", 500), membersMax),
   };
 }
 
-function faultText(session: Session, draft: Draft, sendAt: string): string {
-  const limits = limitsOf(session);
+function faultText(session: Session, draft: Draft, sendAt: string, membersMax: number): string {
+  const limits = limitsOf(session, membersMax);
   const fault = faultOf(draft, limits);
   if (fault === undefined) return sendAt && momentOf(sendAt) <= session.now() ? session.t("refused_bad_time") : "";
   const amounts = { share_min: limits.shareMin, share_max: limits.shareMax, total_max: limits.totalMax, shares_max: 0 };
@@ -126,7 +126,7 @@ export function SendPage({ streamId, amountFen, shares }: SendProps) {
   const turn = (to: DraftKind) => show(turned(draft, to));
   const choose = () =>
     nav.push({ at: "people", streamId, chosen: draft.forUserIds, onChosen: (userIds) => show(withUsers(draft, userIds)) });
-  const fault = faultText(session, draft, sendAt);
+  const fault = faultText(session, draft, sendAt, members ?? Infinity);
   const send = (event: Event) => {
     event.preventDefault();
     if (!isComplete(draft) || fault) return;
@@ -173,7 +173,7 @@ export function SendPage({ streamId, amountFen, shares }: SendProps) {
         )}
         {kind === "password" && (
           <Field label={session.t("words")} value={draft.words} onInput={(words) => type({ draft: { ...draft, words } })}
-            hint={session.t("words_to_say")} maxBytes={WORDS_BYTES} />
+            maxBytes={WORDS_BYTES} />
         )}
         {kind === "password" && <p class="hint">{session.t("words_about")}</p>}
         <Field label={session.t("greeting")} value={greeting} onInput={(greeting) => type({ greeting })} hint={session.t("default_greeting")}

@@ -29,14 +29,21 @@ export function ShakePage({ campaignId }: { campaignId?: bigint }) {
   const state = useRef({ isShaking: false, shaking }).current;
   state.shaking = shaking;
 
+  const begin = async (id: bigint) => {
+    session.shookIn = id;
+    setShaking(new Shaking(await packets.campaign(id, session.language)));
+  };
   useLoad(async () => {
     await session.learnCampaigns();
     const { campaigns } = session;
     const running = campaigns.find((one) => one.state === "running") ?? campaigns[0];
-    const id = (session.shookIn = campaignId ?? running?.campaign_id);
+    const id = campaignId ?? running?.campaign_id;
     setLine(id === undefined ? session.t("no_campaign") : "");
-    if (id !== undefined) setShaking(new Shaking(await packets.campaign(id, session.language)));
+    if (id !== undefined) await begin(id);
   });
+  useEffect(() => {
+    if (shaking?.isOver) void session.quietly(() => session.learnCampaigns()); // there may be another one
+  }, [shaking?.isOver]);
   useEffect(() => {
     const timer = setInterval(() => setNow(session.now()), 250);
     return () => clearInterval(timer);
@@ -90,7 +97,9 @@ export function ShakePage({ campaignId }: { campaignId?: bigint }) {
   const campaign = shaking?.campaign;
   const restS = shaking?.restS(now) ?? 0;
   const isEnded = campaign?.state === "ended" || shaking?.latest?.result === "ended";
-  const win = shaking?.latest?.result === "won" ? shaking.win : undefined;
+  const win = shaking?.win;
+  const isWon = shaking?.latest?.result === "won";
+  const next = isEnded && session.campaigns.find((one) => one.state === "running" && one.campaign_id !== campaign!.campaign_id);
   return (
     <Page title={session.t("shake")} kind="shake">
       <p class="shake-sponsor">{campaign && session.t("shake_sponsor", { name: campaign.sponsor_name })}</p>
@@ -99,17 +108,18 @@ export function ShakePage({ campaignId }: { campaignId?: bigint }) {
         aria-label={session.t("shake")} onClick={() => void shake()}>
         <Phone />
       </button>
-      <p class="shake-line" role="status">
-        {line || (restS ? session.t("shake_rest") : win ? session.t("shake_won") : shaking?.latest ? shaking.texts[shaking.latest.result] : campaign && session.t("shake_start"))}
+      <p class="shake-line" role="status" onClick={() => void shake()}>
+        {line || (restS ? session.t("shake_rest") : isWon ? session.t("shake_won") : shaking?.latest ? shaking.texts[shaking.latest.result] : campaign && session.t("shake_start"))}
       </p>
       {win && !restS && (
-        <button type="button" class="shake-win" onClick={() => nav.push({ at: "result", packetId: win.packet_id })}>
+        <button type="button" class={isWon ? "shake-win" : "shake-win before"} onClick={() => nav.push({ at: "result", packetId: win.packet_id, campaignId: campaign!.campaign_id })}>
           <Envelope size={56} isOpen />
           <span class="shake-amount">{session.amount(win.amount_fen)}</span>
           <span>{win.greeting}</span>
           <span class="link">{session.t("shake_open")}</span>
         </button>
       )}
+      {shaking && shaking.wins > 1 && <p class="shake-more">{session.t("shake_sum", { count: shaking.wins, amount: session.amount(shaking.wonFen) })}</p>}
       <p class="shake-more">
         {campaign !== undefined && campaign.starts_at_ms > now ? session.t("shake_begins", { time: session.when(campaign.starts_at_ms) })
           : restS ? session.t("shake_rest_s", { seconds: restS })
@@ -119,6 +129,9 @@ export function ShakePage({ campaignId }: { campaignId?: bigint }) {
         <p class="shake-left" role="status">
           {campaign.at_most_left ? session.t("shake_left", { count: campaign.at_most_left.toLocaleString("en") }) : session.t("shake_none")}
         </p>
+      )}
+      {next && (
+        <button type="button" class="gold-button" onClick={() => void begin(next.campaign_id)}>{session.t("shake")} · {next.name}</button>
       )}
       {isEnded && (
         <button type="button" class="link" onClick={() => nav.push({ at: "proof", packetId: campaign!.campaign_id, isCampaign: true })}>

@@ -15,7 +15,7 @@ export type Place =
   | { at: "bind"; payment?: Payment; onBound?: (cardId: bigint, password: string) => void }
   | { at: "password" }
   | { at: "open"; packet: Packet; page?: OpenPageShown }
-  | { at: "result"; packetId: bigint; packet?: Packet | undefined; page?: ResultPageBody | undefined }
+  | { at: "result"; packetId: bigint; packet?: Packet | undefined; page?: ResultPageBody | undefined; campaignId?: bigint }
   | { at: "again"; packetId: bigint }
   | { at: "pass"; packetId: bigint }
   | { at: "proof"; packetId: bigint; isCampaign?: boolean } // or the id of a campaign

@@ -8,6 +8,8 @@ export class Shaking {
   shakes = 0;
   latest: Shaken | undefined;
   win: WinLine | undefined; // the newest one
+  wins = 0;
+  wonFen = 0;
   restsUntilMs = 0;
 
   constructor(shown: CampaignShown) {
@@ -25,7 +27,11 @@ export class Shaking {
   take(shaken: Shaken, nowMs: number): boolean {
     this.shakes++;
     this.latest = shaken;
-    if (shaken.win !== null) this.win = shaken.win;
+    if (shaken.win !== null) {
+      this.win = shaken.win;
+      this.wins++;
+      this.wonFen += shaken.win.amount_fen;
+    }
     if (shaken.result === "rest") this.restsUntilMs = nowMs + shaken.retry_after_ms;
     return this.shakes % this.campaign.ask_every === 0;
   }
