@@ -378,9 +378,7 @@ async def test_space_on_a_page_above_shakes_nothing(
     await alice.page.go_back()
     await expect(win).to_be_visible()
     assert await alice.page.locator(".shake-more").inner_text() == shaken
-    await alice.page.locator(
-        ".shake-line"
-    ).click()  # the words shake, too
+    await alice.page.locator(".shake-line").click()  # the words shake, too
     await expect(alice.page.locator(".shake-line")).not_to_have_text("摇到一个红包")
     await expect(win).to_be_visible()  # what was won stays
     assert alice.complaints == []
