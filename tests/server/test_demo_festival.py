@@ -82,7 +82,7 @@ async def test_person_of_the_link_shakes_among_the_crowd_and_the_festival_waits_
         origin, fragment = await demo.link()
         assert sorted(fragment) == ["lang", "token"]  # it opens the list of chats, with the entry for shaking
         page = await page_of(origin)
-        assert "hongbao-card-hint" not in page  # there is no bank
+        assert '<meta name="hongbao-card-hint"' not in page  # there is no bank
         async with Client(websocket_in(page), fragment["token"]) as person:
             assert (await running_in(person)).highlighted
             (group_id,) = set(person.positions) - {person.user_id}
