@@ -46,9 +46,9 @@ export class Nav {
   constructor(private readonly changed: () => void) {
     const depth = depthOf(history.state);
     this.stack = keptPlaces().slice(0, depth);
-    this.isGoing = this.stack.length < depth;
-    if (this.isGoing) history.go(this.stack.length - depth); // the pages above cannot be had again
-    else history.replaceState({ depth }, "");
+    history.replaceState({ depth: this.stack.length }, "");
+    // the pages above cannot be had again; a browser that has lost their entries does nothing, and all holds as well
+    if (this.stack.length < depth) history.go(this.stack.length - depth);
     addEventListener("popstate", (event) => {
       this.isGoing = false;
       const depth = depthOf(event.state);
