@@ -233,8 +233,8 @@ WORDS: Final[Mapping[str, Text]] = {
         "a simulated bank, no real money: {url}/admin (during the demo)",
     ),
     "demo_card": Text(
-        "它的卡：{cards}，姓名、手机号随意；短信验证码在上面的页面里",
-        "its card {cards}, any name and phone; that page shows the SMS code",
+        "它的卡：{card}，姓名、手机号随意；短信验证码在上面的页面里",
+        "its card {card}, any name and phone; that page shows the SMS code",
     ),
     "demo_cards": Text(
         "每部手机添加银行卡时会看到自己的卡号；短信验证码在上面的页面里",

@@ -5,10 +5,8 @@ A person may join: the crowd then acts at a pace that people can follow, until t
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Final, NamedTuple
 
@@ -17,12 +15,12 @@ from rich.console import Console
 
 from client_sim.languages import Language, language_of_environment
 from client_sim.sdk.names import user_id_of
-from client_sim.sim import scenarios, screen
+from client_sim.sim import scenarios
 from client_sim.sim.characters import PEOPLE, Reaction
 from client_sim.sim.crowd import Crowd
 from client_sim.sim.words import words
 from server.cli.demos.festival import ShakingCrowd, celebrate
-from server.cli.demos.playing import audited, chat_in, checked, joined, records_of
+from server.cli.demos.playing import audited, played, records_of
 from server.cli.shared.audit_report import print_proof
 from server.cli.shared.crowd_options import CROWD, CrowdOptions
 from server.cli.shared.demo_bank import (
@@ -33,16 +31,14 @@ from server.cli.shared.demo_bank import (
     print_books,
     settled,
 )
-from server.cli.shared.demo_http import ended, http_words, offer
+from server.cli.shared.demo_http import http_words, offer
 from server.cli.shared.demo_web import (
     NO_PHONES,
     SEATS,
     People,
     PhoneOptions,
     environment_for,
-    let_phones_in,
     proxy_for,
-    show_link,
 )
 from server.cli.shared.options import DATA, DataOption, LanguageOption
 from server.cli.shared.resources import WrongOptions, mint
@@ -171,20 +167,7 @@ async def _play(
         SCENARIO, server.url, lambda user_id: mint(settings, data, user_id), bank=url, **size._asdict()
     )
     offers = [offer(crowd, data, console)] if people.http else []
-    if people.guest:
-        playing = joined(SCENARIO, crowd, partial(chat_in, crowd, people.guest), console)
-    elif people.phone:
-        visit = partial(let_phones_in, crowd, data, console, size.language, people.proxy)
-        playing = joined(SCENARIO, crowd, visit, console)
-    else:
-        playing = screen.present(SCENARIO, crowd, console)
-        offers.append(show_link(crowd, data, console, size.language))
-    offering = [asyncio.create_task(one) for one in offers]
-    try:
-        summary = await checked(playing, server)
-    finally:
-        for one in offering:
-            await ended(one)
+    summary = await played(SCENARIO, crowd, people, server, data, console, offers)
     is_proved = await _prove(console, data, crowd, bank)
     return summary.ok and is_proved
 
@@ -194,7 +177,7 @@ async def _open_bank(bank: DemoBank, cards: Sequence[str], data: Path, language:
     found = running(data)
     await bank.open_desk("" if found is None else found.http_api)
     console.print(words(language, "demo_bank", url=bank.url), highlight=False)
-    said = words(language, "demo_card" if len(cards) == 1 else "demo_cards", cards=cards[0])
+    said = words(language, "demo_card" if len(cards) == 1 else "demo_cards", card=cards[0])
     console.print(said, highlight=False)
 
 

@@ -109,7 +109,7 @@ def test_lines_about_bank_and_cards_fit_a_terminal_of_80_columns(language: str) 
     cards = cards_for_people(3, NOW_S)
     said = [
         words(language, "demo_bank", url="http://127.0.0.1:43567"),
-        words(language, "demo_card", cards=cards[0]),
+        words(language, "demo_card", card=cards[0]),
         words(language, "demo_cards"),
     ]
     assert [cell_len(one) for one in said if cell_len(one) > 80] == []

@@ -16,18 +16,16 @@ from typing import Final, NamedTuple
 from rich.console import Console
 
 from client_sim.sdk.names import user_id_of
-from client_sim.sim import scenarios, screen
+from client_sim.sim import scenarios
 from client_sim.sim.crowd import Crowd
 from client_sim.sim.words import words
-from server.cli.demos.playing import audited, chat_in, checked, joined, records_of
-from server.cli.shared.demo_http import ended, http_words
+from server.cli.demos.playing import audited, played, records_of
+from server.cli.shared.demo_http import http_words
 from server.cli.shared.demo_web import (
     GUEST,
     People,
     environment_for,
-    let_phones_in,
     proxy_for,
-    show_link,
 )
 from server.cli.shared.pool_report import print_pool, recorded_proof
 from server.cli.shared.resources import WrongOptions, mint
@@ -78,7 +76,7 @@ def celebrate(data: Path, size: ShakingCrowd, people: People, *, any_books: bool
 async def _festival(
     server: ServerProcess, data: Path, size: ShakingCrowd, people: People, console: Console
 ) -> bool:
-    settings, language = load(None, {}), size.language
+    settings = load(None, {})
     crowd = scenarios.prepare(
         FESTIVAL,
         server.url,
@@ -87,24 +85,11 @@ async def _festival(
         groups=size.groups,
         seconds=size.seconds,
         seed=size.seed,
-        language=language,
+        language=size.language,
     )
-    beside = []
     crowd.context.has_company = people.sets_pace
-    if people.guest:
-        playing = joined(FESTIVAL, crowd, partial(chat_in, crowd, people.guest), console)
-    elif people.phone:
-        visit = partial(let_phones_in, crowd, data, console, language, people.proxy, to_shake=True)
-        playing = joined(FESTIVAL, crowd, visit, console)
-    else:
-        playing = screen.present(FESTIVAL, crowd, console)
-        beside = [show_link(crowd, data, console, language, to_shake=True), _look_for_company(crowd, data)]
-    tasks = [asyncio.create_task(one) for one in beside]
-    try:
-        summary = await checked(playing, server)
-    finally:
-        for one in tasks:
-            await ended(one)
+    beside = [] if people.sets_pace else [_look_for_company(crowd, data)]
+    summary = await played(FESTIVAL, crowd, people, server, data, console, beside, to_shake=True)
     return await _prove(console, data, crowd) and summary.ok
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +21,8 @@ from client_sim.sim.summary import Summary
 from protocol.money_unit import MoneyUnit
 from server import embedded
 from server.cli.shared.audit_report import print_audit
-from server.cli.shared.demo_web import PURSE_FEN
+from server.cli.shared.demo_http import ended
+from server.cli.shared.demo_web import PURSE_FEN, People, let_phones_in, show_link
 from server.cli.shared.resources import opened
 from server.process import ServerProcess
 from server.services.money.audit import audit
@@ -30,7 +32,7 @@ CHECK_S: Final = 0.5  # how often the demo checks that its server still runs
 TIMEOUT_S: Final = 10.0
 
 
-async def checked(playing: Coroutine[Any, Any, Summary], server: ServerProcess) -> Summary:
+async def _checked(playing: Coroutine[Any, Any, Summary], server: ServerProcess) -> Summary:
     """Run the crowd to its end. Raises ServerFailed if the server ends first."""
     task = asyncio.create_task(playing)
     try:
@@ -45,7 +47,36 @@ async def checked(playing: Coroutine[Any, Any, Summary], server: ServerProcess) 
     return task.result()
 
 
-async def joined(scenario: str, crowd: Crowd, visit: Callable[[], Awaitable[None]], console: Console) -> Summary:
+async def played(
+    scenario: str,
+    crowd: Crowd,
+    people: People,
+    server: ServerProcess,
+    data: Path,
+    console: Console,
+    beside: Sequence[Coroutine[Any, Any, None]],
+    *,
+    to_shake: bool = False,
+) -> Summary:
+    """Run the crowd to its end, with these people and what goes on beside it. Raises ServerFailed."""
+    language, tasks = crowd.context.language, [*beside]
+    if people.guest:
+        playing = _joined(scenario, crowd, partial(_chat_in, crowd, people.guest), console)
+    elif people.phone:
+        visit = partial(let_phones_in, crowd, data, console, language, people.proxy, to_shake=to_shake)
+        playing = _joined(scenario, crowd, visit, console)
+    else:
+        playing = screen.present(scenario, crowd, console)
+        tasks.append(show_link(crowd, data, console, language, to_shake=to_shake))
+    running = [asyncio.create_task(one) for one in tasks]
+    try:
+        return await _checked(playing, server)
+    finally:
+        for one in running:
+            await ended(one)
+
+
+async def _joined(scenario: str, crowd: Crowd, visit: Callable[[], Awaitable[None]], console: Console) -> Summary:
     """Run the crowd while people are in its largest group, until they leave: then `visit` returns."""
     console.print(crowd.context.words("connecting", users=len(crowd.users)), highlight=False)
     playing = asyncio.create_task(scenarios.perform(scenario, crowd))
@@ -66,7 +97,7 @@ async def joined(scenario: str, crowd: Crowd, visit: Callable[[], Awaitable[None
     return summary
 
 
-async def chat_in(crowd: Crowd, guest: str) -> None:
+async def _chat_in(crowd: Crowd, guest: str) -> None:
     """Chat as a guest with money in the largest group of the crowd, until the guest leaves."""
     user_id, context = user_id_of(guest), crowd.context
     context.guests[user_id] = guest
