@@ -81,6 +81,11 @@ class Phone:
         """Tap a button."""
         await self.button(name, **options).last.click()
 
+    async def begin_packet(self) -> None:
+        """From a chat to the form that sends a packet there."""
+        await self.tap("更多功能")
+        await self.tap("红包", exact=True)
+
     async def type(self, label: str, text: str) -> None:
         """Type into a field."""
         await self.page.get_by_label(label, exact=True).fill(text)

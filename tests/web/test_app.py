@@ -65,8 +65,7 @@ async def test_form_converts_between_the_kinds_and_keeps_what_was_typed(
 ) -> None:
     alice = await hold(server, ALICE)
     await alice.tap("一家人")
-    await alice.tap("更多功能")
-    await alice.tap("红包", exact=True)
+    await alice.begin_packet()
     await expect(alice.button("塞钱进红包")).to_be_disabled()
     total = alice.page.get_by_label("总金额", exact=True)
     await expect(total).to_be_focused()
@@ -187,8 +186,7 @@ async def test_card_is_bound_from_the_pay_sheet_and_pays_then_tops_up(
     await (await connect(server, ALICE)).open_chat(BEN)
     alice = await hold(server, ALICE)
     await alice.tap("Ben")
-    await alice.tap("更多功能")
-    await alice.tap("红包", exact=True)
+    await alice.begin_packet()
     await expect(alice.page.get_by_label("红包个数")).to_have_count(0)  # to one user: amount and greeting
     await alice.type("金额", "6.66")
     await alice.tap("塞钱进红包")
@@ -220,25 +218,34 @@ async def test_card_is_bound_from_the_pay_sheet_and_pays_then_tops_up(
     assert alice.complaints == []
 
 
-@pytest.mark.long
-async def test_payment_that_was_begun_before_a_reload_is_told_after_it(
-    start_server: StartServer, bank: Bank, connect: Connect, hold: Hold
-) -> None:
+async def _alice_with_a_card(start_server: StartServer, bank: Bank, connect: Connect, hold: Hold) -> Phone:
+    """Her phone; she has a card, no money in the wallet, and a chat with Ben."""
     server = await start_server(**SERVES_APP)
     await (await connect(server, 0)).put_users({ALICE: "小安", BEN: "Ben"})
     client = await connect(server, ALICE)
     await client.open_chat(BEN)
     offered = await client.bind_card(NUMBER, HOLDER, PHONE)
     await client.confirm_card(offered.challenge_id, bank.code, PASSWORD)
-    alice = await hold(server, ALICE)
-    bank.faults["charge"], bank.faults["query"] = [answer_lost], [no_answer] * 100
-    await alice.tap("Ben")
-    await alice.tap("更多功能")
-    await alice.tap("红包", exact=True)
+    return await hold(server, ALICE)
+
+
+async def _pay_ben(alice: Phone) -> None:
+    """6.66 yuan by card, in the chat with him."""
+    await alice.begin_packet()
     await alice.type("金额", "6.66")
     await alice.tap("塞钱进红包")
     await alice.page.get_by_label("请输入支付密码", exact=True).click()
     await alice.page.keyboard.type(PASSWORD)
+
+
+@pytest.mark.long
+async def test_payment_that_was_begun_before_a_reload_is_told_after_it(
+    start_server: StartServer, bank: Bank, connect: Connect, hold: Hold
+) -> None:
+    alice = await _alice_with_a_card(start_server, bank, connect, hold)
+    bank.faults["charge"], bank.faults["query"] = [answer_lost], [no_answer] * 100
+    await alice.tap("Ben")
+    await _pay_ben(alice)
     await alice.sees("银行还没有答复", exact=False)
     await alice.page.reload()
     await alice.sees("银行还没有答复", exact=False)  # asked again, without the password
@@ -253,33 +260,18 @@ async def test_payment_whose_outcome_is_unknown_is_the_same_one_after_the_app_wa
     start_server: StartServer, bank: Bank, connect: Connect, hold: Hold
 ) -> None:
     """The bank has charged the card, its reply is lost, and the phone has ended the tab."""
-    server = await start_server(**SERVES_APP)
-    await (await connect(server, 0)).put_users({ALICE: "小安", BEN: "Ben"})
-    client = await connect(server, ALICE)
-    await client.open_chat(BEN)
-    offered = await client.bind_card(NUMBER, HOLDER, PHONE)
-    await client.confirm_card(offered.challenge_id, bank.code, PASSWORD)
-    alice = await hold(server, ALICE)
-
-    async def pay() -> None:
-        await alice.tap("更多功能")
-        await alice.tap("红包", exact=True)
-        await alice.type("金额", "6.66")
-        await alice.tap("塞钱进红包")
-        await alice.page.get_by_label("请输入支付密码", exact=True).click()
-        await alice.page.keyboard.type(PASSWORD)
-
+    alice = await _alice_with_a_card(start_server, bank, connect, hold)
     bank.faults["charge"], bank.faults["query"] = [answer_lost], [no_answer] * 100
     await alice.tap("Ben")
-    await pay()
+    await _pay_ben(alice)
     await alice.sees("银行还没有答复", exact=False)
     await alice.start_again()
     bank.faults["query"].clear()
     await alice.tap("Ben")
-    await pay()
+    await _pay_ben(alice)
     await expect(alice.button("红包: 恭喜发财,大吉大利. 领取红包")).to_have_count(1)
     assert bank.done("charge") == [(666, "succeeded")]
-    await pay()  # another one
+    await _pay_ben(alice)  # another one
     await expect(alice.button("红包: 恭喜发财,大吉大利. 领取红包")).to_have_count(2)
     assert bank.done("charge") == [(666, "succeeded")] * 2
     assert alice.complaints == []

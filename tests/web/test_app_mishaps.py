@@ -113,8 +113,7 @@ async def test_payment_that_ends_after_its_sheet_was_left_closes_no_other_page(
 ) -> None:
     alice = await hold(server, ALICE)
     await alice.tap("一家人")
-    await alice.tap("更多功能")
-    await alice.tap("红包", exact=True)
+    await alice.begin_packet()
     await alice.type("总金额", "3")
     await alice.type("红包个数", "2")
     await alice.tap("塞钱进红包")
@@ -255,8 +254,7 @@ async def test_fields_take_the_digits_of_any_keyboard_and_no_more_than_the_serve
 ) -> None:
     alice = await hold(server, ALICE)
     await alice.tap("一家人")
-    await alice.tap("更多功能")
-    await alice.tap("红包", exact=True)
+    await alice.begin_packet()
     await alice.type("总金额", "１２，5")
     await expect(alice.page.get_by_label("总金额", exact=True)).to_have_value("12.5")
     await alice.type("祝福语", "福" * 60)
@@ -337,8 +335,7 @@ async def test_two_quick_taps_on_the_form_pay_nothing_and_two_on_the_sheet_pay_o
     for viewport in ({"width": 390, "height": 844}, {"width": 320, "height": 568}):
         alice = await hold(server, ALICE, viewport=viewport)
         await alice.tap("一家人")
-        await alice.tap("更多功能")
-        await alice.tap("红包", exact=True)
+        await alice.begin_packet()
         await alice.type("总金额", "3")
         await alice.type("红包个数", "2")
         before = (await client.wallet()).balance_fen
@@ -388,8 +385,7 @@ async def test_space_on_a_page_above_shakes_nothing(
 async def test_more_shares_than_members_are_told_in_the_form(server: Server, family: int, hold: Hold) -> None:
     alice = await hold(server, ALICE)
     await alice.tap("一家人")
-    await alice.tap("更多功能")
-    await alice.tap("红包", exact=True)
+    await alice.begin_packet()
     await alice.type("总金额", "3")
     await alice.sees("本群共3人")
     await alice.type("红包个数", "4")
@@ -446,8 +442,7 @@ async def test_form_that_is_loaded_again_has_what_was_typed_and_the_pages_below(
 ) -> None:
     alice = await hold(server, ALICE)
     await alice.tap("一家人")
-    await alice.tap("更多功能")
-    await alice.tap("红包", exact=True)
+    await alice.begin_packet()
     await alice.type("总金额", "8.88")
     await alice.type("红包个数", "3")
     await alice.type("祝福语", "早生贵子")

@@ -19,8 +19,7 @@ HOUR_MS = 3_600_000
 async def form(phone: Phone) -> None:
     """The send form in the chat of the family."""
     await phone.tap("一家人")
-    await phone.tap("更多功能")
-    await phone.tap("红包", exact=True)
+    await phone.begin_packet()
 
 
 async def pay(phone: Phone) -> None:
