@@ -37,7 +37,7 @@ async function start(): Promise<void> {
     </ViewContext.Provider>,
     root,
   );
-  if (streamId !== undefined) nav.only({ at: "chat", streamId });
+  if (streamId !== undefined) nav.push({ at: "chat", streamId });
   session.start();
   const save = () => {
     nav.keep();

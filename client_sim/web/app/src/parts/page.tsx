@@ -97,7 +97,7 @@ export function Avatar({ id, name, size = 40 }: { id: number | bigint; name: str
 }
 
 /** Where a list will be, if it takes its time. */
-export const Waiting = () => <ul class="ghosts late" aria-hidden="true"><li /><li /><li /><li /></ul>;
+export const Ghosts = () => <ul class="ghosts late" aria-hidden="true"><li /><li /><li /><li /></ul>;
 
 interface RowProps {
   label: ComponentChildren;

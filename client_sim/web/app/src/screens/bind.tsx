@@ -25,7 +25,7 @@ export function isCardNumber(text: string): boolean {
 
 /** What a server with a test bank tells, "zh | en | numbers": which card it takes, each user another one, and where its
  * SMS are read. */
-export function hintOfServer(language: Language, userId: number): string | undefined {
+function hintOfServer(language: Language, userId: number): string | undefined {
   const hint = document.querySelector<HTMLMetaElement>('meta[name="hongbao-card-hint"]')?.content;
   const [zh, en, cards = ""] = hint?.split(" | ") ?? [];
   const numbers = cards.split(" ");

@@ -21,7 +21,7 @@ function kindLine(session: Session, packet: Packet): string {
   const words = session.words.get(packet.id);
   if (!forUserIds.length) return words ? session.t("words_mine", { words }) : kind;
   if (forUserIds.includes(session.model.userId) && shares === 1) return `${kind} · ${session.t("for_you")}`;
-  const names = forUserIds.slice(0, NAMED_MOST).map((id) => session.model.nameOf(id)).join(session.t("between_names"));
+  const names = session.namesOf(forUserIds.slice(0, NAMED_MOST));
   return `${kind} · ${session.t(shares > NAMED_MOST ? "for_names_more" : "for_names", { names, count: shares })}`;
 }
 

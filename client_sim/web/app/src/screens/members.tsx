@@ -3,7 +3,7 @@
 import type { GrabStatLine } from "@hongbao/sdk";
 import { useContext, useState } from "preact/hooks";
 import { Next } from "../parts/icons.js";
-import { Avatar, Page, Row, Waiting } from "../parts/page.js";
+import { Avatar, Page, Row, Ghosts } from "../parts/page.js";
 import type { Session } from "../state/session.js";
 import { PlaceContext, useBusy, useClose, useLoad, useView } from "../view.js";
 
@@ -101,7 +101,7 @@ export function MembersPage({ streamId }: { streamId: bigint }) {
           <span class="row-label">{session.t("invite_code")}</span><span class="row-value" role="status">{invite}</span>
         </button>
       </div>
-      {!members.length && <Waiting />}
+      {!members.length && <Ghosts />}
       <ul class="list">
         {ordered.map(([id, name]) => (
           <MemberRow key={id} userId={id} name={name || String(id)} ownerId={ownerId} stats={bySpeed.get(id)} streamId={streamId}

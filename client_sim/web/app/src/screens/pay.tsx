@@ -54,7 +54,7 @@ export function PaySheet({ payment, onPaid }: { payment: Payment; onPaid?: () =>
   const [password, setPassword] = useState("");
   const [line, setLine] = useState("");
   const [isPaying, setPaying] = useState(false);
-  const isBoundToPay = isPaying && !password; // it was typed on the page of the new card
+  const needsNoDigits = isPaying && !password; // they were typed on the page of a new card, or before a reload
   const isRunning = useRef(false);
   const place = useContext(PlaceContext);
   const close = useClose();
@@ -102,7 +102,7 @@ export function PaySheet({ payment, onPaid }: { payment: Payment; onPaid?: () =>
           {session.t("pay_with_wallet")}
         </button>
       )}
-      {way?.needsPassword && !isBoundToPay && (
+      {way?.needsPassword && !needsNoDigits && (
         <form onSubmit={(event) => event.preventDefault()}>
           <Digits label={session.t("pay_password")} value={password} onInput={setPassword} isDisabled={isPaying || way.isShort} autoFocus
             onFull={(full) => void run(way.card?.card_id ?? 0n, full)} />

@@ -2,7 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { Tick } from "../parts/icons.js";
-import { Avatar, Page, Waiting } from "../parts/page.js";
+import { Avatar, Page, Ghosts } from "../parts/page.js";
 import { useLoad, useView } from "../view.js";
 import { allMembers } from "./members.js";
 
@@ -32,7 +32,7 @@ export function PeoplePage({ streamId, chosen: before, onChosen }: PeopleProps) 
           {chosen.length ? session.t("chosen", { count: chosen.length }) : session.t("done")}
         </button>
       </footer>}>
-      {members === undefined && <Waiting />}
+      {members === undefined && <Ghosts />}
       <ul class="list">
         {members?.map(([id, name]) => (
           <li key={id}>

@@ -3,7 +3,7 @@
 import { type RecordLine, type RecordsShown } from "@hongbao/sdk";
 import { useRef, useState } from "preact/hooks";
 import { Crown } from "../parts/icons.js";
-import { Big, Page, Waiting } from "../parts/page.js";
+import { Big, Page, Ghosts } from "../parts/page.js";
 import type { Session } from "../state/session.js";
 import { kindText } from "../state/texts.js";
 import { useBusy, useLoad, useView } from "../view.js";
@@ -78,7 +78,7 @@ export function RecordsPage() {
           </p>
         </div>
       )}
-      {shown === undefined && <Waiting />}
+      {shown === undefined && <Ghosts />}
       <ul class="list">{lines.map((line) => <RecordRow key={`${line.packet_id}`} line={line} direction={direction} />)}</ul>
       {shown !== undefined && !lines.length && <p class="empty">{session.t("no_records")}</p>}
       {shown?.more && <button type="button" class="plain-button" disabled={isBusy} onClick={more}>{session.t("more")}</button>}

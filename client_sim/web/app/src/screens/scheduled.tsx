@@ -20,7 +20,7 @@ function Waiting({ line, onCancelled }: { line: ScheduledLine; onCancelled: () =
   const { session } = useView();
   const [isSure, setSure] = useState(false);
   const [isBusy, run] = useBusy();
-  const names = line.for_user_ids.map((id) => session.model.nameOf(id)).join(session.t("between_names"));
+  const names = session.namesOf(line.for_user_ids);
   const cancel = () =>
     run(async () => {
       const amountFen = await session.client.packets.cancelScheduled(line.packet_id);

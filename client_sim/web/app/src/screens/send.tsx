@@ -142,7 +142,7 @@ export function SendPage({ streamId, amountFen, shares }: SendProps) {
     <Field label={session.t(AMOUNT_OF[kind])} value={amount} onInput={typeAmount} mode="decimal" hint={money.typed(session.unit, 0)}
       unit={session.unit[session.language]} autoFocus={kind === "lucky" || kind === "personal"} />
   );
-  const names = draft.forUserIds.map((id) => session.model.nameOf(id)).join(session.t("between_names"));
+  const names = session.namesOf(draft.forUserIds);
   return (
     <Page title={session.t("send_packet")} kind="send">
       <p class={fault ? "fault shown" : "fault"} role="alert">{fault}</p>

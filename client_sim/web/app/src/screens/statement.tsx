@@ -2,7 +2,7 @@
 
 import type { StatementLine } from "@hongbao/sdk";
 import { useState } from "preact/hooks";
-import { Page, Waiting } from "../parts/page.js";
+import { Page, Ghosts } from "../parts/page.js";
 import type { Session } from "../state/session.js";
 import { TEXTS, type TextKey } from "../state/texts.js";
 import { useBusy, useLoad, useView } from "../view.js";
@@ -28,7 +28,7 @@ export function StatementPage() {
   useLoad(() => fetch(0));
   return (
     <Page title={session.t("statement")} kind="statement" isText>
-      {lines === undefined && <Waiting />}
+      {lines === undefined && <Ghosts />}
       <ul class="list">
         {lines?.map((line) => (
           <li key={line.version} class="record">

@@ -206,6 +206,11 @@ export class Session {
 
   // --- conversations ---------------------------------------------------------------------------------------------
 
+  /** The names of these users, in one text. */
+  namesOf(userIds: readonly number[]): string {
+    return userIds.map((id) => this.model.nameOf(id)).join(this.t("between_names"));
+  }
+
   /** What a conversation is called. */
   titleOf(conversation: Conversation): string {
     if (conversation.streamId === this.model.inboxId) return this.t("inbox");
