@@ -479,3 +479,25 @@ async def test_line_about_one_page_does_not_stay_over_the_next(server: Server, f
     await alice.tap("零钱", exact=False)
     await expect(alice.page.locator(".toast.shown")).to_have_count(0, timeout=1_000)
     assert alice.complaints == []
+
+
+@pytest.mark.long
+async def test_line_about_a_packet_of_long_ago_names_no_sender_that_is_not_known(
+    server: Server, family: int, hold: Hold, connect: Connect
+) -> None:
+    ben, cleo = await connect(server, BEN), await connect(server, CLEO)
+    early = await ben.send_packet("lucky", family, 100, 2, "早")
+    for number in range(55):  # more than are fetched at first
+        await ben.say(family, str(number))
+    alice = await hold(server, ALICE)
+    await alice.tap("一家人")
+    await alice.sees("54", exact=True)
+    for one in (ben, cleo):
+        await one.open(early.packet_id)
+    line = alice.page.locator(".grey-line").last
+    await expect(line).to_have_text(re.compile(r"^\s*红包派完了，手气最佳："))
+    late = await ben.send_packet("lucky", family, 100, 2, "晚")
+    for one in (ben, cleo):
+        await one.open(late.packet_id)
+    await expect(line).to_have_text(re.compile(r"^\s*Ben发出的红包派完了，手气最佳："))
+    assert alice.complaints == []

@@ -26,8 +26,9 @@ function preview(session: Session, entry: Entry | undefined): string {
 
 export function noticeText(session: Session, notice: Extract<Entry, { type: "notice" }>): string {
   const name = session.model.nameOf(notice.userId);
-  const sender = session.model.nameOf(session.model.packets.get(notice.packetId)?.senderId ?? 0);
-  return session.t(`notice_${notice.text}`, { name, sender, amount: session.amount(notice.amountFen) });
+  const senderId = session.model.packets.get(notice.packetId)?.senderId; // not known of a packet long ago
+  const packet = senderId === undefined ? session.t("packet") : session.t("sent_by", { name: session.model.nameOf(senderId) });
+  return session.t(`notice_${notice.text}`, { name, packet, amount: session.amount(notice.amountFen) });
 }
 
 function ChatRow({ conversation }: { conversation: Conversation }) {

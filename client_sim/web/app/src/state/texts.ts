@@ -64,7 +64,7 @@ export const TEXTS = {
   proof: ["验证公平", "Check the proof"],
   notice_claim: ["{name}领取了你的红包", "{name} opened your red packet"],
   notice_own_claim: ["你领取了自己发的红包", "You opened your own red packet"],
-  notice_best: ["{sender}的红包派完了，手气最佳：{name} {amount}", "Packet of {sender}: all opened. Best luck: {name}, {amount}"],
+  notice_best: ["{packet}派完了，手气最佳：{name} {amount}", "{packet}: all opened. Best luck: {name}, {amount}"],
   notice_refund: ["红包已过期，{amount}已退回零钱", "Expired: {amount} came back to your wallet"],
   turn: ["接龙：轮到{name}发下一个红包", "Best luck: {name} sends the next one"],
   turn_mine: ["接龙：轮到你发下一个红包，{amount}", "Best luck: you send the next one, {amount}"],
