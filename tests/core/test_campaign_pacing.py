@@ -89,6 +89,21 @@ def test_user_who_shakes_first_in_each_second_wins_no_more_than_others(shares: i
     assert ahead <= 3 * math.sqrt(3 * USERS)
 
 
+def test_nothing_is_given_in_the_second_in_which_a_campaign_starts_and_its_crowd_is_counted() -> None:
+    pace = Pace(shares=100, starts_at_ms=10_400, ends_at_ms=110_400)
+    pace.begin(10_400, given=0, servers=1)
+    assert (pace.due, pace.chance) == (1, 0.0)
+    assert [pace.takes(user_id, 0.0) for user_id in range(8)] == [False] * 8
+    pace.begin(11_000, given=0, servers=1)
+    assert (pace.due, pace.chance) == (2, 2 / 8)
+
+
+def test_campaign_of_a_single_second_gives_its_shares_in_it() -> None:
+    pace = Pace(shares=2, starts_at_ms=10_400, ends_at_ms=10_900)
+    pace.begin(10_400, given=0, servers=1)
+    assert [pace.takes(user_id, 0.0) for user_id in range(3)] == [True, True, False]
+
+
 def test_user_has_one_chance_a_second() -> None:
     pace = Pace(shares=100, starts_at_ms=0, ends_at_ms=100_000)
     pace.begin(10_000, given=0, servers=1)

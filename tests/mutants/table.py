@@ -11461,4 +11461,12 @@ MUTATIONS: tuple[Mutation, ...] = (
             "test_cards_for_people_are_those_of_the_bank_without_a_fault_and_others_a_second_later",
         ),
     ),
+    Mutation(
+        "campaigns: shares are given in the second in which a campaign starts",
+        "start of a campaign",
+        "server/core/campaigns/pacing.py",
+        "0.0 if is_start else min(",
+        "min(",
+        (T_PACING + "nothing_is_given_in_the_second_in_which_a_campaign_starts_and_its_crowd_is_counted",),
+    ),
 )

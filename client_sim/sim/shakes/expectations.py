@@ -12,7 +12,6 @@ from client_sim.sim.summary import Expectation
 
 SURE: Final = 3.72  # standard deviations: exceeded once in ten thousand runs
 PERSON_WINS_LEAST: Final = 0.5  # otherwise there is nothing to compare
-BOT_CHANCES: Final = 1.3  # for each of a person: a bot is never late for the next second, a person a quarter of it
 
 
 def every_number_once(crowd: Crowd) -> Expectation:
@@ -73,9 +72,7 @@ def bots_gain_nothing(crowd: Crowd) -> Expectation:
     people = [user.user_id for user in crowd.users if user.user_id not in bots]
     bot, person = (sum(book.wins_of(users) for book in books) for users in (bots, people))
     spread = math.sqrt(max(person, bot) * (1 / max(1, len(bots)) + 1 / max(1, len(people))))
-    holds = (
-        person > 0 if not bots else (person >= PERSON_WINS_LEAST and bot <= BOT_CHANCES * person + SURE * spread)
-    )
+    holds = person > 0 if not bots else (person >= PERSON_WINS_LEAST and bot <= person + SURE * spread)
     if person < PERSON_WINS_LEAST and _may_be_short(crowd):
         return Expectation(say("bots_nothing"), say("odds_none"), True)
     of = ((True, bots), (False, people))

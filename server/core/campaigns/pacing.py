@@ -9,6 +9,9 @@ seconds give so much less. Were it cut off at what is due, the chances of the us
 often find nothing left, and a program that always shakes first would win more than others: with one share due a
 second by a half. So the cut is only for a crowd that grows suddenly: it does not empty the pool.
 
+In the second in which a campaign starts nothing is given, unless it is the only one: the crowd is counted.
+Otherwise each program that is first then would win a share.
+
 A user has one chance a second. Users are forgotten with the second, so memory holds those of one.
 """
 
@@ -49,7 +52,9 @@ class Pace:
         until_ms = (self.second + 1) * SECOND_MS
         due = allowed(until_ms, self._starts_at_ms, self._ends_at_ms, self._shares) - given
         self.due = max(0, -(-due // servers))
-        self.chance = min(1.0, self.due / max(1, len(self.seen)))
+        # how many shake is not known in the second in which a campaign starts: its shares would be for programs
+        is_start = self.second == self._starts_at_ms // SECOND_MS and until_ms < self._ends_at_ms
+        self.chance = 0.0 if is_start else min(1.0, self.due / max(1, len(self.seen)))
         by_luck = math.ceil(SPREAD * math.sqrt(self.due)) if self.chance < 1.0 else 0
         self.room = min(self.due + by_luck, max(0, self._shares - given))
         self.seen = set()
